@@ -1,0 +1,104 @@
+# weir: `make` builds the optimised program at build/weir; `make help` lists the rest.
+MODE ?= release
+CC = gcc
+ARCH := $(shell uname -m)
+
+WARNINGS = -Wall -Wextra -Werror -Wshadow -Wvla -Walloca -Wundef -Wformat=2 -Wstrict-prototypes \
+	-Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wpointer-arith -Wconversion -Wno-sign-conversion
+COMMON = -std=gnu17 -D_GNU_SOURCE -g -fno-omit-frame-pointer -fno-common -fcf-protection=branch \
+	-fstack-protector-strong -Isrc $(WARNINGS)
+PACKAGES = libcares libpcre2-8
+LIBRARIES = $(shell pkg-config --libs $(PACKAGES)) -lpthread
+COMMON += $(shell pkg-config --cflags $(PACKAGES))
+
+# release: what is shipped · paint: the same with painted stacks, for high-water marks
+# asan, tsan: test builds · fuzz: clang's libFuzzer
+ifeq ($(MODE),release)
+FLAGS = -O2 -fstack-clash-protection -D_FORTIFY_SOURCE=2 -Wframe-larger-than=2048
+else ifeq ($(MODE),paint)
+FLAGS = -O2 -fstack-clash-protection -D_FORTIFY_SOURCE=2 -Wframe-larger-than=2048 -DFIBER_PAINT -DCHECK_SLOW
+else ifeq ($(MODE),asan)
+FLAGS = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -DFIBER_ASAN -DCHECK_SLOW
+else ifeq ($(MODE),tsan)
+FLAGS = -O1 -fsanitize=thread -DFIBER_TSAN -DCHECK_SLOW
+else ifeq ($(MODE),fuzz)
+CC = clang
+FLAGS = -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DFIBER_ASAN -DCHECK_SLOW -Wno-error
+else
+$(error MODE is release, paint, asan, tsan or fuzz)
+endif
+ifeq ($(ARCH),aarch64)
+COMMON := $(filter-out -fcf-protection=branch,$(COMMON))
+endif
+CFLAGS = $(COMMON) $(FLAGS) $(EXTRA_CFLAGS)
+
+OUT = build/$(MODE)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# Files that end in an architecture's name are taken on that one only.
+SOURCES := $(filter-out $(if $(filter x86_64,$(ARCH)),%_aarch64.c %_aarch64.S,%_x86_64.c %_x86_64.S),\
+	$(wildcard src/*/*.c src/*/*.S))
+OBJECTS := $(patsubst src/%,$(OUT)/obj/%.o,$(basename $(SOURCES)))
+MAIN = $(OUT)/obj/main.o
+LIBRARY = $(OUT)/libweir.a
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/*/test_*.c))
+UNIT_SUPPORT := $(wildcard tests/unit/support/*.c)
+FUZZERS := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+HEADERS := $(wildcard src/*/*.h)
+
+.PHONY: all program unit fuzzers check-headers format check-format tidy clean help generated
+.DELETE_ON_ERROR:
+
+all: build/weir
+build/weir: program
+	@cmp -s $(OUT)/weir $@ || cp -f $(OUT)/weir $@
+program: $(OUT)/weir
+unit: $(UNIT_TESTS)
+fuzzers: $(FUZZERS)
+
+$(OUT)/weir: $(MAIN) $(LIBRARY)
+	$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)
+$(LIBRARY): $(OBJECTS)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(OUT)/obj/%.o: src/%.c $(OUT)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(OUT)/obj/%.o: src/%.S $(OUT)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(OUT)/unit/%: tests/unit/%.c $(UNIT_SUPPORT) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -Itests/unit -MMD -MP -MF $@.d -o $@ $< $(UNIT_SUPPORT) $(LIBRARY) -lcmocka $(LIBRARIES)
+# With gcc a fuzz target is linked to replay.c, which feeds it the corpus; with clang to libFuzzer.
+$(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -MMD -MP -MF $@.d -o $@ $< \
+		$(if $(filter fuzz,$(MODE)),,tests/fuzz/replay.c) $(LIBRARY) $(LIBRARIES)
+
+# What was compiled with other flags, or from another list of files, is compiled again.
+$(OUT)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CFLAGS) $(SOURCES)' | cmp -s - $@ || echo '$(CC) $(CFLAGS) $(SOURCES)' > $@
+FORCE:
+$(OUT)/obj/cli/version.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
+
+check-headers: ## every header compiles alone
+	@for header in $(HEADERS); do \
+		echo "#include \"$${header#src/}\"" | $(CC) $(CFLAGS) -x c -fsyntax-only - || exit 1; done
+format: ## rewrite all C files in the house's layout
+	clang-format -i $(wildcard src/*.c src/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch] bench/*.[ch])
+check-format:
+	clang-format --dry-run -Werror $(wildcard src/*.c src/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch] bench/*.[ch])
+tidy: ## clang-tidy over the sources (slow)
+	clang-tidy --quiet $(filter %.c,$(SOURCES)) src/main.c -- $(filter-out -fcf-protection=branch,$(COMMON))
+clean: ## remove build/
+	rm -rf build
+help: ## this list
+	@echo 'make             the optimised program, build/weir'
+	@echo 'make MODE=asan   the same under build/asan (also tsan, paint, fuzz)'
+	@echo 'make unit        unit tests of that mode; make fuzzers: fuzz targets'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 17
+	@echo 'script/run script/test script/bench script/fuzz: see README.md'
+
+-include $(shell find $(OUT) -name '*.d' 2>/dev/null)

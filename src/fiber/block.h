@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Buffers of one fixed size, recycled last-in-first-out per thread, so that the next exchange works
+ * in memory that is still in the cache. */
+#pragma once
+
+#include <stddef.h>
+
+enum {
+    BLOCK_SIZE = 16 * 1024, /* a buffer per direction: defaults.md, one TLS record */
+    BLOCKS_FREE_MAX = 1024, /* kept per thread; what comes back beyond it is freed */
+};
+
+/* Never NULL; not zeroed. */
+void *block_take(void);
+void block_give(void *block);
+void block_release_all(void);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Straight-line concurrency: a fiber is a function with a stack of its own that can wait. Fibers
+ * stay on the thread that started them. */
+#pragma once
+
+#include "base/list.h"
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct fiber;
+
+/* The children of one function: joined or cancelled before it returns. */
+struct fiber_scope {
+    struct list children;
+    size_t count;
+    struct fiber *joiner; /* who waits for the last to end */
+};
+
+void fiber_scope_init(struct fiber_scope *scope);
+
+/* Starts `entry` on a stack of its own. Called on the loop it runs at once, until its first wait;
+ * called on a fiber it runs when that one waits. `name` is static text, for dumps and high-water
+ * marks. `scope` may be NULL for one that ends by itself (those of connections).
+ * ERR_LIMIT when the thread has fibers_max of them, ERR_SYSTEM when there is no memory to map. */
+MUST_CHECK enum status fiber_start(struct fiber_scope *scope, const char *name,
+                                   void (*entry)(void *argument), void *argument,
+                                   struct fiber **fiber);
+
+/* Waits until all children ended, also when this fiber is cancelled (the children are then
+ * cancelled too). */
+MAY_WAIT void fiber_scope_join(struct fiber_scope *scope);
+/* Cancels all children and waits until they ended. */
+MAY_WAIT void fiber_scope_cancel(struct fiber_scope *scope);
+
+/* The running fiber; NULL on the loop. */
+struct fiber *fiber_self(void);
+const char *fiber_name(const struct fiber *fiber);
+
+/* Parks this fiber until fiber_wake, the deadline or a cancel, whichever is first.
+ * OK: woken. Wakes are not counted: a wake before the wait is lost, so set the flag you wait for
+ * first and look at it in a loop. */
+MAY_WAIT MUST_CHECK enum status fiber_wait(int64_t deadline);
+/* Makes a parked fiber of this thread ready; it runs after the caller has waited or returned to the
+ * loop. No effect on one that is not parked. */
+void fiber_wake(struct fiber *fiber);
+/* Wakes the fiber with ERR_CANCELLED; every later wait of it says so at once. */
+void fiber_cancel(struct fiber *fiber);
+bool fiber_is_cancelled(const struct fiber *fiber);
+/* For cleaning up: takes the mark of a cancel away and returns whether there was one. */
+bool fiber_shield(void);
+void fiber_unshield(bool was_cancelled);
+
+/* Lets others run, for work that takes long: compression, checks. */
+MAY_WAIT MUST_CHECK enum status fiber_yield(void);
+MAY_WAIT MUST_CHECK enum status fiber_sleep(int64_t deadline);
+
+/* Runs every ready fiber of this thread; the loop calls it after each event. */
+void fiber_run_ready(void);
+
+/* Frees the recycled stacks of this thread. */
+void fiber_release_stacks(void);
+
+/* Calls back with the deepest use of the stack per fiber name; only in painted builds
+ * (-DFIBER_PAINT). */
+void fiber_each_high_water(void (*each)(const char *name, size_t bytes));

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One thread of weir: a worker or control. All per-thread state hangs here and is reached through
+ * thread_self() alone, so that a simulated world can run several of them in one real thread. */
+#pragma once
+
+#include "base/random.h"
+#include "base/status.h"
+#include "fiber/timer.h"
+
+#include <pthread.h>
+
+struct block;
+struct fiber;
+struct loop;
+
+struct thread {
+    const char *name;
+    int index;   /* of the worker, from 0; −1: control */
+    int64_t now; /* monotonic, as of this turn of the loop */
+    struct loop *loop;
+    struct timers timers;
+    struct fiber *running; /* NULL: the loop itself */
+    struct fiber *ready_first, *ready_last;
+    void *loop_sp; /* where the loop's own stack was left */
+    struct fiber *stacks_free;
+    size_t stacks_free_count;
+    size_t fibers_count; /* alive */
+    size_t fibers_max;
+    struct block *blocks_free;
+    size_t blocks_free_count;
+    size_t blocks_taken;
+    struct random random;
+    struct mailbox *mailbox;
+    void *worker;          /* what control hangs here; lower floors do not look */
+    int locks_held;        /* mutexes of ours; none may be held across a wait */
+    void *sanitizer_fiber; /* the loop's own stack, for TSan */
+};
+
+/* The calling thread's; never NULL after thread_init. */
+struct thread *thread_self(void);
+
+/* Makes the calling thread one of weir's: storage of the caller, with a loop of its own. */
+enum status thread_init(struct thread *thread, const char *name, int index);
+void thread_done(struct thread *thread);
+
+/* Runs fn(argument) on the loop of another thread (or this one), in the order posted. The only way
+ * threads talk. Does not wait; false when that thread's mailbox (65,536) is full. */
+bool thread_post(struct thread *thread, void (*fn)(void *argument), void *argument);
+
+/* The time of this turn of the loop: nanoseconds, monotonic. Costs nothing. */
+static inline int64_t loop_now(void)
+{
+    return thread_self()->now;
+}

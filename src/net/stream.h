@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ordered bytes in two directions; every call with a deadline. The one place that loops round
+ * non-blocking I/O. TLS will be a stream over a stream. */
+#pragma once
+
+#include "fiber/loop.h"
+#include "net/socket.h"
+
+struct stream;
+
+struct stream_operations {
+    enum status (*read)(struct stream *stream, void *into, size_t size, size_t *got,
+                        int64_t deadline);
+    enum status (*write)(struct stream *stream, struct iovec *parts, int count, int64_t stall,
+                         int64_t deadline);
+    void (*shutdown)(struct stream *stream);
+    void (*close)(struct stream *stream, bool reset);
+};
+
+struct stream {
+    const struct stream_operations *operations;
+    struct watch watch; /* of the descriptor beneath */
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+};
+
+/* Reads what is there, at least one byte. ERR_CLOSED at the end of the other side's bytes,
+ * ERR_PROTOCOL never (a reset is ERR_SYSTEM), ERR_TIMEOUT, ERR_CANCELLED. */
+MAY_WAIT MUST_CHECK enum status stream_read(struct stream *stream, void *into, size_t size,
+                                            size_t *got, int64_t deadline);
+/* Writes all parts (they are modified). Gives up when no byte could be written for `stall`
+ * nanoseconds, or at the deadline: ERR_TIMEOUT. ERR_CLOSED when the other side is gone. */
+MAY_WAIT MUST_CHECK enum status stream_write(struct stream *stream, struct iovec *parts, int count,
+                                             int64_t stall, int64_t deadline);
+void stream_shutdown(struct stream *stream); /* no more from us */
+void stream_close(struct stream *stream, bool reset);
+
+/* Over a connected, non-blocking descriptor that now belongs to the stream. */
+MUST_CHECK enum status stream_tcp_open(struct stream *stream, int fd);
+/* Whether bytes may be moved past user space on it. */
+bool stream_is_plain(const struct stream *stream);
+/* Moves up to `size` bytes from one plain stream to the other through a pipe (splice), at least
+ * one. ERR_CLOSED when `from` ended; ERR_LIMIT when no pipe was free: nothing moved, copy instead.
+ * `source_failed` tells which side an error is of. */
+MAY_WAIT MUST_CHECK enum status stream_move(struct stream *from, struct stream *to, uint64_t size,
+                                            uint64_t *moved, int64_t read_deadline, int64_t stall,
+                                            bool *source_failed);
+
+/* Connects to the first of the addresses that answers (RFC 8305: the next one is tried 250 ms after
+ * the last, or at once when that failed). Waits. `which` says the one that answered. */
+MAY_WAIT MUST_CHECK enum status stream_connect(struct stream *stream, const struct address *to,
+                                               size_t count, size_t *which, int64_t deadline);
