@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request and its response, from the head that was read to the last byte that was sent. */
+#pragma once
+
+#include "base/arena.h"
+#include "exchange/route.h"
+#include "fiber/fiber.h"
+#include "http/body.h"
+#include "http/message.h"
+#include "net/address.h"
+#include "net/stream.h"
+
+struct exchange;
+struct snapshot;
+
+/* Whose fault a failure is. */
+enum side {
+    SIDE_US,
+    SIDE_CLIENT,
+    SIDE_UPSTREAM,
+};
+
+/* Why an exchange failed: written once, where it is known. */
+struct blame {
+    enum status status;
+    enum side side;
+    int answer;           /* status of the response that the exchange builds; 0: none can be sent */
+    const char *error;    /* token of RFC 9209 for Proxy-Status and the log; "" none */
+    const char *why;      /* static text for the log: "h1: second content-length differs" */
+    enum refusal refusal; /* when a rule for clients was broken */
+};
+
+/* Where a response goes: set by serve_h1 (later h2, h3). All may wait. */
+struct sink {
+    enum status (*interim)(struct exchange *x, int status, const struct fields *fields);
+    /* The head; held back until the first chunk when `hold` says that one follows at once. */
+    enum status (*head)(struct exchange *x, bool hold);
+    enum status (*chunk)(struct exchange *x, struct slice chunk);
+    /* Moves the rest of the body past user space where both ends allow it; ERR_LIMIT: not possible,
+     * use chunk. */
+    enum status (*move)(struct exchange *x, struct body *body, bool *client_failed);
+    enum status (*finish)(struct exchange *x, const struct fields *trailers);
+    void (*abort)(struct exchange *x); /* the response cannot be completed: never a clean end */
+    /* Hands both connections to a tunnel after the head of a 101 was sent. */
+    enum status (*tunnel)(struct exchange *x, struct stream *server, struct slice early,
+                          int64_t idle_timeout, void (*on_server_end)(void *argument),
+                          void *argument);
+    /* Says 100 Continue once, if the client waits for it. */
+    enum status (*proceed)(struct exchange *x);
+};
+
+struct request {
+    struct request_head head; /* as it was read; fields are ours to change */
+    struct slice path;        /* canonical: what routing, access rules and caches see */
+    struct slice target;      /* what is sent on: path and query, changed by rewriting steps */
+    struct body *body;        /* pulled by whoever needs it; body_none() when there is none */
+};
+
+struct response {
+    int status; /* 0: none yet */
+    struct fields fields;
+    struct body *body;
+    enum framing framing; /* NONE: no body to this method and status */
+    uint64_t length;      /* with LENGTH, or said by a response to HEAD */
+    bool has_length;      /* a Content-Length is to be written though there is no body */
+    bool is_ours;         /* weir made it: Proxy-Status is for these */
+};
+
+/* What the access log says about the servers' side. */
+struct upstream_facts {
+    struct slice upstream;
+    struct slice server;
+    int status;
+    int tries;
+    int64_t connect;    /* ns; 0: a pooled connection */
+    int64_t first_byte; /* ns from the call to the first byte of the response */
+};
+
+struct exchange {
+    struct arena arena;
+    const struct snapshot *snapshot;
+    const struct site *site; /* NULL before it is known, or none */
+    const struct route *route;
+    struct request request;
+    struct response response;
+    const struct sink *sink;
+    void *connection;       /* the sink's */
+    struct address client;  /* after trusted proxies */
+    struct address peer;    /* of the connection */
+    struct address local;   /* that was connected to; filled on demand by exchange_local */
+    struct slice client_ip; /* text, without port */
+    struct slice scheme;    /* "http" or "https" */
+    struct slice request_id;
+    struct slice user; /* verified identity; empty */
+    struct blame blame;
+    struct upstream_facts upstream;
+    const char *refused_by; /* the step that refused, for the log; NULL */
+    int64_t started;        /* monotonic */
+    int64_t started_wall;
+    int64_t deadline;   /* of the whole exchange; CLOCK_NEVER */
+    uint64_t bytes_in;  /* body bytes from the client */
+    uint64_t bytes_out; /* body bytes to the client */
+    size_t steps_reached;
+    bool head_sent;
+    bool is_finished; /* the response is complete on the client's side */
+    bool keep_client; /* the connection may be used again */
+    bool is_tunnel;
+    bool client_trusted;      /* the peer is in trusted_proxies */
+    struct fiber *fiber;      /* that runs it; cancelled when the client hangs up */
+    struct fiber_scope scope; /* of its children */
+};
+
+/* Walks the path: site, route, steps down, steps up, body, finish. The request head, client,
+ * connection and sink are set; everything else is found here. Waits. The response has been sent or
+ * aborted when it returns; then the access log is written. */
+void exchange_run(struct exchange *x);
+
+/* Answers a request whose head could not be read: 400, 408, 431 … Goes the same way out. */
+void exchange_refuse_head(struct exchange *x, enum refusal refusal);
+
+/* For steps. Blames a refusal of the client's request, or a failure; returns FAILED. */
+enum verdict exchange_refuse(struct exchange *x, enum refusal refusal);
+enum verdict exchange_blame(struct exchange *x, enum status status, enum side side, int answer,
+                            const char *error, const char *why);
+/* Sets a response with a text body (not copied); the type may be empty. Fields are kept if `keep`.
+ */
+void response_text(struct exchange *x, int status, struct slice type, struct slice text);
+/* Throws away a response from a server, for one of ours. The old body is ended. */
+void response_replace(struct exchange *x, int status, struct slice type, struct slice text);
+
+/* Called when the exchange has ended, for whoever logs: set by control. */
+void exchange_set_log(void (*log)(const struct exchange *x));

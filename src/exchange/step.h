@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A step: one feature on the way of an exchange, in one file, declared in one line of
+ * steps/steps.def. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/option.h"
+#include "base/status.h"
+
+struct exchange;
+struct template;
+struct upstream;
+
+enum verdict {
+    NEXT,     /* go on with the next step */
+    ANSWERED, /* x->response stands; go back up */
+    FAILED,   /* x->blame says why; the exchange builds the error */
+};
+
+/* What a step may ask while the configuration is made ready (on control, once per load). Errors are
+ * reported at the step's place in the file; `option` names the argument or option that is wrong,
+ * NULL the step itself. */
+struct prepare {
+    struct arena *arena; /* lives as long as the snapshot */
+    struct upstream *(*find_upstream)(struct prepare *prepare, struct slice name);
+    /* Compiles {placeholders}; NULL after an error was reported. */
+    const struct template *(*compile_template)(struct prepare *prepare, const char *option,
+                                               struct slice text);
+    void (*error)(struct prepare *prepare, const char *option, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+    struct slice directory; /* of the configuration file: relative paths start here */
+};
+
+struct step {
+    const struct key *key; /* its word, arguments and options: key->config_size bytes of config */
+    enum status (*prepare)(void *config, struct prepare *prepare); /* NULL: nothing to prepare */
+    enum verdict (*on_request)(struct exchange *x, const void *config); /* may wait */
+    void (*on_response)(struct exchange *x,
+                        const void *config); /* head known, body unread; may wait */
+    void (*on_finish)(struct exchange *x, const void *config); /* last byte sent, or failed */
+};

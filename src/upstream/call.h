@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Asking a server: upstream_call() owns the choice of the server, queue, connection, retries and
+ * budget. The only header of this room that steps include. */
+#pragma once
+
+#include "fiber/fiber.h"
+#include "http/body.h"
+#include "http/message.h"
+#include "net/address.h"
+#include "net/stream.h"
+
+struct upstream;
+struct server;
+
+struct upstream_policy {
+    int64_t connect_timeout;    /* ns, names and handshakes included */
+    int64_t first_byte_timeout; /* from the last byte of the request */
+    int64_t idle_timeout;       /* between two reads or writes */
+    int tries;                  /* in all; 1: no retry */
+    bool retry_status;          /* 502, 503 and 504 are retried too, for idempotent methods */
+};
+
+struct upstream_request {
+    struct slice method_text;
+    enum method method;
+    struct slice target;
+    struct slice host;           /* value of Host */
+    const struct fields *fields; /* end-to-end ones are sent */
+    struct slice upgrade;        /* protocol asked for; empty: none */
+    struct body *body;           /* pulled; body->length says how it is framed */
+    /* An interim response (1xx but 101) came; may be NULL. Runs on the calling fiber. */
+    void (*on_interim)(void *argument, int status, const struct fields *fields);
+    void *argument;
+};
+
+/* One call, in storage of the caller that stays until upstream_call_end(). */
+struct upstream_call {
+    struct arena *arena; /* of the exchange */
+    struct upstream *upstream;
+    struct upstream_request request;
+    struct upstream_policy policy;
+
+    /* The answer, after OK. Text lives until upstream_call_end(). */
+    struct response_head head;
+    struct body *body; /* pulled; read to its end it gives the connection back to the pool */
+    /* After a 101 with the protocol asked for: the server's connection and what came with it. */
+    struct stream *tunnel;
+    struct slice tunnel_early;
+
+    /* Facts for the log, also after a failure. */
+    struct slice server_name; /* "10.0.0.12:3000"; empty: none was chosen */
+    int tries;
+    int64_t connect_time; /* ns; 0: pooled */
+    int64_t first_byte_time;
+
+    /* After a failure: what the client is told, and why. */
+    int answer;           /* 502, 503 or 504; 0: the client is at fault or gone (see status) */
+    const char *error;    /* RFC 9209 token: "connection_refused" */
+    const char *why;      /* static text */
+    bool client_failed;   /* pulling the request's body failed: its status is the call's */
+    enum refusal refusal; /* then, when a rule was broken */
+
+    struct upstream_exchange *inside; /* connection, buffers, child fiber: of this room */
+};
+
+/* Sends the request and reads the head of the final response. Waits; a cancel of this fiber ends
+ * the call (ERR_CANCELLED). The caller must call upstream_call_end() in any case. */
+MAY_WAIT MUST_CHECK enum status upstream_call(struct upstream_call *call, int64_t deadline);
+/* Releases everything; the connection is closed unless the body was read to its end and all rules
+ * for keeping it hold. */
+void upstream_call_end(struct upstream_call *call);
+/* After the tunnel took the stream over: nothing of it is closed by upstream_call_end(), and this
+ * is called when the tunnel has ended (from any exchange-less context on the same thread), so that
+ * the server's load is right. */
+void *upstream_call_detach(struct upstream_call *call);
+void upstream_tunnel_end(void *detached);
+
+struct slice upstream_name(const struct upstream *upstream);
