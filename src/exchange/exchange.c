@@ -3,6 +3,7 @@
  * were reached, then the body is pulled through to the client. */
 #include "exchange/exchange.h"
 
+#include "base/buffer.h"
 #include "base/check.h"
 #include "fiber/thread.h"
 #include "http/status_text.h"

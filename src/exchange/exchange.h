@@ -96,7 +96,8 @@ struct upstream_facts {
 struct exchange {
     struct arena arena;
     const struct snapshot *snapshot;
-    const struct site *site; /* NULL before it is known, or none */
+    const struct site_table *sites; /* of the listener */
+    const struct site *site;        /* NULL before it is known, or none */
     const struct route *route;
     struct request request;
     struct response response;
