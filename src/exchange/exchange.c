@@ -110,12 +110,29 @@ static void build_error(struct exchange *x)
         fields_add(fields, FIELD_ALLOW, SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
 }
 
+/* RFC 9110 allows more in a name than servers agree on: [A-Za-z0-9-] is what all read alike. */
+static bool has_odd_name(const struct fields *fields)
+{
+    for (uint32_t i = 0; i < fields->count; i++) {
+        struct slice name = fields->items[i].name;
+        for (size_t at = 0; fields->items[i].id == FIELD_OTHER && at < name.size; at++) {
+            char c = ascii_lower(name.data[at]);
+            if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-')
+                return true;
+        }
+    }
+    return false;
+}
+
 static enum verdict choose_route(struct exchange *x)
 {
     struct request_head *head = &x->request.head;
     x->site = site_choose(x->sites, head->host);
     if (x->site == NULL)
         return exchange_refuse(x, REFUSAL_NO_SITE);
+    if (x->sites->names_vary && x->site->field_names == FIELD_NAMES_REJECT &&
+        has_odd_name(&head->fields))
+        return exchange_refuse(x, REFUSAL_FIELD_NAME_POLICY);
     if (head->path.size == 1 && head->path.data[0] == '*')
         x->request.path = head->path; /* OPTIONS * */
     else if (!uri_canonical_path(head->path, &x->site->path_rules, &x->arena, &x->request.path))

@@ -148,6 +148,12 @@ void response_text(struct exchange *x, int status, struct slice type, struct sli
 /* Throws away a response from a server, for one of ours. The old body is ended. */
 void response_replace(struct exchange *x, int status, struct slice type, struct slice text);
 
+/* For an exchange whose peer is a trusted proxy: finds the client in X-Forwarded-For, from the
+ * right, past all that are trusted; an element that is no address ends the walk. Sets x->client and
+ * x->client_ip. */
+struct cidr;
+void exchange_find_client(struct exchange *x, const struct cidr *trusted, size_t count);
+
 /* Sets what a step keeps for this exchange, and finds it again by the step's config. */
 void exchange_keep_state(struct exchange *x, const void *config, void *state);
 void *exchange_state(const struct exchange *x, const void *config);
