@@ -28,8 +28,8 @@ MUST_CHECK enum status workers_open(struct workers *workers, const struct snapsh
 /* Starts the threads; each serves when this returns. */
 MUST_CHECK enum status workers_start(struct workers *workers);
 /* Graceful end: no new connections; running exchanges and tunnels may end; idle connections close
- * with their next response. After `deadline` nanoseconds what is left is cut. */
-void workers_drain(struct workers *workers, int64_t deadline);
+ * with their next response. After timeouts.drain what is left is cut. */
+void workers_drain(struct workers *workers);
 /* Cuts everything now. */
 void workers_cut(struct workers *workers);
 /* Frees what is left after on_ended. */

@@ -41,10 +41,10 @@ static struct serve_worker *least_loaded(struct serve_worker *worker)
     struct serve_worker *least = worker;
     int64_t fewest = ours;
     for (unsigned i = 0; i < shared->workers_count; i++) {
-        int64_t count = __atomic_load_n(&shared->workers[i].connections_count, __ATOMIC_RELAXED);
+        int64_t count = __atomic_load_n(&shared->workers[i]->connections_count, __ATOMIC_RELAXED);
         if (count < fewest) {
             fewest = count;
-            least = &shared->workers[i];
+            least = shared->workers[i];
         }
     }
     bool is_clear =

@@ -26,7 +26,7 @@ struct listener_config {
 
 /* What all workers look at. */
 struct serve_shared {
-    struct serve_worker *workers;
+    struct serve_worker **workers;
     unsigned workers_count;
     int64_t connections;     /* of clients, all workers; atomic */
     int64_t connections_max; /* limits.connections, or what the descriptors allow */
