@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 enum {
-    LINE_MAX_BYTES = 2048,
+    MESSAGE_MAX = 2048,
+    LINE_BYTES = MESSAGE_MAX * 6 + 256, /* every byte may need an escape */
     EVENTS_MAX = 64,
     PER_SECOND = 5,
 };
@@ -30,6 +31,8 @@ static struct {
     enum log_level level;
     enum log_style style;
     struct seen seen[EVENTS_MAX];
+    char message[MESSAGE_MAX]; /* under the mutex, as the rest: fibers have small stacks */
+    char line[LINE_BYTES];
 } logger = {.mutex = PTHREAD_MUTEX_INITIALIZER, .level = LOG_INFO};
 
 void log_set_level(enum log_level level)
@@ -104,14 +107,13 @@ static void write_line(enum log_level level, const char *event, struct slice mes
 {
     enum log_style style = __atomic_load_n(&logger.style, __ATOMIC_RELAXED);
     bool is_text = style == LOG_STYLE_TEXT || (style == LOG_STYLE_AUTO && isatty(2));
-    char memory[LINE_MAX_BYTES * 6 + 256]; /* every byte may need an escape */
-    struct buffer out = buffer_fixed(memory, sizeof memory - 1);
+    struct buffer out = buffer_fixed(logger.line, sizeof logger.line - 1);
     if (is_text)
         append_text(&out, level, message);
     else
         append_json(&out, level, event, message);
-    memory[out.size++] = '\n';
-    if (write(2, memory, out.size) < 0) {
+    logger.line[out.size++] = '\n';
+    if (write(2, logger.line, out.size) < 0) {
         /* Nobody reads stderr: there is nobody else to tell. */
     }
 }
@@ -120,26 +122,22 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
 {
     if (level < __atomic_load_n(&logger.level, __ATOMIC_RELAXED))
         return;
-    char message[LINE_MAX_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    int size = vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    if (size < 0)
-        return;
-    if ((size_t)size >= sizeof message)
-        size = (int)sizeof message - 1;
-    unsigned left_out;
     pthread_mutex_lock(&logger.mutex);
-    bool is_due = may_write(event, &left_out);
-    pthread_mutex_unlock(&logger.mutex);
-    if (!is_due)
-        return;
-    if (left_out > 0) {
-        char count[96];
-        int count_size =
-            snprintf(count, sizeof count, "%u more lines of %s were left out", left_out, event);
-        write_line(level, event, slice_of(count, (size_t)count_size));
+    unsigned left_out;
+    if (may_write(event, &left_out)) {
+        if (left_out > 0) {
+            struct buffer count = buffer_fixed(logger.message, sizeof logger.message);
+            buffer_format(&count, "%u more lines of %s were left out", left_out, event);
+            write_line(level, event, buffer_slice(&count));
+        }
+        int size = vsnprintf(logger.message, sizeof logger.message, format, arguments);
+        if (size >= (int)sizeof logger.message)
+            size = (int)sizeof logger.message - 1;
+        if (size > 0)
+            write_line(level, event, slice_of(logger.message, (size_t)size));
     }
-    write_line(level, event, slice_of(message, (size_t)size));
+    pthread_mutex_unlock(&logger.mutex);
+    va_end(arguments);
 }
