@@ -4,6 +4,7 @@
  * counted, so that a slow disk never holds a worker. */
 #pragma once
 
+#include "base/buffer.h"
 #include "exchange/exchange.h"
 
 enum access_log_format {
