@@ -9,3 +9,8 @@
  * (no such file), ERR_SYSTEM; *why is then a text such as "No such file or directory". */
 MUST_CHECK enum status file_read(const char *path, size_t size_max, struct arena *arena,
                                  struct slice *text, const char **why);
+
+/* The paths that a pattern with * ? [ ] matches, sorted bytewise, in the arena. None is no error.
+ */
+void file_match(const char *pattern, struct arena *arena, const struct slice **paths,
+                size_t *count);
