@@ -64,6 +64,9 @@ void config_errors_render(const struct config_errors *errors, bool with_colour, 
 /* For machines: a JSON array of {code, severity, message, file, line, column, length, …}. */
 void config_errors_render_json(const struct config_errors *errors, struct buffer *out);
 
+/* The spelling at a place of a file. */
+struct slice config_place_text(struct config_place place);
+
 /* About a code: for the docs. */
 const char *config_code_name(enum config_code code); /* "E0101" */
 const char *config_code_title(enum config_code code);

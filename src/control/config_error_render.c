@@ -26,6 +26,13 @@ static struct slice line_of(struct config_place place)
     return text;
 }
 
+struct slice config_place_text(struct config_place place)
+{
+    if (place.file == NULL || place.line == 0 || place.column == 0)
+        return SLICE("");
+    return slice_first(slice_from(line_of(place), place.column - 1), place.width);
+}
+
 /* UTF-8: every byte but the continuing ones begins a character. */
 static size_t characters(struct slice text)
 {
