@@ -77,7 +77,7 @@ static size_t split(struct arena *arena, const struct config_word *word, struct 
         count += word->text.data[i] == ',';
     *parts = arena_alloc(arena, count * sizeof(**parts));
     size_t n = 0;
-    bool is_plain = config_place_text(word->place).size == word->text.size;
+    bool is_plain = !word->is_quoted && word->place.width == word->text.size;
     for (size_t start = 0; start <= word->text.size;) {
         struct slice rest = slice_from(word->text, start);
         struct slice part = slice_first(rest, slice_find(rest, ','));
@@ -333,6 +333,8 @@ static void read_block(const struct line *line)
         struct config_block *block = arena_zero(decoder->arena, sizeof(*block));
         block->context = line->key->inner;
         line->item->block = block;
+        if (!node->has_block && !(line->key->flags & KEY_BARE))
+            CONFIG_REPORT(decoder->errors, CONFIG_BLOCK_MISSING, node->place, node->name);
         decode_block(decoder, node, block);
         return;
     }

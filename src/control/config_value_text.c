@@ -193,9 +193,11 @@ static bool names_match(struct slice listed, struct slice name)
 
 /* The place of a part of a word. The part is searched in the spelling, because quotes and escapes
  * move what follows them. */
-static struct config_place part_place(const struct config_word *word, struct slice part)
+static struct config_place part_place(const struct config_value *value, struct slice part)
 {
-    struct config_place place = word->place;
+    struct config_place place = value->word->place;
+    if (value->decoder->errors->count == CONFIG_ERRORS_KEPT)
+        return place;
     struct slice spelling = config_place_text(place);
     size_t at = slice_find_slice(spelling, part);
     if (part.size > 0 && at < spelling.size) {
@@ -217,7 +219,7 @@ static bool fail_placeholder(const struct config_value *value, struct slice brac
         buffer_format(&allowed, "%s{%s}", i == 0 ? "" : " ", listed);
     }
     struct config_error *error =
-        CONFIG_REPORT(decoder->errors, CONFIG_PLACEHOLDER, part_place(value->word, braced), name);
+        CONFIG_REPORT(decoder->errors, CONFIG_PLACEHOLDER, part_place(value, braced), name);
     config_error_help(decoder->errors, error, "placeholders: %.*s",
                       SLICE_ARG(buffer_slice(&allowed)));
     if (suggest.best.size > 0) {
@@ -259,7 +261,7 @@ static void warn_of_dollar(const struct config_value *value, struct slice rest)
             continue;
         struct config_errors *errors = value->decoder->errors;
         struct config_error *error =
-            CONFIG_REPORT(errors, CONFIG_DOLLAR, part_place(value->word, written), written);
+            CONFIG_REPORT(errors, CONFIG_DOLLAR, part_place(value, written), written);
         config_error_note(errors, error, "did you mean %s?", NAMES[i].ours);
         error->suggestion = slice_from_cstring(NAMES[i].ours);
     }
@@ -267,7 +269,7 @@ static void warn_of_dollar(const struct config_value *value, struct slice rest)
 
 static bool fail_brace(const struct config_value *value, struct slice rest, const char *why)
 {
-    CONFIG_REPORT(value->decoder->errors, CONFIG_BRACES, part_place(value->word, rest),
+    CONFIG_REPORT(value->decoder->errors, CONFIG_BRACES, part_place(value, rest),
                   slice_from_cstring(why));
     return false;
 }
