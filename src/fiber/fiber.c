@@ -369,6 +369,11 @@ void fiber_scope_join(struct fiber_scope *scope)
     fiber_unshield(was_cancelled);
 }
 
+void fiber_scope_cancel_soon(struct fiber_scope *scope)
+{
+    cancel_children(scope);
+}
+
 void fiber_scope_cancel(struct fiber_scope *scope)
 {
     if (scope->count == 0)

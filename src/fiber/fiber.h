@@ -35,6 +35,9 @@ MAY_WAIT void fiber_scope_join(struct fiber_scope *scope);
 /* Cancels all children and waits until they ended. */
 MAY_WAIT void fiber_scope_cancel(struct fiber_scope *scope);
 
+/* Cancels all children without waiting, from the loop; they end in later turns. */
+void fiber_scope_cancel_soon(struct fiber_scope *scope);
+
 /* The running fiber; NULL on the loop. */
 struct fiber *fiber_self(void);
 const char *fiber_name(const struct fiber *fiber);

@@ -134,6 +134,17 @@ void loop_forget(struct watch *watch, bool keep_fd)
     watch->slot = 0;
 }
 
+void loop_disown(struct thread *owner, int fd)
+{
+    check(epoll_ctl(owner->loop->epoll_fd, EPOLL_CTL_DEL, fd, NULL) == 0);
+}
+
+void loop_forget_taken(struct watch *watch)
+{
+    give_slot(thread_self()->loop, watch->slot);
+    watch->slot = 0;
+}
+
 void loop_relocate(struct watch *to, struct watch *from)
 {
     check(to->slot != 0 && to->reader == NULL && to->writer == NULL);

@@ -56,6 +56,15 @@ bool h1_body_is_done(const struct h1_body *body)
     return body->state == DONE;
 }
 
+void h1_body_skip(struct h1_body *body, uint64_t size)
+{
+    check(body->framing == FRAMING_LENGTH && size <= body->left);
+    body->left -= size;
+    body->body_bytes += size;
+    if (body->left == 0)
+        body->state = DONE;
+}
+
 static enum parse fail(struct h1_body *body, enum refusal refusal, const char *why)
 {
     body->state = FAILED;

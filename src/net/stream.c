@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/stream.h"
 
+#include "fiber/fiber.h"
 #include "fiber/thread.h"
 
 enum status stream_read(struct stream *stream, void *into, size_t size, size_t *got,
@@ -15,6 +16,16 @@ enum status stream_write(struct stream *stream, struct iovec *parts, int count, 
                          int64_t deadline)
 {
     return stream->operations->write(stream, parts, count, stall, deadline);
+}
+
+void stream_break(struct stream *stream)
+{
+    struct watch *watch = &stream->watch;
+    watch->ready |= READY_BROKEN;
+    if (watch->reader != NULL)
+        fiber_wake(watch->reader);
+    if (watch->writer != NULL)
+        fiber_wake(watch->writer);
 }
 
 void stream_shutdown(struct stream *stream)

@@ -34,6 +34,9 @@ MAY_WAIT MUST_CHECK enum status stream_read(struct stream *stream, void *into, s
  * nanoseconds, or at the deadline: ERR_TIMEOUT. ERR_CLOSED when the other side is gone. */
 MAY_WAIT MUST_CHECK enum status stream_write(struct stream *stream, struct iovec *parts, int count,
                                              int64_t stall, int64_t deadline);
+/* Makes the fiber that reads or writes give up with ERR_SYSTEM, for another fiber of this thread
+ * that knows it is of no use any more. */
+void stream_break(struct stream *stream);
 void stream_shutdown(struct stream *stream); /* no more from us */
 void stream_close(struct stream *stream, bool reset);
 

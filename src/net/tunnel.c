@@ -4,7 +4,6 @@
 #include "net/tunnel.h"
 
 #include "base/arena.h"
-#include "base/check.h"
 #include "fiber/block.h"
 #include "fiber/thread.h"
 
@@ -16,7 +15,8 @@ enum {
 
 struct half {
     struct stream *from, *to;
-    char *block; /* bytes that `to` would not take; NULL: none */
+    char *block;  /* bytes that `to` would not take; NULL: none */
+    bool is_heap; /* early bytes that no block holds */
     size_t start, end;
     uint64_t *bytes;
     bool is_ended; /* `from` has ended and `to` was told */
@@ -49,15 +49,23 @@ static struct tunnels *tunnels_of(struct thread *thread)
     return thread->tunnels;
 }
 
+static void drop_block(struct half *half)
+{
+    if (half->is_heap)
+        free(half->block);
+    else if (half->block != NULL)
+        block_give(half->block);
+    half->block = NULL;
+    half->is_heap = false;
+}
+
 static void end(struct tunnel *tunnel, enum status status)
 {
     struct thread *thread = thread_self();
     timer_clear(&thread->timers, &tunnel->idle);
     timer_clear(&thread->timers, &tunnel->turn);
-    if (tunnel->up.block != NULL)
-        block_give(tunnel->up.block);
-    if (tunnel->down.block != NULL)
-        block_give(tunnel->down.block);
+    drop_block(&tunnel->up);
+    drop_block(&tunnel->down);
     stream_close(&tunnel->client, status == ERR_SYSTEM);
     stream_close(&tunnel->server, status == ERR_SYSTEM);
     list_remove(&tunnel->link);
@@ -95,11 +103,11 @@ static enum status step(struct half *half)
     }
     if (half->is_ended ||
         (half->from->watch.ready & (READY_READ | READY_CLOSED | READY_BROKEN)) == 0) {
-        if (half->block != NULL)
-            block_give(half->block);
-        half->block = NULL;
+        drop_block(half);
         return ERR_LIMIT;
     }
+    if (half->is_heap)
+        drop_block(half);
     if (half->block == NULL)
         half->block = block_take();
     ssize_t got = socket_receive(half->from->watch.fd, half->block, BLOCK_SIZE);
@@ -176,8 +184,8 @@ static void preload(struct half *half, struct slice early)
 {
     if (early.size == 0)
         return;
-    check(early.size <= BLOCK_SIZE);
-    half->block = block_take();
+    half->is_heap = early.size > BLOCK_SIZE;
+    half->block = half->is_heap ? memory_alloc(early.size) : block_take();
     memcpy(half->block, early.data, early.size);
     half->end = early.size;
 }

@@ -67,7 +67,6 @@ static void keep_pipelined(struct h1_exchange *e)
 /* After the response: what happens to the connection. True: it goes on. */
 static bool conclude(struct h1_exchange *e)
 {
-    struct h1_connection *c = e->connection;
     struct exchange *x = &e->x;
     if (x->tunnel.server != NULL && x->is_finished) /* the stream was taken away */
         return false;
