@@ -12,7 +12,7 @@ enum option_type {
     OPTION_END = 0,      /* closes a table */
     OPTION_FLAG,         /* bool; the bare word sets it: `backup` */
     OPTION_BOOL,         /* bool; on | off */
-    OPTION_INT,          /* int64_t; min and max hold */
+    OPTION_INT,          /* int64_t; min and max hold; words[0] is a word that stands for 0 */
     OPTION_SIZE,         /* int64_t, bytes: 16KiB; "off" gives −1 where OPTION_MAY_BE_OFF */
     OPTION_DURATION,     /* int64_t, nanoseconds: 30s; "off" gives CLOCK_NEVER where it may be */
     OPTION_RATE,         /* struct option_rate: 20r/s */
@@ -88,6 +88,7 @@ enum key_flags {
     KEY_ANSWER = 4,  /* a step that answers: the last of its route */
     KEY_SECTION = 8, /* has a block of keys of context `inner` */
     KEY_OFF = 16,    /* `name off` removes the outer one */
+    KEY_BARE = 32,   /* KEY_SECTION: its block may be missing */
 };
 
 struct key {

@@ -17,3 +17,8 @@ bool file_write_now(int fd, const void *data, size_t size);
 /* Puts `fd` in the place of `old`, which keeps its number; `fd` is gone. */
 void file_replace(int fd, int old);
 void file_close(int fd);
+
+/* The paths that a pattern with * ? [ ] matches, sorted bytewise, in the arena. None is no error.
+ */
+void file_match(const char *pattern, struct arena *arena, const struct slice **paths,
+                size_t *count);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A checked configuration: what the snapshot is built from.
+ *
+ * config_load() reads the text (or JSON), decodes every line by the option tables into the struct
+ * of its key, checks lines against each other, merges what stands on several levels, and leaves the
+ * result below. Everything lives in the caller's arena. Where there are errors the result must not
+ * be built from; warnings are no obstacle.
+ *
+ * To build a snapshot walk: listens (each with its sites), sites (each with its routes and steps),
+ * upstreams, logs, and the top level's values. A step's config struct is filled except for what its
+ * prepare() makes; copy it before preparing when the configuration is to be used twice. */
+#pragma once
+
+#include "control/config_keys.h"
+#include "control/config_schema.h"
+#include "exchange/route.h"
+#include "net/address.h"
+
+/* The steps of a path in the order in which they run: those of defaults, then of the site, then of
+ * the route; an inner line of a key that may stand once has taken the outer one's place, and those
+ * that are off are gone. The last one answers (item->key->flags has KEY_ANSWER). */
+struct config_path {
+    const struct config_item *const *steps; /* item->config: the step's struct */
+    size_t count;
+};
+
+struct config_route {
+    const struct config_item *item; /* the route line; of a fallback the site's answer */
+    struct slice pattern;           /* "/exact", "/prefix/" with a star at the end, "~regex" */
+    bool is_fallback; /* the site's own answer: for what no route takes, behind all of them */
+    const struct config_item *const *matches; /* config: struct match_line_config, checked */
+    size_t matches_count;
+    struct config_path path;
+    struct timeouts timeouts; /* merged: top, defaults, site, route */
+    struct limits limits;     /* likewise */
+    size_t order;             /* in the file */
+};
+
+struct config_alias {
+    struct slice host;
+    int64_t status;
+    const struct config_item *item;
+};
+
+struct config_site {
+    const struct config_item *item;
+    struct slice_list hosts; /* lower case: "example.com", "*.example.com", "*" */
+    const struct config_alias *aliases;
+    size_t aliases_count;
+    const struct config_route *routes; /* in the order of the file; a fallback is the last */
+    size_t routes_count;
+    int field_names;          /* enum field_names */
+    bool path_escaped_slash;  /* true: keep */
+    bool path_merge_slashes;  /* true: they count as one */
+    bool access_log;          /* false: "log off" */
+    struct timeouts timeouts; /* merged: top, defaults, site */
+    struct limits limits;
+};
+
+/* An address, with everything that its sites say of it. */
+struct config_listen {
+    struct slice name; /* as first written: ":8080" */
+    struct address address;
+    bool half_close;
+    struct timeouts timeouts; /* merged: top, this address */
+    struct limits limits;
+    const struct config_site *const *sites;
+    size_t sites_count;
+    const struct config_item *item; /* the line with its options, or the first; NULL: implied :80 */
+};
+
+struct config_upstream {
+    const struct config_item *item;
+    struct slice name;
+    int balance;                              /* enum balance */
+    const struct config_item *const *servers; /* config: struct server_line_config */
+    size_t servers_count;
+    struct keepalive_config keepalive;
+    struct queue_config queue;
+};
+
+struct config {
+    struct config_block top; /* every line, decoded, for whatever the rest does not say */
+    const struct config_file *file;
+    int64_t workers;          /* 0: auto */
+    struct slice user, group; /* empty: not written */
+    struct resolver_keys_config resolver;
+    struct proxies_config trusted_proxies; /* no ranges: none */
+    const struct config_item *const *logs; /* config: struct log_config */
+    size_t logs_count;
+    struct timeouts timeouts;
+    struct limits limits; /* connections 0: auto */
+    const struct config_listen *listens;
+    size_t listens_count;
+    const struct config_site *sites;
+    size_t sites_count;
+    const struct config_upstream *upstreams;
+    size_t upstreams_count;
+    size_t routes_count; /* those that are written, of all sites */
+};
+
+struct config_request {
+    struct slice path; /* of the file; "-": standard input */
+    struct slice text; /* with has_text: read in its place, path is its name */
+    bool has_text;
+    bool is_json;     /* else the text form; a path that ends in .json is JSON as well */
+    bool check_files; /* files that are named must be readable */
+    const struct config_source *source; /* NULL: CONFIG_SYSTEM */
+    const struct config_schema *schema; /* NULL: config_schema() */
+};
+
+/* Reads and checks. Mistakes are in `errors`, sorted; errors->errors is 0 when the configuration
+ * may be used. Never NULL. */
+const struct config *config_load(const struct config_request *request, struct arena *arena,
+                                 struct config_errors *errors);
+/* The same up to the tree of lines, with nothing checked but the grammar. */
+struct config_tree *config_load_tree(const struct config_request *request, struct arena *arena,
+                                     struct config_errors *errors);
+
+/* For prepare() of steps: reports at the word of that argument or option on the item's line; NULL:
+ * at its name. Call config_errors_sort() before showing. */
+void config_report_step(struct config_errors *errors, const struct config_item *item,
+                        const char *option, struct slice message);
+/* "weir.conf:46", for logs. */
+struct slice config_item_at(struct arena *arena, const struct config_item *item);
+/* The directory that relative paths of a line start from: that of its file. Ends with a slash;
+ * empty for the current one. */
+struct slice config_item_directory(const struct config_item *item);

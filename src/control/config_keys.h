@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The core keys, and the structs that their tables fill. Steps bring their own keys. */
+#pragma once
+
+#include "base/option.h"
+#include "control/config_schema.h"
+
+/* All keys: the core ones and those of the steps. */
+const struct key *const *config_keys(size_t *count);
+/* All keys and placeholders, as the program knows them. */
+const struct config_schema *config_schema(void);
+
+extern const struct key *const KEYS_TOP[];
+extern const struct key *const KEYS_SITE[];
+extern const struct key *const KEYS_UPSTREAM[];
+extern const struct key *const KEYS_TIMES[];
+
+struct name_config { /* user, group, include, snippet, use */
+    struct slice name;
+};
+
+struct number_config { /* config_version, workers (0: auto) */
+    int64_t number;
+};
+
+struct words_config { /* alias' and others' plain lists */
+    struct slice_list words;
+};
+
+struct resolver_keys_config {
+    struct slice_list servers; /* empty: those of the system */
+    int64_t timeout;
+    int64_t tries;
+    int64_t ttl_min, ttl_max;
+    int64_t keep;
+};
+
+enum proxies_header { PROXIES_X_FORWARDED_FOR, PROXIES_FORWARDED };
+struct proxies_config {
+    struct slice_list cidrs;
+    int header; /* enum proxies_header */
+};
+
+enum log_kind { LOG_KIND_ACCESS, LOG_KIND_ERROR };
+enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_COMBINED, LOG_FORMAT_COMMON };
+struct log_config {
+    int kind;        /* enum log_kind */
+    struct slice to; /* "stdout", "stderr" or "file:PATH" */
+    int format;      /* enum log_format */
+    int level;       /* 0 debug, 1 info, 2 warn, 3 error */
+    int64_t buffer;  /* bytes */
+    int64_t flush;   /* ns */
+};
+
+struct site_config {
+    struct slice_list hosts;
+};
+
+enum half_close { HALF_CLOSE_CANCEL, HALF_CLOSE_ALLOW };
+struct listen_config {
+    struct slice_list addresses;
+    int half_close; /* enum half_close */
+};
+
+struct alias_config {
+    struct slice_list hosts;
+    int64_t status;
+};
+
+struct choice_config { /* field_names, path_escaped_slash, balance */
+    int choice;
+};
+
+struct switch_config { /* path_merge_slashes, log of a site */
+    bool is_on;
+};
+
+struct route_config {
+    struct slice pattern;
+};
+
+struct match_line_config {
+    int kind; /* enum match_kind */
+    struct slice_list values;
+};
+
+struct upstream_name_config {
+    struct slice name;
+};
+
+struct server_line_config {
+    struct slice address; /* host:port, unix:/path or http://host[:port] */
+    int64_t weight;
+    int64_t max_conns; /* 0: no limit */
+    bool backup;
+    bool down;
+    struct slice name; /* empty: the address */
+};
+
+struct keepalive_config {
+    int64_t kept; /* −1: none are kept */
+    int64_t idle;
+};
+
+struct queue_config {
+    int64_t size; /* −1: nobody waits */
+    int64_t timeout;
+};

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Upstreams, and the names that refer to them. */
+#include "control/config_build.h"
+
+#include <stdlib.h>
+
+static int compare_names(const void *left, const void *right)
+{
+    const struct config_upstream *const *a = left;
+    const struct config_upstream *const *b = right;
+    int order = slice_compare((*a)->name, (*b)->name);
+    return order != 0                                                    ? order
+           : (*a)->item->node->place.line < (*b)->item->node->place.line ? -1
+                                                                         : 1;
+}
+
+static int compare_servers(const void *left, const void *right)
+{
+    const struct config_item *const *a = left;
+    const struct config_item *const *b = right;
+    const struct server_line_config *first = (*a)->config;
+    const struct server_line_config *second = (*b)->config;
+    int order = slice_compare(first->address, second->address);
+    return order != 0 ? order : (*a)->node->place.line < (*b)->node->place.line ? -1 : 1;
+}
+
+static void check_servers(struct builder *builder, const struct config_upstream *upstream)
+{
+    size_t down = 0;
+    const struct config_item **sorted =
+        arena_alloc(builder->arena, (upstream->servers_count + 1) * sizeof(*sorted));
+    for (size_t i = 0; i < upstream->servers_count; i++) {
+        sorted[i] = upstream->servers[i];
+        down += ((const struct server_line_config *)sorted[i]->config)->down;
+    }
+    qsort(sorted, upstream->servers_count, sizeof(*sorted), compare_servers);
+    for (size_t i = 1; i < upstream->servers_count; i++) {
+        const struct server_line_config *server = sorted[i]->config;
+        const struct server_line_config *before = sorted[i - 1]->config;
+        if (server->address.size == 0 || !slice_equal(server->address, before->address))
+            continue;
+        struct config_error *error =
+            CONFIG_REPORT(builder->errors, CONFIG_SERVER_TWICE, sorted[i]->node->values[0].place,
+                          server->address);
+        config_error_note(builder->errors, error, "first written at line %u; weight=2 doubles it",
+                          sorted[i - 1]->node->place.line);
+    }
+    if (upstream->servers_count > 0 && down == upstream->servers_count)
+        CONFIG_REPORT(builder->errors, CONFIG_NONE_UP, upstream->item->node->place, upstream->name);
+}
+
+static void build_one(struct builder *builder, const struct config_item *item,
+                      struct config_upstream *upstream)
+{
+    const struct config_block *block = item->block;
+    upstream->item = item;
+    upstream->name = ((const struct upstream_name_config *)item->config)->name;
+    upstream->balance =
+        ((const struct choice_config *)config_value_of(builder, block, IN_UPSTREAM, "balance"))
+            ->choice;
+    upstream->keepalive =
+        *(const struct keepalive_config *)config_value_of(builder, block, IN_UPSTREAM, "keepalive");
+    upstream->queue =
+        *(const struct queue_config *)config_value_of(builder, block, IN_UPSTREAM, "queue");
+    upstream->servers = config_items(builder->arena, block, "server", &upstream->servers_count);
+    bool has_lines = item->node->has_block;
+    bool has_bad_server = false;
+    for (const struct config_node *node = item->node->children; node != NULL; node = node->next)
+        has_bad_server = has_bad_server || slice_equal(node->name, SLICE("server"));
+    if (has_lines && !has_bad_server && upstream->servers_count == 0) {
+        struct config_error *error =
+            CONFIG_REPORT(builder->errors, CONFIG_NO_SERVER, item->node->place, upstream->name);
+        config_error_note(builder->errors, error, "write a line in its block: server HOST:PORT");
+    }
+    check_servers(builder, upstream);
+}
+
+static const struct config_upstream **sorted_names(struct builder *builder)
+{
+    const struct config *config = builder->config;
+    const struct config_upstream **sorted =
+        arena_alloc(builder->arena, (config->upstreams_count + 1) * sizeof(*sorted));
+    for (size_t i = 0; i < config->upstreams_count; i++)
+        sorted[i] = &config->upstreams[i];
+    qsort(sorted, config->upstreams_count, sizeof(*sorted), compare_names);
+    return sorted;
+}
+
+void config_build_upstreams(struct builder *builder)
+{
+    struct config *config = builder->config;
+    size_t count;
+    const struct config_item **items =
+        config_items(builder->arena, &config->top, "upstream", &count);
+    struct config_upstream *upstreams =
+        arena_zero(builder->arena, (count + 1) * sizeof(*upstreams));
+    for (size_t i = 0; i < count; i++)
+        build_one(builder, items[i], &upstreams[i]);
+    config->upstreams = upstreams;
+    config->upstreams_count = count;
+    const struct config_upstream **sorted = sorted_names(builder);
+    for (size_t i = 1; i < count; i++) {
+        if (sorted[i]->name.size == 0 || !slice_equal(sorted[i]->name, sorted[i - 1]->name))
+            continue;
+        struct config_error *error = CONFIG_REPORT(builder->errors, CONFIG_NAME_TWICE,
+                                                   sorted[i]->item->node->values[0].place,
+                                                   SLICE("upstream"), sorted[i]->name);
+        config_error_note(builder->errors, error, "first defined at line %u",
+                          sorted[i - 1]->item->node->place.line);
+    }
+}
+
+static int compare_to_name(const void *name, const void *element)
+{
+    const struct config_upstream *const *upstream = element;
+    return slice_compare(*(const struct slice *)name, (*upstream)->name);
+}
+
+static void report_reference(struct builder *builder, const struct config_reference *reference)
+{
+    const struct config *config = builder->config;
+    struct slice name = reference->word->text;
+    struct config_suggest suggest = config_suggest_start(name);
+    for (size_t i = 0; i < config->upstreams_count; i++)
+        config_suggest_try(&suggest, config->upstreams[i].name);
+    struct config_error *error =
+        CONFIG_REPORT(builder->errors, CONFIG_REFERENCE, reference->word->place,
+                      slice_from_cstring(reference->kind), name);
+    error->suggestion = suggest.best;
+    for (size_t i = 0; i < config->upstreams_count; i++) {
+        const struct config_upstream *upstream = &config->upstreams[i];
+        if (suggest.best.size > 0 && slice_equal(upstream->name, suggest.best)) {
+            config_error_note(builder->errors, error, "did you mean \"%.*s\"? (defined at line %u)",
+                              SLICE_ARG(suggest.best), upstream->item->node->place.line);
+            return;
+        }
+    }
+    if (slice_find(name, '.') < name.size || slice_equal(name, SLICE("localhost")))
+        config_error_note(builder->errors, error, "an address needs a port: %.*s:80",
+                          SLICE_ARG(name));
+    else
+        config_error_note(builder->errors, error, "define it: upstream %.*s { server HOST:PORT }",
+                          SLICE_ARG(name));
+}
+
+void config_check_references(struct builder *builder)
+{
+    struct config *config = builder->config;
+    const struct config_upstream **sorted = sorted_names(builder);
+    bool *is_used = arena_zero(builder->arena, config->upstreams_count + 1);
+    for (const struct config_reference *reference = builder->decoder->references; reference != NULL;
+         reference = reference->next) {
+        const struct config_upstream *const *found =
+            config->upstreams_count == 0
+                ? NULL
+                : bsearch(&reference->word->text, sorted, config->upstreams_count, sizeof(*sorted),
+                          compare_to_name);
+        if (found != NULL)
+            is_used[*found - config->upstreams] = true;
+        else
+            report_reference(builder, reference);
+    }
+    for (size_t i = 0; i < config->upstreams_count; i++)
+        if (!is_used[i] && config->upstreams[i].name.size > 0 && builder->errors->errors == 0)
+            CONFIG_REPORT(builder->errors, CONFIG_UNUSED, config->upstreams[i].item->node->place,
+                          config->upstreams[i].name);
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keys of the top level. */
+#include "control/config_keys.h"
+
+#include "base/clock.h"
+
+static const char *const AUTO[] = {"auto", NULL};
+static const char *const PROXY_HEADERS[] = {"x_forwarded_for", "forwarded", NULL};
+static const char *const LOG_KINDS[] = {"access", "error", NULL};
+static const char *const LOG_FORMATS[] = {"json", "combined", "common", NULL};
+static const char *const LOG_LEVELS[] = {"debug", "info", "warn", "error", NULL};
+
+static const struct option VERSION[] = {
+    {.name = "number",
+     .type = OPTION_INT,
+     .flags = OPTION_REQUIRED,
+     .offset = offsetof(struct number_config, number),
+     .doc = "Version of the language; 1."},
+    {0},
+};
+static const struct option WORKERS[] = {
+    {.name = "number",
+     .type = OPTION_INT,
+     .flags = OPTION_REQUIRED,
+     .standard = "auto",
+     .min = 1,
+     .max = 512,
+     .words = AUTO,
+     .offset = offsetof(struct number_config, number),
+     .doc = "How many threads serve; auto: one per usable core."},
+    {0},
+};
+static const struct option A_FILE[] = {
+    {.name = "pattern",
+     .type = OPTION_STRING,
+     .flags = OPTION_REQUIRED,
+     .offset = offsetof(struct name_config, name),
+     .doc = "A file, or a pattern with * ? [ ], relative to the file that it stands in."},
+    {0},
+};
+static const struct option A_NAME[] = {
+    {.name = "name",
+     .type = OPTION_NAME,
+     .flags = OPTION_REQUIRED,
+     .offset = offsetof(struct name_config, name),
+     .doc = "A name of letters, digits, _ - and . signs."},
+    {0},
+};
+static const struct option RESOLVER_ARGUMENTS[] = {
+    {.name = "servers",
+     .type = OPTION_STRING,
+     .flags = OPTION_REQUIRED | OPTION_MANY,
+     .offset = offsetof(struct resolver_keys_config, servers),
+     .doc = "IP addresses of name servers, with :port if it is not 53; system: those of the "
+            "system."},
+    {0},
+};
+static const struct option RESOLVER_OPTIONS[] = {
+    {.name = "timeout",
+     .type = OPTION_DURATION,
+     .standard = "2s",
+     .min = MILLISECONDS(1),
+     .max = SECONDS(60),
+     .offset = offsetof(struct resolver_keys_config, timeout),
+     .doc = "How long one try waits."},
+    {.name = "tries",
+     .type = OPTION_INT,
+     .standard = "2",
+     .min = 1,
+     .max = 10,
+     .offset = offsetof(struct resolver_keys_config, tries),
+     .doc = "How often a name is asked for before it counts as failed."},
+    {.name = "min",
+     .type = OPTION_DURATION,
+     .standard = "1s",
+     .min = SECONDS(1),
+     .max = SECONDS(86400),
+     .offset = offsetof(struct resolver_keys_config, ttl_min),
+     .doc = "An answer is kept at least that long."},
+    {.name = "max",
+     .type = OPTION_DURATION,
+     .standard = "60s",
+     .min = SECONDS(1),
+     .max = SECONDS(86400),
+     .offset = offsetof(struct resolver_keys_config, ttl_max),
+     .doc = "An answer is kept at most that long."},
+    {.name = "keep",
+     .type = OPTION_DURATION,
+     .standard = "1h",
+     .max = SECONDS(7 * 86400),
+     .offset = offsetof(struct resolver_keys_config, keep),
+     .doc = "While name servers fail the last good answer serves that long."},
+    {0},
+};
+static const struct option PROXIES_ARGUMENTS[] = {
+    {.name = "ranges",
+     .type = OPTION_CIDR,
+     .flags = OPTION_REQUIRED | OPTION_MANY,
+     .offset = offsetof(struct proxies_config, cidrs),
+     .doc = "Addresses of the proxies in front of weir, whose word about clients is taken."},
+    {0},
+};
+static const struct option PROXIES_OPTIONS[] = {
+    {.name = "header",
+     .type = OPTION_ENUM,
+     .standard = "x_forwarded_for",
+     .words = PROXY_HEADERS,
+     .offset = offsetof(struct proxies_config, header),
+     .doc = "The header in which they tell the client's address."},
+    {0},
+};
+static const struct option LOG_ARGUMENTS[] = {
+    {.name = "kind",
+     .type = OPTION_ENUM,
+     .flags = OPTION_REQUIRED,
+     .words = LOG_KINDS,
+     .offset = offsetof(struct log_config, kind),
+     .doc = "access: a line for each exchange; error: what went wrong."},
+    {0},
+};
+static const struct option LOG_OPTIONS[] = {
+    {.name = "to",
+     .type = OPTION_STRING,
+     .standard = "stderr",
+     .offset = offsetof(struct log_config, to),
+     .doc = "stdout, stderr or file:PATH."},
+    {.name = "format",
+     .type = OPTION_ENUM,
+     .standard = "json",
+     .words = LOG_FORMATS,
+     .offset = offsetof(struct log_config, format),
+     .doc = "How a line of the access log looks."},
+    {.name = "level",
+     .type = OPTION_ENUM,
+     .standard = "info",
+     .words = LOG_LEVELS,
+     .offset = offsetof(struct log_config, level),
+     .doc = "The least important lines that the error log shows."},
+    {.name = "buffer",
+     .type = OPTION_SIZE,
+     .standard = "64KiB",
+     .min = 4096,
+     .max = 64 * 1024 * 1024,
+     .offset = offsetof(struct log_config, buffer),
+     .doc = "How much of the access log waits in memory; when it is full lines are dropped and "
+            "counted."},
+    {.name = "flush",
+     .type = OPTION_DURATION,
+     .standard = "1s",
+     .min = MILLISECONDS(10),
+     .max = SECONDS(60),
+     .offset = offsetof(struct log_config, flush),
+     .doc = "How long a line waits at most."},
+    {0},
+};
+
+static const struct key CONFIG_VERSION_KEY = {
+    .name = "config_version",
+    .contexts = IN_TOP,
+    .arguments = VERSION,
+    .config_size = sizeof(struct number_config),
+    .doc = "The version of the language that the file is written in.",
+    .example = "config_version 1",
+    .since = "0.1",
+};
+static const struct key INCLUDE = {
+    .name = "include",
+    .contexts = IN_TOP | IN_SITE | IN_ROUTE | IN_UPSTREAM | IN_DEFAULTS | IN_LISTEN,
+    .flags = KEY_MANY,
+    .arguments = A_FILE,
+    .config_size = sizeof(struct name_config),
+    .doc = "Reads other files as if they stood here. A pattern may match nothing; a plain name "
+           "must exist.",
+    .example = "include sites/*.conf",
+    .since = "0.1",
+};
+static const struct key SNIPPET = {
+    .name = "snippet",
+    .contexts = IN_TOP,
+    .flags = KEY_MANY | KEY_SECTION,
+    .arguments = A_NAME,
+    .config_size = sizeof(struct name_config),
+    .doc = "Lines with a name, to be pasted by use.",
+    .example = "snippet NAME {}",
+    .since = "0.1",
+};
+static const struct key USE = {
+    .name = "use",
+    .contexts = IN_TOP | IN_SITE | IN_ROUTE | IN_UPSTREAM | IN_DEFAULTS | IN_LISTEN,
+    .flags = KEY_MANY,
+    .arguments = A_NAME,
+    .config_size = sizeof(struct name_config),
+    .doc = "Pastes the lines of a snippet.",
+    .example = "use security_headers",
+    .since = "0.1",
+};
+static const struct key USER = {
+    .name = "user",
+    .contexts = IN_TOP,
+    .arguments = A_NAME,
+    .config_size = sizeof(struct name_config),
+    .doc = "The user that weir becomes when it is started as root. A change needs a restart.",
+    .example = "user weir",
+    .since = "0.1",
+};
+static const struct key GROUP = {
+    .name = "group",
+    .contexts = IN_TOP,
+    .arguments = A_NAME,
+    .config_size = sizeof(struct name_config),
+    .doc = "The group that weir becomes when it is started as root; else the user's. A change "
+           "needs a restart.",
+    .example = "group weir",
+    .since = "0.1",
+};
+static const struct key WORKERS_KEY = {
+    .name = "workers",
+    .contexts = IN_TOP,
+    .arguments = WORKERS,
+    .config_size = sizeof(struct number_config),
+    .doc = "How many threads serve. A change needs a restart.",
+    .example = "workers 4",
+    .since = "0.1",
+};
+static const struct key RESOLVER = {
+    .name = "resolver",
+    .contexts = IN_TOP,
+    .arguments = RESOLVER_ARGUMENTS,
+    .options = RESOLVER_OPTIONS,
+    .config_size = sizeof(struct resolver_keys_config),
+    .doc = "Who is asked for the addresses of servers that are written by name.",
+    .example = "resolver 192.0.2.53 timeout=1s",
+    .since = "0.1",
+};
+static const struct key TRUSTED_PROXIES = {
+    .name = "trusted_proxies",
+    .contexts = IN_TOP,
+    .arguments = PROXIES_ARGUMENTS,
+    .options = PROXIES_OPTIONS,
+    .config_size = sizeof(struct proxies_config),
+    .doc = "Proxies in front of weir. Only what they tell about a client is believed; from "
+           "everyone else such headers are overwritten.",
+    .example = "trusted_proxies 10.0.0.0/8 header=x_forwarded_for",
+    .since = "0.1",
+};
+static const struct key LOG = {
+    .name = "log",
+    .contexts = IN_TOP,
+    .flags = KEY_MANY,
+    .arguments = LOG_ARGUMENTS,
+    .options = LOG_OPTIONS,
+    .config_size = sizeof(struct log_config),
+    .doc = "Where logs go. There is no access log unless one is written; the error log goes to "
+           "stderr.",
+    .example = "log access to=file:/var/log/weir/access.log format=json",
+    .since = "0.1",
+};
+static const struct key DEFAULTS = {
+    .name = "defaults",
+    .contexts = IN_TOP,
+    .flags = KEY_SECTION,
+    .inner = IN_DEFAULTS,
+    .doc = "Steps and limits of every site; a site or route that writes them itself wins.",
+    .example = "defaults {}",
+    .since = "0.1",
+};
+
+const struct key *const KEYS_TOP[] = {
+    &CONFIG_VERSION_KEY, &INCLUDE,  &SNIPPET,         &USE, &USER,     &GROUP,
+    &WORKERS_KEY,        &RESOLVER, &TRUSTED_PROXIES, &LOG, &DEFAULTS, NULL,
+};
