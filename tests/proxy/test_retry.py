@@ -260,10 +260,11 @@ def test_least_conn_avoids_the_busy_one(origin):
     with Origin(script=slow) as busy:
         config = group("server @busy\nserver @app", balance="least_conn")
         with Weir(config, app=origin, busy=busy) as weir:
-            stuck = [weir.connect() for _ in range(4)]
-            for client in stuck:
-                client.request("/stuck")
-            busy.wait(lambda: busy.heads)
+            stuck = []
+            while not busy.heads:  # the first choice is by chance
+                stuck.append(weir.connect())
+                stuck[-1].request("/stuck")
+                threading.Event().wait(0.05)
             for _ in range(10):
                 assert weir.ask("/quick").status == 200
             assert not [r for r in busy.heads if r.path == "/quick"]
