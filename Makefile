@@ -56,24 +56,29 @@ unit: $(UNIT_TESTS)
 fuzzers: $(FUZZERS)
 
 $(OUT)/weir: $(MAIN) $(LIBRARY)
-	$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)
+	@echo '  link    $@'
+	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)
 $(LIBRARY): $(OBJECTS)
 	@rm -f $@
-	ar rcs $@ $^
+	@ar rcs $@ $^
 
 $(OUT)/obj/%.o: src/%.c $(OUT)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo '  compile $<'
+	@$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(OUT)/obj/%.o: src/%.S $(OUT)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo '  compile $<'
+	@$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(OUT)/unit/%: tests/unit/%.c $(UNIT_SUPPORT) $(LIBRARY)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -Itests/unit -MMD -MP -MF $@.d -o $@ $< $(UNIT_SUPPORT) $(LIBRARY) -lcmocka $(LIBRARIES)
+	@echo '  link    $@'
+	@$(CC) $(CFLAGS) -Itests/unit -MMD -MP -MF $@.d -o $@ $< $(UNIT_SUPPORT) $(LIBRARY) -lcmocka $(LIBRARIES)
 # With gcc a fuzz target is linked to replay.c, which feeds it the corpus; with clang to libFuzzer.
 $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIBRARY)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -MMD -MP -MF $@.d -o $@ $< \
+	@echo '  link    $@'
+	@$(CC) $(CFLAGS) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -MMD -MP -MF $@.d -o $@ $< \
 		$(if $(filter fuzz,$(MODE)),,tests/fuzz/replay.c) $(LIBRARY) $(LIBRARIES)
 
 # What was compiled with other flags, or from another list of files, is compiled again.

@@ -35,16 +35,15 @@ struct sink {
     enum status (*interim)(struct exchange *x, int status, const struct fields *fields);
     /* The head; held back until the first chunk when `hold` says that one follows at once. */
     enum status (*head)(struct exchange *x, bool hold);
-    enum status (*chunk)(struct exchange *x, struct slice chunk);
+    /* `more`: another chunk or the end follows without a wait, so small ones may be gathered. */
+    enum status (*chunk)(struct exchange *x, struct slice chunk, bool more);
     /* Moves the rest of the body past user space where both ends allow it; ERR_LIMIT: not possible,
      * use chunk. */
     enum status (*move)(struct exchange *x, struct body *body, bool *client_failed);
     enum status (*finish)(struct exchange *x, const struct fields *trailers);
     void (*abort)(struct exchange *x); /* the response cannot be completed: never a clean end */
     /* Hands both connections to a tunnel after the head of a 101 was sent. */
-    enum status (*tunnel)(struct exchange *x, struct stream *server, struct slice early,
-                          int64_t idle_timeout, void (*on_server_end)(void *argument),
-                          void *argument);
+    enum status (*tunnel)(struct exchange *x);
     /* Says 100 Continue once, if the client waits for it. */
     enum status (*proceed)(struct exchange *x);
 };
@@ -66,6 +65,24 @@ struct response {
     bool is_ours;         /* weir made it: Proxy-Status is for these */
 };
 
+/* A server's connection after a 101, offered by the step that asked the server. */
+struct tunnel_offer {
+    struct stream *server; /* NULL: no tunnel */
+    struct slice early;    /* bytes of the server that came with its head */
+    /* Called when the tunnel takes the connection over; its result goes to on_end when the tunnel
+     * has ended, on the same thread. */
+    void *(*take)(void *argument);
+    void (*on_end)(void *taken);
+    void *argument;
+};
+
+/* What a step keeps for one exchange between its calls. */
+struct step_state {
+    const void *config; /* whose */
+    void *state;
+    struct step_state *next;
+};
+
 /* What the access log says about the servers' side. */
 struct upstream_facts {
     struct slice upstream;
@@ -79,7 +96,8 @@ struct upstream_facts {
 struct exchange {
     struct arena arena;
     const struct snapshot *snapshot;
-    const struct site *site; /* NULL before it is known, or none */
+    const struct site_table *sites; /* of the listener */
+    const struct site *site;        /* NULL before it is known, or none */
     const struct route *route;
     struct request request;
     struct response response;
@@ -104,7 +122,9 @@ struct exchange {
     bool head_sent;
     bool is_finished; /* the response is complete on the client's side */
     bool keep_client; /* the connection may be used again */
-    bool is_tunnel;
+    struct tunnel_offer tunnel;
+    struct step_state *step_states;
+    int64_t body_limit;       /* bytes of the request's body; −1: none */
     bool client_trusted;      /* the peer is in trusted_proxies */
     struct fiber *fiber;      /* that runs it; cancelled when the client hangs up */
     struct fiber_scope scope; /* of its children */
@@ -128,5 +148,19 @@ void response_text(struct exchange *x, int status, struct slice type, struct sli
 /* Throws away a response from a server, for one of ours. The old body is ended. */
 void response_replace(struct exchange *x, int status, struct slice type, struct slice text);
 
-/* Called when the exchange has ended, for whoever logs: set by control. */
+/* For an exchange whose peer is a trusted proxy: finds the client in X-Forwarded-For, from the
+ * right, past all that are trusted; an element that is no address ends the walk. Sets x->client and
+ * x->client_ip. */
+struct cidr;
+void exchange_find_client(struct exchange *x, const struct cidr *trusted, size_t count);
+
+/* Sets what a step keeps for this exchange, and finds it again by the step's config. */
+void exchange_keep_state(struct exchange *x, const void *config, void *state);
+void *exchange_state(const struct exchange *x, const void *config);
+
+/* Called when the exchange has ended (a tunnel: when that has), for whoever logs: set by control.
+ */
 void exchange_set_log(void (*log)(const struct exchange *x));
+void exchange_log(const struct exchange *x);
+/* A copy on the heap with all that the log says of an exchange and nothing else; free() it. */
+struct exchange *exchange_copy_for_log(const struct exchange *x);

@@ -101,6 +101,7 @@ struct site_table {
     const struct site_name *wildcards; /* longest first */
     size_t wildcards_count;
     struct site *any; /* site * */
+    bool names_vary;  /* its sites differ in field_names: the parser was lenient for all */
 };
 
 /* Made from a list, in the arena. Hosts must be distinct. */

@@ -35,6 +35,9 @@ MAY_WAIT void fiber_scope_join(struct fiber_scope *scope);
 /* Cancels all children and waits until they ended. */
 MAY_WAIT void fiber_scope_cancel(struct fiber_scope *scope);
 
+/* Cancels all children without waiting, from the loop; they end in later turns. */
+void fiber_scope_cancel_soon(struct fiber_scope *scope);
+
 /* The running fiber; NULL on the loop. */
 struct fiber *fiber_self(void);
 const char *fiber_name(const struct fiber *fiber);
@@ -57,11 +60,15 @@ void fiber_unshield(bool was_cancelled);
 MAY_WAIT MUST_CHECK enum status fiber_yield(void);
 MAY_WAIT MUST_CHECK enum status fiber_sleep(int64_t deadline);
 
-/* Runs every ready fiber of this thread; the loop calls it after each event. */
+/* Runs every ready fiber of this thread; the loop calls it after each event. Those that yielded are
+ * made ready once a turn. */
 void fiber_run_ready(void);
+void fiber_wake_yielded(void);
 
-/* Frees the recycled stacks of this thread. */
+/* Frees all recycled stacks of this thread; those beyond the 1,024 that are worth keeping (the loop
+ * calls that once a turn). */
 void fiber_release_stacks(void);
+void fiber_trim_stacks(void);
 
 /* Calls back with the deepest use of the stack per fiber name; only in painted builds
  * (-DFIBER_PAINT). */

@@ -38,6 +38,14 @@ MUST_CHECK enum status loop_watch_level(struct watch *watch, int fd);
  * `keep_fd` says that it lives on elsewhere, so the kernel must be told (else close() tells it). */
 void loop_forget(struct watch *watch, bool keep_fd);
 
+/* Takes a descriptor out of another thread's epoll, from any thread; what hangs in that thread's
+ * table stays until it calls loop_forget_taken() itself. */
+void loop_disown(struct thread *owner, int fd);
+void loop_forget_taken(struct watch *watch);
+
+/* The struct has moved in memory: `to` is a copy of `from`, which is no longer registered. */
+void loop_relocate(struct watch *to, struct watch *from);
+
 /* Parks the running fiber until the watch is ready in that direction.
  * OK, ERR_TIMEOUT, ERR_CANCELLED. One fiber per direction. */
 MUST_CHECK enum status loop_wait_readable(struct watch *watch, int64_t deadline);

@@ -7,7 +7,8 @@
 #include "base/status.h"
 #include "fiber/timer.h"
 
-#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 struct block;
 struct fiber;
@@ -21,19 +22,25 @@ struct thread {
     struct timers timers;
     struct fiber *running; /* NULL: the loop itself */
     struct fiber *ready_first, *ready_last;
-    void *loop_sp; /* where the loop's own stack was left */
-    struct fiber *stacks_free;
-    size_t stacks_free_count;
-    size_t fibers_count; /* alive */
+    struct fiber *yielded;     /* ready in the next turn; last one first */
+    void *loop_sp;             /* where the loop's own stack was left */
+    struct fiber *fibers_free; /* ended ones, their stacks still mapped */
+    size_t fibers_free_count;
+    struct fiber *fibers_all; /* every mapped one, for debuggers */
+    size_t fibers_count;      /* alive */
     size_t fibers_max;
     struct block *blocks_free;
     size_t blocks_free_count;
     size_t blocks_taken;
+    struct pipes *pipes;     /* of net/pipe: empty ones for splice */
+    struct tunnels *tunnels; /* of net/tunnel */
     struct random random;
     struct mailbox *mailbox;
-    void *worker;          /* what control hangs here; lower floors do not look */
-    int locks_held;        /* mutexes of ours; none may be held across a wait */
-    void *sanitizer_fiber; /* the loop's own stack, for TSan */
+    void *worker;             /* what control hangs here; lower floors do not look */
+    int locks_held;           /* mutexes of ours; none may be held across a wait */
+    void *sanitizer_fiber;    /* the loop's own stack, for TSan */
+    const void *stack_bottom; /* and for ASan */
+    size_t stack_size;
 };
 
 /* The calling thread's; never NULL after thread_init. */

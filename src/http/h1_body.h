@@ -28,5 +28,8 @@ void h1_body_init(struct h1_body *body, enum framing framing, uint64_t length,
  * is left in *input is not of this message. FRAMING_CLOSE is never done by itself. */
 enum parse h1_body_take(struct h1_body *body, struct slice *input, struct slice *data);
 
+/* `size` bytes of a body of known length went another way. */
+void h1_body_skip(struct h1_body *body, uint64_t size);
+
 /* Whether nothing is missing any more. The only judge of "complete". */
 bool h1_body_is_done(const struct h1_body *body);

@@ -39,6 +39,9 @@ struct slice field_name_of(enum field_id id);
  * Text is not copied. */
 bool fields_add(struct fields *fields, enum field_id id, struct slice value);
 bool fields_add_named(struct fields *fields, struct slice name, struct slice value);
+/* For parsers, which have checked name and value themselves. */
+bool fields_append_checked(struct fields *fields, enum field_id id, struct slice name,
+                           struct slice value);
 /* Removes all of that name, then adds one in the place of the first. */
 bool fields_set(struct fields *fields, enum field_id id, struct slice value);
 bool fields_set_named(struct fields *fields, struct slice name, struct slice value);

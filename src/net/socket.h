@@ -36,6 +36,8 @@ ssize_t socket_send(int fd, const struct iovec *parts, int count, bool more);
 bool socket_is_quiet(int fd);
 /* Moves bytes between a socket and a pipe without copying them. */
 ssize_t socket_splice(int from, int to, size_t size, bool more);
+/* A pipe of about that size for socket_splice; ends[0] is read from. ERR_LIMIT. */
+MUST_CHECK enum status socket_pipe(size_t size, int ends[2]);
 void socket_shutdown_send(int fd);
 /* `reset`: drop what is unsent and answer with RST. */
 void socket_close(int fd, bool reset);

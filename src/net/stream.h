@@ -22,6 +22,8 @@ struct stream {
     struct watch watch; /* of the descriptor beneath */
     uint64_t bytes_in;
     uint64_t bytes_out;
+    void *argument;             /* for the owner's on_ready */
+    bool short_read_is_drained; /* of TCP; unix sockets are read until they say no */
 };
 
 /* Reads what is there, at least one byte. ERR_CLOSED at the end of the other side's bytes,
@@ -32,11 +34,19 @@ MAY_WAIT MUST_CHECK enum status stream_read(struct stream *stream, void *into, s
  * nanoseconds, or at the deadline: ERR_TIMEOUT. ERR_CLOSED when the other side is gone. */
 MAY_WAIT MUST_CHECK enum status stream_write(struct stream *stream, struct iovec *parts, int count,
                                              int64_t stall, int64_t deadline);
+/* Makes the fiber that reads or writes give up with ERR_SYSTEM, for another fiber of this thread
+ * that knows it is of no use any more. */
+void stream_break(struct stream *stream);
 void stream_shutdown(struct stream *stream); /* no more from us */
 void stream_close(struct stream *stream, bool reset);
 
-/* Over a connected, non-blocking descriptor that now belongs to the stream. */
-MUST_CHECK enum status stream_tcp_open(struct stream *stream, int fd);
+/* Over a connected, non-blocking descriptor that now belongs to the stream (also after a failure it
+ * is the caller's). Keeps watch.on_ready. ERR_SYSTEM. */
+MUST_CHECK enum status stream_tcp_open(struct stream *stream, int fd, bool is_unix);
+/* Moves a stream that no fiber waits on to other memory; `from` is empty afterwards. */
+void stream_relocate(struct stream *to, struct stream *from);
+/* When a wait without progress gives up. */
+int64_t stream_stall_deadline(int64_t stall, int64_t deadline);
 /* Whether bytes may be moved past user space on it. */
 bool stream_is_plain(const struct stream *stream);
 /* Moves up to `size` bytes from one plain stream to the other through a pipe (splice), at least

@@ -23,3 +23,5 @@ MUST_CHECK enum status tunnel_start(struct stream *client, struct slice client_e
 /* How many tunnels this thread has, and the end of them all (drain). */
 size_t tunnel_count(void);
 void tunnel_end_all(void);
+/* The same, when the thread ends. */
+void tunnel_release(void);

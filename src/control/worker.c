@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/worker.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "control/access_log.h"
+#include "control/snapshot.h"
+#include "fiber/fiber.h"
+#include "net/pipe.h"
+#include "net/tunnel.h"
+#include "serve/clients.h"
+#include "serve/listener.h"
+#include "upstream/upstream.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+enum {
+    WORKERS_MAX = 512,
+    RESERVED_FDS = 64,
+    CUT_GRACE_MS = 2000, /* what is cut may still clean up */
+    SLOW_TURN_MS = 100,
+};
+
+/* The sockets of one address, one per worker; made once and open as long as it is configured. */
+struct listening {
+    const struct listener_config *config;
+    int *fds;
+};
+
+/* One thread's part, on the heap of control. */
+struct worker {
+    struct serve_worker serve;
+    struct workers *all;
+    pthread_t pthread;
+    struct thread *control;
+    unsigned index;
+    struct timer cut;
+    bool is_stopped;
+    enum status started;
+    char name[16];
+};
+
+static struct worker *worker_array;
+static pthread_barrier_t all_started;
+static pthread_barrier_t all_stopped; /* until then each may post to each */
+
+static unsigned quota_of(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    long long quota = 0;
+    long long period = 0;
+    if (file == NULL)
+        return 0;
+    int fields = fscanf(file, "%lld %lld", &quota, &period);
+    fclose(file);
+    return fields == 2 && period > 0 && quota > 0 ? (unsigned)((quota + period - 1) / period) : 0;
+}
+
+unsigned workers_default(void)
+{
+    cpu_set_t cores;
+    unsigned count = 1;
+    if (sched_getaffinity(0, sizeof cores, &cores) == 0)
+        count = (unsigned)CPU_COUNT(&cores);
+    unsigned quota = quota_of("/sys/fs/cgroup/cpu.max");
+    if (quota > 0 && quota < count)
+        count = quota;
+    return count < 1 ? 1 : count > WORKERS_MAX ? WORKERS_MAX : count;
+}
+
+/* Raises the limit of open files as far as allowed; returns it. */
+static int64_t raise_descriptors(void)
+{
+    struct rlimit limit = {0};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 1024;
+    if (limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    return limit.rlim_cur > INT32_MAX ? INT32_MAX : (int64_t)limit.rlim_cur;
+}
+
+/* A process that listens on the port already, as "name (pid N)"; empty when that cannot be told. */
+static void find_holder(const struct address *address, char *text, size_t size)
+{
+    text[0] = '\0';
+    uint16_t port = address_port(address);
+    if (port == 0)
+        return;
+    char command[96];
+    snprintf(command, sizeof command, "/proc/net/%s",
+             address->any.sa_family == AF_INET6 ? "tcp6" : "tcp");
+    FILE *table = fopen(command, "re");
+    char line[512];
+    while (table != NULL && fgets(line, sizeof line, table) != NULL) {
+        unsigned local_port = 0;
+        unsigned state = 0;
+        unsigned uid = 0;
+        if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %u", &local_port,
+                   &state, &uid) == 3 &&
+            local_port == port && state == 0x0a) {
+            snprintf(text, size, "; a process of user %u listens there", uid);
+            break;
+        }
+    }
+    if (table != NULL)
+        fclose(table);
+}
+
+static enum status open_address(struct listening *listening, unsigned count)
+{
+    struct address address = listening->config->address;
+    bool is_unix = address.any.sa_family == AF_UNIX;
+    listening->fds = memory_alloc(count * sizeof *listening->fds);
+    for (unsigned i = 0; i < count; i++)
+        listening->fds[i] = -1;
+    /* A unix socket has no SO_REUSEPORT: all workers accept from the one. */
+    for (unsigned i = 0; i < (is_unix ? 1 : count); i++) {
+        const char *error = "";
+        enum status status = socket_listen(&address, false, &listening->fds[i], &error);
+        if (status == OK)
+            continue;
+        char holder[96];
+        find_holder(&address, holder, sizeof holder);
+        log_write(LOG_ERROR, "listen_failed", "cannot listen on %.*s: %s%s%s",
+                  SLICE_ARG(listening->config->name), error, holder,
+                  status == ERR_DENIED ? " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
+                                       : "");
+        return status;
+    }
+    for (unsigned i = 1; is_unix && i < count; i++)
+        listening->fds[i] = listening->fds[0];
+    return OK;
+}
+
+enum status workers_open(struct workers *workers, const struct snapshot *snapshot, unsigned count)
+{
+    *workers = (struct workers){.snapshot = snapshot, .count = count};
+    int64_t descriptors = raise_descriptors();
+    int64_t for_clients = descriptors * 2 / 3 - RESERVED_FDS;
+    int64_t wanted = snapshot->limits.connections;
+    workers->shared.connections_max = wanted >= 0 && wanted < for_clients ? wanted : for_clients;
+    workers->shared.clients = clients_new();
+    workers->shared.trust = snapshot->trust;
+    workers->listening_count = snapshot->listeners_count;
+    workers->listening = memory_zero(workers->listening_count * sizeof *workers->listening);
+    enum status first = OK;
+    for (size_t i = 0; i < snapshot->listeners_count; i++) {
+        workers->listening[i].config = &snapshot->listeners[i];
+        enum status status = open_address(&workers->listening[i], count);
+        first = first == OK ? status : first;
+    }
+    return first;
+}
+
+static void on_all_gone(struct serve_worker *serve)
+{
+    struct worker *worker = LIST_ENTRY(serve, struct worker, serve);
+    if (worker->is_stopped)
+        return;
+    worker->is_stopped = true;
+    loop_stop();
+}
+
+/* A turn that took long kept all others of this thread waiting. */
+static void watch_turn(void *argument)
+{
+    struct worker *worker = argument;
+    int64_t took = clock_monotonic() - worker->serve.thread.now;
+    if (took > MILLISECONDS(SLOW_TURN_MS))
+        log_write(LOG_WARN, "slow_turn", "worker %u: one turn of the loop took %lld ms",
+                  worker->index, (long long)(took / MILLISECONDS(1)));
+}
+
+static enum status start_serving(struct worker *worker)
+{
+    struct serve_worker *serve = &worker->serve;
+    struct workers *all = worker->all;
+    serve->snapshot = all->snapshot;
+    serve->thread.worker = serve;
+    list_init(&serve->connections);
+    for (size_t i = 0; i < all->snapshot->upstreams_count; i++)
+        upstream_worker_start(all->snapshot->upstreams[i]);
+    serve->log = access_log_worker_new(all->snapshot->access_log);
+    serve->listeners = memory_zero(all->listening_count * sizeof *serve->listeners);
+    for (size_t i = 0; i < all->listening_count; i++) {
+        TRY(listener_start(&serve->listeners[i], serve, all->listening[i].config,
+                           all->listening[i].fds[worker->index]));
+        serve->listeners_count++;
+    }
+    loop_at_turn_end(watch_turn, worker);
+    return OK;
+}
+
+static void on_thread_ended(void *argument)
+{
+    struct worker *worker = argument;
+    struct workers *all = worker->all;
+    pthread_join(worker->pthread, NULL);
+    if (--all->running == 0)
+        all->on_ended();
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    struct serve_worker *serve = &worker->serve;
+    worker->started = thread_init(&serve->thread, worker->name, (int)worker->index);
+    if (worker->started == OK)
+        worker->started = start_serving(worker);
+    bool has_started = worker->started == OK;
+    pthread_barrier_wait(&all_started);
+    if (has_started)
+        loop_run();
+    serve_close_all(serve);
+    for (int64_t until = clock_monotonic() + MILLISECONDS(CUT_GRACE_MS);
+         serve->thread.fibers_count > 0 && clock_monotonic() < until;)
+        loop_turn(loop_now() + MILLISECONDS(10));
+    access_log_worker_free(serve->log);
+    for (size_t i = 0; i < worker->all->snapshot->upstreams_count; i++)
+        upstream_worker_stop(worker->all->snapshot->upstreams[i]);
+    timer_clear(&serve->thread.timers, &worker->cut);
+    pthread_barrier_wait(&all_stopped);
+    tunnel_release();
+    pipe_release_all();
+    free(serve->listeners);
+    thread_done(&serve->thread);
+    check(thread_post(worker->control, on_thread_ended, worker));
+    return NULL;
+}
+
+enum status workers_start(struct workers *workers)
+{
+    worker_array = memory_zero(workers->count * sizeof *worker_array);
+    workers->shared.workers = memory_zero(workers->count * sizeof *workers->shared.workers);
+    pthread_barrier_init(&all_started, NULL, workers->count + 1);
+    pthread_barrier_init(&all_stopped, NULL, workers->count);
+    for (unsigned i = 0; i < workers->count; i++) {
+        struct worker *worker = &worker_array[i];
+        workers->shared.workers[i] = &worker->serve;
+        worker->all = workers;
+        worker->index = i;
+        worker->control = thread_self();
+        worker->serve.shared = &workers->shared;
+        snprintf(worker->name, sizeof worker->name, "worker %u", i);
+    }
+    workers->shared.workers_count = workers->count;
+    for (unsigned i = 0; i < workers->count; i++) {
+        check(pthread_create(&worker_array[i].pthread, NULL, work, &worker_array[i]) == 0);
+        workers->running++;
+    }
+    pthread_barrier_wait(&all_started);
+    pthread_barrier_destroy(&all_started);
+    for (unsigned i = 0; i < workers->count; i++)
+        if (worker_array[i].started != OK)
+            return worker_array[i].started;
+    return OK;
+}
+
+static void on_cut(struct timer *timer)
+{
+    on_all_gone(&LIST_ENTRY(timer, struct worker, cut)->serve);
+}
+
+static void drain(void *argument)
+{
+    struct worker *worker = argument;
+    worker->cut.on_fire = on_cut;
+    timer_set(&worker->serve.thread.timers, &worker->cut,
+              loop_now() + worker->all->snapshot->timeouts.drain);
+    serve_drain(&worker->serve, on_all_gone);
+}
+
+static void cut(void *argument)
+{
+    struct worker *worker = argument;
+    for (size_t i = 0; i < worker->serve.listeners_count; i++)
+        listener_stop(&worker->serve.listeners[i]);
+    on_all_gone(&worker->serve);
+}
+
+static void tell_all(struct workers *workers, void (*what)(void *argument))
+{
+    for (unsigned i = 0; i < workers->count; i++)
+        check(thread_post(&worker_array[i].serve.thread, what, &worker_array[i]));
+}
+
+void workers_drain(struct workers *workers)
+{
+    if (!workers->is_draining)
+        tell_all(workers, drain);
+    workers->is_draining = true;
+}
+
+void workers_cut(struct workers *workers)
+{
+    workers->is_draining = true;
+    tell_all(workers, cut);
+}
+
+void workers_done(struct workers *workers)
+{
+    for (size_t i = 0; i < workers->listening_count; i++) {
+        struct listening *listening = &workers->listening[i];
+        bool is_unix = listening->config->address.any.sa_family == AF_UNIX;
+        for (unsigned w = 0; listening->fds != NULL && w < (is_unix ? 1 : workers->count); w++)
+            if (listening->fds[w] >= 0)
+                socket_close(listening->fds[w], false);
+        free(listening->fds);
+    }
+    free(workers->listening);
+    if (workers->shared.clients != NULL)
+        clients_free(workers->shared.clients);
+    if (worker_array != NULL)
+        pthread_barrier_destroy(&all_stopped);
+    free(workers->shared.workers);
+    free(worker_array);
+    worker_array = NULL;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who the client is behind proxies that are trusted. */
+#include "exchange/cidr.h"
+#include "exchange/exchange.h"
+
+enum {
+    HOPS_MAX = 32, /* of X-Forwarded-For; what is further left is not looked at */
+};
+
+/* An element of X-Forwarded-For: an address, some proxies add a port. */
+static bool parse_hop(struct slice text, struct address *address)
+{
+    return address_parse_ip(text, address) || address_parse(text, 1, address);
+}
+
+void exchange_find_client(struct exchange *x, const struct cidr *trusted, size_t count)
+{
+    struct slice list = fields_joined(&x->request.head.fields, SLICE("X-Forwarded-For"), &x->arena);
+    for (int hop = 0; hop < HOPS_MAX && list.size > 0; hop++) {
+        size_t start = list.size;
+        while (start > 0 && list.data[start - 1] != ',')
+            start--;
+        struct address address;
+        if (!parse_hop(slice_trim(slice_from(list, start)), &address) ||
+            address.any.sa_family == AF_UNIX)
+            break; /* what stands further left was said by nobody we know */
+        address_set_port(&address, 0);
+        x->client = address;
+        if (!cidr_list_has(trusted, count, &address))
+            break;
+        list = slice_first(list, start == 0 ? 0 : start - 1);
+    }
+    char *text = arena_alloc(&x->arena, ADDRESS_TEXT_MAX);
+    x->client_ip = address_format_ip(&x->client, text);
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The path of an exchange: down the steps of its route until one answers, back up over those that
+ * were reached, then the body is pulled through to the client. */
+#include "exchange/exchange.h"
+
+#include "base/buffer.h"
+#include "base/check.h"
+#include "fiber/thread.h"
+#include "http/status_text.h"
+
+static void (*log_exchange)(const struct exchange *x);
+
+void exchange_set_log(void (*log)(const struct exchange *x))
+{
+    log_exchange = log;
+}
+
+void exchange_log(const struct exchange *x)
+{
+    if (log_exchange != NULL)
+        log_exchange(x);
+}
+
+void exchange_keep_state(struct exchange *x, const void *config, void *state)
+{
+    struct step_state *kept = arena_alloc(&x->arena, sizeof *kept);
+    *kept = (struct step_state){config, state, x->step_states};
+    x->step_states = kept;
+}
+
+void *exchange_state(const struct exchange *x, const void *config)
+{
+    for (const struct step_state *kept = x->step_states; kept != NULL; kept = kept->next)
+        if (kept->config == config)
+            return kept->state;
+    return NULL;
+}
+
+enum verdict exchange_blame(struct exchange *x, enum status status, enum side side, int answer,
+                            const char *error, const char *why)
+{
+    if (x->blame.status == OK) /* the first cause is the cause */
+        x->blame = (struct blame){status, side, answer, error, why, REFUSAL_NONE};
+    return FAILED;
+}
+
+/* RFC 9209 §2.3: how a refusal is called in Proxy-Status. */
+static const char *error_of_refusal(enum refusal refusal)
+{
+    switch (refusal) {
+    case REFUSAL_NO_SITE:
+    case REFUSAL_NO_ROUTE:
+        return "destination_not_found";
+    case REFUSAL_LOOP:
+        return "proxy_loop_detected";
+    case REFUSAL_CONNECTIONS:
+    case REFUSAL_CONNECTIONS_PER_CLIENT:
+    case REFUSAL_FIBERS:
+        return "connection_limit_reached";
+    default:
+        return "http_request_error";
+    }
+}
+
+enum verdict exchange_refuse(struct exchange *x, enum refusal refusal)
+{
+    const struct refusal_text *text = refusal_text(refusal);
+    exchange_blame(x, ERR_PROTOCOL, SIDE_CLIENT, text->status, error_of_refusal(refusal),
+                   text->reason);
+    if (x->blame.refusal == REFUSAL_NONE && x->blame.side == SIDE_CLIENT)
+        x->blame.refusal = refusal;
+    return FAILED;
+}
+
+void response_text(struct exchange *x, int status, struct slice type, struct slice text)
+{
+    struct body_text *body = arena_alloc(&x->arena, sizeof *body);
+    body_text_init(body, text);
+    x->response.status = status;
+    x->response.body = &body->body;
+    x->response.has_length = false;
+    x->response.is_ours = true;
+    fields_remove(&x->response.fields, FIELD_CONTENT_TYPE);
+    if (type.size > 0)
+        fields_add(&x->response.fields, FIELD_CONTENT_TYPE, type);
+}
+
+void response_replace(struct exchange *x, int status, struct slice type, struct slice text)
+{
+    x->response.fields.count = 0;
+    x->response.fields.present[0] = 0;
+    x->tunnel.server = NULL;
+    response_text(x, status, type, text);
+}
+
+/* The answer of weir itself to what went wrong. */
+static void build_error(struct exchange *x)
+{
+    int status = x->blame.answer;
+    struct slice text =
+        arena_format(&x->arena, "%d %.*s\n", status, SLICE_ARG(status_text(status)));
+    response_replace(x, status, SLICE("text/plain; charset=utf-8"), text);
+    struct fields *fields = &x->response.fields;
+    if (x->blame.error != NULL && x->blame.error[0] != '\0')
+        fields_add(fields, FIELD_PROXY_STATUS,
+                   arena_format(&x->arena, "weir; error=%s", x->blame.error));
+    if (status == 503)
+        fields_add(fields, FIELD_RETRY_AFTER, SLICE("1"));
+    if (status == 405)
+        fields_add(fields, FIELD_ALLOW, SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+}
+
+/* RFC 9110 allows more in a name than servers agree on: [A-Za-z0-9-] is what all read alike. */
+static bool has_odd_name(const struct fields *fields)
+{
+    for (uint32_t i = 0; i < fields->count; i++) {
+        struct slice name = fields->items[i].name;
+        for (size_t at = 0; fields->items[i].id == FIELD_OTHER && at < name.size; at++) {
+            char c = ascii_lower(name.data[at]);
+            if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-')
+                return true;
+        }
+    }
+    return false;
+}
+
+static enum verdict choose_route(struct exchange *x)
+{
+    struct request_head *head = &x->request.head;
+    x->site = site_choose(x->sites, head->host);
+    if (x->site == NULL)
+        return exchange_refuse(x, REFUSAL_NO_SITE);
+    if (x->sites->names_vary && x->site->field_names == FIELD_NAMES_REJECT &&
+        has_odd_name(&head->fields))
+        return exchange_refuse(x, REFUSAL_FIELD_NAME_POLICY);
+    if (head->path.size == 1 && head->path.data[0] == '*')
+        x->request.path = head->path; /* OPTIONS * */
+    else if (!uri_canonical_path(head->path, &x->site->path_rules, &x->arena, &x->request.path))
+        return exchange_refuse(x, REFUSAL_PATH);
+    struct route_question question = {
+        .path = x->request.path,
+        .query = head->query,
+        .method = head->method_text,
+        .fields = &head->fields,
+        .client = &x->client,
+    };
+    bool limit_hit = false;
+    x->route = route_choose(x->site, &question, &limit_hit);
+    if (limit_hit)
+        return exchange_blame(x, ERR_LIMIT, SIDE_CLIENT, 400, "http_request_denied",
+                              "a regular expression of a route ran into its limit");
+    if (x->route == NULL)
+        return exchange_refuse(x, REFUSAL_NO_ROUTE);
+    return NEXT;
+}
+
+/* The target that is sent on: the canonical path, the query as it was. */
+static void build_target(struct exchange *x)
+{
+    const struct request_head *head = &x->request.head;
+    if (!head->has_query) {
+        x->request.target = x->request.path;
+        return;
+    }
+    if (x->request.path.data == head->path.data &&
+        head->path.data + head->path.size + 1 == head->query.data) {
+        /* Nothing was changed: path, "?" and query stand behind each other as they came. */
+        x->request.target = slice_of(head->path.data, head->path.size + 1 + head->query.size);
+        return;
+    }
+    struct buffer target = buffer_in(&x->arena, x->request.path.size + 1 + head->query.size);
+    buffer_append(&target, x->request.path);
+    buffer_append_byte(&target, '?');
+    buffer_append(&target, head->query);
+    x->request.target = buffer_slice(&target);
+}
+
+static enum verdict go_down(struct exchange *x)
+{
+    if (choose_route(x) == FAILED)
+        return FAILED;
+    build_target(x);
+    if (x->route->timeout != CLOCK_NEVER)
+        x->deadline = x->started + x->route->timeout;
+    x->body_limit = x->route->limits.body_size;
+    if (x->body_limit >= 0 && x->request.head.framing == FRAMING_LENGTH &&
+        x->request.head.length > (uint64_t)x->body_limit)
+        return exchange_refuse(x, REFUSAL_BODY_SIZE);
+    for (size_t i = 0; i < x->route->steps_count; i++) {
+        const struct step_use *use = &x->route->steps[i];
+        x->steps_reached = i + 1;
+        if (use->step->on_request == NULL)
+            continue;
+        enum verdict verdict = use->step->on_request(x, use->config);
+        if (verdict != NEXT)
+            return verdict;
+    }
+    return exchange_blame(x, ERR_CONFIG, SIDE_US, 500, "proxy_configuration_error",
+                          "no step of the route answered");
+}
+
+static void go_up(struct exchange *x)
+{
+    for (size_t i = x->steps_reached; i > 0; i--) {
+        const struct step_use *use = &x->route->steps[i - 1];
+        if (use->step->on_response != NULL)
+            use->step->on_response(x, use->config);
+    }
+}
+
+/* What the body is to the client: RFC 9112 §6.3, the sender's side. */
+static void frame_response(struct exchange *x)
+{
+    struct response *response = &x->response;
+    bool is_bodiless = x->request.head.method == METHOD_HEAD || response->status == 204 ||
+                       response->status == 304 || response->status < 200;
+    if (is_bodiless) {
+        if (response->body->length >= 0 && !response->has_length && response->is_ours &&
+            response->status >= 200 && response->status != 204 && response->status != 304) {
+            response->length = (uint64_t)response->body->length;
+            response->has_length = true;
+        }
+        response->framing = FRAMING_NONE;
+        response->body = body_none();
+    } else if (response->body->length >= 0) {
+        response->framing = FRAMING_LENGTH;
+        response->length = (uint64_t)response->body->length;
+    } else {
+        response->framing = x->request.head.minor == 0 ? FRAMING_CLOSE : FRAMING_CHUNKED;
+    }
+}
+
+static enum status send_body(struct exchange *x)
+{
+    struct body *body = x->response.body;
+    bool client_failed = false;
+    for (;;) {
+        if (body->move != NULL && x->head_sent && x->response.framing == FRAMING_LENGTH) {
+            enum status moved = x->sink->move(x, body, &client_failed);
+            if (moved == OK)
+                continue;
+            if (moved != ERR_LIMIT) {
+                exchange_blame(x, moved, client_failed ? SIDE_CLIENT : SIDE_UPSTREAM, 0,
+                               "http_response_incomplete", "moving the response's body failed");
+                return moved;
+            }
+        }
+        struct slice chunk;
+        enum status status = body->read(body, &chunk, x->deadline);
+        if (status != OK) {
+            exchange_blame(x, status, SIDE_UPSTREAM, 502,
+                           status == ERR_TIMEOUT ? "http_response_timeout"
+                                                 : "http_response_incomplete",
+                           "the response's body ended too early");
+            return status;
+        }
+        if (chunk.size == 0)
+            return x->sink->finish(x, body->trailers);
+        status = x->sink->chunk(x, chunk, body->is_ready(body));
+        if (status != OK) {
+            exchange_blame(x, status, SIDE_CLIENT, 0, "", "the client did not take the response");
+            return status;
+        }
+        x->bytes_out += chunk.size;
+    }
+}
+
+static enum status send_response(struct exchange *x)
+{
+    frame_response(x);
+    bool hold = x->response.framing == FRAMING_NONE || x->response.body->is_ready(x->response.body);
+    enum status status = x->sink->head(x, hold);
+    if (status != OK) {
+        exchange_blame(x, status, SIDE_CLIENT, 0, "", "the client did not take the head");
+        return status;
+    }
+    if (x->response.framing == FRAMING_NONE)
+        return x->sink->finish(x, NULL);
+    return send_body(x);
+}
+
+static void blame_hang_up(struct exchange *x)
+{
+    if (fiber_is_cancelled(x->fiber))
+        exchange_blame(x, ERR_CANCELLED, SIDE_CLIENT, 0, "", "client_closed");
+}
+
+static void finish(struct exchange *x)
+{
+    for (size_t i = x->steps_reached; i > 0; i--) {
+        const struct step_use *use = &x->route->steps[i - 1];
+        if (use->step->on_finish != NULL)
+            use->step->on_finish(x, use->config);
+    }
+    fiber_scope_cancel(&x->scope);
+    exchange_log(x);
+}
+
+/* Sends what stands in x->response, or ends the exchange without an answer. */
+static void answer(struct exchange *x)
+{
+    enum status status = send_response(x);
+    if (status != OK && !x->head_sent && x->blame.answer != 0 && !fiber_is_cancelled(x->fiber)) {
+        /* Nothing has left yet: the client can still be told. */
+        build_error(x);
+        go_up(x);
+        status = send_response(x);
+    }
+    blame_hang_up(x);
+    if (status == OK)
+        x->is_finished = true;
+    else
+        x->sink->abort(x);
+}
+
+void exchange_run(struct exchange *x)
+{
+    check(x->sink != NULL && x->fiber == fiber_self());
+    fiber_scope_init(&x->scope);
+    x->deadline = CLOCK_NEVER;
+    x->body_limit = -1;
+    enum verdict verdict = go_down(x);
+    blame_hang_up(x);
+    if (verdict == FAILED && (x->blame.answer == 0 || fiber_is_cancelled(x->fiber))) {
+        x->sink->abort(x);
+        finish(x);
+        return;
+    }
+    if (verdict == FAILED)
+        build_error(x);
+    go_up(x);
+    if (x->tunnel.server != NULL && x->response.status == 101) {
+        frame_response(x);
+        enum status status = x->sink->head(x, false);
+        if (status == OK)
+            status = x->sink->tunnel(x);
+        if (status != OK) {
+            x->tunnel.server = NULL;
+            exchange_blame(x, status, SIDE_CLIENT, 0, "", "the tunnel could not be opened");
+            x->sink->abort(x);
+        }
+        finish(x);
+        return;
+    }
+    answer(x);
+    finish(x);
+}
+
+void exchange_refuse_head(struct exchange *x, enum refusal refusal)
+{
+    fiber_scope_init(&x->scope);
+    x->deadline = CLOCK_NEVER;
+    x->body_limit = -1;
+    exchange_refuse(x, refusal);
+    build_error(x);
+    answer(x);
+    finish(x);
+}
+
+static struct slice keep(char **at, struct slice text)
+{
+    if (text.size == 0)
+        return SLICE("");
+    memcpy(*at, text.data, text.size);
+    struct slice copy = slice_of(*at, text.size);
+    *at += text.size;
+    return copy;
+}
+
+struct exchange *exchange_copy_for_log(const struct exchange *x)
+{
+    const struct field *agent = fields_find(&x->request.head.fields, FIELD_USER_AGENT);
+    const struct field *referer = fields_find(&x->request.head.fields, FIELD_REFERER);
+    struct slice agent_text = agent == NULL ? SLICE("") : agent->value;
+    struct slice referer_text = referer == NULL ? SLICE("") : referer->value;
+    size_t text_size = x->request.head.method_text.size + x->request.head.target.size +
+                       x->request.head.host.size + x->client_ip.size + x->request_id.size +
+                       x->user.size + x->upstream.upstream.size + x->upstream.server.size +
+                       agent_text.size + referer_text.size;
+    struct field *fields;
+    struct exchange *copy = memory_alloc(sizeof *copy + 2 * sizeof *fields + text_size);
+    *copy = *x;
+    fields = (struct field *)(void *)(copy + 1);
+    char *at = (char *)(fields + 2);
+    struct request_head *head = &copy->request.head;
+    head->method_text = keep(&at, head->method_text);
+    head->target = keep(&at, head->target);
+    head->host = keep(&at, head->host);
+    copy->client_ip = keep(&at, x->client_ip);
+    copy->request_id = keep(&at, x->request_id);
+    copy->user = keep(&at, x->user);
+    copy->upstream.upstream = keep(&at, x->upstream.upstream);
+    copy->upstream.server = keep(&at, x->upstream.server);
+    fields_init(&head->fields, NULL, fields, 2);
+    fields_add(&head->fields, FIELD_USER_AGENT, keep(&at, agent_text));
+    fields_add(&head->fields, FIELD_REFERER, keep(&at, referer_text));
+    copy->step_states = NULL;
+    copy->arena = (struct arena){0};
+    return copy;
+}

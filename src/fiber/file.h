@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small files, whole. Blocks: for start-up and control, or on offload. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/status.h"
+
+/* Reads at most `size_max` bytes into the arena. ERR_DENIED, ERR_LIMIT (larger), ERR_UNREACHABLE
+ * (no such file), ERR_SYSTEM; *why is then a text such as "No such file or directory". */
+MUST_CHECK enum status file_read(const char *path, size_t size_max, struct arena *arena,
+                                 struct slice *text, const char **why);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fiber/mailbox.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "fiber/fiber.h"
+#include "fiber/loop.h"
+#include "fiber/thread.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+    LETTERS_MAX = 65536,
+};
+
+struct letter {
+    void (*fn)(void *argument);
+    void *argument;
+};
+
+struct mailbox {
+    pthread_mutex_t mutex;
+    struct letter *letters; /* a ring that grows up to LETTERS_MAX */
+    size_t capacity, first, count;
+    bool is_rung; /* the event descriptor was written and not yet read */
+    struct watch watch;
+};
+
+static bool grow(struct mailbox *mailbox)
+{
+    if (mailbox->capacity >= LETTERS_MAX)
+        return false;
+    size_t capacity = mailbox->capacity == 0 ? 64 : mailbox->capacity * 2;
+    struct letter *letters = memory_alloc(capacity * sizeof *letters);
+    for (size_t i = 0; i < mailbox->count; i++)
+        letters[i] = mailbox->letters[(mailbox->first + i) % mailbox->capacity];
+    free(mailbox->letters);
+    mailbox->letters = letters;
+    mailbox->capacity = capacity;
+    mailbox->first = 0;
+    return true;
+}
+
+bool thread_post(struct thread *thread, void (*fn)(void *argument), void *argument)
+{
+    struct mailbox *mailbox = thread->mailbox;
+    pthread_mutex_lock(&mailbox->mutex);
+    bool has_room = mailbox->count < mailbox->capacity || grow(mailbox);
+    bool must_ring = has_room && !mailbox->is_rung;
+    if (has_room) {
+        size_t at = (mailbox->first + mailbox->count++) % mailbox->capacity;
+        mailbox->letters[at] = (struct letter){fn, argument};
+        mailbox->is_rung = true;
+    }
+    pthread_mutex_unlock(&mailbox->mutex);
+    if (must_ring)
+        check(eventfd_write(mailbox->watch.fd, 1) == 0);
+    return has_room;
+}
+
+static bool take(struct mailbox *mailbox, struct letter *letter)
+{
+    pthread_mutex_lock(&mailbox->mutex);
+    bool has_one = mailbox->count > 0;
+    if (has_one) {
+        *letter = mailbox->letters[mailbox->first];
+        mailbox->first = (mailbox->first + 1) % mailbox->capacity;
+        mailbox->count--;
+    } else {
+        mailbox->is_rung = false;
+    }
+    pthread_mutex_unlock(&mailbox->mutex);
+    return has_one;
+}
+
+static void on_ready(struct watch *watch)
+{
+    struct mailbox *mailbox = LIST_ENTRY(watch, struct mailbox, watch);
+    eventfd_t rings;
+    if (eventfd_read(watch->fd, &rings) != 0) {
+        /* Another turn has read it already. */
+    }
+    struct letter letter;
+    while (take(mailbox, &letter)) {
+        letter.fn(letter.argument);
+        fiber_run_ready();
+    }
+}
+
+enum status mailbox_open(struct thread *thread)
+{
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (fd < 0)
+        return ERR_SYSTEM;
+    struct mailbox *mailbox = memory_zero(sizeof *mailbox);
+    pthread_mutex_init(&mailbox->mutex, NULL);
+    mailbox->watch.on_ready = on_ready;
+    thread->mailbox = mailbox;
+    return loop_watch_level(&mailbox->watch, fd);
+}
+
+void mailbox_close(struct thread *thread)
+{
+    struct mailbox *mailbox = thread->mailbox;
+    loop_forget(&mailbox->watch, false);
+    close(mailbox->watch.fd);
+    pthread_mutex_destroy(&mailbox->mutex);
+    free(mailbox->letters);
+    free(mailbox);
+    thread->mailbox = NULL;
+}

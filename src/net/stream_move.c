@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bytes from socket to socket through a pipe, without copying them (splice). */
+#include "fiber/thread.h"
+#include "net/pipe.h"
+#include "net/stream.h"
+
+/* Fills the pipe with what the source has, waiting for the first byte only. */
+static enum status fill(struct stream *from, struct pipe *pipe, uint64_t size, int64_t deadline)
+{
+    struct watch *watch = &from->watch;
+    for (;;) {
+        TRY(loop_wait_readable(watch, deadline));
+        size_t want = size < PIPE_SIZE ? (size_t)size : PIPE_SIZE;
+        ssize_t count = socket_splice(watch->fd, pipe->ends[1], want, false);
+        if (count > 0) {
+            pipe->filled = (size_t)count;
+            from->bytes_in += (size_t)count;
+            return OK;
+        }
+        if (count == 0)
+            return ERR_CLOSED;
+        if (count == SOCKET_FAILED)
+            return ERR_SYSTEM;
+        watch->ready &= (uint8_t) ~(READY_READ | READY_CLOSED);
+        if (watch->ready & READY_BROKEN)
+            return ERR_SYSTEM;
+    }
+}
+
+static enum status drain(struct pipe *pipe, struct stream *to, bool more, int64_t stall)
+{
+    struct watch *watch = &to->watch;
+    while (pipe->filled > 0) {
+        ssize_t count = socket_splice(pipe->ends[0], watch->fd, pipe->filled, more);
+        if (count > 0) {
+            pipe->filled -= (size_t)count;
+            to->bytes_out += (size_t)count;
+            continue;
+        }
+        if (count != SOCKET_AGAIN)
+            return ERR_CLOSED;
+        watch->ready &= (uint8_t)~READY_WRITE;
+        TRY(loop_wait_writable(watch, stream_stall_deadline(stall, CLOCK_NEVER)));
+        if ((watch->ready & (READY_BROKEN | READY_WRITE)) == READY_BROKEN)
+            return ERR_CLOSED;
+    }
+    return OK;
+}
+
+enum status stream_move(struct stream *from, struct stream *to, uint64_t size, uint64_t *moved,
+                        int64_t read_deadline, int64_t stall, bool *source_failed)
+{
+    struct pipe *pipe;
+    *source_failed = false;
+    *moved = 0;
+    TRY(pipe_take(&pipe));
+    enum status status = fill(from, pipe, size, read_deadline);
+    *source_failed = status != OK;
+    if (status == OK) {
+        *moved = pipe->filled;
+        status = drain(pipe, to, *moved < size, stall);
+    }
+    pipe_give(pipe);
+    return status;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Responses to an HTTP/1 client. The head and small chunks are gathered in one piece of memory, so
+ * that a small response leaves in one system call. */
+#include "base/check.h"
+#include "http/h1_write.h"
+#include "serve/serve_h1.h"
+
+#include <stdlib.h>
+
+static struct h1_exchange *of(struct exchange *x)
+{
+    return x->connection;
+}
+
+static int64_t write_stall(const struct h1_exchange *e)
+{
+    const struct exchange *x = &e->x;
+    return x->route == NULL ? e->connection->config->timeouts.client_write
+                            : x->route->timeouts.client_write;
+}
+
+/* Writes what was gathered, then the parts. */
+static enum status write_out(struct h1_exchange *e, const struct slice *parts, size_t count)
+{
+    struct iovec vector[5];
+    int used = 0;
+    check(count < sizeof vector / sizeof *vector);
+    if (e->out.size > 0)
+        vector[used++] = (struct iovec){e->out.data, e->out.size};
+    for (size_t i = 0; i < count; i++)
+        if (parts[i].size > 0)
+            vector[used++] = (struct iovec){(void *)(uintptr_t)parts[i].data, parts[i].size};
+    if (used == 0)
+        return OK;
+    e->x.head_sent = true;
+    enum status status =
+        stream_write(&e->connection->stream, vector, used, write_stall(e), e->x.deadline);
+    e->out = buffer_fixed(e->out_memory, sizeof e->out_memory);
+    if (status == ERR_TIMEOUT)
+        exchange_blame(&e->x, status, SIDE_CLIENT, 0, "", "timeouts.client_write");
+    return status;
+}
+
+static enum status sink_interim(struct exchange *x, int status, const struct fields *fields)
+{
+    struct h1_exchange *e = of(x);
+    if (x->request.head.minor == 0)
+        return OK; /* HTTP/1.0 does not know them (RFC 9110 §15.2) */
+    struct buffer out = buffer_in(&x->arena, 512);
+    struct h1_response_options options = {.minor = 1, .no_framing = true};
+    h1_write_response(&out, status, fields, FRAMING_NONE, 0, &options);
+    struct slice text = buffer_slice(&out);
+    bool was_sent = x->head_sent;
+    enum status written = write_out(e, &text, 1);
+    x->head_sent = was_sent;
+    return written;
+}
+
+static enum status sink_proceed(struct exchange *x)
+{
+    struct fields none;
+    fields_init(&none, NULL, NULL, 0);
+    return x->head_sent || x->response.status != 0 ? OK : sink_interim(x, 100, &none);
+}
+
+static enum status sink_head(struct exchange *x, bool hold)
+{
+    struct h1_exchange *e = of(x);
+    const struct response *response = &x->response;
+    bool is_upgrade = response->status == 101;
+    if (response->framing == FRAMING_CLOSE || !h1_request_body_is_drainable(e))
+        x->keep_client = false;
+    struct h1_response_options options = {
+        .minor = x->request.head.minor,
+        .close = !x->keep_client && !is_upgrade,
+        .keep_alive = x->keep_client && x->request.head.minor == 0,
+        .no_framing = response->framing == FRAMING_NONE && !response->has_length,
+        .date = serve_date(e->connection->worker),
+    };
+    if (is_upgrade)
+        options.upgrade = x->request.head.upgrade;
+    /* A head that does not fit goes to the arena; what stands in memory of its own is the rule. */
+    struct buffer out = e->out;
+    h1_write_response(&out, response->status, &response->fields,
+                      response->has_length ? FRAMING_LENGTH : response->framing, response->length,
+                      &options);
+    if (out.is_full) {
+        out = buffer_in(&x->arena, 2 * sizeof e->out_memory);
+        h1_write_response(&out, response->status, &response->fields,
+                          response->has_length ? FRAMING_LENGTH : response->framing,
+                          response->length, &options);
+    }
+    e->out = out;
+    return hold ? OK : write_out(e, NULL, 0);
+}
+
+static enum status sink_chunk(struct exchange *x, struct slice chunk, bool more)
+{
+    struct h1_exchange *e = of(x);
+    char line[H1_CHUNK_LINE_MAX];
+    struct slice parts[3] = {{0}, chunk, {0}};
+    if (x->response.framing == FRAMING_CHUNKED) {
+        parts[0] = slice_of(line, h1_write_chunk_line(line, chunk.size));
+        parts[2] = SLICE("\r\n");
+    }
+    size_t size = parts[0].size + chunk.size + parts[2].size;
+    bool is_small = size <= e->out.capacity - e->out.size;
+    if (!is_small)
+        return write_out(e, parts, 3);
+    for (int i = 0; i < 3; i++)
+        buffer_append(&e->out, parts[i]);
+    return more ? OK : write_out(e, NULL, 0);
+}
+
+static enum status sink_move(struct exchange *x, struct body *body, bool *client_failed)
+{
+    struct h1_exchange *e = of(x);
+    *client_failed = true;
+    if (!stream_is_plain(&e->connection->stream))
+        return ERR_LIMIT;
+    if (e->out.size > 0)
+        TRY(write_out(e, NULL, 0));
+    uint64_t moved = 0;
+    enum status status =
+        body->move(body, &e->connection->stream, write_stall(e), &moved, client_failed);
+    x->bytes_out += moved;
+    return status;
+}
+
+static enum status sink_finish(struct exchange *x, const struct fields *trailers)
+{
+    struct h1_exchange *e = of(x);
+    if (x->response.framing == FRAMING_CHUNKED) {
+        static const struct slice LAST = {"0\r\n\r\n", 5};
+        if (trailers == NULL || trailers->count == 0) {
+            if (LAST.size <= e->out.capacity - e->out.size) {
+                buffer_append(&e->out, LAST);
+                return write_out(e, NULL, 0);
+            }
+            return write_out(e, &LAST, 1);
+        }
+        struct buffer last = buffer_in(&x->arena, 512);
+        h1_write_last_chunk(&last, trailers);
+        struct slice text = buffer_slice(&last);
+        return write_out(e, &text, 1);
+    }
+    return write_out(e, NULL, 0);
+}
+
+static void sink_abort(struct exchange *x)
+{
+    struct h1_exchange *e = of(x);
+    x->keep_client = false;
+    e->is_cut_off = true;
+}
+
+/* What a tunnel needs to know when it has ended. */
+struct tunnel_log {
+    struct exchange *x; /* a copy for the log */
+    struct serve_worker *worker;
+    void (*on_server_end)(void *taken);
+    void *taken;
+};
+
+static void on_tunnel_end(void *argument, struct tunnel_result *result)
+{
+    struct tunnel_log *log = argument;
+    log->x->bytes_in = result->bytes_in;
+    log->x->bytes_out = result->bytes_out;
+    if (result->status == ERR_TIMEOUT)
+        exchange_blame(log->x, ERR_TIMEOUT, SIDE_US, 0, "", "timeouts.tunnel");
+    log->on_server_end(log->taken);
+    exchange_log(log->x);
+    free(log->x);
+    struct serve_worker *worker = log->worker;
+    free(log);
+    if (worker->is_draining && list_is_empty(&worker->connections) && tunnel_count() == 0)
+        worker->on_empty(worker);
+}
+
+static enum status sink_tunnel(struct exchange *x)
+{
+    struct h1_exchange *e = of(x);
+    struct h1_connection *c = e->connection;
+    struct tunnel_log *log = memory_zero(sizeof *log);
+    log->worker = c->worker;
+    log->on_server_end = x->tunnel.on_end;
+    x->is_finished = true;
+    log->x = exchange_copy_for_log(x);
+    enum status status = tunnel_start(&c->stream, e->body.ahead, x->tunnel.server, x->tunnel.early,
+                                      x->route->timeouts.tunnel, on_tunnel_end, log);
+    if (status != OK) {
+        x->is_finished = false;
+        free(log->x);
+        free(log);
+        return status;
+    }
+    log->taken = x->tunnel.take(x->tunnel.argument);
+    return OK;
+}
+
+const struct sink h1_sink = {
+    .interim = sink_interim,
+    .head = sink_head,
+    .chunk = sink_chunk,
+    .move = sink_move,
+    .finish = sink_finish,
+    .abort = sink_abort,
+    .tunnel = sink_tunnel,
+    .proceed = sink_proceed,
+};

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Accepting connections: limits, the least loaded worker, rest when descriptors run out. */
+#pragma once
+
+#include "serve/serve.h"
+
+struct listener {
+    struct watch watch;
+    struct serve_worker *worker;
+    const struct listener_config *config;
+    struct timer rest; /* until accepting goes on after descriptors ran out */
+    bool is_unix;
+};
+
+/* Begins to accept on a listening socket that belongs to whoever opened it. */
+MUST_CHECK enum status listener_start(struct listener *listener, struct serve_worker *worker,
+                                      const struct listener_config *config, int fd);
+void listener_stop(struct listener *listener);

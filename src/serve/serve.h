@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The clients' side of one worker: its listening sockets and its connections. */
+#pragma once
+
+#include "base/list.h"
+#include "exchange/exchange.h"
+#include "fiber/thread.h"
+#include "http/date.h"
+
+/* Addresses whose word about the client is taken. */
+struct trust {
+    const struct cidr *cidrs;
+    size_t count;
+};
+
+/* What the configuration says of one listening address; of the snapshot. */
+struct listener_config {
+    struct address address;
+    struct slice name; /* as written, for logs */
+    bool half_close;   /* a client that stops sending may still read */
+    struct site_table sites;
+    struct timeouts timeouts;
+    struct limits limits;
+    enum field_names field_names; /* the most lenient of its sites: each site checks again */
+};
+
+/* What all workers look at. */
+struct serve_shared {
+    struct serve_worker **workers;
+    unsigned workers_count;
+    int64_t connections;     /* of clients, all workers; atomic */
+    int64_t connections_max; /* limits.connections, or what the descriptors allow */
+    struct clients *clients; /* connections per address */
+    struct trust trust;
+};
+
+struct serve_worker {
+    struct thread thread;
+    struct serve_shared *shared;
+    const struct snapshot *snapshot;
+    struct list connections;   /* of struct h1_connection */
+    int64_t connections_count; /* atomic: others read it to find the least loaded */
+    struct listener *listeners;
+    size_t listeners_count;
+    bool is_draining;                              /* no keep-alive any more */
+    void (*on_empty)(struct serve_worker *worker); /* draining, and the last connection has gone */
+    int64_t date_second;                           /* that `date` was written for */
+    char date[DATE_HTTP_SIZE];
+    uint64_t exchanges; /* begun */
+    void *log;          /* of the access log: what control keeps per worker */
+};
+
+static inline struct serve_worker *serve_self(void)
+{
+    return thread_self()->worker;
+}
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT" of this second. */
+struct slice serve_date(struct serve_worker *worker);
+/* A UUIDv7 (RFC 9562) as 36 characters in the arena. */
+struct slice serve_request_id(struct arena *arena);
+
+/* On the worker's thread: no new connections, no keep-alive; on_empty is called (at once if so)
+ * when nothing is left. Then: ends what still is. */
+void serve_drain(struct serve_worker *worker, void (*on_empty)(struct serve_worker *worker));
+void serve_close_all(struct serve_worker *worker);

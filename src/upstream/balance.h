@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Choosing a server. One file per policy; each chooses among the candidates that are left. */
+#pragma once
+
+#include "upstream/server.h"
+
+enum {
+    BALANCE_CANDIDATES_MAX = 128, /* looked at for one request; more servers are sampled */
+};
+
+/* The servers that may be chosen now. */
+struct candidates {
+    struct server *servers[BALANCE_CANDIDATES_MAX];
+    size_t count;
+};
+
+/* Candidates are never empty. */
+struct server *balance_random_two(struct upstream *upstream, const struct candidates *candidates);
+struct server *balance_round_robin(struct upstream *upstream, const struct candidates *candidates);
+struct server *balance_least_conn(struct upstream *upstream, const struct candidates *candidates);
+
+/* Requests in flight for the weight, with this one: smaller is less busy. Compares as a fraction.
+ */
+static inline bool balance_is_less_busy(const struct server *a, const struct server *b)
+{
+    uint64_t a_load = __atomic_load_n(&a->active, __ATOMIC_RELAXED) + UINT64_C(1);
+    uint64_t b_load = __atomic_load_n(&b->active, __ATOMIC_RELAXED) + UINT64_C(1);
+    return a_load * b->config.weight < b_load * a->config.weight;
+}
+
+/* The policy's choice among usable servers that are not in `tried` (pointers, tried_count); backups
+ * when no other is left, then any at all (`is_panic`). NULL: every server was tried or is down by
+ * configuration. */
+struct server *balance_choose(struct upstream *upstream, struct server *const *tried,
+                              size_t tried_count, bool *is_panic);

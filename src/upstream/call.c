@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A call from choice to answer: which server, which connection, whether to try again. */
+#include "upstream/call.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "fiber/block.h"
+#include "upstream/balance.h"
+#include "upstream/call_inside.h"
+#include "upstream/queue.h"
+
+#include <stdlib.h>
+
+enum {
+    BUDGET_PERCENT = 20, /* of the calls of this second may be retries … */
+    BUDGET_FREE = 10,    /* … and that many more */
+    BACKOFF_MS = 25,
+};
+
+enum status call_fail(struct upstream_call *call, enum status status, int answer, const char *error,
+                      const char *why)
+{
+    call->answer = answer;
+    call->error = error;
+    call->why = why;
+    return status;
+}
+
+static bool is_idempotent(const struct upstream_call *call)
+{
+    return method_is_idempotent(call->request.method) && call->request.upgrade.size == 0;
+}
+
+/* Chooses a server and counts this call in; waits in the queue when all are full. */
+static enum status enter_server(struct upstream_call *call, struct server *const *tried,
+                                size_t tried_count, int64_t deadline)
+{
+    struct upstream *upstream = call->upstream;
+    int64_t until = stream_stall_deadline(upstream->config.queue_timeout, deadline);
+    for (;;) {
+        size_t passed_count = tried_count;
+        struct server *passed[2 * CALL_TRIES_MAX];
+        memcpy(passed, tried, tried_count * sizeof *tried);
+        size_t full_count = 0;
+        bool is_panic = false;
+        struct server *server;
+        while ((server = balance_choose(upstream, passed, passed_count, &is_panic)) != NULL) {
+            if (is_panic && tried_count > 0)
+                break; /* only a first try goes to servers that are down */
+            if (server_enter(server)) {
+                call->inside->server = server;
+                call->server_name = server->name;
+                return OK;
+            }
+            if (full_count++ >= CALL_TRIES_MAX)
+                break;
+            passed[passed_count++] = server;
+        }
+        if (full_count == 0 && tried_count > 0)
+            return ERR_UNREACHABLE; /* the last try has said why */
+        if (full_count == 0)
+            return call_fail(call, ERR_UNREACHABLE, 503, "destination_unavailable",
+                             "no server is left to try");
+        enum status status = upstream_queue_wait(upstream, until);
+        if (status == ERR_CANCELLED)
+            return call_fail(call, status, 0, "", "cancelled in the queue");
+        if (status != OK)
+            return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached",
+                             status == ERR_LIMIT ? "queue: full" : "queue: waited too long");
+    }
+}
+
+/* The error of a connect, as the client hears it. */
+static enum status connect_failed(struct upstream_call *call, enum status status)
+{
+    switch (status) {
+    case ERR_REFUSED:
+        return call_fail(call, status, 502, "connection_refused", "connect: refused");
+    case ERR_TIMEOUT:
+        return call_fail(call, status, 504, "connection_timeout", "connect: timed out");
+    case ERR_UNREACHABLE:
+        return call_fail(call, status, 502, "destination_ip_unroutable", "connect: unreachable");
+    case ERR_LIMIT:
+        return call_fail(call, status, 503, "connection_limit_reached",
+                         "connect: no file descriptors are left");
+    case ERR_CANCELLED:
+        return call_fail(call, status, 0, "", "cancelled while connecting");
+    default:
+        return call_fail(call, status, 502, "proxy_internal_error", "connect: failed");
+    }
+}
+
+static enum status dial(struct upstream_call *call, int64_t deadline)
+{
+    struct server *server = call->inside->server;
+    struct address addresses[SERVER_ADDRESSES_MAX];
+    size_t count = server_addresses(server, addresses);
+    if (count == 0)
+        return call_fail(call, ERR_UNREACHABLE, 502, "dns_error", "the name is not resolved");
+    struct server_connection *connection = memory_zero(sizeof *connection);
+    int64_t began = loop_now();
+    size_t which;
+    enum status status =
+        stream_connect(&connection->stream, addresses, count, &which,
+                       stream_stall_deadline(call->policy.connect_timeout, deadline));
+    if (status != OK) {
+        free(connection);
+        if (status == ERR_REFUSED || status == ERR_UNREACHABLE || status == ERR_TIMEOUT)
+            server_unreachable(server);
+        return connect_failed(call, status);
+    }
+    connection->server = server;
+    connection->pool = &server->pools[thread_self()->index];
+    connection->idle_timeout = server->upstream->config.keepalive_idle;
+    call->inside->connection = connection;
+    call->connect_time = loop_now() - began;
+    return OK;
+}
+
+void call_release(struct upstream_call *call)
+{
+    struct upstream_exchange *inside = call->inside;
+    struct server_connection *connection = inside->connection;
+    if (connection == NULL)
+        return;
+    bool is_whole = inside->is_sent && !inside->was_early && call->head.keep_alive &&
+                    h1_body_is_done(&inside->body.parser) && inside->body.ahead.size == 0 &&
+                    call->tunnel == NULL && call->body != NULL;
+    if (inside->is_sending) {
+        stream_break(&connection->stream);
+        fiber_scope_cancel(&inside->scope);
+    }
+    inside->connection = NULL;
+    if (!is_whole) {
+        pool_close(connection, false);
+        return;
+    }
+    int64_t said = call->head.keep_alive_timeout;
+    if (said > 0 && said - SECONDS(1) < connection->idle_timeout)
+        connection->idle_timeout = said - SECONDS(1);
+    pool_put(connection);
+}
+
+static void release_data(struct upstream_exchange *inside)
+{
+    if (inside->data != NULL && inside->is_block)
+        block_give(inside->data);
+    else
+        free(inside->data);
+    inside->data = NULL;
+    inside->size = inside->capacity = 0;
+    if (inside->body_block != NULL)
+        block_give(inside->body_block);
+    inside->body_block = NULL;
+}
+
+static void leave_server(struct upstream_exchange *inside)
+{
+    if (inside->server != NULL)
+        server_leave(inside->server);
+    inside->server = NULL;
+}
+
+/* One try on the chosen server. `fresh`: not over a pooled connection. */
+static enum status try_once(struct upstream_call *call, bool fresh, int64_t deadline)
+{
+    struct upstream_exchange *inside = call->inside;
+    inside->has_written = inside->has_answered = inside->was_early = false;
+    inside->is_sent = inside->is_sending = false;
+    inside->send_status = OK;
+    inside->size = 0;
+    call->connect_time = 0;
+    call->body = NULL;
+    call->tunnel = NULL;
+    inside->connection = fresh ? NULL : pool_take(inside->server, !is_idempotent(call));
+    if (inside->connection == NULL)
+        TRY(dial(call, deadline));
+    return call_h1(call, deadline);
+}
+
+/* Counts a call, or a retry, of this second; false: the budget is spent. */
+static bool spend_budget(struct upstream *upstream, bool is_retry)
+{
+    int64_t second = loop_now() / SECONDS(1);
+    if (__atomic_exchange_n(&upstream->budget_second, second, __ATOMIC_RELAXED) != second) {
+        __atomic_store_n(&upstream->budget_calls, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&upstream->budget_spent, 0, __ATOMIC_RELAXED);
+    }
+    if (!is_retry) {
+        __atomic_add_fetch(&upstream->budget_calls, 1, __ATOMIC_RELAXED);
+        return true;
+    }
+    uint32_t calls = __atomic_load_n(&upstream->budget_calls, __ATOMIC_RELAXED);
+    uint32_t spent = __atomic_add_fetch(&upstream->budget_spent, 1, __ATOMIC_RELAXED);
+    return spent <= BUDGET_FREE + calls * BUDGET_PERCENT / 100;
+}
+
+/* What a failed try allows. */
+enum again {
+    AGAIN_NO,
+    AGAIN_FREE,  /* nothing was sent: another server, at once, at no cost */
+    AGAIN_FRESH, /* a pooled connection had died: the same server over a new one */
+    AGAIN_PAID,  /* the budget is asked */
+};
+
+static enum again may_try_again(const struct upstream_call *call, enum status status,
+                                bool was_reused, bool was_fresh_tried)
+{
+    const struct upstream_exchange *inside = call->inside;
+    if (status == OK || status == ERR_CANCELLED || call->client_failed)
+        return AGAIN_NO;
+    bool can_replay = inside->is_kept || !inside->has_written;
+    bool has_died = status == ERR_CLOSED || status == ERR_SYSTEM;
+    if (was_reused && has_died && !inside->has_answered && !was_fresh_tried && can_replay &&
+        (is_idempotent(call) || !inside->has_written))
+        return AGAIN_FRESH;
+    if (!inside->has_written && !inside->has_answered && status != ERR_LIMIT)
+        return AGAIN_FREE;
+    if (has_died && can_replay && is_idempotent(call) && !inside->has_answered)
+        return AGAIN_PAID;
+    return AGAIN_NO;
+}
+
+static bool is_gateway_error(int status)
+{
+    return status == 502 || status == 503 || status == 504;
+}
+
+static void note_health(struct upstream_call *call, struct server *server, enum status status)
+{
+    if (status == OK && !is_gateway_error(call->head.status))
+        server_succeeded(server);
+    else if (status == OK || ((status == ERR_CLOSED || status == ERR_SYSTEM ||
+                               status == ERR_PROTOCOL || status == ERR_TIMEOUT) &&
+                              call->inside->has_written && !call->client_failed))
+        server_failed(server, loop_now());
+}
+
+/* Waits 25 ms × 2ⁿ, half of it by chance. */
+static enum status back_off(int retries)
+{
+    int64_t ms = BACKOFF_MS << (retries < 6 ? retries : 6);
+    ms = ms / 2 + random_below(&thread_self()->random, (uint32_t)ms / 2 + 1);
+    return fiber_sleep(loop_now() + MILLISECONDS(ms));
+}
+
+static enum status prepare(struct upstream_call *call, int64_t deadline)
+{
+    struct upstream_exchange *inside = arena_zero(call->arena, sizeof *inside);
+    call->inside = inside;
+    call->tries = 0;
+    call->client_failed = false;
+    call->server_name = SLICE("");
+    call->answer = 502;
+    call->error = "";
+    call->why = "";
+    fiber_scope_init(&inside->scope);
+    inside->items = arena_alloc(call->arena, CALL_FIELDS * sizeof *inside->items);
+    const struct body *body = call->request.body;
+    if (body->length == 0) {
+        inside->is_kept = true;
+        return OK;
+    }
+    if (body->length < 0 || body->length > CALL_KEPT_BODY || call->request.upgrade.size > 0)
+        return OK;
+    return call_keep_body(call, deadline);
+}
+
+enum status upstream_call(struct upstream_call *call, int64_t deadline)
+{
+    struct server *tried[CALL_TRIES_MAX];
+    size_t tried_count = 0;
+    int retries = 0;
+    bool fresh = false;
+    TRY(prepare(call, deadline));
+    struct upstream_exchange *inside = call->inside;
+    spend_budget(call->upstream, false);
+    for (;;) {
+        if (!fresh)
+            TRY(enter_server(call, tried, tried_count, deadline));
+        struct server *server = inside->server;
+        call->tries++;
+        enum status status = try_once(call, fresh, deadline);
+        note_health(call, server, status);
+        bool was_reused = inside->connection != NULL && inside->connection->is_reused;
+        bool is_status = status == OK && call->policy.retry_status && inside->is_kept &&
+                         is_gateway_error(call->head.status) && is_idempotent(call);
+        enum again again = is_status ? AGAIN_PAID : may_try_again(call, status, was_reused, fresh);
+        fresh = again == AGAIN_FRESH;
+        if (status == OK && again == AGAIN_NO)
+            return OK;
+        if (again == AGAIN_FRESH) {
+            call_release(call);
+            call->tries--; /* the same try, over a connection that lives */
+            continue;
+        }
+        bool has_more = tried_count + 1 < CALL_TRIES_MAX && tried_count + 1 < call->upstream->count;
+        if (again == AGAIN_FREE ? !has_more
+                                : call->tries >= call->policy.tries || again == AGAIN_NO ||
+                                      !spend_budget(call->upstream, true)) {
+            if (status == OK)
+                return OK; /* the server's own 502, 503 or 504 is the answer */
+            call_release(call);
+            release_data(inside);
+            leave_server(inside);
+            return status;
+        }
+        call_release(call);
+        leave_server(inside);
+        if (has_more)
+            tried[tried_count++] = server;
+        if (again == AGAIN_PAID && (status = back_off(retries++)) != OK)
+            return call_fail(call, status, 0, "", "cancelled between two tries");
+    }
+}
+
+void upstream_call_end(struct upstream_call *call)
+{
+    struct upstream_exchange *inside = call->inside;
+    if (inside == NULL)
+        return;
+    call_release(call);
+    release_data(inside);
+    leave_server(inside);
+}
+
+void *upstream_call_detach(struct upstream_call *call)
+{
+    struct upstream_exchange *inside = call->inside;
+    struct server *server = inside->server;
+    check(call->tunnel != NULL && server != NULL);
+    /* The stream was moved out of the connection's struct. */
+    loop_free_later(inside->connection);
+    inside->connection = NULL;
+    inside->server = NULL;
+    return server;
+}
+
+void upstream_tunnel_end(void *detached)
+{
+    server_leave(detached);
+}

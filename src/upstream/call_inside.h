@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a call: what call.c (choice, retries), call_h1.c (one try over HTTP/1) and
+ * call_body.c (both bodies) share. */
+#pragma once
+
+#include "base/buffer.h"
+#include "http/h1_body.h"
+#include "upstream/call.h"
+#include "upstream/pool.h"
+
+enum {
+    CALL_FIELDS = 40,       /* of a response, before the list grows in the arena */
+    CALL_KEPT_BODY = 65536, /* a body up to this is read first and kept for a retry */
+    CALL_TRIES_MAX = 10,
+};
+
+/* A response's body, pulled from the server's connection. */
+struct call_body {
+    struct body body;
+    struct h1_body parser;
+    struct upstream_call *call;
+    struct slice ahead; /* bytes read but not yet taken */
+    char *room;         /* where more is read to */
+    size_t room_size;
+    bool is_moving;  /* the rest goes past user space */
+    bool is_patient; /* an event stream or the like: silence is no fault */
+    bool is_failed;
+};
+
+struct upstream_exchange {
+    struct server *server;
+    struct server_connection *connection;
+    struct call_body body;
+    /* The response's head, and what came with it. */
+    char *data;
+    size_t size, capacity;
+    bool is_block;
+    char *body_block; /* for the body, when the head left little room behind it */
+    struct field *items;
+    /* The request's body. */
+    struct slice kept; /* read before a server was taken; replayed by each try */
+    bool is_kept;
+    struct fiber_scope scope; /* the child that sends the rest of the body */
+    bool is_sending;
+    bool was_early; /* it was answered before that */
+    bool is_sent;   /* the request has left us whole */
+    enum status send_status;
+    int64_t sent_at; /* when its last byte was written */
+    /* This try. */
+    bool has_written;  /* a byte of the request was given to the kernel */
+    bool has_answered; /* a byte of the response came */
+};
+
+/* Sends the request over inside->connection and reads the head of the final response. Sets
+ * call->why and call->error on failures. (call_h1.c) */
+MUST_CHECK enum status call_h1(struct upstream_call *call, int64_t deadline);
+
+/* Reads a small body of known length into memory. (call_body.c) */
+MUST_CHECK enum status call_keep_body(struct upstream_call *call, int64_t deadline);
+/* Begins to send what was not sent with the head, in a child fiber. */
+MUST_CHECK enum status call_send_body(struct upstream_call *call);
+/* Sets call->body from the head that was read and the bytes behind it. */
+void call_open_body(struct upstream_call *call, struct slice ahead);
+
+/* Lets the connection go: to the pool if all rules for that hold. Ends the sending child. (call.c)
+ */
+void call_release(struct upstream_call *call);
+/* Notes why a try failed. */
+enum status call_fail(struct upstream_call *call, enum status status, int answer, const char *error,
+                      const char *why);

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lending between workers. Under the pool's mutex a worker takes the descriptor out of another
+ * worker's idle connection: it removes it from the owner's epoll and opens a connection struct of
+ * its own over it. The owner's struct stays behind as a husk, because an event for it may have been
+ * fetched by the owner already; is_taken makes such an event a no-op, and a letter lets the owner
+ * free the husk. So a struct, its watch and its place in the loop's table are only ever touched by
+ * their own thread. Expiry is one sweep per pool: a timer per connection could not be moved. */
+#include "upstream/pool.h"
+
+#include "base/check.h"
+
+#include <stdlib.h>
+
+enum {
+    SWEEP_MS = 500,
+};
+
+static void on_sweep(struct timer *timer);
+
+void pool_init(struct pool *pool, struct server *server)
+{
+    pthread_mutex_init(&pool->mutex, NULL);
+    list_init(&pool->idle);
+    pool->server = server;
+    pool->is_stopped = true;
+    pool->sweep.on_fire = on_sweep;
+}
+
+void pool_start(struct pool *pool, struct thread *thread)
+{
+    pthread_mutex_lock(&pool->mutex);
+    pool->thread = thread;
+    pool->is_stopped = false;
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+/* Under the mutex. */
+static void unlink_idle(struct pool *pool, struct server_connection *connection)
+{
+    list_remove(&connection->link);
+    connection->is_idle = false;
+    pool->count--;
+    __atomic_sub_fetch(&pool->server->idle, 1, __ATOMIC_RELAXED);
+}
+
+void pool_close(struct server_connection *connection, bool reset)
+{
+    stream_close(&connection->stream, reset);
+    loop_free_later(connection);
+}
+
+/* The oldest stand at the end. */
+static void on_sweep(struct timer *timer)
+{
+    struct pool *pool = LIST_ENTRY(timer, struct pool, sweep);
+    int64_t now = loop_now();
+    struct list closing;
+    list_init(&closing);
+    pthread_mutex_lock(&pool->mutex);
+    LIST_EACH(link, &pool->idle)
+    {
+        struct server_connection *connection = LIST_ENTRY(link, struct server_connection, link);
+        if (connection->expires > now)
+            continue;
+        unlink_idle(pool, connection);
+        list_append(&closing, link);
+    }
+    bool has_more = pool->count > 0;
+    pthread_mutex_unlock(&pool->mutex);
+    LIST_EACH(link, &closing)
+    {
+        pool_close(LIST_ENTRY(link, struct server_connection, link), false);
+    }
+    if (has_more)
+        timer_set(&pool->thread->timers, timer, now + MILLISECONDS(SWEEP_MS));
+}
+
+void pool_stop(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    pool->is_stopped = true;
+    struct list closing;
+    list_init(&closing);
+    while (!list_is_empty(&pool->idle)) {
+        struct list *link = pool->idle.next;
+        unlink_idle(pool, LIST_ENTRY(link, struct server_connection, link));
+        list_append(&closing, link);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    LIST_EACH(link, &closing)
+    {
+        pool_close(LIST_ENTRY(link, struct server_connection, link), false);
+    }
+    timer_clear(&pool->thread->timers, &pool->sweep);
+}
+
+/* An idle connection said something, or ended: either way it is of no use. */
+static void on_ready(struct watch *watch)
+{
+    struct server_connection *connection =
+        LIST_ENTRY(watch, struct server_connection, stream.watch);
+    if ((watch->ready & ~(unsigned)READY_WRITE) == 0)
+        return;
+    struct pool *pool = connection->pool;
+    pthread_mutex_lock(&pool->mutex);
+    bool is_idle = connection->is_idle && !connection->is_taken;
+    if (is_idle)
+        unlink_idle(pool, connection);
+    pthread_mutex_unlock(&pool->mutex);
+    if (is_idle)
+        pool_close(connection, false);
+}
+
+static void on_husk(void *argument)
+{
+    struct server_connection *husk = argument;
+    /* The mutex orders this after the taking. */
+    pthread_mutex_lock(&husk->pool->mutex);
+    pthread_mutex_unlock(&husk->pool->mutex);
+    loop_forget_taken(&husk->stream.watch);
+    loop_free_later(husk);
+}
+
+/* Under the mutex of another worker's pool: its descriptor, out of its epoll; −1: not to be had. */
+static int take_descriptor(struct pool *pool, bool *is_unix, int64_t *idle_timeout)
+{
+    if (pool->is_stopped || list_is_empty(&pool->idle))
+        return -1;
+    struct server_connection *husk = LIST_ENTRY(pool->idle.next, struct server_connection, link);
+    if (!thread_post(pool->thread, on_husk, husk))
+        return -1;
+    unlink_idle(pool, husk);
+    husk->is_taken = true;
+    *is_unix = !husk->stream.short_read_is_drained;
+    *idle_timeout = husk->idle_timeout;
+    loop_disown(pool->thread, husk->stream.watch.fd);
+    return husk->stream.watch.fd;
+}
+
+static struct server_connection *take_from_other(struct server *server, unsigned self)
+{
+    unsigned workers = server->upstream->workers;
+    for (unsigned i = 1; i < workers; i++) {
+        struct pool *pool = &server->pools[(self + i) % workers];
+        bool is_unix = false;
+        int64_t idle_timeout = 0;
+        if (pthread_mutex_trylock(&pool->mutex) != 0)
+            continue;
+        int fd = take_descriptor(pool, &is_unix, &idle_timeout);
+        pthread_mutex_unlock(&pool->mutex);
+        if (fd < 0)
+            continue;
+        if (!socket_is_quiet(fd)) {
+            socket_close(fd, false);
+            continue;
+        }
+        struct server_connection *connection = memory_zero(sizeof *connection);
+        connection->server = server;
+        connection->pool = &server->pools[self];
+        connection->idle_timeout = idle_timeout;
+        connection->stream.watch.on_ready = on_ready;
+        if (stream_tcp_open(&connection->stream, fd, is_unix) == OK)
+            return connection;
+        socket_close(fd, false);
+        free(connection);
+    }
+    return NULL;
+}
+
+static struct server_connection *take_own(struct pool *pool)
+{
+    struct server_connection *connection = NULL;
+    pthread_mutex_lock(&pool->mutex);
+    if (!list_is_empty(&pool->idle)) {
+        connection = LIST_ENTRY(pool->idle.next, struct server_connection, link);
+        unlink_idle(pool, connection);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return connection;
+}
+
+struct server_connection *pool_take(struct server *server, bool careful)
+{
+    if (__atomic_load_n(&server->idle, __ATOMIC_RELAXED) == 0)
+        return NULL;
+    unsigned self = (unsigned)thread_self()->index;
+    struct server_connection *connection;
+    while ((connection = take_own(&server->pools[self])) != NULL) {
+        bool is_quiet = (connection->stream.watch.ready & ~(unsigned)READY_WRITE) == 0 &&
+                        connection->expires > loop_now() &&
+                        (!careful || socket_is_quiet(connection->stream.watch.fd));
+        if (is_quiet)
+            break;
+        pool_close(connection, false);
+    }
+    if (connection == NULL)
+        connection = take_from_other(server, self);
+    if (connection != NULL)
+        connection->is_reused = true;
+    return connection;
+}
+
+void pool_put(struct server_connection *connection)
+{
+    struct server *server = connection->server;
+    struct watch *watch = &connection->stream.watch;
+    struct pool *pool = connection->pool;
+    /* The last read may have emptied the socket to the byte: only the kernel knows. */
+    if ((watch->ready & (READY_READ | READY_CLOSED | READY_BROKEN)) == READY_READ &&
+        socket_is_quiet(watch->fd))
+        watch->ready &= (uint8_t)~READY_READ;
+    bool is_quiet = (watch->ready & ~(unsigned)READY_WRITE) == 0;
+    uint32_t idle = __atomic_add_fetch(&server->idle, 1, __ATOMIC_RELAXED);
+    if (!is_quiet || idle > server->upstream->config.keepalive || pool->is_stopped ||
+        connection->idle_timeout <= 0) {
+        __atomic_sub_fetch(&server->idle, 1, __ATOMIC_RELAXED);
+        pool_close(connection, false);
+        return;
+    }
+    watch->on_ready = on_ready;
+    connection->expires = loop_now() + connection->idle_timeout;
+    pthread_mutex_lock(&pool->mutex);
+    list_push(&pool->idle, &connection->link);
+    connection->is_idle = true;
+    bool is_first = pool->count++ == 0;
+    pthread_mutex_unlock(&pool->mutex);
+    if (is_first && !timer_is_set(&pool->sweep))
+        timer_set(&pool->thread->timers, &pool->sweep, loop_now() + MILLISECONDS(SWEEP_MS));
+}

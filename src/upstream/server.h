@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A member of an upstream: its load, its health, its addresses. Shared by all workers through
+ * atomics; nothing here waits. */
+#pragma once
+
+#include "base/list.h"
+#include "fiber/fiber.h"
+#include "fiber/thread.h"
+#include "net/stream.h"
+#include "upstream/upstream.h"
+
+#include <pthread.h>
+
+enum {
+    SERVER_ADDRESSES_MAX = 8,
+};
+
+enum server_health {
+    SERVER_UP,
+    SERVER_REFUSING, /* could not be reached; probed once a second */
+    SERVER_EJECTED,  /* too many errors; until `until` */
+};
+
+/* A connection to a server. While it is idle it belongs to its pool; else to one call. */
+struct server_connection {
+    struct stream stream;
+    struct list link; /* in the pool, most recently used first */
+    struct server *server;
+    struct pool *pool;    /* of the worker whose loop watches it */
+    int64_t expires;      /* when an idle one is closed */
+    int64_t idle_timeout; /* ns; what the server allows, or the configured one */
+    bool is_reused;
+    bool is_idle;  /* under the pool's mutex */
+    bool is_taken; /* another worker took the descriptor: only this husk is left */
+};
+
+/* Idle connections of one server on one worker. */
+struct pool {
+    pthread_mutex_t mutex;
+    struct list idle;
+    size_t count;
+    struct server *server;
+    struct thread *thread; /* NULL: that worker does not run */
+    struct timer sweep;
+    bool is_stopped;
+} __attribute__((aligned(64)));
+
+struct server {
+    struct upstream *upstream;
+    struct slice name;
+    struct server_config config;
+    size_t index;
+    uint32_t active;        /* exchanges in flight, all workers; atomic */
+    uint32_t idle;          /* pooled connections, all workers; atomic */
+    int health;             /* enum server_health; atomic */
+    int64_t until;          /* end of an ejection, monotonic; atomic */
+    uint32_t errors_in_row; /* atomic, as all that follows */
+    uint32_t ejections;     /* in a row: each lasts twice as long */
+    int64_t window_start;
+    uint32_t window_all, window_errors;
+    int64_t current_weight; /* of round_robin */
+    struct pool *pools;     /* one per worker */
+    pthread_mutex_t addresses_mutex;
+    struct address addresses[SERVER_ADDRESSES_MAX];
+    size_t addresses_count; /* atomic for a quick look; 0: unresolved */
+} __attribute__((aligned(64)));
+
+/* What hangs on one worker. */
+struct upstream_local {
+    struct fiber_scope probes;
+    bool is_stopped;
+};
+
+struct upstream {
+    struct slice name;
+    struct upstream_config config;
+    struct server *servers;
+    size_t count;
+    bool has_backup;
+    unsigned workers;
+    struct upstream_local *locals;
+    uint32_t round;        /* of round_robin */
+    int64_t budget_second; /* retry budget: this second … */
+    uint32_t budget_spent; /* … how many retries, */
+    uint32_t budget_calls; /* and how many calls */
+    uint32_t waiting;      /* calls in the queue; atomic */
+    pthread_mutex_t queue_mutex;
+    struct list queue;
+    struct arena arena;
+};
+
+/* Whether it may get a request now. */
+bool server_is_usable(const struct server *server, int64_t now);
+/* Counts a request in; false when max_conns are in flight. And out; wakes one that waits. */
+bool server_enter(struct server *server);
+void server_leave(struct server *server);
+
+/* What happened to a try, for passive health. */
+void server_succeeded(struct server *server);
+void server_failed(struct server *server, int64_t now); /* a connect or gateway error */
+void server_unreachable(struct server *server);         /* refused, no route, connect timeout */
+
+/* Copies the addresses to dial; how many. */
+size_t server_addresses(struct server *server, struct address *into);
