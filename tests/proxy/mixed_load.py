@@ -25,6 +25,7 @@ CONFIG = """
 workers @workers
 log access {
     to file:@dir/access.log
+    flush 10ms
 }
 upstream app {
     balance least_conn

@@ -112,6 +112,14 @@ def test_second_signal_ends_at_once(origin):
         assert time.monotonic() - start < 8
 
 
+def test_signals_that_mean_nothing_do_nothing(origin):
+    with Weir(SITE, app=origin) as weir:
+        with weir.connect() as client:
+            for number in (signal.SIGUSR1, signal.SIGWINCH, signal.SIGPIPE, signal.SIGCHLD) * 10:
+                weir.signal(number)
+                assert client.ask().status == 200
+
+
 def test_tunnels_may_end_while_it_drains(origin):
     origin.on("/ws", upgrade_echo)
     with Weir(SITE, app=origin) as weir:

@@ -12,6 +12,7 @@ from weir import SITE, Weir
 LOG = """
 log access {
     to file:@dir/access.log
+    flush 10ms
 }
 """
 

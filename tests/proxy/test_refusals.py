@@ -13,6 +13,7 @@ from weir import Weir
 CONFIG = """
 log access {
     to file:@dir/access.log
+    flush 10ms
 }
 timeouts {
     request_header 2s
@@ -133,6 +134,7 @@ def full_house(limit, exempt=False):
     return f"""
     log access {{
         to file:@dir/access.log
+    flush 10ms
     }}
     limits {{
         {limit}

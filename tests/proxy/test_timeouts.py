@@ -14,6 +14,7 @@ from weir import Weir, free_port
 LOGGED = """
 log access {
     to file:@dir/access.log
+    flush 10ms
 }
 """
 
