@@ -3,7 +3,7 @@
 import pytest
 
 from origin import echo, reply
-from weir import Weir
+from weir import Weir, run
 
 
 def site(*lines):
@@ -96,11 +96,16 @@ def test_defaults_come_first(origin):
 @pytest.mark.parametrize("lines,sent,seen", [
     (["strip_prefix /api"], "/api/x?q=1", "/x?q=1"), (["strip_prefix /api"], "/api", "/"),
     (["strip_prefix /api"], "/apix", "/apix"), (["strip_prefix /api"], "/other", "/other"),
-    (["rewrite /old/* /new/*"], "/old/a/b?x=y", "/new/a/b?x=y"),
+    (["rewrite /old/* /new/$1"], "/old/a/b?x=y", "/new/a/b?x=y"),
     (["rewrite ~^/u/([0-9]+)$ /user/$1"], "/u/12", "/user/12"),
     (["rewrite ~^/u/([0-9]+)$ /user/$1"], "/u/x", "/u/x"),
     (["rewrite /exact /other"], "/exact?a", "/other?a"),
-    (["strip_prefix /a", "strip_prefix /b"], "/a/b/c", "/c")])
+    (["rewrite /exact /other?b=c"], "/exact?a", "/other?b=c"),
+    (["rewrite /old/* /new/$1"], "/old", "/new/"),
+    (["rewrite /old/* /$$/$1"], "/old/x", "/$/x"),
+    (["rewrite ~^/(.)(.)$ /$2$1"], "/ab", "/ba"),
+    (["strip_prefix /a", "rewrite /b/* /c/$1"], "/a/b/d", "/c/d"),
+    (["rewrite /a/* /b/$1", "rewrite /b/* /c/$1"], "/a/d", "/c/d")])
 def test_paths_that_are_sent_on(origin, lines, sent, seen):
     origin.default = echo
     with Weir(site(*lines, "proxy @app"), app=origin) as weir:
@@ -108,23 +113,56 @@ def test_paths_that_are_sent_on(origin, lines, sent, seen):
 
 
 def test_rewriting_does_not_change_the_route(origin):
-    config = site("rewrite /a/* /b/*", "route /b/* {", "respond 200 wrong", "}", "proxy @app")
+    config = site("rewrite /a/* /b/$1", "route /b/* {", "respond 200 wrong", "}", "proxy @app")
     with Weir(config, app=origin) as weir:
         assert weir.ask("/a/x").body == b"ok"
     assert origin.requests[0].target == "/b/x"
 
 
-def test_error_page(origin):
-    """A page of one's own in the place of an error, ours or the server's."""
-    origin.on("/broken", reply(500, b"stack trace"))
-    config = site("error_page 404 500 \"sorry {path}\"", "route /none {", "respond 404", "}",
-                  "proxy @app")
+@pytest.mark.parametrize("scope,of_server", [("", b"stack trace"), ("of=own", b"stack trace"),
+                                             ("of=all", b"sorry /broken")])
+def test_error_page(origin, scope, of_server):
+    """A page of one's own in the place of our errors, or of the servers' too."""
+    origin.on("/broken", reply(500, b"stack trace", [("ETag", '"a"')]))
+    config = site(f'error_page 404 500 502 "sorry {{path}}" type=text/plain {scope}',
+                  "route /none {", "respond 404", "}", "proxy @app tries=1")
+    origin.on("/dead", lambda request, connection: connection.close())
     with Weir(config, app=origin) as weir:
         response = weir.ask("/broken")
-        assert response.status == 500 and response.body.strip() == b"sorry /broken"
-        response = weir.ask("/none")
-        assert response.status == 404 and response.body.strip() == b"sorry /none"
+        assert (response.status, response.body) == (500, of_server)
+        assert (response.get("content-type") == "text/plain") == (scope == "of=all")
+        assert weir.ask("/none").body == b"sorry /none"
+        response = weir.ask("/dead", "POST", body=b"")
+        assert (response.status, response.body) == (502, b"sorry /dead")
+        assert response.all("proxy-status")
         assert weir.ask("/fine").body == b"ok"
+
+
+def test_error_page_from_a_file(origin, tmp_path):
+    page = tmp_path / "down.html"
+    page.write_text("<h1>{not a placeholder}</h1>")
+    with Weir(site(f"error_page 404 file:{page}", "respond 404")) as weir:
+        response = weir.ask()
+        assert (response.status, response.body) == (404, page.read_bytes())
+        assert response.get("content-type").startswith("text/html")
+        page.write_text("changed later")
+        assert b"placeholder" in weir.ask().body
+
+
+@pytest.mark.parametrize("line", [
+    "error_page 404 file:/nowhere/page.html", "error_page 404", "error_page 200 x",
+    "header set Content-Length 5", "header set Transfer-Encoding chunked", "header set Host a",
+    "header set Connection close", "header add X-A", "rewrite ~( /x", "rewrite /a {nonsense}",
+    "header set X-A {nonsense}", "redirect /x status=305", "respond 99", "respond 200 {nope}",
+    "redirect /x status=200", "proxy app2", "proxy 127.0.0.1:80 tries=0", "strip_prefix api",
+    "proxy 127.0.0.1:80 host=other"])
+def test_steps_that_cannot_be_made_ready(line):
+    """An error at the step's place, before anything is started."""
+    answer = "" if line.split()[0] in ("redirect", "respond", "proxy") else "respond 200"
+    config = f"site * {{\n    listen 127.0.0.1:8080\n    {line}\n    {answer}\n}}\n"
+    result = run("check", "@config", config=config)
+    assert result.returncode == 78
+    assert "weir.conf:3" in result.stderr + result.stdout
 
 
 def test_header_runs_on_errors_too(origin):
