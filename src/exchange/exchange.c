@@ -230,6 +230,18 @@ static void frame_response(struct exchange *x)
     }
 }
 
+static void blame_move(struct exchange *x, enum status status, bool client_failed)
+{
+    bool is_late = status == ERR_TIMEOUT;
+    if (client_failed)
+        exchange_blame(x, status, SIDE_CLIENT, 0, "",
+                       is_late ? "timeouts.client_write" : "the client did not take the response");
+    else
+        exchange_blame(x, status, SIDE_UPSTREAM, 0,
+                       is_late ? "http_response_timeout" : "http_response_incomplete",
+                       "the response's body ended too early");
+}
+
 static enum status send_body(struct exchange *x)
 {
     struct body *body = x->response.body;
@@ -240,8 +252,7 @@ static enum status send_body(struct exchange *x)
             if (moved == OK)
                 continue;
             if (moved != ERR_LIMIT) {
-                exchange_blame(x, moved, client_failed ? SIDE_CLIENT : SIDE_UPSTREAM, 0,
-                               "http_response_incomplete", "moving the response's body failed");
+                blame_move(x, moved, client_failed);
                 return moved;
             }
         }
