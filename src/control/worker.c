@@ -268,6 +268,19 @@ static void on_cut(struct timer *timer)
     on_all_gone(&LIST_ENTRY(timer, struct worker, cut)->serve);
 }
 
+/* New clients are refused by the kernel then, and may try elsewhere. A unix socket is everybody's
+ * and stays until the end. */
+static void close_sockets(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->all->listening_count; i++) {
+        struct listening *listening = &worker->all->listening[i];
+        if (listening->config->address.any.sa_family == AF_UNIX)
+            continue;
+        socket_close(listening->fds[worker->index], false);
+        listening->fds[worker->index] = -1;
+    }
+}
+
 static void drain(void *argument)
 {
     struct worker *worker = argument;
@@ -275,6 +288,7 @@ static void drain(void *argument)
     timer_set(&worker->serve.thread.timers, &worker->cut,
               loop_now() + worker->all->snapshot->timeouts.drain);
     serve_drain(&worker->serve, on_all_gone);
+    close_sockets(worker);
 }
 
 static void cut(void *argument)
