@@ -78,23 +78,24 @@ void file_close(int fd)
 {
     close(fd);
 
-static int compare_paths(const void *a, const void *b)
-{
-    return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
-}
-
-void file_match(const char *pattern, struct arena *arena, const struct slice **paths, size_t *count)
-{
-    glob_t found = {0};
-    *paths = NULL;
-    *count = 0;
-    if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0 && found.gl_pathc > 0) {
-        struct slice *items = arena_alloc(arena, found.gl_pathc * sizeof(*items));
-        for (size_t i = 0; i < found.gl_pathc; i++)
-            items[i] = arena_copy(arena, slice_from_cstring(found.gl_pathv[i]));
-        qsort(items, found.gl_pathc, sizeof(*items), compare_paths);
-        *paths = items;
-        *count = found.gl_pathc;
+    static int compare_paths(const void *a, const void *b)
+    {
+        return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
     }
-    globfree(&found);
-}
+
+    void file_match(const char *pattern, struct arena *arena, const struct slice **paths,
+                    size_t *count)
+    {
+        glob_t found = {0};
+        *paths = NULL;
+        *count = 0;
+        if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0 && found.gl_pathc > 0) {
+            struct slice *items = arena_alloc(arena, found.gl_pathc * sizeof(*items));
+            for (size_t i = 0; i < found.gl_pathc; i++)
+                items[i] = arena_copy(arena, slice_from_cstring(found.gl_pathv[i]));
+            qsort(items, found.gl_pathc, sizeof(*items), compare_paths);
+            *paths = items;
+            *count = found.gl_pathc;
+        }
+        globfree(&found);
+    }
