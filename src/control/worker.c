@@ -256,7 +256,6 @@ enum status workers_start(struct workers *workers)
         workers->running++;
     }
     pthread_barrier_wait(&all_started);
-    pthread_barrier_destroy(&all_started);
     for (unsigned i = 0; i < workers->count; i++)
         if (worker_array[i].started != OK)
             return worker_array[i].started;
@@ -331,8 +330,10 @@ void workers_done(struct workers *workers)
     free(workers->listening);
     if (workers->shared.clients != NULL)
         clients_free(workers->shared.clients);
-    if (worker_array != NULL)
+    if (worker_array != NULL) { /* joined: nobody is still on the way out of one */
+        pthread_barrier_destroy(&all_started);
         pthread_barrier_destroy(&all_stopped);
+    }
     free(workers->shared.workers);
     free(worker_array);
     worker_array = NULL;
