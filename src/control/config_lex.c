@@ -321,7 +321,7 @@ static size_t read_single(struct word_reader *reader, size_t at)
     return at + 1;
 }
 
-bool config_word_read(struct config_errors *errors, config_environment *environment,
+void config_word_read(struct config_errors *errors, config_environment *environment,
                       struct config_token token, struct config_word *word)
 {
     struct word_reader reader = {
@@ -354,8 +354,8 @@ bool config_word_read(struct config_errors *errors, config_environment *environm
         .template = buffer_slice(&reader.template),
         .place = token.place,
         .is_quoted = reader.is_quoted,
+        .is_bad = !reader.is_good,
     };
-    return reader.is_good;
 }
 
 /* The size of the UTF-8 character at the front; 0: it is none (RFC 3629 §4). */

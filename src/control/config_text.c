@@ -119,11 +119,10 @@ static void add_option(struct parser *parser, struct statement *statement,
     token.place.width -= (uint32_t)name_size + 1;
     if (token.spelling.size == 0) {
         CONFIG_REPORT(tree->errors, CONFIG_OPTION_EMPTY, name.place, name.spelling);
-        node->is_bad = true;
-        return;
+        option.value.is_bad = true;
+    } else {
+        config_word_read(tree->errors, tree->source->environment, token, &option.value);
     }
-    if (!config_word_read(tree->errors, tree->source->environment, token, &option.value))
-        node->is_bad = true;
     statement->options = grown(tree->arena, statement->options, node->options_count,
                                &statement->options_capacity, sizeof(option));
     statement->options[node->options_count++] = option;
@@ -140,8 +139,7 @@ static void add_word(struct parser *parser, struct statement *statement, struct 
         return;
     }
     struct config_word word;
-    if (!config_word_read(tree->errors, tree->source->environment, token, &word))
-        node->is_bad = true;
+    config_word_read(tree->errors, tree->source->environment, token, &word);
     statement->values = grown(tree->arena, statement->values, node->values_count,
                               &statement->values_capacity, sizeof(word));
     statement->values[node->values_count++] = word;
@@ -208,7 +206,7 @@ static void include_file(struct parser *parser, struct config_node *node, struct
 static void include(struct parser *parser, struct config_node *node)
 {
     struct config_tree *tree = parser->tree;
-    if (node->is_bad)
+    if (node->values_count == 1 && node->values[0].is_bad)
         return;
     if (node->values_count != 1) {
         CONFIG_REPORT(tree->errors, CONFIG_ARGUMENT_MISSING, node->place, node->name,
