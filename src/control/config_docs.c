@@ -175,7 +175,7 @@ void config_docs_list(const struct config_schema *schema, struct buffer *out)
 static void page_of_keys(const struct config_schema *schema, struct buffer *out)
 {
     buffer_append(out, SLICE("# Configuration keys\n\nGenerated from the program's tables: "
-                             "`weir schema --reference`.\n"));
+                             "`weir schema --reference=keys.md`.\n"));
     for (unsigned bit = 1; bit <= IN_SERVER; bit <<= 1) {
         bool has_title = false;
         for (size_t i = 0; i < schema->count; i++) {
@@ -198,7 +198,7 @@ static void page_of_keys(const struct config_schema *schema, struct buffer *out)
 static void page_of_errors(struct buffer *out)
 {
     buffer_append(out, SLICE("# Errors and warnings of the configuration\n\nGenerated from the "
-                             "program's tables: `weir schema --reference`.\n\n"
+                             "program's tables: `weir schema --reference=errors.md`.\n\n"
                              "| code | what | message | help |\n|---|---|---|---|\n"));
     for (int i = 0; i < CONFIG_CODES; i++) {
         enum config_code code = (enum config_code)i;
@@ -210,7 +210,7 @@ static void page_of_errors(struct buffer *out)
 static void page_of_placeholders(const struct config_schema *schema, struct buffer *out)
 {
     buffer_append(out, SLICE("# Placeholders\n\nGenerated from the program's tables: "
-                             "`weir schema --reference`.\n\n"));
+                             "`weir schema --reference=placeholders.md`.\n\n"));
     const char *name;
     for (size_t i = 0; (name = schema->placeholder(i)) != NULL; i++)
         buffer_format(out, "- `{%s}`\n", name);

@@ -115,15 +115,15 @@ static const char *no_variable(const char *name)
     return "x";
 }
 
-static bool no_file(const char *path, size_t size_max, struct arena *arena, struct slice *text,
-                    const char **why)
+static enum status no_file(const char *path, size_t size_max, struct arena *arena,
+                           struct slice *text, const char **why)
 {
     (void)path;
     (void)size_max;
     (void)arena;
     (void)why;
     *text = SLICE("");
-    return true;
+    return OK;
 }
 
 static void no_match(const char *pattern, struct arena *arena, struct slice_list *paths)

@@ -146,6 +146,21 @@ static void add_word(struct parser *parser, struct statement *statement, struct 
     node->values = statement->values;
 }
 
+bool config_file_load(struct config_tree *tree, struct config_file *file, struct config_place place)
+{
+    const char *why = "";
+    enum status status = tree->source->read(arena_cstring(tree->arena, file->path), CONFIG_FILE_MAX,
+                                            tree->arena, &file->text, &why);
+    if (status == OK)
+        return true;
+    if (status == ERR_LIMIT)
+        CONFIG_REPORT(tree->errors, CONFIG_FILE_SIZE, place, file->name);
+    else
+        CONFIG_REPORT(tree->errors, CONFIG_FILE_READ, place, file->name, slice_from_cstring(why));
+    tree->is_broken = true;
+    return false;
+}
+
 static struct slice directory_of(struct slice path)
 {
     size_t size = path.size;
@@ -194,13 +209,8 @@ static void include_file(struct parser *parser, struct config_node *node, struct
     file->parent = parser->file;
     file->parent_line = node->place.line;
     file->depth = parser->file->depth + 1;
-    const char *why = "";
-    if (!tree->source->read(arena_cstring(tree->arena, path), CONFIG_FILE_MAX, tree->arena,
-                            &file->text, &why)) {
-        CONFIG_REPORT(tree->errors, CONFIG_FILE_READ, place, path, slice_from_cstring(why));
-        return;
-    }
-    parse_file(tree, file, parser->blocks[parser->depth].node, parser->depth);
+    if (config_file_load(tree, file, place))
+        parse_file(tree, file, parser->blocks[parser->depth].node, parser->depth);
 }
 
 static void include(struct parser *parser, struct config_node *node)
@@ -372,14 +382,8 @@ void config_tree_read(struct config_tree *tree, struct slice path)
     file->path = arena_copy(tree->arena, is_stdin ? SLICE("/dev/stdin") : path);
     file->name = is_stdin ? SLICE("(standard input)") : file->path;
     tree->file = file;
-    const char *why = "";
-    if (!tree->source->read(arena_cstring(tree->arena, file->path), CONFIG_FILE_MAX, tree->arena,
-                            &file->text, &why)) {
-        CONFIG_REPORT(tree->errors, CONFIG_FILE_READ, (struct config_place){.file = file},
-                      file->name, slice_from_cstring(why));
-        tree->is_broken = true;
+    if (!config_file_load(tree, file, (struct config_place){.file = file}))
         return;
-    }
     if (is_stdin)
         file->path = SLICE("");
     parse_first(tree, file);

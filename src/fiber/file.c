@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -72,4 +74,39 @@ void file_match(const char *pattern, struct arena *arena, const struct slice **p
         *count = found.gl_pathc;
     }
     globfree(&found);
+}
+
+static enum status write_all(int fd, struct slice text, const char **why)
+{
+    while (text.size > 0) {
+        ssize_t sent = write(fd, text.data, text.size);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0)
+            return failed(errno, why);
+        text = slice_from(text, (size_t)sent);
+    }
+    return fsync(fd) == 0 ? OK : failed(errno, why);
+}
+
+enum status file_replace(const char *path, struct slice text, const char **why)
+{
+    struct stat old;
+    char beside[PATH_MAX];
+    if (stat(path, &old) != 0)
+        return failed(errno, why);
+    if (snprintf(beside, sizeof(beside), "%s.XXXXXX", path) >= (int)sizeof(beside))
+        return failed(ENAMETOOLONG, why);
+    int fd = mkostemp(beside, O_CLOEXEC);
+    if (fd < 0)
+        return failed(errno, why);
+    enum status status = write_all(fd, text, why);
+    if (status == OK && fchmod(fd, old.st_mode & 07777) != 0)
+        status = failed(errno, why);
+    close(fd);
+    if (status == OK && rename(beside, path) != 0)
+        status = failed(errno, why);
+    if (status != OK)
+        unlink(beside);
+    return status;
 }

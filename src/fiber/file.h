@@ -14,3 +14,6 @@ MUST_CHECK enum status file_read(const char *path, size_t size_max, struct arena
  */
 void file_match(const char *pattern, struct arena *arena, const struct slice **paths,
                 size_t *count);
+
+/* Puts a text in the place of a file's, whole or not at all; the file keeps its mode. */
+MUST_CHECK enum status file_replace(const char *path, struct slice text, const char **why);

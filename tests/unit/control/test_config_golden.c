@@ -74,7 +74,7 @@ static void check_folder(const char *base, const char *code)
         fwrite(text.data, 1, text.size, file);
         fclose(file);
     }
-    if (!fake_read("expected.txt", 1 << 20, &arena, &expected, &why))
+    if (fake_read("expected.txt", 1 << 20, &arena, &expected, &why) != OK)
         fail_msg("%s/expected.txt: %s", path, why);
     if (!slice_equal(text, expected))
         fail_msg("%s shows:\n%.*s\ninstead of:\n%.*s", path, SLICE_ARG(text), SLICE_ARG(expected));
