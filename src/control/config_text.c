@@ -271,6 +271,7 @@ static void parse_statement(struct parser *parser, struct config_token token)
         CONFIG_REPORT(tree->errors, CONFIG_NAME_START, token.place, token.spelling);
         statement.node->is_bad = true;
     }
+    int opened = 0; /* brackets in the middle of the line, which are reported but understood */
     for (;;) {
         token = config_lexer_next(&parser->lexer);
         if (token.kind == TOKEN_WORD) {
@@ -280,8 +281,11 @@ static void parse_statement(struct parser *parser, struct config_token token)
             return;
         } else if (token.kind == TOKEN_OPEN || token.kind == TOKEN_CLOSE) {
             report_brace(parser, token, token.kind == TOKEN_OPEN);
+            opened += token.kind == TOKEN_OPEN ? 1 : -1;
         } else if (token.kind != TOKEN_COMMENT) {
-            finish_statement(parser, statement.node, false);
+            finish_statement(parser, statement.node, opened > 0);
+            if (opened < 0 && parser->depth > parser->outer)
+                parser->depth--;
             return;
         }
     }
