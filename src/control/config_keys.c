@@ -2,23 +2,8 @@
 #include "control/config_keys.h"
 
 #include "base/check.h"
-#include "exchange/step.h"
 #include "exchange/variable.h"
-
-#if __has_include("steps/steps.def")
-#define STEP(name) extern const struct step step_##name;
-#include "steps/steps.def"
-#undef STEP
-#endif
-
-static const struct step *const STEPS[] = {
-#if __has_include("steps/steps.def")
-#define STEP(name) &step_##name,
-#include "steps/steps.def"
-#undef STEP
-#endif
-    NULL,
-};
+#include "steps/steps.h"
 
 enum {
     KEYS_MAX = 256,
@@ -45,9 +30,9 @@ static void collect(void)
     all_count = append(all_keys, all_count, KEYS_TIMES);
     all_count = append(all_keys, all_count, KEYS_UPSTREAM);
     all_count = append(all_keys, all_count, KEYS_SITE);
-    for (size_t i = 0; STEPS[i] != NULL; i++) {
+    for (size_t i = 0; steps_all[i] != NULL; i++) {
         check(all_count < KEYS_MAX - 1);
-        all_keys[all_count++] = STEPS[i]->key;
+        all_keys[all_count++] = steps_all[i]->key;
     }
 }
 

@@ -41,7 +41,7 @@ struct proxies_config {
     int header; /* enum proxies_header */
 };
 
-enum log_kind { LOG_ACCESS, LOG_ERROR };
+enum log_kind { LOG_KIND_ACCESS, LOG_KIND_ERROR };
 enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_COMBINED, LOG_FORMAT_COMMON };
 struct log_config {
     int kind;        /* enum log_kind */

@@ -126,6 +126,9 @@ void routes_sort(struct route *routes, size_t count);
 const struct route *route_choose(const struct site *site, const struct route_question *question,
                                  bool *limit_hit);
 
+/* The value of a cookie of the request; false: not there. */
+bool cookie_find(const struct fields *fields, struct slice name, struct slice *value);
+
 /* Compiles a pattern with the limits of the house; NULL and an error text with its position. */
 void *regex_compile(struct slice pattern, char *error, size_t error_size, size_t *error_at);
 enum regex_result { REGEX_NO, REGEX_YES, REGEX_LIMIT };

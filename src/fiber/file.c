@@ -55,6 +55,31 @@ enum status file_read(const char *path, size_t size_max, struct arena *arena, st
     return status;
 }
 
+enum status file_open_append(const char *path, int *fd, const char **why)
+{
+    int opened = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
+    if (opened < 0)
+        return failed(errno, why);
+    *fd = opened;
+    return OK;
+}
+
+bool file_write_now(int fd, const void *data, size_t size)
+{
+    return write(fd, data, size) == (ssize_t)size;
+}
+
+void file_replace(int fd, int old)
+{
+    while (dup3(fd, old, O_CLOEXEC) < 0 && errno == EINTR)
+        continue;
+    close(fd);
+}
+
+void file_close(int fd)
+{
+    close(fd);
+
 static int compare_paths(const void *a, const void *b)
 {
     return slice_compare(*(const struct slice *)a, *(const struct slice *)b);

@@ -10,6 +10,14 @@
 MUST_CHECK enum status file_read(const char *path, size_t size_max, struct arena *arena,
                                  struct slice *text, const char **why);
 
+/* Opens for appending, non-blocking where that means something (pipes); 0640 when it is made. */
+MUST_CHECK enum status file_open_append(const char *path, int *fd, const char **why);
+/* Writes what can be written without waiting; false when that was not all. */
+bool file_write_now(int fd, const void *data, size_t size);
+/* Puts `fd` in the place of `old`, which keeps its number; `fd` is gone. */
+void file_replace(int fd, int old);
+void file_close(int fd);
+
 /* The paths that a pattern with * ? [ ] matches, sorted bytewise, in the arena. None is no error.
  */
 void file_match(const char *pattern, struct arena *arena, const struct slice **paths,

@@ -244,8 +244,15 @@ static void remove_from(struct fields *fields, uint32_t start, enum field_id id,
     fields->count = kept;
 }
 
+static bool may_have(const struct fields *fields, enum field_id id)
+{
+    return (fields->present[0] >> id & 1) != 0;
+}
+
 static bool set(struct fields *fields, enum field_id id, struct slice name, struct slice value)
 {
+    if (!may_have(fields, id))
+        return append(fields, id, name, value);
     for (uint32_t i = 0; i < fields->count; i++) {
         if (!is_same(&fields->items[i], id, name))
             continue;
@@ -265,11 +272,6 @@ bool fields_set(struct fields *fields, enum field_id id, struct slice value)
 bool fields_set_named(struct fields *fields, struct slice name, struct slice value)
 {
     return is_name(name) && is_value(value) && set(fields, field_id_of(name), name, value);
-}
-
-static bool may_have(const struct fields *fields, enum field_id id)
-{
-    return (fields->present[0] >> id & 1) != 0;
 }
 
 void fields_remove(struct fields *fields, enum field_id id)

@@ -79,6 +79,11 @@ static void on_ready(struct watch *watch)
 static void on_tick(struct timer *timer)
 {
     struct resolver *resolver = LIST_ENTRY(timer, struct resolver, tick);
+    /* Sockets are watched for reading only: what waits to be written goes out here. */
+    for (int i = 0; i < SOCKETS_MAX; i++)
+        if (resolver->sockets[i].is_used)
+            ares_process_fd(resolver->channel, resolver->sockets[i].watch.fd,
+                            resolver->sockets[i].watch.fd);
     process(resolver, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     if (resolver->in_flight > 0)
         timer_set(&thread_self()->timers, timer, loop_now() + MILLISECONDS(TICK_MS));
@@ -285,7 +290,8 @@ static void on_answer(void *argument, int status, int timeouts, struct ares_addr
     resolution->resolver->in_flight--;
     resolution->is_asking = false;
     if (resolution->is_dropped) {
-        ares_freeaddrinfo(answer);
+        if (answer != NULL)
+            ares_freeaddrinfo(answer);
         free_resolution(resolution);
         return;
     }

@@ -24,7 +24,7 @@ struct upstream_request {
     struct slice method_text;
     enum method method;
     struct slice target;
-    struct slice host;           /* value of Host */
+    struct slice host;           /* value of Host; empty: the server's own name */
     const struct fields *fields; /* end-to-end ones are sent */
     struct slice upgrade;        /* protocol asked for; empty: none */
     struct body *body;           /* pulled; body->length says how it is framed */

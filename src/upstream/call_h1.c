@@ -44,9 +44,10 @@ static enum status send_request(struct upstream_call *call, int64_t deadline)
         framing = FRAMING_CHUNKED;
     else if (length > 0 || has_meaning)
         framing = FRAMING_LENGTH;
+    struct slice host = request->host.size > 0 ? request->host : inside->server->host;
     struct buffer out = buffer_in(call->arena, REQUEST_SIZE);
-    h1_write_request(&out, request->method_text, request->target, request->host, request->fields,
-                     framing, length < 0 ? 0 : (uint64_t)length, request->upgrade);
+    h1_write_request(&out, request->method_text, request->target, host, request->fields, framing,
+                     length < 0 ? 0 : (uint64_t)length, request->upgrade);
     struct iovec parts[2] = {
         {out.data, out.size},
         {(void *)(uintptr_t)inside->kept.data, inside->kept.size},

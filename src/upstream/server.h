@@ -48,6 +48,7 @@ struct pool {
 struct server {
     struct upstream *upstream;
     struct slice name;
+    struct slice host; /* as Host, when the client's is not kept */
     struct server_config config;
     size_t index;
     uint32_t active;        /* exchanges in flight, all workers; atomic */

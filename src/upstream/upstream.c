@@ -15,6 +15,7 @@ static void init_server(struct upstream *upstream, size_t index, const struct se
     server->config = *config;
     server->name = server->config.name = arena_copy(&upstream->arena, config->name);
     server->config.host = arena_copy(&upstream->arena, config->host);
+    server->host = slice_starts(server->name, SLICE("unix:")) ? SLICE("localhost") : server->name;
     pthread_mutex_init(&server->addresses_mutex, NULL);
     if (config->host.size == 0) {
         server->addresses[0] = config->address;

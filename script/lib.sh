@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+# What the scripts share; sourced, never run.
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+export LC_ALL=C.UTF-8
+
+BUILD_PACKAGES=(gcc make libc6-dev pkgconf libc-ares-dev libpcre2-dev)
+
+# Installs the Debian packages that are missing and says which; does nothing, and needs no network
+# and no rights, when they are all there.
+need_packages()
+{
+    local missing=() package known
+    # The right-hand column is "ii " for an installed package, or for one that it provides.
+    known=" $(dpkg-query -W -f '${db:Status-Abbrev}:${Package} ' "$@" 2>/dev/null) "
+    for package in "$@"; do
+        [[ $known == *"ii :$package "* ]] || missing+=("$package")
+    done
+    [[ ${#missing[@]} -eq 0 ]] && return 0
+
+    local as_root=()
+    if [[ $(id -u) -ne 0 ]]; then
+        command -v sudo >/dev/null || {
+            echo "missing Debian packages: ${missing[*]}; install them as root, or install sudo" >&2
+            return 1
+        }
+        as_root=(sudo)
+    fi
+    echo "installing Debian packages: ${missing[*]}" >&2
+    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq)
+    # The lists of a fresh machine are empty; those of an offline one may still do.
+    "${apt[@]}" update >&2 || true
+    "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >&2 </dev/null || {
+        echo "could not install: ${missing[*]}" >&2
+        return 1
+    }
+}
+
+build_jobs()
+{
+    nproc 2>/dev/null || echo 2
+}

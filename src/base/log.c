@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    MESSAGE_MAX = 2048,
+    LINE_BYTES = MESSAGE_MAX * 6 + 256, /* every byte may need an escape */
+    EVENTS_MAX = 64,
+    PER_SECOND = 5,
+};
+
+static const char *const LEVELS[] = {"debug", "info", "warn", "error"};
+
+/* How often an event was written in the current second. */
+struct seen {
+    const char *event;
+    int64_t second;
+    unsigned written, left_out;
+};
+
+static struct {
+    pthread_mutex_t mutex;
+    enum log_level level;
+    enum log_style style;
+    struct seen seen[EVENTS_MAX];
+    char message[MESSAGE_MAX]; /* under the mutex, as the rest: fibers have small stacks */
+    char line[LINE_BYTES];
+} logger = {.mutex = PTHREAD_MUTEX_INITIALIZER, .level = LOG_INFO};
+
+void log_set_level(enum log_level level)
+{
+    __atomic_store_n(&logger.level, level, __ATOMIC_RELAXED);
+}
+
+void log_set_style(enum log_style style)
+{
+    __atomic_store_n(&logger.style, style, __ATOMIC_RELAXED);
+}
+
+/* Whether this line is written; *left_out: how many before it were not. */
+static bool may_write(const char *event, unsigned *left_out)
+{
+    int64_t second = clock_monotonic() / SECONDS(1);
+    struct seen *place = NULL;
+    *left_out = 0;
+    for (int i = 0; i < EVENTS_MAX && place == NULL; i++)
+        if (logger.seen[i].event == NULL || logger.seen[i].event == event)
+            place = &logger.seen[i];
+    if (place == NULL)
+        return true;
+    place->event = event;
+    if (place->second != second) {
+        *left_out = place->left_out;
+        *place = (struct seen){event, second, 0, 0};
+    }
+    if (place->written >= PER_SECOND) {
+        place->left_out++;
+        return false;
+    }
+    place->written++;
+    return true;
+}
+
+static void append_time(struct buffer *out)
+{
+    int64_t wall = clock_wall();
+    time_t seconds = (time_t)(wall / SECONDS(1));
+    struct tm t;
+    gmtime_r(&seconds, &t);
+    buffer_format(out, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", t.tm_year + 1900, t.tm_mon + 1,
+                  t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, (int)(wall % SECONDS(1) / 1000));
+}
+
+static void append_text(struct buffer *out, enum log_level level, struct slice message)
+{
+    buffer_format(out, "weir: %s: ", LEVELS[level]);
+    for (size_t i = 0; i < message.size; i++) {
+        unsigned char c = (unsigned char)message.data[i];
+        if (c < 0x20 || c == 0x7f)
+            buffer_format(out, "\\x%02x", c);
+        else
+            buffer_append_byte(out, (char)c);
+    }
+}
+
+static void append_json(struct buffer *out, enum log_level level, const char *event,
+                        struct slice message)
+{
+    buffer_append(out, SLICE("{\"ts\":\""));
+    append_time(out);
+    buffer_append_byte(out, '"');
+    json_field(out, "level", slice_from_cstring(LEVELS[level]));
+    json_field(out, "event", slice_from_cstring(event));
+    json_field(out, "msg", message);
+    buffer_append_byte(out, '}');
+}
+
+static void write_line(enum log_level level, const char *event, struct slice message)
+{
+    enum log_style style = __atomic_load_n(&logger.style, __ATOMIC_RELAXED);
+    bool is_text = style == LOG_STYLE_TEXT || (style == LOG_STYLE_AUTO && isatty(2));
+    struct buffer out = buffer_fixed(logger.line, sizeof logger.line - 1);
+    if (is_text)
+        append_text(&out, level, message);
+    else
+        append_json(&out, level, event, message);
+    logger.line[out.size++] = '\n';
+    if (write(2, logger.line, out.size) < 0) {
+        /* Nobody reads stderr: there is nobody else to tell. */
+    }
+}
+
+void log_write(enum log_level level, const char *event, const char *format, ...)
+{
+    if (level < __atomic_load_n(&logger.level, __ATOMIC_RELAXED))
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    pthread_mutex_lock(&logger.mutex);
+    unsigned left_out;
+    if (may_write(event, &left_out)) {
+        if (left_out > 0) {
+            struct buffer count = buffer_fixed(logger.message, sizeof logger.message);
+            buffer_format(&count, "%u more lines of %s were left out", left_out, event);
+            write_line(level, event, buffer_slice(&count));
+        }
+        int size = vsnprintf(logger.message, sizeof logger.message, format, arguments);
+        if (size >= (int)sizeof logger.message)
+            size = (int)sizeof logger.message - 1;
+        if (size > 0)
+            write_line(level, event, slice_of(logger.message, (size_t)size));
+    }
+    pthread_mutex_unlock(&logger.mutex);
+    va_end(arguments);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The error log: what the operator has to know, one line each on stderr. */
+#pragma once
+
+#include "base/slice.h"
+
+enum log_level {
+    LOG_DEBUG,
+    LOG_INFO,
+    LOG_WARN,
+    LOG_ERROR,
+};
+
+enum log_style {
+    LOG_STYLE_AUTO, /* text on a terminal, else JSON */
+    LOG_STYLE_TEXT,
+    LOG_STYLE_JSON,
+};
+
+/* `event` is a stable name in lower case, static text; the same event is written at most 5 times a
+ * second, then counted. From any thread; one system call a line; text longer than 2 KiB is cut. */
+void log_write(enum log_level level, const char *event, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+void log_set_level(enum log_level level);
+void log_set_style(enum log_style style);

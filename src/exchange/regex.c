@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Regular expressions of the configuration over text of clients: PCRE2's interpreter, which keeps
+ * its state on the heap, with limits on steps and depth. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "exchange/route.h"
+
+#include <pcre2.h>
+#include <stdio.h>
+
+enum {
+    MATCH_LIMIT = 100000,
+    DEPTH_LIMIT = 1000,
+    HEAP_LIMIT_KIB = 1024,
+};
+
+void *regex_compile(struct slice pattern, char *error, size_t error_size, size_t *error_at)
+{
+    int code = 0;
+    PCRE2_SIZE at = 0;
+    pcre2_code *regex = pcre2_compile((PCRE2_SPTR)pattern.data, pattern.size,
+                                      PCRE2_NEVER_BACKSLASH_C, &code, &at, NULL);
+    if (regex == NULL) {
+        PCRE2_UCHAR text[128];
+        if (pcre2_get_error_message(code, text, sizeof text) < 0)
+            text[0] = '\0';
+        snprintf(error, error_size, "%s", (const char *)text);
+        *error_at = at;
+    }
+    return regex;
+}
+
+void regex_free(void *regex)
+{
+    pcre2_code_free(regex);
+}
+
+enum regex_result regex_capture(const void *regex, struct slice text, struct slice *spans,
+                                size_t max, size_t *count)
+{
+    pcre2_match_context *context = pcre2_match_context_create(NULL);
+    pcre2_match_data *data = pcre2_match_data_create((uint32_t)(max == 0 ? 1 : max), NULL);
+    if (context == NULL || data == NULL) {
+        pcre2_match_context_free(context);
+        pcre2_match_data_free(data);
+        return REGEX_LIMIT;
+    }
+    pcre2_set_match_limit(context, MATCH_LIMIT);
+    pcre2_set_depth_limit(context, DEPTH_LIMIT);
+    pcre2_set_heap_limit(context, HEAP_LIMIT_KIB);
+    int result = pcre2_match(regex, (PCRE2_SPTR)text.data, text.size, 0, 0, data, context);
+    enum regex_result answer = REGEX_YES;
+    if (result == PCRE2_ERROR_NOMATCH)
+        answer = REGEX_NO;
+    else if (result < 0)
+        answer = REGEX_LIMIT;
+    if (answer == REGEX_YES && spans != NULL) {
+        const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(data);
+        *count = result == 0 ? max : (size_t)result;
+        for (size_t i = 0; i < *count; i++)
+            spans[i] = ends[2 * i] == PCRE2_UNSET
+                           ? SLICE("")
+                           : slice_of(text.data + ends[2 * i], ends[2 * i + 1] - ends[2 * i]);
+    }
+    pcre2_match_data_free(data);
+    pcre2_match_context_free(context);
+    return answer;
+}
+
+enum regex_result regex_match(const void *regex, struct slice text)
+{
+    return regex_capture(regex, text, NULL, 0, NULL);
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* proxy UPSTREAM: the thin caller of upstream_call(). It says what a server is told about the
+ * client and hands the answer to the exchange. */
+#include "steps/proxy.h"
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "exchange/exchange.h"
+#include "upstream/call.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+enum proxy_host { HOST_PRESERVE, HOST_UPSTREAM };
+static const char *const HOSTS[] = {"preserve", "upstream", NULL};
+
+static const struct option ARGUMENTS[] = {
+    {.name = "to",
+     .type = OPTION_UPSTREAM,
+     .flags = OPTION_REQUIRED,
+     .offset = offsetof(struct proxy_config, to),
+     .doc = "The name of an upstream, or one server: host:port, http://host:port, unix:/path."},
+    {0},
+};
+
+static const struct option OPTIONS[] = {
+    {.name = "connect_timeout",
+     .type = OPTION_DURATION,
+     .flags = OPTION_MAY_BE_OFF,
+     .standard = "3s",
+     .offset = offsetof(struct proxy_config, connect_timeout),
+     .doc = "How long connecting to a server may take."},
+    {.name = "first_byte_timeout",
+     .type = OPTION_DURATION,
+     .flags = OPTION_MAY_BE_OFF,
+     .standard = "60s",
+     .offset = offsetof(struct proxy_config, first_byte_timeout),
+     .doc = "How long a server may think, from the last byte of the request to the first of the "
+            "answer."},
+    {.name = "idle_timeout",
+     .type = OPTION_DURATION,
+     .flags = OPTION_MAY_BE_OFF,
+     .standard = "60s",
+     .offset = offsetof(struct proxy_config, idle_timeout),
+     .doc = "How long a server may pause inside a body; streams of events may for ever."},
+    {.name = "timeout",
+     .type = OPTION_DURATION,
+     .flags = OPTION_MAY_BE_OFF,
+     .standard = "off",
+     .offset = offsetof(struct proxy_config, timeout),
+     .doc = "How long the whole exchange may take."},
+    {.name = "tunnel_timeout",
+     .type = OPTION_DURATION,
+     .flags = OPTION_MAY_BE_OFF,
+     .offset = offsetof(struct proxy_config, tunnel_timeout),
+     .doc = "How long a WebSocket or other tunnel may be silent; timeouts.tunnel when left out."},
+    {.name = "tries",
+     .type = OPTION_INT,
+     .standard = "2",
+     .min = 1,
+     .max = 10,
+     .offset = offsetof(struct proxy_config, tries),
+     .doc = "How many servers are asked at most; what had to reach a server only once is never "
+            "sent twice."},
+    {.name = "host",
+     .type = OPTION_ENUM,
+     .standard = "preserve",
+     .words = HOSTS,
+     .offset = offsetof(struct proxy_config, host),
+     .doc = "Host as the client sent it, or the server's own name."},
+    {0},
+};
+
+static const struct key key_proxy = {
+    .name = "proxy",
+    .contexts = IN_SITE | IN_ROUTE,
+    .flags = KEY_STEP | KEY_ANSWER,
+    .arguments = ARGUMENTS,
+    .options = OPTIONS,
+    .config_size = sizeof(struct proxy_config),
+    .doc = "Asks a server and passes its answer on.",
+    .example = "proxy 127.0.0.1:3000 tries=3",
+    .since = "0.1",
+};
+
+/* How this weir calls itself in Via: unique, so that two in a row are no loop. */
+static char via_text[32];
+static pthread_once_t via_once = PTHREAD_ONCE_INIT;
+
+static void make_via(void)
+{
+    uint32_t id;
+    random_bytes(&id, sizeof id);
+    snprintf(via_text, sizeof via_text, "1.1 weir-%08x", id);
+}
+
+static struct slice via(void)
+{
+    pthread_once(&via_once, make_via);
+    return slice_from_cstring(via_text);
+}
+
+static enum status prepare(void *config, struct prepare *p)
+{
+    struct proxy_config *c = config;
+    c->upstream = p->find_upstream(p, c->to);
+    c->retry_status = true;
+    return c->upstream == NULL ? ERR_CONFIG : OK;
+}
+
+static bool has_passed_here(const struct fields *fields)
+{
+    struct slice own = slice_from(via(), 4); /* behind "1.1 " */
+    for (uint32_t i = 0; fields_find(fields, FIELD_VIA) != NULL && i < fields->count; i++)
+        if (fields->items[i].id == FIELD_VIA &&
+            slice_find_slice(fields->items[i].value, own) < fields->items[i].value.size)
+            return true;
+    return false;
+}
+
+static struct slice appended(struct exchange *x, struct slice list, struct slice element)
+{
+    return list.size == 0
+               ? element
+               : arena_format(&x->arena, "%.*s, %.*s", SLICE_ARG(list), SLICE_ARG(element));
+}
+
+/* X-Forwarded-*, X-Real-IP, Via, X-Request-ID: what the server learns about the client is what weir
+ * knows itself, unless the one before it is trusted. */
+static void introduce_client(struct exchange *x, struct slice host)
+{
+    struct fields *fields = &x->request.head.fields;
+    struct slice passed = fields_joined(fields, SLICE("Via"), &x->arena);
+    if (x->client_trusted) {
+        char text[ADDRESS_TEXT_MAX];
+        struct slice peer = arena_copy(&x->arena, address_format_ip(&x->peer, text));
+        struct slice list = fields_joined(fields, SLICE("X-Forwarded-For"), &x->arena);
+        fields_set(fields, FIELD_X_FORWARDED_FOR, appended(x, list, peer));
+        if (fields_find(fields, FIELD_X_FORWARDED_PROTO) == NULL)
+            fields_add(fields, FIELD_X_FORWARDED_PROTO, x->scheme);
+        if (fields_find(fields, FIELD_X_FORWARDED_HOST) == NULL)
+            fields_add(fields, FIELD_X_FORWARDED_HOST, host);
+    } else {
+        fields_remove(fields, FIELD_FORWARDED);
+        fields_set(fields, FIELD_X_FORWARDED_FOR, x->client_ip);
+        fields_set(fields, FIELD_X_FORWARDED_PROTO, x->scheme);
+        fields_set(fields, FIELD_X_FORWARDED_HOST, host);
+    }
+    fields_set(fields, FIELD_X_REAL_IP, x->client_ip);
+    fields_set(fields, FIELD_VIA, appended(x, passed, via()));
+    fields_set(fields, FIELD_X_REQUEST_ID, x->request_id);
+}
+
+static struct slice client_host(const struct exchange *x)
+{
+    const struct request_head *head = &x->request.head;
+    const struct field *field = fields_find(&head->fields, FIELD_HOST);
+    if (head->scheme.size == 0 && field != NULL)
+        return field->value;
+    if (head->port == 0)
+        return head->host;
+    struct arena *arena = &((struct exchange *)(uintptr_t)x)->arena;
+    return arena_format(arena, "%.*s:%u", SLICE_ARG(head->host), head->port);
+}
+
+static void on_interim(void *argument, int status, const struct fields *fields)
+{
+    struct exchange *x = argument;
+    if (x->sink->interim(x, status, fields) != OK) {
+        /* The client is gone: the cancel of this exchange says so. */
+    }
+}
+
+static void note_facts(struct exchange *x, const struct upstream_call *call)
+{
+    x->upstream = (struct upstream_facts){
+        .upstream = upstream_name(call->upstream),
+        .server = call->server_name,
+        .status = call->body != NULL ? call->head.status : 0,
+        .tries = call->tries,
+        .connect = call->connect_time,
+        .first_byte = call->first_byte_time,
+    };
+}
+
+static void *take_tunnel(void *call)
+{
+    return upstream_call_detach(call);
+}
+
+/* The server's answer becomes the exchange's. */
+static void pass_on(struct exchange *x, struct upstream_call *call)
+{
+    struct response *response = &x->response;
+    const struct field *length = fields_find(&call->head.fields, FIELD_CONTENT_LENGTH);
+    struct slice passed = fields_joined(&call->head.fields, SLICE("Via"), &x->arena);
+    response->status = call->head.status;
+    response->fields = call->head.fields;
+    response->body = call->body;
+    response->is_ours = false;
+    response->has_length = length != NULL && call->head.framing == FRAMING_NONE &&
+                           call->head.status >= 200 && call->head.status != 204;
+    response->length = call->head.length;
+    fields_set(&response->fields, FIELD_VIA, appended(x, passed, via()));
+    fields_set(&response->fields, FIELD_X_REQUEST_ID, x->request_id);
+    if (call->tunnel != NULL)
+        x->tunnel = (struct tunnel_offer){
+            .server = call->tunnel,
+            .early = call->tunnel_early,
+            .take = take_tunnel,
+            .on_end = upstream_tunnel_end,
+            .argument = call,
+        };
+}
+
+static enum verdict on_request(struct exchange *x, const void *config)
+{
+    const struct proxy_config *c = config;
+    struct request_head *head = &x->request.head;
+    if (has_passed_here(&head->fields))
+        return exchange_refuse(x, REFUSAL_LOOP);
+    struct slice host = client_host(x);
+    introduce_client(x, host);
+    struct upstream_call *call = arena_zero(&x->arena, sizeof *call);
+    call->arena = &x->arena;
+    call->upstream = c->upstream;
+    call->policy = (struct upstream_policy){
+        .connect_timeout = c->connect_timeout,
+        .first_byte_timeout = c->first_byte_timeout,
+        .idle_timeout = c->idle_timeout,
+        .tries = (int)c->tries,
+        .retry_status = c->retry_status,
+    };
+    call->request = (struct upstream_request){
+        .method_text = head->method_text,
+        .method = head->method,
+        .target = x->request.target,
+        .host = c->host == HOST_PRESERVE ? host : SLICE(""),
+        .fields = &head->fields,
+        .upgrade = head->upgrade,
+        .body = x->request.body,
+        .on_interim = on_interim,
+        .argument = x,
+    };
+    exchange_keep_state(x, config, call);
+    enum status status = upstream_call(call, x->deadline);
+    note_facts(x, call);
+    if (status == OK) {
+        pass_on(x, call);
+        return ANSWERED;
+    }
+    return exchange_blame(x, status, status == ERR_CANCELLED ? SIDE_CLIENT : SIDE_UPSTREAM,
+                          status == ERR_CANCELLED ? 0 : call->answer, call->error, call->why);
+}
+
+static void on_finish(struct exchange *x, const void *config)
+{
+    struct upstream_call *call = exchange_state(x, config);
+    if (call != NULL)
+        upstream_call_end(call);
+}
+
+const struct step step_proxy = {
+    .key = &key_proxy,
+    .prepare = prepare,
+    .on_request = on_request,
+    .on_finish = on_finish,
+};

@@ -1,0 +1,253 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Everything at once, for a while: pages, bodies both ways, pipelining, tunnels, event streams,
+refusals, clients and servers that break off, on several workers. Not a measurement: it is run on
+builds that watch themselves, for data races and for the depth of stacks.
+
+    WEIR_BINARY=build/tsan/weir tests/proxy/mixed_load.py --workers 4
+    WEIR_BINARY=build/paint/weir tests/proxy/mixed_load.py --stack-max 65536
+
+A painted build prints `stack NAME BYTES` for each kind of fiber when it ends."""
+import argparse
+import collections
+import random
+import re
+import sys
+import threading
+import time
+
+import http1
+from client import Client, chunked
+from origin import Origin, early, echo, reply, upgrade_echo
+from weir import REPORT, Weir, free_port
+
+CONFIG = """
+workers @workers
+log access {
+    to file:@dir/access.log
+    flush 10ms
+}
+upstream app {
+    balance least_conn
+    server @one
+    server @two weight=2
+    server 127.0.0.1:@nobody
+    server nowhere.invalid:80
+}
+site * {
+    listen @listen
+    header set X-Load {path}
+    route ~^/re/([a-z]+)$ {
+        rewrite ~^/re/([a-z]+)$ /$1
+        proxy app
+    }
+    route /local {
+        respond 200 {uri}
+    }
+    route /away {
+        redirect https://x.example{uri}
+    }
+    proxy app
+}
+"""
+
+
+def events(request, connection):
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                    b"Transfer-Encoding: chunked\r\n\r\n")
+    for number in range(5):
+        connection.send(b"3\r\n%d\n\n\r\n" % number)
+        time.sleep(0.002)
+    connection.send(b"0\r\n\r\n")
+
+
+def script(origin):
+    origin.default = echo
+    origin.on("/ws", upgrade_echo)
+    origin.on("/events", events)
+    origin.on("/chunks", reply(chunks=[b"x" * 3000] * 20, trailers=[("X-Sum", "1")]))
+    origin.on("/big", reply(200, b"y" * 600000))
+    origin.on("/close", reply(200, b"bye", end="close"))
+    origin.on("/cut", reply(200, b"z" * 50000, cut=20000))
+    origin.on("/dead", lambda request, connection: connection.close())
+    origin.on("/bad", reply(raw=b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", end="close"))
+    origin.on("/hints", reply(200, b"ok", interim=[(103, [("Link", "</a>")])]))
+    origin.on("/early", early(reply(200, b"early", [("Connection", "close")], end="close")))
+
+
+class Load:
+    def __init__(self, weir, seed):
+        self.weir = weir
+        self.random = random.Random(seed)
+        self.counts = collections.Counter()
+        self.wrong = []
+        self.client = None
+
+    def connected(self):
+        if self.client is None:
+            self.client = Client(("127.0.0.1", self.weir.port), timeout=60)
+        return self.client
+
+    def drop(self, how="close"):
+        if self.client is not None:
+            self.client.reset() if how == "reset" else self.client.close()
+        self.client = None
+
+    def ask(self, target, method="GET", expect=(200,), **rest):
+        response = self.connected().ask(target, method, **rest)
+        self.counts[response.status] += 1
+        if response.status not in expect:
+            self.wrong.append(f"{response.status} for {method} {target}: {response}")
+        if "close" in response.tokens("connection"):
+            self.drop()
+        return response
+
+    def get(self):
+        self.ask(self.random.choice(["/a", "/b?c=d", "/chunks", "/big", "/close", "/hints",
+                                     "/events", "/local", "/re/abc", "/a/../b"]))
+
+    def post(self):
+        body = self.random.randbytes(self.random.choice([0, 1, 1000, 65536, 65537, 200000]))
+        response = self.ask("/echo", "POST", expect=(200, 502), body=body)
+        if response.status == 200 and response.body != body:
+            self.wrong.append("an echo differs")
+
+    def post_chunked(self):
+        body = self.random.randbytes(self.random.choice([1, 5000, 100000]))
+        client = self.connected()
+        client.send(b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    + chunked(body[:len(body) // 3], body[len(body) // 3:])
+                    if len(body) > 2 else
+                    b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    + chunked(body))
+        response = client.response("POST")
+        self.counts[response.status] += 1
+        if response.status == 200 and response.body != body:
+            self.wrong.append("an echo of chunks differs")
+        if "close" in response.tokens("connection"):
+            self.drop()
+
+    def pipeline(self):
+        client = self.connected()
+        client.send(b"".join(b"GET /p%d HTTP/1.1\r\nHost: test\r\n\r\n" % n for n in range(5)))
+        for n in range(5):
+            response = client.response()
+            self.counts[response.status] += 1
+            if response.status == 200 and response.get("x-target") != f"/p{n}":
+                self.wrong.append("pipelined responses are out of order")
+            if "close" in response.tokens("connection"):
+                self.drop()
+                break
+
+    def tunnel(self):
+        self.drop()
+        client = self.connected()
+        client.send(b"GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\n"
+                    b"Upgrade: websocket\r\n\r\n")
+        response = client.response()
+        self.counts[response.status] += 1
+        if response.status == 101:
+            data = self.random.randbytes(20000)
+            client.send(data)
+            if client.reader.exactly(len(data)) != data:
+                self.wrong.append("a tunnel differs")
+        self.drop(self.random.choice(["close", "reset"]))
+
+    def refused(self):
+        self.drop()
+        client = self.connected()
+        client.send(self.random.choice([
+            b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"nonsense\r\n\r\n",
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+            b"GET /%2f HTTP/1.1\r\nHost: a\r\n\r\n"]))
+        response = client.response()
+        self.counts[response.status] += 1
+        if response.status != 400:
+            self.wrong.append(f"{response.status} for what should be refused")
+        self.drop()
+
+    def broken(self):
+        target = self.random.choice(["/cut", "/dead", "/bad", "/early"])
+        try:
+            self.ask(target, "POST", expect=(200, 502, 503), body=b"x" * 70000)
+        except (http1.Short, OSError):
+            self.counts["cut"] += 1
+            self.drop()
+
+    def leave(self):
+        client = self.connected()
+        client.request(self.random.choice(["/big", "/events", "/chunks"]))
+        if self.random.random() < 0.5:
+            client.head()
+        self.drop(self.random.choice(["close", "reset"]))
+        self.counts["left"] += 1
+
+    def run(self, seconds):
+        until = time.monotonic() + seconds
+        actions = [self.get] * 6 + [self.post] * 3 + [self.post_chunked] * 2 + [
+            self.pipeline, self.tunnel, self.refused, self.broken, self.leave]
+        while time.monotonic() < until:
+            action = self.random.choice(actions)
+            try:
+                action()
+            except ConnectionRefusedError:
+                self.wrong.append("weir does not accept any more")
+                return
+            except (http1.Short, ConnectionError) as error:
+                # A connection that weir closed as it was used again is the client's bad luck.
+                self.counts[type(error).__name__] += 1
+                self.drop()
+            except Exception as error:
+                self.wrong.append(f"{action.__name__}: {type(error).__name__} {error}")
+                self.drop()
+        self.drop()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=12)
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--stack-max", type=int)
+    options = parser.parse_args()
+    with Origin() as one, Origin() as two:
+        script(one)
+        script(two)
+        weir = Weir(CONFIG, one=one, two=two, workers=options.workers, nobody=free_port())
+        loads = [Load(weir, options.seed * 1000 + n) for n in range(options.clients)]
+        crew = [threading.Thread(target=load.run, args=(options.seconds,)) for load in loads]
+        for thread in crew:
+            thread.start()
+        for thread in crew:
+            thread.join()
+        code = weir.stop()
+        one.complaints.clear()  # those of requests that were cut are no fault
+    counts = sum((load.counts for load in loads), collections.Counter())
+    wrong = [text for load in loads for text in load.wrong]
+    print(f"{sum(counts.values())} exchanges: "
+          + ", ".join(f"{key} {counts[key]}" for key in sorted(counts, key=str)))
+    output = weir.output
+    if code != 0:
+        wrong.append(f"exit code {code}")
+    if REPORT.search(output):
+        wrong.append("weir reported something")
+    if not counts[200] or not counts[101] or not counts[400]:
+        wrong.append("hardly anything was done")
+    marks = {name: int(size) for name, size in re.findall(r"^stack (.+) (\d+)$", output, re.M)}
+    for name, size in sorted(marks.items(), key=lambda item: -item[1]):
+        print(f"stack {name} {size}")
+    if options.stack_max is not None:
+        if not marks:
+            wrong.append("no stack marks were printed")
+        wrong += [f"fiber {name} used {size} bytes of stack" for name, size in marks.items()
+                  if size > options.stack_max]
+    if wrong:
+        print(output)
+    for text in wrong[:30]:
+        print("WRONG:", text)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every way in which weir says no is shown once: the status, and the reason in the access log."""
+import json
+import time
+
+import pytest
+
+from client import Client
+from origin import Origin, reply
+from refusals import REFUSALS
+from weir import Weir
+
+CONFIG = """
+log access {
+    to file:@dir/access.log
+    flush 10ms
+}
+timeouts {
+    request_header 2s
+    request_body 1s
+}
+site test {
+    listen @listen
+    path_escaped_slash reject
+    limits {
+        body_size 200000B
+    }
+    route /routed {
+        proxy @app
+    }
+    route /self {
+        proxy @listen
+    }
+    route /small {
+        respond 200
+    }
+}
+"""
+HEAD = b"POST /routed HTTP/1.1\r\nHost: test\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+# What to send for each of them.
+SENT = {
+    "REQUEST_LINE": b"GET /routed\r\nHost: test\r\n\r\n",
+    "METHOD": b"GE(T /routed HTTP/1.1\r\nHost: test\r\n\r\n",
+    "TARGET": b"GET /rou\x80ted HTTP/1.1\r\nHost: test\r\n\r\n",
+    "VERSION": b"GET /routed HTTP/1.2\r\nHost: test\r\n\r\n",
+    "BARE_LF": b"GET /routed HTTP/1.1\nHost: test\r\n\r\n",
+    "FIELD_NAME": HEAD + b"X A: b\r\n\r\n",
+    "FIELD_NAME_POLICY": HEAD + b"X_A: b\r\n\r\n",
+    "FIELD_VALUE": HEAD + b"X-A: \x01\r\n\r\n",
+    "FIELD_FOLDED": HEAD + b"X-A: b\r\n c\r\n\r\n",
+    "HOST_MISSING": b"GET /routed HTTP/1.1\r\n\r\n",
+    "HOST_REPEATED": HEAD + b"Host: test\r\n\r\n",
+    "HOST": b"GET /routed HTTP/1.1\r\nHost: te st\r\n\r\n",
+    "PATH": b"GET /routed/%2f HTTP/1.1\r\nHost: test\r\n\r\n",
+    "LENGTH": HEAD + b"Content-Length: +1\r\n\r\nx",
+    "LENGTH_AND_CODING": HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "CODING": HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "CODING_UNKNOWN": HEAD + b"Transfer-Encoding: gzip\r\n\r\n",
+    "CHUNK": CHUNKED + b"x\r\n",
+    "CHUNK_OVERHEAD": CHUNKED + b"1\r\nx\r\n" * 10000 + b"0\r\n\r\n",
+    "TRAILER": CHUNKED + b"0\r\nX A: b\r\n\r\n",
+    "CONNECTION_LISTS": HEAD + b"Connection: host\r\n\r\n",
+    "EXPECT": HEAD + b"Expect: 200-ok\r\nContent-Length: 1\r\n\r\nx",
+    "UPGRADE_BODY": HEAD + b"Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\nx",
+    "CONNECT": b"CONNECT test:443 HTTP/1.1\r\nHost: test:443\r\n\r\n",
+    "TRACE": b"TRACE /routed HTTP/1.1\r\nHost: test\r\n\r\n",
+    "LINE_SIZE": b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\nHost: test\r\n\r\n",
+    "FIELDS_SIZE": HEAD + b"X-A: " + b"x" * 70000 + b"\r\n\r\n",
+    "FIELDS_COUNT": HEAD + b"X-A: b\r\n" * 120 + b"\r\n",
+    "BODY_SIZE": HEAD + b"Content-Length: 200001\r\n\r\nx",
+    "HEAD_TIMEOUT": b"GET /routed HTTP/1.1\r\nHost:",
+    "BODY_TIMEOUT": HEAD + b"Content-Length: 5\r\n\r\nx",
+    "NO_SITE": b"GET / HTTP/1.1\r\nHost: other\r\n\r\n",
+    "NO_ROUTE": b"GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n",
+    "LOOP": b"GET /self HTTP/1.1\r\nHost: test\r\n\r\n",
+}
+# These need more than bytes; each has its own test below.
+OTHERS = {"BODY_SHORT", "CONNECTIONS", "CONNECTIONS_PER_CLIENT", "FIBERS"}
+
+
+@pytest.fixture(scope="module")
+def pair():
+    with Origin() as origin, Weir(CONFIG, app=origin) as weir:
+        yield origin, weir
+
+
+def test_every_refusal_is_here():
+    assert set(REFUSALS) == set(SENT) | OTHERS
+
+
+def entry_of(weir, name, since):
+    """The log's line with that reason, among those written since."""
+    refusal = REFUSALS[name]
+    until = time.monotonic() + 10
+    while True:
+        lines = [json.loads(line) for line in weir.log(0)[since:]]
+        found = [line for line in lines if line["reason"] == refusal.reason]
+        if found:
+            return found[0]
+        assert time.monotonic() < until, f"no {refusal.reason} in {lines}"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("name", sorted(SENT))
+def test_refusal(pair, name):
+    origin, weir = pair
+    since = len(weir.log(0))
+    refusal = REFUSALS[name]
+    with weir.connect() as client:
+        try:
+            client.send(SENT[name])
+        except OSError:
+            pass
+        response = client.response("GET")
+        assert response.status == refusal.status
+    entry = entry_of(weir, name, since)
+    assert entry["status"] == refusal.status
+    assert entry["limit"] == refusal.limit
+
+
+def test_body_short(pair):
+    origin, weir = pair
+    since = len(weir.log(0))
+    with weir.connect() as client:
+        client.send(HEAD + b"Content-Length: 100000\r\n\r\nabc")
+        client.finish_sending()
+        assert client.response("POST").status == 400
+    assert entry_of(weir, "BODY_SHORT", since)["status"] == 400
+
+
+def full_house(limit, exempt=False):
+    return f"""
+    log access {{
+        to file:@dir/access.log
+    flush 10ms
+    }}
+    limits {{
+        {limit}
+    }}
+    site * {{
+        listen @listen
+        respond 200
+    }}
+    """
+
+
+def test_connections():
+    with Weir(full_house("connections 2")) as weir:
+        held = [weir.connect(), weir.connect()]
+        assert [client.ask().status for client in held] == [200, 200]
+        with weir.connect() as third:
+            third.request()
+            assert third.response().status == 503
+        entry = entry_of(weir, "CONNECTIONS", 0)
+        assert (entry["status"], entry["limit"]) == (503, "limits.connections")
+
+
+def test_connections_per_client():
+    """Loopback is exempt, so the client comes from an address of this machine that is not."""
+    import socket
+    import subprocess
+    text = subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split()
+    own = [address for address in text if ":" not in address]
+    if not own:  # a machine with loopback alone: the exemption is all there is to see
+        with Weir(full_house("connections_per_client 1")) as weir:
+            assert [weir.connect().ask().status for _ in range(3)] == [200] * 3
+        return
+    config = full_house("connections_per_client 2").replace("@listen", "@any")
+    from weir import free_port
+    port = free_port()
+    with Weir(config, any=f":{port}") as weir:
+        def connect():
+            client = Client((own[0], port))
+            weir.clients.append(client)
+            assert client.sock.getpeername()[0] == own[0]
+            assert client.sock.family == socket.AF_INET
+            return client
+        held = [connect(), connect()]
+        assert [client.ask().status for client in held] == [200, 200]
+        third = connect()
+        third.request()
+        assert third.response().status == 503
+        entry = entry_of(weir, "CONNECTIONS_PER_CLIENT", 0)
+        assert (entry["status"], entry["limit"]) == (503, "limits.connections_per_client")
+        held[0].close()
+        for _ in range(100):
+            again = connect()
+            again.request()
+            if again.response().status == 200:
+                break
+            again.close()
+            time.sleep(0.05)
+        else:
+            raise AssertionError("the place of a closed connection was not given away")
+
+
+def test_fibers(origin):
+    """More exchanges at once than a worker can hold: the surplus is told, the others go on."""
+    config = "fibers_max 16\n" + full_house("connections 1000").replace("respond 200", "proxy @app")
+    origin.default = reply(200, b"late", delay=2)
+    with Weir(config, app=origin) as weir:
+        clients = [weir.connect() for _ in range(40)]
+        for client in clients:
+            client.request("/slow")
+        statuses = [client.response().status for client in clients]
+        assert set(statuses) == {200, 503}
+        entry = entry_of(weir, "FIBERS", 0)
+        assert (entry["status"], entry["limit"]) == (503, "fibers_max")
+        for client in clients:
+            client.close()
+        origin.default = reply(200, b"ok")
+        assert weir.ask("/after").status == 200

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts the binary that $WEIR_BINARY names (build/asan/weir without it) with a configuration, and
+takes every report of a sanitizer or failed check as a failure of the test.
+
+    with Weir(SITE, app=origin) as weir:
+        with weir.connect() as client: …
+
+In the text @listen stands for weir's own address and @NAME for that of a keyword argument."""
+import os
+import pathlib
+import random
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+from client import Client
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BINARY = os.environ.get("WEIR_BINARY", str(ROOT / "build" / "asan" / "weir"))
+REPORT = re.compile(r"Sanitizer|runtime error:|weir: bug:|stack smashing|corrupt")
+
+SITE = """
+site * {
+    listen @listen
+    proxy @app
+}
+"""
+_ports = random.Random(os.getpid() * 7919 + time.monotonic_ns())
+_given = set()
+
+
+def free_port():
+    """One below 10240, where no client's own port can be; nobody listens there now."""
+    for _ in range(2000):
+        port = _ports.randrange(2048, 10240)
+        if port in _given:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
+        return port
+    raise AssertionError("no free port below 10240")
+
+
+def environment(extra=None):
+    env = dict(os.environ)
+    env.setdefault("ASAN_OPTIONS", "detect_leaks=1:exitcode=99:detect_stack_use_after_return=0")
+    env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+    env.setdefault("TSAN_OPTIONS", "halt_on_error=0:exitcode=66:second_deadlock_stack=1")
+    env.pop("WEIR_CONFIG", None)
+    env.update(extra or {})
+    return env
+
+
+def expand(text, names):
+    for name in sorted(names, key=len, reverse=True):
+        text = text.replace("@" + name, getattr(names[name], "address", None) or str(names[name]))
+    return text
+
+
+def run(*arguments, config=None, input=None, timeout=30, env=None, cwd=None):
+    """One command of weir to its end; -> CompletedProcess with text. The name of a file with
+    `config` is put in the place of "@config" among the arguments."""
+    with tempfile.TemporaryDirectory(prefix="weir-test-") as directory:
+        if config is not None:
+            path = os.path.join(directory, "weir.conf")
+            pathlib.Path(path).write_text(config)
+            arguments = [path if argument == "@config" else argument for argument in arguments]
+        result = subprocess.run([BINARY, *arguments], input=input, text=True, timeout=timeout,
+                                capture_output=True, env=environment(env), cwd=cwd or directory,
+                                stdin=None if input is not None else subprocess.DEVNULL)
+    assert not REPORT.search(result.stderr), result.stderr
+    return result
+
+
+class Weir:
+    def __init__(self, config=SITE, env=None, arguments=None, wait=True, **names):
+        self.directory = tempfile.TemporaryDirectory(prefix="weir-test-")
+        self.path = pathlib.Path(self.directory.name)
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.config = expand(config, {"listen": self, "dir": self.path, **names})
+        if not re.search(r"^\s*workers\b", self.config, re.M):
+            self.config = "workers 1\n" + self.config
+        self.file = self.path / "weir.conf"
+        self.file.write_text(self.config)
+        if arguments is None:
+            arguments = ["run", "--config", str(self.file)]
+        arguments = [expand(argument, {"listen": self, **names}) for argument in arguments]
+        self.lines = []
+        self.condition = threading.Condition()
+        self.clients = []
+        self.code = None
+        self.process = subprocess.Popen([BINARY, *arguments], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        env=environment(env), cwd=self.path)
+        self.collector = threading.Thread(target=self._collect, daemon=True)
+        self.collector.start()
+        if wait:
+            try:
+                self.wait_line("ready", 30)
+            except AssertionError:
+                self.kill()
+                raise
+
+    def _collect(self):
+        for line in self.process.stdout:
+            with self.condition:
+                self.lines.append(line.decode("utf-8", "replace").rstrip("\n"))
+                self.condition.notify_all()
+        with self.condition:
+            self.lines.append(None)
+            self.condition.notify_all()
+
+    @property
+    def output(self):
+        return "\n".join(line for line in self.lines if line is not None)
+
+    def wait_line(self, text, timeout=10.0):
+        """The first line of its messages in which `text` stands."""
+        def found():
+            return [line for line in self.lines if line is None or text in line]
+        with self.condition:
+            self.condition.wait_for(found, timeout)
+        lines = [line for line in found() if line is not None]
+        assert lines, f"no line with {text!r}; weir said:\n{self.output}\nfor:\n{self.config}"
+        return lines[0]
+
+    def connect(self, **options):
+        client = Client(("127.0.0.1", self.port), **options)
+        self.clients.append(client)
+        return client
+
+    def ask(self, target="/", method="GET", **rest):
+        """One request on a connection of its own."""
+        with self.connect() as client:
+            return client.ask(target, method, **rest)
+
+    def log(self, count=1, name="access.log", timeout=10.0):
+        """Lines of a log in its directory, once there are `count`."""
+        path = self.path / name
+        until = time.monotonic() + timeout
+        while True:
+            lines = path.read_text().splitlines() if path.exists() else []
+            if len(lines) >= count:
+                return lines
+            assert time.monotonic() < until, f"{len(lines)} of {count} log lines: {lines[-3:]}"
+            time.sleep(0.02)
+
+    def memory(self):
+        """Resident bytes."""
+        text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", text).group(1)) * 1024
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.collector.join(5)
+
+    def wait(self, timeout=40.0):
+        """Its exit code, once it has ended by itself or by a signal."""
+        try:
+            self.code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"weir did not end in {timeout} s:\n{self.output}") from None
+        self.collector.join(10)
+        return self.code
+
+    def stop(self, timeout=40.0):
+        for client in self.clients:
+            client.close()
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        return self.wait(timeout)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is not None:
+                self.kill()
+                print(f"weir said:\n{self.output}\nfor:\n{self.config}")
+            elif self.code is None:
+                code = self.stop()
+                assert code == 0, f"weir ended with {code}:\n{self.output}"
+            assert not REPORT.search(self.output), self.output
+        finally:
+            self.directory.cleanup()
