@@ -23,7 +23,7 @@ struct fmt_options {
 static int save(const char *path, struct slice text)
 {
     const char *why = "";
-    if (file_replace(path, text, &why) == OK)
+    if (file_rewrite(path, text, &why) == OK)
         return EXIT_DONE;
     fprintf(stderr, "weir fmt: cannot write %s: %s\n", path, why);
     return EXIT_FAILED;

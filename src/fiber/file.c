@@ -79,6 +79,7 @@ void file_replace(int fd, int old)
 void file_close(int fd)
 {
     close(fd);
+}
 
 static int compare_paths(const void *a, const void *b)
 {
@@ -114,7 +115,7 @@ static enum status write_all(int fd, struct slice text, const char **why)
     return fsync(fd) == 0 ? OK : failed(errno, why);
 }
 
-enum status file_replace(const char *path, struct slice text, const char **why)
+enum status file_rewrite(const char *path, struct slice text, const char **why)
 {
     struct stat old;
     char beside[PATH_MAX];
