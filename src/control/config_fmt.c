@@ -36,8 +36,15 @@ static void begin_line(struct formatter *formatter, bool closes)
     formatter->newlines = 0;
 }
 
+/* Ends the line of a statement. A "\\" at its end would take the newline back: there a ";" ends
+ * it. */
 static void end_line(struct formatter *formatter)
 {
+    const struct buffer *out = formatter->out;
+    bool is_taken_back = formatter->words > 0 && out->data[out->size - 1] == '\\' &&
+                         (out->size < 2 || out->data[out->size - 2] != '\\');
+    if (is_taken_back)
+        buffer_append_byte(formatter->out, ';');
     buffer_append_byte(formatter->out, '\n');
     formatter->words = 0;
 }
