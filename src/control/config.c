@@ -158,6 +158,7 @@ const struct config *config_load(const struct config_request *request, struct ar
     struct config_tree *tree = config_load_tree(request, arena, errors);
     struct config *config = arena_zero(arena, sizeof(*config));
     config->file = tree->file;
+    config->root = tree->root;
     struct config_decoder decoder = {
         .arena = arena,
         .errors = errors,

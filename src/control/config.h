@@ -80,7 +80,8 @@ struct config_upstream {
 };
 
 struct config {
-    struct config_block top; /* every line, decoded, for whatever the rest does not say */
+    struct config_block top;        /* every line, decoded, for whatever the rest does not say */
+    const struct config_node *root; /* the lines as written, includes and snippets in place */
     const struct config_file *file;
     int64_t workers;          /* 0: auto */
     struct slice user, group; /* empty: not written */

@@ -77,6 +77,8 @@ static void render_caret(struct buffer *out, struct config_place place,
     if (before > line.size)
         before = line.size;
     size_t cut = before > LINE_SHOWN / 2 && line.size > LINE_SHOWN ? before - LINE_SHOWN / 2 : 0;
+    while (cut < before && ((unsigned char)line.data[cut] & 0xc0) == 0x80)
+        cut++;
     struct slice shown = slice_first(slice_from(line, cut), LINE_SHOWN);
     buffer_format(out, "%s%*s |%s\n", colours->dim, gutter, "", colours->end);
     buffer_format(out, "%s%*u |%s ", colours->dim, gutter, place.line, colours->end);

@@ -15,8 +15,8 @@ static void check_file(struct builder *builder, const struct config_item *item, 
         slice_starts(path, SLICE("/")) ? SLICE("") : config_item_directory(item);
     arena_init(&arena, NULL, 0);
     struct slice full = arena_format(&arena, "%.*s%.*s", SLICE_ARG(directory), SLICE_ARG(path));
-    if (!builder->source->read(arena_cstring(&arena, full), FILE_CHECKED_MAX, &arena, &text,
-                               &why)) {
+    if (builder->source->read(arena_cstring(&arena, full), FILE_CHECKED_MAX, &arena, &text, &why) !=
+        OK) {
         struct config_place place = item->node->place;
         for (size_t i = 0; i < item->node->values_count; i++)
             if (slice_ends(item->node->values[i].text, path))

@@ -327,16 +327,9 @@ void config_json_read(struct config_tree *tree, const struct config_schema *sche
 {
     struct config_file *file = arena_zero(tree->arena, sizeof(*file));
     bool is_stdin = slice_equal(path, SLICE("-"));
-    const char *why = "";
     file->path = arena_copy(tree->arena, is_stdin ? SLICE("/dev/stdin") : path);
     file->name = is_stdin ? SLICE("(standard input)") : file->path;
-    if (tree->source->read(arena_cstring(tree->arena, file->path), CONFIG_FILE_MAX, tree->arena,
-                           &file->text, &why)) {
-        read_file(tree, schema, file);
-        return;
-    }
     tree->file = file;
-    CONFIG_REPORT(tree->errors, CONFIG_FILE_READ, (struct config_place){.file = file}, file->name,
-                  slice_from_cstring(why));
-    tree->is_broken = true;
+    if (config_file_load(tree, file, (struct config_place){.file = file}))
+        read_file(tree, schema, file);
 }

@@ -70,12 +70,27 @@ static bool is_rest_empty(const struct config_lexer *lexer, size_t at)
     return is_end_of_line(lexer, at) || (at > start && byte_at(lexer, at) == '#');
 }
 
+/* The newline that a "\\" at `at` takes back; 0: it takes none. Blanks behind it do no harm; behind
+ * another "\\" it is text. */
+static size_t continued_at(const struct config_lexer *lexer, size_t at)
+{
+    if (byte_at(lexer, at) != '\\' || (at > 0 && byte_at(lexer, at - 1) == '\\'))
+        return 0;
+    size_t end = at + 1;
+    while (is_blank(byte_at(lexer, end)))
+        end++;
+    return byte_at(lexer, end) == '\n' ? end : 0;
+}
+
+/* A "{" that ends its line opens a block even when it is glued to a word; behind another "{" it is
+ * the second half of a literal brace. */
 static bool ends_word(const struct config_lexer *lexer, size_t at)
 {
     char byte = byte_at(lexer, at);
+    bool is_second = at > 0 && byte_at(lexer, at - 1) == '{';
     return is_end_of_line(lexer, at) || is_blank(byte) || byte == ';' ||
-           (byte == '\\' && is_end_of_line(lexer, at + 1)) ||
-           (byte == '{' && is_rest_empty(lexer, at + 1));
+           continued_at(lexer, at) > 0 ||
+           (byte == '{' && !is_second && is_rest_empty(lexer, at + 1));
 }
 
 static void report_open(struct config_lexer *lexer, enum config_code code, size_t start, size_t end)
@@ -143,8 +158,8 @@ static bool skip_blanks(struct config_lexer *lexer)
         char byte = byte_at(lexer, lexer->at);
         if (lexer->at >= lexer->file->text.size)
             return is_continued;
-        if (byte == '\\' && is_end_of_line(lexer, lexer->at + 1)) {
-            size_t newline = lexer->at + 1 + (byte_at(lexer, lexer->at + 1) == '\r');
+        size_t newline = continued_at(lexer, lexer->at);
+        if (newline > 0) {
             if (newline >= lexer->file->text.size) {
                 lexer->at = lexer->file->text.size;
                 return is_continued;
@@ -174,7 +189,7 @@ static enum config_token_kind kind_at(const struct config_lexer *lexer, size_t a
     bool stands_alone = is_blank(after) || after == '\n' || after == ';';
     if (byte == '{' && (stands_alone || is_rest_empty(lexer, at + 1)))
         return TOKEN_OPEN;
-    return byte == '}' && stands_alone ? TOKEN_CLOSE : TOKEN_WORD;
+    return byte == '}' && ends_word(lexer, at + 1) ? TOKEN_CLOSE : TOKEN_WORD;
 }
 
 struct config_token config_lexer_next(struct config_lexer *lexer)
@@ -321,7 +336,7 @@ static size_t read_single(struct word_reader *reader, size_t at)
     return at + 1;
 }
 
-bool config_word_read(struct config_errors *errors, config_environment *environment,
+void config_word_read(struct config_errors *errors, config_environment *environment,
                       struct config_token token, struct config_word *word)
 {
     struct word_reader reader = {
@@ -354,8 +369,8 @@ bool config_word_read(struct config_errors *errors, config_environment *environm
         .template = buffer_slice(&reader.template),
         .place = token.place,
         .is_quoted = reader.is_quoted,
+        .is_bad = !reader.is_good,
     };
-    return reader.is_good;
 }
 
 /* The size of the UTF-8 character at the front; 0: it is none (RFC 3629 §4). */

@@ -39,9 +39,9 @@ struct config_token config_lexer_next(struct config_lexer *lexer);
 /* Where ${NAME} is looked up; NULL for a variable that is not set. */
 typedef const char *config_environment(const char *name);
 
-/* Removes quotes, applies escapes, fills the environment in. Mistakes are reported; the word then
- * has what could be understood, and false is returned. */
-bool config_word_read(struct config_errors *errors, config_environment *environment,
+/* Removes quotes, applies escapes, fills the environment in. Mistakes are reported and make the
+ * word bad. */
+void config_word_read(struct config_errors *errors, config_environment *environment,
                       struct config_token token, struct config_word *word);
 
 /* The length of the name before "=" when the spelling is an option; 0: it is a value. */

@@ -38,6 +38,7 @@ struct config_word {
     struct slice template;
     struct config_place place; /* of its spelling in the file, quotes included */
     bool is_quoted;            /* some part stood in quotes: it is no number or word by accident */
+    bool is_bad;               /* an error was reported for it already; it has no value */
 };
 
 struct config_option {

@@ -30,7 +30,7 @@ static struct snippet *find(struct paster *paster, struct slice name)
 /* Whether a line has exactly one value, as "snippet NAME" and "use NAME" have. */
 static bool has_name(struct paster *paster, struct config_node *node)
 {
-    if (node->is_bad)
+    if (node->is_bad || (node->values_count > 0 && node->values[0].is_bad))
         return false;
     if (node->values_count == 1 && node->options_count == 0)
         return true;

@@ -162,7 +162,8 @@ void config_check_routes(struct builder *builder, const struct config_site *site
     const struct config_route *root = find_plain(site, SLICE("/"));
     if (everything != NULL)
         check_catch_all(builder, site, everything);
-    bool is_alone = root != NULL && site->routes_count == 1;
+    bool is_alone =
+        root != NULL && everything == NULL && !site->routes[site->routes_count - 1].is_fallback;
     if (is_alone)
         CONFIG_REPORT(builder->errors, CONFIG_ROOT_ALONE, root->item->node->values[0].place);
 }

@@ -353,6 +353,19 @@ static bool is_off_line(const struct config_node *node)
            !node->values[0].is_quoted && slice_equal(node->values[0].text, SLICE("off"));
 }
 
+/* Whether "off" means something to the first argument. */
+static bool may_say_off(const struct key *key)
+{
+    const struct option *first = key->arguments;
+    if (first == NULL || first->type == OPTION_END)
+        return false;
+    for (size_t i = 0; first->type == OPTION_ENUM && first->words[i] != NULL; i++)
+        if (strcmp(first->words[i], "off") == 0)
+            return true;
+    return first->type == OPTION_BOOL || first->type == OPTION_STRING ||
+           (first->flags & OPTION_MAY_BE_OFF);
+}
+
 static struct config_item *decode_line(struct config_decoder *decoder, const struct key *key,
                                        const struct config_node *node)
 {
@@ -363,6 +376,12 @@ static struct config_item *decode_line(struct config_decoder *decoder, const str
     item->config = config;
     if ((key->flags & KEY_OFF) && is_off_line(node)) {
         item->is_off = true;
+        return item;
+    }
+    if ((key->flags & KEY_STEP) && is_off_line(node) && !may_say_off(key)) {
+        struct config_error *error =
+            CONFIG_REPORT(decoder->errors, CONFIG_NOT_OFF, node->place, node->name);
+        config_error_note(decoder->errors, error, "leave it out, also of outer blocks");
         return item;
     }
     struct line line = {decoder, key, node, item, config};

@@ -10,12 +10,6 @@ static const char *environment(const char *name)
     return getenv(name);
 }
 
-static bool read_file(const char *path, size_t size_max, struct arena *arena, struct slice *text,
-                      const char **why)
-{
-    return file_read(path, size_max, arena, text, why) == OK;
-}
-
 static void match(const char *pattern, struct arena *arena, struct slice_list *paths)
 {
     file_match(pattern, arena, &paths->items, &paths->count);
@@ -23,6 +17,6 @@ static void match(const char *pattern, struct arena *arena, struct slice_list *p
 
 const struct config_source CONFIG_SYSTEM = {
     .environment = environment,
-    .read = read_file,
+    .read = file_read,
     .match = match,
 };

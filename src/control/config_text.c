@@ -119,11 +119,10 @@ static void add_option(struct parser *parser, struct statement *statement,
     token.place.width -= (uint32_t)name_size + 1;
     if (token.spelling.size == 0) {
         CONFIG_REPORT(tree->errors, CONFIG_OPTION_EMPTY, name.place, name.spelling);
-        node->is_bad = true;
-        return;
+        option.value.is_bad = true;
+    } else {
+        config_word_read(tree->errors, tree->source->environment, token, &option.value);
     }
-    if (!config_word_read(tree->errors, tree->source->environment, token, &option.value))
-        node->is_bad = true;
     statement->options = grown(tree->arena, statement->options, node->options_count,
                                &statement->options_capacity, sizeof(option));
     statement->options[node->options_count++] = option;
@@ -140,12 +139,26 @@ static void add_word(struct parser *parser, struct statement *statement, struct 
         return;
     }
     struct config_word word;
-    if (!config_word_read(tree->errors, tree->source->environment, token, &word))
-        node->is_bad = true;
+    config_word_read(tree->errors, tree->source->environment, token, &word);
     statement->values = grown(tree->arena, statement->values, node->values_count,
                               &statement->values_capacity, sizeof(word));
     statement->values[node->values_count++] = word;
     node->values = statement->values;
+}
+
+bool config_file_load(struct config_tree *tree, struct config_file *file, struct config_place place)
+{
+    const char *why = "";
+    enum status status = tree->source->read(arena_cstring(tree->arena, file->path), CONFIG_FILE_MAX,
+                                            tree->arena, &file->text, &why);
+    if (status == OK)
+        return true;
+    if (status == ERR_LIMIT)
+        CONFIG_REPORT(tree->errors, CONFIG_FILE_SIZE, place, file->name);
+    else
+        CONFIG_REPORT(tree->errors, CONFIG_FILE_READ, place, file->name, slice_from_cstring(why));
+    tree->is_broken = true;
+    return false;
 }
 
 static struct slice directory_of(struct slice path)
@@ -196,19 +209,14 @@ static void include_file(struct parser *parser, struct config_node *node, struct
     file->parent = parser->file;
     file->parent_line = node->place.line;
     file->depth = parser->file->depth + 1;
-    const char *why = "";
-    if (!tree->source->read(arena_cstring(tree->arena, path), CONFIG_FILE_MAX, tree->arena,
-                            &file->text, &why)) {
-        CONFIG_REPORT(tree->errors, CONFIG_FILE_READ, place, path, slice_from_cstring(why));
-        return;
-    }
-    parse_file(tree, file, parser->blocks[parser->depth].node, parser->depth);
+    if (config_file_load(tree, file, place))
+        parse_file(tree, file, parser->blocks[parser->depth].node, parser->depth);
 }
 
 static void include(struct parser *parser, struct config_node *node)
 {
     struct config_tree *tree = parser->tree;
-    if (node->is_bad)
+    if (node->values_count == 1 && node->values[0].is_bad)
         return;
     if (node->values_count != 1) {
         CONFIG_REPORT(tree->errors, CONFIG_ARGUMENT_MISSING, node->place, node->name,
@@ -263,6 +271,7 @@ static void parse_statement(struct parser *parser, struct config_token token)
         CONFIG_REPORT(tree->errors, CONFIG_NAME_START, token.place, token.spelling);
         statement.node->is_bad = true;
     }
+    int opened = 0; /* brackets in the middle of the line, which are reported but understood */
     for (;;) {
         token = config_lexer_next(&parser->lexer);
         if (token.kind == TOKEN_WORD) {
@@ -272,8 +281,11 @@ static void parse_statement(struct parser *parser, struct config_token token)
             return;
         } else if (token.kind == TOKEN_OPEN || token.kind == TOKEN_CLOSE) {
             report_brace(parser, token, token.kind == TOKEN_OPEN);
+            opened += token.kind == TOKEN_OPEN ? 1 : -1;
         } else if (token.kind != TOKEN_COMMENT) {
-            finish_statement(parser, statement.node, false);
+            finish_statement(parser, statement.node, opened > 0);
+            if (opened < 0 && parser->depth > parser->outer)
+                parser->depth--;
             return;
         }
     }
@@ -374,14 +386,8 @@ void config_tree_read(struct config_tree *tree, struct slice path)
     file->path = arena_copy(tree->arena, is_stdin ? SLICE("/dev/stdin") : path);
     file->name = is_stdin ? SLICE("(standard input)") : file->path;
     tree->file = file;
-    const char *why = "";
-    if (!tree->source->read(arena_cstring(tree->arena, file->path), CONFIG_FILE_MAX, tree->arena,
-                            &file->text, &why)) {
-        CONFIG_REPORT(tree->errors, CONFIG_FILE_READ, (struct config_place){.file = file},
-                      file->name, slice_from_cstring(why));
-        tree->is_broken = true;
+    if (!config_file_load(tree, file, (struct config_place){.file = file}))
         return;
-    }
     if (is_stdin)
         file->path = SLICE("");
     parse_first(tree, file);

@@ -3,14 +3,15 @@
 #pragma once
 
 #include "base/option.h"
+#include "base/status.h"
 #include "control/config_lex.h"
 
 /* How the outside is asked; the defaults ask the system. */
 struct config_source {
     config_environment *environment;
-    /* A file's text, at most size_max bytes; false and a reason when it cannot be had. */
-    bool (*read)(const char *path, size_t size_max, struct arena *arena, struct slice *text,
-                 const char **why);
+    /* A file's text; as file_read(). */
+    enum status (*read)(const char *path, size_t size_max, struct arena *arena, struct slice *text,
+                        const char **why);
     /* The files a pattern matches, sorted bytewise. */
     void (*match)(const char *pattern, struct arena *arena, struct slice_list *paths);
 };
@@ -33,3 +34,6 @@ struct config_tree *config_tree_new(struct arena *arena, struct config_errors *e
 void config_tree_read(struct config_tree *tree, struct slice path);
 /* The same from text that is already there. */
 void config_tree_parse(struct config_tree *tree, struct slice name, struct slice text);
+/* Loads the text of `file` by its path; false after a report at `place`. */
+bool config_file_load(struct config_tree *tree, struct config_file *file,
+                      struct config_place place);

@@ -129,6 +129,8 @@ bool config_value_read(struct config_decoder *decoder, const struct option *opti
 {
     struct config_value value = {decoder, option, label, word, field};
     check(option->type != OPTION_END);
+    if (word->is_bad)
+        return false;
     if (has_controls(word->text)) {
         CONFIG_REPORT(decoder->errors, CONFIG_CONTROL, word->place, slice_from_cstring(label));
         return false;

@@ -41,7 +41,7 @@ struct worker {
     struct timer cut;
     bool is_stopped;
     enum status started;
-    char name[16];
+    char name[24];
 };
 
 static struct worker *worker_array;
@@ -145,7 +145,7 @@ enum status workers_open(struct workers *workers, const struct snapshot *snapsho
     int64_t descriptors = raise_descriptors();
     int64_t for_clients = descriptors * 2 / 3 - RESERVED_FDS;
     int64_t wanted = snapshot->limits.connections;
-    workers->shared.connections_max = wanted >= 0 && wanted < for_clients ? wanted : for_clients;
+    workers->shared.connections_max = wanted > 0 && wanted < for_clients ? wanted : for_clients;
     workers->shared.clients = clients_new();
     workers->shared.trust = snapshot->trust;
     workers->listening_count = snapshot->listeners_count;

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -77,25 +79,61 @@ void file_replace(int fd, int old)
 void file_close(int fd)
 {
     close(fd);
+}
 
-    static int compare_paths(const void *a, const void *b)
-    {
-        return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
-    }
+static int compare_paths(const void *a, const void *b)
+{
+    return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
+}
 
-    void file_match(const char *pattern, struct arena *arena, const struct slice **paths,
-                    size_t *count)
-    {
-        glob_t found = {0};
-        *paths = NULL;
-        *count = 0;
-        if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0 && found.gl_pathc > 0) {
-            struct slice *items = arena_alloc(arena, found.gl_pathc * sizeof(*items));
-            for (size_t i = 0; i < found.gl_pathc; i++)
-                items[i] = arena_copy(arena, slice_from_cstring(found.gl_pathv[i]));
-            qsort(items, found.gl_pathc, sizeof(*items), compare_paths);
-            *paths = items;
-            *count = found.gl_pathc;
-        }
-        globfree(&found);
+void file_match(const char *pattern, struct arena *arena, const struct slice **paths, size_t *count)
+{
+    glob_t found = {0};
+    *paths = NULL;
+    *count = 0;
+    if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0 && found.gl_pathc > 0) {
+        struct slice *items = arena_alloc(arena, found.gl_pathc * sizeof(*items));
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            items[i] = arena_copy(arena, slice_from_cstring(found.gl_pathv[i]));
+        qsort(items, found.gl_pathc, sizeof(*items), compare_paths);
+        *paths = items;
+        *count = found.gl_pathc;
     }
+    globfree(&found);
+}
+
+static enum status write_all(int fd, struct slice text, const char **why)
+{
+    while (text.size > 0) {
+        ssize_t sent = write(fd, text.data, text.size);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0)
+            return failed(errno, why);
+        text = slice_from(text, (size_t)sent);
+    }
+    return fsync(fd) == 0 ? OK : failed(errno, why);
+}
+
+enum status file_rewrite(const char *path, struct slice text, const char **why)
+{
+    struct stat old;
+    static const char SUFFIX[] = ".XXXXXX";
+    char beside[1024]; /* a longer path is nobody's configuration */
+    if (stat(path, &old) != 0)
+        return failed(errno, why);
+    if (snprintf(beside, sizeof(beside), "%s%s", path, SUFFIX) >= (int)sizeof(beside))
+        return failed(ENAMETOOLONG, why);
+    int fd = mkostemp(beside, O_CLOEXEC);
+    if (fd < 0)
+        return failed(errno, why);
+    enum status status = write_all(fd, text, why);
+    if (status == OK && fchmod(fd, old.st_mode & 07777) != 0)
+        status = failed(errno, why);
+    close(fd);
+    if (status == OK && rename(beside, path) != 0)
+        status = failed(errno, why);
+    if (status != OK)
+        unlink(beside);
+    return status;
+}

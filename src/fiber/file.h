@@ -22,3 +22,6 @@ void file_close(int fd);
  */
 void file_match(const char *pattern, struct arena *arena, const struct slice **paths,
                 size_t *count);
+
+/* Puts a text in the place of a file's, whole or not at all; the file keeps its mode. */
+MUST_CHECK enum status file_rewrite(const char *path, struct slice text, const char **why);
