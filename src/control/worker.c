@@ -184,6 +184,8 @@ static enum status start_serving(struct worker *worker)
     struct workers *all = worker->all;
     serve->snapshot = all->snapshot;
     serve->thread.worker = serve;
+    if (all->snapshot->fibers_max < serve->thread.fibers_max)
+        serve->thread.fibers_max = all->snapshot->fibers_max;
     list_init(&serve->connections);
     for (size_t i = 0; i < all->snapshot->upstreams_count; i++)
         upstream_worker_start(all->snapshot->upstreams[i]);

@@ -73,6 +73,17 @@ enum status socket_listen(const struct address *address, bool v6_only, int *fd, 
     return OK;
 }
 
+bool socket_is_free(const struct address *address)
+{
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    bool is_free = bind(fd, &address->any, address->size) == 0;
+    close(fd);
+    return is_free;
+}
+
 enum status socket_accept(int fd, int *accepted, struct address *from)
 {
     from->size = sizeof *from - offsetof(struct address, any);

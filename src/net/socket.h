@@ -20,6 +20,8 @@ enum {
  * unix socket is replaced when nobody listens on it. `error` gets a static or thread-owned text. */
 MUST_CHECK enum status socket_listen(const struct address *address, bool v6_only, int *fd,
                                      const char **error);
+/* Whether nobody listens on that address: SO_REUSEPORT would let us share it unseen. */
+bool socket_is_free(const struct address *address);
 /* Accepts one connection, non-blocking, TCP_NODELAY and keepalive set. ERR_CLOSED: none waits (or
  * it was gone already); ERR_LIMIT: no descriptors; ERR_SYSTEM. */
 MUST_CHECK enum status socket_accept(int fd, int *accepted, struct address *from);
