@@ -28,6 +28,8 @@ struct prepare {
                                                struct slice text);
     void (*error)(struct prepare *prepare, const char *option, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
+    /* Calls release(object) when the snapshot is freed. */
+    void (*keep)(struct prepare *prepare, void (*release)(void *object), void *object);
     struct slice directory; /* of the configuration file: relative paths start here */
 };
 

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* redirect TEMPLATE: sends the client elsewhere. */
+#include "steps/redirect.h"
+
 #include "exchange/exchange.h"
 #include "exchange/variable.h"
-
-struct redirect_config {
-    struct slice to;
-    int64_t status;
-    const struct template *to_template;
-};
 
 static const struct option ARGUMENTS[] = {
     {.name = "to",

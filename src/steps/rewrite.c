@@ -60,6 +60,7 @@ static enum status prepare(void *config, struct prepare *p)
             p->error(p, "from", "%s (at byte %zu)", error, at);
             return ERR_CONFIG;
         }
+        p->keep(p, regex_free, c->regex);
         return OK;
     }
     c->is_prefix = slice_ends(c->from, SLICE("/*"));

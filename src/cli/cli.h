@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all commands share. Results go to stdout, everything else to stderr. */
+#pragma once
+
+#include "base/slice.h"
+
+enum exit_code {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,        /* the command line is wrong */
+    EXIT_NOT_RUNNING = 69, /* no weir answers */
+    EXIT_TRY_AGAIN = 75,
+    EXIT_NOT_PERMITTED = 77,
+    EXIT_CONFIG = 78, /* the configuration is invalid or missing */
+};
+
+/* A command: its arguments, the first of which is its own name. */
+typedef int command_function(int argc, char **argv);
+
+#define COMMAND(name, function, usage, sentence) command_function function;
+#include "cli/commands.def"
+#undef COMMAND
+
+/* Says what is wrong with the command line and how it should look; returns EXIT_USAGE. */
+int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Serves the configuration in `text`, called `name` in messages (NULL text: the file of that name
+ * is read); returns the exit code when it has ended. */
+int run_configuration(struct slice text, const char *name);
+
+/* The configuration that is meant when none is named; NULL: there is none. */
+const char *run_find_configuration(void);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/privileges.h"
+
+#include "base/log.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum {
+    NAME_MAX_BYTES = 64,
+};
+
+static bool copy_name(struct slice name, char *into)
+{
+    if (name.size >= NAME_MAX_BYTES)
+        return false;
+    memcpy(into, name.data, name.size);
+    into[name.size] = '\0';
+    return true;
+}
+
+static enum status refuse(const char *what, struct slice name)
+{
+    log_write(LOG_ERROR, "user_failed", "%s \"%.*s\": no such name, or it cannot be taken on", what,
+              SLICE_ARG(name));
+    return ERR_DENIED;
+}
+
+enum status privileges_drop(struct slice user, struct slice group)
+{
+    bool is_written = user.size > 0;
+    if (geteuid() != 0)
+        return OK;
+    if (!is_written)
+        user = SLICE("weir");
+    char name[NAME_MAX_BYTES];
+    const struct passwd *entry = copy_name(user, name) ? getpwnam(name) : NULL;
+    if (entry == NULL && !is_written) {
+        log_write(LOG_INFO, "user_root", "running as root: there is no user \"weir\"");
+        return OK;
+    }
+    if (entry == NULL)
+        return refuse("user", user);
+    gid_t gid = entry->pw_gid;
+    uid_t uid = entry->pw_uid;
+    if (group.size > 0) {
+        const struct group *other = copy_name(group, name) ? getgrnam(name) : NULL;
+        if (other == NULL)
+            return refuse("group", group);
+        gid = other->gr_gid;
+    }
+    if (setgroups(0, NULL) != 0 || setgid(gid) != 0 || setuid(uid) != 0)
+        return refuse("user", user);
+    return OK;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From root to an ordinary user, before the first thread. */
+#pragma once
+
+#include "base/slice.h"
+#include "base/status.h"
+
+/* Becomes that user and group (empty: not written). Not root: nothing happens. Root with nothing
+ * written: becomes "weir" where that user exists, else stays root and says so. ERR_DENIED, logged.
+ */
+MUST_CHECK enum status privileges_drop(struct slice user, struct slice group);

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/snapshot.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "control/snapshot_route.h"
+#include "exchange/cidr.h"
+#include "upstream/upstream.h"
+
+#include <stdlib.h>
+
+enum {
+    PORT_HTTP = 80,
+};
+
+bool server_parse(struct slice text, struct slice *host, uint16_t *port, struct address *address)
+{
+    static const struct slice SCHEME = {"http://", 7};
+    *host = SLICE("");
+    *port = 0;
+    if (slice_starts_nocase(text, SCHEME)) {
+        text = slice_from(text, SCHEME.size);
+        text = slice_first(text, slice_find(text, '/'));
+    }
+    if (address_parse(text, PORT_HTTP, address))
+        return true;
+    size_t colon = slice_find(text, ':');
+    uint64_t number = PORT_HTTP;
+    if (colon < text.size &&
+        (!slice_to_u64(slice_from(text, colon + 1), 65535, &number) || number == 0))
+        return false;
+    *host = slice_first(text, colon);
+    *port = (uint16_t)number;
+    return host->size > 0;
+}
+
+static struct server_config read_server(const struct server_line_config *line)
+{
+    struct server_config server = {
+        .name = line->name.size > 0 ? line->name : line->address,
+        .weight = (uint32_t)line->weight,
+        .max_conns = line->max_conns,
+        .backup = line->backup,
+        .down = line->down,
+    };
+    check(server_parse(line->address, &server.host, &server.port, &server.address));
+    return server;
+}
+
+static void add_upstream(struct snapshot_builder *b, const struct upstream_config *config)
+{
+    struct snapshot *snapshot = b->snapshot;
+    snapshot->upstreams = memory_resize(snapshot->upstreams, (snapshot->upstreams_count + 1) *
+                                                                 sizeof *snapshot->upstreams);
+    snapshot->upstreams[snapshot->upstreams_count++] = upstream_new(config, snapshot->workers);
+}
+
+static int64_t none_if_off(int64_t value)
+{
+    return value < 0 ? 0 : value;
+}
+
+static void build_upstreams(struct snapshot_builder *b)
+{
+    const struct config *config = b->config;
+    for (size_t i = 0; i < config->upstreams_count; i++) {
+        const struct config_upstream *u = &config->upstreams[i];
+        struct server_config *servers =
+            arena_alloc(&b->snapshot->arena, u->servers_count * sizeof *servers);
+        for (size_t s = 0; s < u->servers_count; s++)
+            servers[s] = read_server(u->servers[s]->config);
+        struct upstream_config made = {
+            .name = u->name,
+            .balance = (enum balance)u->balance,
+            .servers = servers,
+            .servers_count = u->servers_count,
+            .keepalive = none_if_off(u->keepalive.kept),
+            .keepalive_idle = u->keepalive.idle,
+            .queue = none_if_off(u->queue.size),
+            .queue_timeout = u->queue.timeout,
+        };
+        add_upstream(b, &made);
+    }
+}
+
+/* A server that stands where the name of an upstream could: an upstream of its own. */
+static struct upstream *inline_upstream(struct snapshot_builder *b, struct slice name)
+{
+    struct server_config server = {.name = name, .weight = 1};
+    if (!server_parse(name, &server.host, &server.port, &server.address))
+        return NULL;
+    struct upstream_config config = {
+        .name = name,
+        .balance = BALANCE_RANDOM_TWO,
+        .servers = &server,
+        .servers_count = 1,
+        .keepalive = 100,
+        .keepalive_idle = SECONDS(60),
+        .queue = 1024,
+        .queue_timeout = SECONDS(5),
+    };
+    add_upstream(b, &config);
+    return b->snapshot->upstreams[b->snapshot->upstreams_count - 1];
+}
+
+struct upstream *snapshot_find_upstream(struct snapshot_builder *b, struct slice name)
+{
+    for (size_t i = 0; i < b->snapshot->upstreams_count; i++)
+        if (slice_equal(upstream_name(b->snapshot->upstreams[i]), name))
+            return b->snapshot->upstreams[i];
+    return inline_upstream(b, name);
+}
+
+static struct site *find_site(struct snapshot_builder *b, const struct config_site *config)
+{
+    return &b->sites[config - b->config->sites];
+}
+
+static void build_listener(struct snapshot_builder *b, const struct config_listen *from,
+                           struct listener_config *listener)
+{
+    struct arena *arena = &b->snapshot->arena;
+    *listener = (struct listener_config){
+        .address = from->address,
+        .name = from->name,
+        .half_close = from->half_close,
+        .timeouts = from->timeouts,
+        .limits = from->limits,
+    };
+    size_t count = 0;
+    for (size_t i = 0; i < from->sites_count; i++)
+        count += from->sites[i]->hosts.count + from->sites[i]->aliases_count;
+    struct site_name *names = arena_alloc(arena, (count + 1) * sizeof *names);
+    size_t at = 0;
+    for (size_t i = 0; i < from->sites_count; i++) {
+        struct site *site = find_site(b, from->sites[i]);
+        /* The parser is as lenient as the most lenient site; each site checks for itself. */
+        if (site->field_names > listener->field_names)
+            listener->field_names = site->field_names;
+        for (size_t h = 0; h < from->sites[i]->hosts.count; h++) {
+            struct slice host = from->sites[i]->hosts.items[h];
+            bool is_wildcard = slice_starts(host, SLICE("*."));
+            names[at++] = (struct site_name){is_wildcard ? slice_from(host, 1) : host, site};
+        }
+        at += snapshot_alias_sites(b, from->sites[i], names + at);
+    }
+    site_table_build(&listener->sites, names, at, arena);
+}
+
+static void build_trust(struct snapshot_builder *b)
+{
+    const struct slice_list *words = &b->config->trusted_proxies.cidrs;
+    struct cidr *cidrs = arena_alloc(&b->snapshot->arena, (words->count + 1) * sizeof *cidrs);
+    for (size_t i = 0; i < words->count; i++)
+        check(cidr_parse(words->items[i], &cidrs[i]));
+    b->snapshot->trust = (struct trust){cidrs, words->count};
+}
+
+static bool build_access_log(struct snapshot_builder *b)
+{
+    for (size_t i = 0; i < b->config->logs_count; i++) {
+        const struct log_config *log = b->config->logs[i]->config;
+        if (log->kind != LOG_KIND_ACCESS)
+            continue;
+        static const enum access_log_format FORMATS[] = {
+            [LOG_FORMAT_JSON] = ACCESS_LOG_JSON,
+            [LOG_FORMAT_COMBINED] = ACCESS_LOG_COMBINED,
+            [LOG_FORMAT_COMMON] = ACCESS_LOG_COMMON,
+        };
+        struct access_log_config config = {
+            .format = FORMATS[log->format],
+            .to = log->to,
+            .buffer = (size_t)log->buffer,
+            .flush = log->flush,
+        };
+        const char *why = "";
+        if (access_log_new(&config, &b->snapshot->access_log, &why) == OK)
+            continue;
+        config_report_step(
+            b->errors, b->config->logs[i], NULL,
+            arena_format(&b->snapshot->arena, "cannot open %.*s: %s", SLICE_ARG(log->to), why));
+        return false;
+    }
+    return true;
+}
+
+struct snapshot *snapshot_new(const struct config *config, unsigned workers,
+                              struct config_errors *errors)
+{
+    struct snapshot *snapshot = memory_zero(sizeof *snapshot);
+    arena_init(&snapshot->arena, NULL, 0);
+    snapshot->workers = workers;
+    snapshot->timeouts = config->timeouts;
+    snapshot->limits = config->limits;
+    struct snapshot_builder b = {.snapshot = snapshot, .config = config, .errors = errors};
+    size_t errors_before = errors->errors;
+    build_upstreams(&b);
+    build_trust(&b);
+    b.sites = arena_zero(&snapshot->arena, (config->sites_count + 1) * sizeof *b.sites);
+    for (size_t i = 0; i < config->sites_count; i++)
+        snapshot_build_site(&b, &config->sites[i], &b.sites[i]);
+    struct listener_config *listeners =
+        arena_alloc(&snapshot->arena, (config->listens_count + 1) * sizeof *listeners);
+    for (size_t i = 0; i < config->listens_count; i++)
+        build_listener(&b, &config->listens[i], &listeners[i]);
+    snapshot->listeners = listeners;
+    snapshot->listeners_count = config->listens_count;
+    bool is_good = build_access_log(&b) && errors->errors == errors_before;
+    if (is_good)
+        return snapshot;
+    config_errors_sort(errors);
+    snapshot_free(snapshot);
+    return NULL;
+}
+
+void snapshot_free(struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->upstreams_count; i++)
+        upstream_free(snapshot->upstreams[i]);
+    free(snapshot->upstreams);
+    access_log_free(snapshot->access_log);
+    snapshot_release_kept(snapshot);
+    arena_done(&snapshot->arena);
+    free(snapshot);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One immutable, checked configuration, ready to be served from. */
+#pragma once
+
+#include "control/access_log.h"
+#include "control/config.h"
+#include "serve/serve.h"
+
+struct upstream;
+
+struct snapshot {
+    struct arena arena;
+    const struct listener_config *listeners;
+    size_t listeners_count;
+    struct upstream **upstreams;
+    size_t upstreams_count;
+    struct trust trust;
+    struct timeouts timeouts; /* of the top level */
+    struct limits limits;
+    struct access_log *access_log; /* NULL: off */
+    unsigned workers;
+    struct snapshot_kept *kept; /* objects to be released with it */
+};
+
+/* Builds it from a configuration without errors, which must outlive it. What only shows now (files
+ * that steps read, regular expressions) is reported to `errors`; then the result is NULL. */
+struct snapshot *snapshot_new(const struct config *config, unsigned workers,
+                              struct config_errors *errors);
+void snapshot_free(struct snapshot *snapshot);
+
+/* Takes a server as it is written (host:port, [v6]:port, unix:/path, http://host[:port]) apart. */
+bool server_parse(struct slice text, struct slice *host, uint16_t *port, struct address *address);

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/snapshot_route.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "exchange/cidr.h"
+#include "exchange/variable.h"
+#include "steps/proxy.h"
+#include "steps/redirect.h"
+#include "steps/steps.h"
+
+#include <stdarg.h>
+
+/* What a step's prepare() is given, and what we find ourselves by from its callbacks. */
+struct preparing {
+    struct prepare prepare;
+    struct snapshot_builder *b;
+};
+
+static struct snapshot_builder *builder_of(struct prepare *prepare)
+{
+    return LIST_ENTRY(prepare, struct preparing, prepare)->b;
+}
+
+static struct upstream *find_upstream(struct prepare *prepare, struct slice name)
+{
+    struct upstream *found = snapshot_find_upstream(builder_of(prepare), name);
+    if (found == NULL)
+        prepare->error(prepare, "to", "\"%.*s\" is no server", SLICE_ARG(name));
+    return found;
+}
+
+__attribute__((format(printf, 3, 4))) static void
+report(struct prepare *prepare, const char *option, const char *format, ...)
+{
+    struct snapshot_builder *b = builder_of(prepare);
+    va_list arguments;
+    va_start(arguments, format);
+    struct slice message = arena_vformat(&b->snapshot->arena, format, arguments);
+    va_end(arguments);
+    config_report_step(b->errors, b->item, option, message);
+}
+
+static const struct template *compile(struct prepare *prepare, const char *option,
+                                      struct slice text)
+{
+    const struct template *compiled = NULL;
+    size_t at;
+    size_t size;
+    struct slice suggestion;
+    if (!template_compile(text, prepare->arena, &compiled, &at, &size, &suggestion)) {
+        prepare->error(prepare, option, "unknown placeholder %.*s", (int)size, text.data + at);
+        return NULL;
+    }
+    return compiled;
+}
+
+struct snapshot_kept {
+    void (*release)(void *object);
+    void *object;
+    struct snapshot_kept *next;
+};
+
+static void keep_in(struct snapshot *snapshot, void (*release)(void *object), void *object)
+{
+    struct snapshot_kept *kept = arena_alloc(&snapshot->arena, sizeof *kept);
+    *kept = (struct snapshot_kept){release, object, snapshot->kept};
+    snapshot->kept = kept;
+}
+
+static void keep(struct prepare *prepare, void (*release)(void *object), void *object)
+{
+    keep_in(builder_of(prepare)->snapshot, release, object);
+}
+
+void snapshot_release_kept(struct snapshot *snapshot)
+{
+    for (struct snapshot_kept *kept = snapshot->kept; kept != NULL; kept = kept->next)
+        kept->release(kept->object);
+}
+
+static struct preparing preparing_for(struct snapshot_builder *b, const struct config_item *item)
+{
+    b->item = item;
+    return (struct preparing){
+        .prepare = {.arena = &b->snapshot->arena,
+                    .find_upstream = find_upstream,
+                    .compile_template = compile,
+                    .error = report,
+                    .keep = keep,
+                    .directory = config_item_directory(item)},
+        .b = b,
+    };
+}
+
+static void build_step(struct snapshot_builder *b, const struct config_item *item,
+                       struct step_use *use)
+{
+    struct arena *arena = &b->snapshot->arena;
+    const struct step *step = steps_find(item->key);
+    check(step != NULL);
+    void *config = arena_zero(arena, item->key->config_size);
+    memcpy(config, item->config, item->key->config_size);
+    *use = (struct step_use){step, config, config_item_at(arena, item)};
+    if (step->prepare == NULL)
+        return;
+    struct preparing preparing = preparing_for(b, item);
+    size_t errors_before = b->errors->errors;
+    if (step->prepare(config, &preparing.prepare) != OK && b->errors->errors == errors_before)
+        report(&preparing.prepare, NULL, "%s could not be made ready", item->key->name);
+}
+
+static void *compile_regex(struct snapshot_builder *b, const struct config_item *item,
+                           struct slice pattern)
+{
+    char error[128];
+    size_t at;
+    void *regex = regex_compile(pattern, error, sizeof error, &at);
+    if (regex == NULL)
+        config_report_step(b->errors, item, NULL,
+                           arena_format(&b->snapshot->arena, "%s (at byte %zu)", error, at));
+    else
+        keep_in(b->snapshot, regex_free, regex);
+    return regex;
+}
+
+static void build_match(struct snapshot_builder *b, const struct config_item *item,
+                        struct match *match)
+{
+    const struct match_line_config *line = item->config;
+    struct arena *arena = &b->snapshot->arena;
+    *match = (struct match){.kind = (enum match_kind)line->kind};
+    if (match->kind == MATCH_METHOD) {
+        match->values = line->values.items;
+        match->count = line->values.count;
+        return;
+    }
+    if (match->kind == MATCH_CLIENT) {
+        struct cidr *cidrs = arena_alloc(arena, line->values.count * sizeof *cidrs);
+        for (size_t i = 0; i < line->values.count; i++)
+            check(cidr_parse(line->values.items[i], &cidrs[i]));
+        match->cidrs = cidrs;
+        match->count = line->values.count;
+        return;
+    }
+    match->name = line->values.items[0];
+    match->any_value = line->values.count == 1;
+    if (match->any_value)
+        return;
+    match->value = line->values.items[1];
+    if (match->value.size > 0 && match->value.data[0] == '~')
+        match->regex = compile_regex(b, item, slice_from(match->value, 1));
+}
+
+static void build_pattern(struct snapshot_builder *b, const struct config_route *from,
+                          const struct uri_path_rules *rules, struct route *route)
+{
+    struct slice pattern = from->pattern;
+    route->pattern = pattern;
+    if (pattern.size > 0 && pattern.data[0] == '~') {
+        route->kind = ROUTE_REGEX;
+        route->regex = compile_regex(b, from->item, slice_from(pattern, 1));
+        return;
+    }
+    bool is_prefix = slice_ends(pattern, SLICE("/*"));
+    route->kind = is_prefix ? ROUTE_PREFIX : ROUTE_EXACT;
+    struct slice path = slice_first(pattern, pattern.size - (is_prefix ? 2 : 0));
+    /* Written in the form that requests are brought into before they are compared. */
+    if (path.size == 0 || !uri_canonical_path(path, rules, &b->snapshot->arena, &route->path))
+        route->path = path;
+}
+
+static void build_route(struct snapshot_builder *b, const struct config_route *from,
+                        const struct uri_path_rules *rules, struct route *route)
+{
+    struct arena *arena = &b->snapshot->arena;
+    build_pattern(b, from, rules, route);
+    struct match *matches = arena_alloc(arena, (from->matches_count + 1) * sizeof *matches);
+    for (size_t i = 0; i < from->matches_count; i++)
+        build_match(b, from->matches[i], &matches[i]);
+    struct step_use *steps = arena_alloc(arena, (from->path.count + 1) * sizeof *steps);
+    route->timeouts = from->timeouts;
+    route->limits = from->limits;
+    route->timeout = CLOCK_NEVER;
+    for (size_t i = 0; i < from->path.count; i++) {
+        build_step(b, from->path.steps[i], &steps[i]);
+        if (steps[i].step != &step_proxy)
+            continue;
+        const struct proxy_config *proxy = steps[i].config;
+        route->timeout = proxy->timeout;
+        if (proxy->tunnel_timeout != 0)
+            route->timeouts.tunnel = proxy->tunnel_timeout;
+    }
+    route->matches = matches;
+    route->matches_count = from->matches_count;
+    route->steps = steps;
+    route->steps_count = from->path.count;
+    route->order = from->is_fallback ? SIZE_MAX : from->order;
+    route->at = config_item_at(arena, from->item);
+}
+
+void snapshot_build_site(struct snapshot_builder *b, const struct config_site *from,
+                         struct site *site)
+{
+    struct arena *arena = &b->snapshot->arena;
+    *site = (struct site){
+        .name = from->hosts.items[0],
+        .path_rules = {.keep_escaped_slash = from->path_escaped_slash,
+                       .keep_slashes = !from->path_merge_slashes},
+        .field_names = (enum field_names)from->field_names,
+        .access_log = from->access_log,
+        .at = config_item_at(arena, from->item),
+        .routes_count = from->routes_count,
+    };
+    site->routes = arena_zero(arena, (from->routes_count + 1) * sizeof *site->routes);
+    for (size_t i = 0; i < from->routes_count; i++)
+        build_route(b, &from->routes[i], &site->path_rules, &site->routes[i]);
+    routes_sort(site->routes, site->routes_count);
+}
+
+/* One that sends every path to the site's own name. */
+static void build_alias(struct snapshot_builder *b, const struct config_site *from,
+                        const struct config_alias *alias, struct site *site)
+{
+    struct arena *arena = &b->snapshot->arena;
+    struct redirect_config *redirect = arena_zero(arena, sizeof *redirect);
+    redirect->to = arena_format(arena, "{scheme}://%.*s{uri}", SLICE_ARG(from->hosts.items[0]));
+    redirect->status = alias->status;
+    struct preparing preparing = preparing_for(b, alias->item);
+    check(step_redirect.prepare(redirect, &preparing.prepare) == OK);
+    struct step_use *use = arena_alloc(arena, sizeof *use);
+    *use = (struct step_use){&step_redirect, redirect, config_item_at(arena, alias->item)};
+    struct route *route = arena_zero(arena, sizeof *route);
+    *route = (struct route){
+        .kind = ROUTE_PREFIX,
+        .pattern = SLICE("/*"),
+        .path = SLICE(""),
+        .steps = use,
+        .steps_count = 1,
+        .timeout = CLOCK_NEVER,
+        .timeouts = from->timeouts,
+        .limits = from->limits,
+        .at = use->at,
+    };
+    *site = (struct site){
+        .name = alias->host,
+        .routes = route,
+        .routes_count = 1,
+        .path_rules = {.keep_escaped_slash = from->path_escaped_slash,
+                       .keep_slashes = !from->path_merge_slashes},
+        .field_names = (enum field_names)from->field_names,
+        .access_log = from->access_log,
+        .at = use->at,
+    };
+}
+
+size_t snapshot_alias_sites(struct snapshot_builder *b, const struct config_site *from,
+                            struct site_name *names)
+{
+    struct site *sites =
+        arena_alloc(&b->snapshot->arena, (from->aliases_count + 1) * sizeof *sites);
+    for (size_t i = 0; i < from->aliases_count; i++) {
+        build_alias(b, from, &from->aliases[i], &sites[i]);
+        struct slice host = from->aliases[i].host;
+        bool is_wildcard = slice_starts(host, SLICE("*."));
+        names[i] = (struct site_name){is_wildcard ? slice_from(host, 1) : host, &sites[i]};
+    }
+    return from->aliases_count;
+}

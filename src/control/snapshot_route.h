@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sites, routes and their steps out of a configuration: the inside of snapshot_new(). */
+#pragma once
+
+#include "control/snapshot.h"
+
+struct snapshot_builder {
+    struct snapshot *snapshot;
+    const struct config *config;
+    struct config_errors *errors;
+    struct site *sites;             /* one per site of the configuration */
+    const struct config_item *item; /* whose step is being prepared */
+};
+
+struct upstream *snapshot_find_upstream(struct snapshot_builder *b, struct slice name);
+void snapshot_build_site(struct snapshot_builder *b, const struct config_site *from,
+                         struct site *site);
+/* Aliases of a site are sites of their own that redirect; how many names were written. */
+size_t snapshot_alias_sites(struct snapshot_builder *b, const struct config_site *from,
+                            struct site_name *names);
+/* Releases what regular expressions and steps keep. */
+void snapshot_release_kept(struct snapshot *snapshot);

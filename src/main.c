@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weir: a reverse proxy. What follows the program's name is a command; cli/ has a file for each. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static const struct {
+    const char *name;
+    command_function *function;
+} COMMANDS[] = {
+#define COMMAND(name, function, usage, sentence) {name, function},
+#include "cli/commands.def"
+#undef COMMAND
+};
+
+/* Alone on a terminal and without a configuration, weir shows what it can do. */
+static int run_or_demo(char **argv)
+{
+    if (run_find_configuration() == NULL && isatty(1)) {
+        fprintf(stderr, "No configuration found (looked in $WEIR_CONFIG, ./weir.conf and "
+                        "/etc/weir/weir.conf). Starting the demo.\n");
+        return command_demo(1, argv);
+    }
+    return command_run(1, argv);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 1)
+        return run_or_demo(argv);
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        name = "help";
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+        name = "version";
+    if (strcmp(name, "--config") == 0 || strcmp(name, "-c") == 0)
+        return command_run(argc, argv);
+    for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
+        if (strcmp(COMMANDS[i].name, name) == 0)
+            return COMMANDS[i].function(argc - 1, argv + 1);
+    fprintf(stderr, "weir: no command \"%s\"; `weir help` lists them\n", name);
+    return EXIT_USAGE;
+}
