@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weir check: everything that is wrong with a configuration, without running it. */
 #include "cli/config_args.h"
-#include "cli/config_commands.h"
+#include "control/snapshot.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -102,6 +102,8 @@ static int check(const struct check_options *options, const char *path, struct a
     config_errors_init(&errors, arena);
     const struct config *config = config_load(&request, arena, &errors);
     struct slice name = config->file->name;
+    if (errors.errors == 0 && !options->no_files)
+        prepare(config, &errors);
     if (options->json)
         print_json(config, &errors, name);
     else if (options->format != NULL)

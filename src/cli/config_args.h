@@ -3,14 +3,8 @@
  * looked for, how mistakes are shown. */
 #pragma once
 
+#include "cli/cli.h"
 #include "control/config.h"
-
-enum exit_code {
-    EXIT_DONE = 0,
-    EXIT_FAILED = 1,
-    EXIT_USAGE = 2,
-    EXIT_CONFIG = 78,
-};
 
 /* An option "--name" or "--name=VALUE" of a command. */
 struct cli_option {
