@@ -4,6 +4,7 @@
 #pragma once
 
 #include "cli/cli.h"
+
 #include "control/config.h"
 
 /* An option "--name" or "--name=VALUE" of a command. */

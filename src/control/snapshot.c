@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "control/snapshot_route.h"
 #include "exchange/cidr.h"
+#include "upstream/call.h"
 #include "upstream/upstream.h"
 
 #include <stdlib.h>

@@ -41,7 +41,7 @@ struct worker {
     struct timer cut;
     bool is_stopped;
     enum status started;
-    char name[16];
+    char name[24];
 };
 
 static struct worker *worker_array;
@@ -145,7 +145,7 @@ enum status workers_open(struct workers *workers, const struct snapshot *snapsho
     int64_t descriptors = raise_descriptors();
     int64_t for_clients = descriptors * 2 / 3 - RESERVED_FDS;
     int64_t wanted = snapshot->limits.connections;
-    workers->shared.connections_max = wanted >= 0 && wanted < for_clients ? wanted : for_clients;
+    workers->shared.connections_max = wanted > 0 && wanted < for_clients ? wanted : for_clients;
     workers->shared.clients = clients_new();
     workers->shared.trust = snapshot->trust;
     workers->listening_count = snapshot->listeners_count;
@@ -256,7 +256,6 @@ enum status workers_start(struct workers *workers)
         workers->running++;
     }
     pthread_barrier_wait(&all_started);
-    pthread_barrier_destroy(&all_started);
     for (unsigned i = 0; i < workers->count; i++)
         if (worker_array[i].started != OK)
             return worker_array[i].started;
@@ -268,6 +267,19 @@ static void on_cut(struct timer *timer)
     on_all_gone(&LIST_ENTRY(timer, struct worker, cut)->serve);
 }
 
+/* New clients are refused by the kernel then, and may try elsewhere. A unix socket is everybody's
+ * and stays until the end. */
+static void close_sockets(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->all->listening_count; i++) {
+        struct listening *listening = &worker->all->listening[i];
+        if (listening->config->address.any.sa_family == AF_UNIX)
+            continue;
+        socket_close(listening->fds[worker->index], false);
+        listening->fds[worker->index] = -1;
+    }
+}
+
 static void drain(void *argument)
 {
     struct worker *worker = argument;
@@ -275,6 +287,7 @@ static void drain(void *argument)
     timer_set(&worker->serve.thread.timers, &worker->cut,
               loop_now() + worker->all->snapshot->timeouts.drain);
     serve_drain(&worker->serve, on_all_gone);
+    close_sockets(worker);
 }
 
 static void cut(void *argument)
@@ -317,8 +330,10 @@ void workers_done(struct workers *workers)
     free(workers->listening);
     if (workers->shared.clients != NULL)
         clients_free(workers->shared.clients);
-    if (worker_array != NULL)
+    if (worker_array != NULL) { /* joined: nobody is still on the way out of one */
+        pthread_barrier_destroy(&all_started);
         pthread_barrier_destroy(&all_stopped);
+    }
     free(workers->shared.workers);
     free(worker_array);
     worker_array = NULL;

@@ -101,6 +101,8 @@ static void build_error(struct exchange *x)
         arena_format(&x->arena, "%d %.*s\n", status, SLICE_ARG(status_text(status)));
     response_replace(x, status, SLICE("text/plain; charset=utf-8"), text);
     struct fields *fields = &x->response.fields;
+    if (x->request_id.size > 0) /* what a user who sees this can quote */
+        fields_add(fields, FIELD_X_REQUEST_ID, x->request_id);
     if (x->blame.error != NULL && x->blame.error[0] != '\0')
         fields_add(fields, FIELD_PROXY_STATUS,
                    arena_format(&x->arena, "weir; error=%s", x->blame.error));
@@ -230,6 +232,18 @@ static void frame_response(struct exchange *x)
     }
 }
 
+static void blame_move(struct exchange *x, enum status status, bool client_failed)
+{
+    bool is_late = status == ERR_TIMEOUT;
+    if (client_failed)
+        exchange_blame(x, status, SIDE_CLIENT, 0, "",
+                       is_late ? "timeouts.client_write" : "the client did not take the response");
+    else
+        exchange_blame(x, status, SIDE_UPSTREAM, 0,
+                       is_late ? "http_response_timeout" : "http_response_incomplete",
+                       "the response's body ended too early");
+}
+
 static enum status send_body(struct exchange *x)
 {
     struct body *body = x->response.body;
@@ -240,8 +254,7 @@ static enum status send_body(struct exchange *x)
             if (moved == OK)
                 continue;
             if (moved != ERR_LIMIT) {
-                exchange_blame(x, moved, client_failed ? SIDE_CLIENT : SIDE_UPSTREAM, 0,
-                               "http_response_incomplete", "moving the response's body failed");
+                blame_move(x, moved, client_failed);
                 return moved;
             }
         }
@@ -293,7 +306,9 @@ static void finish(struct exchange *x)
             use->step->on_finish(x, use->config);
     }
     fiber_scope_cancel(&x->scope);
-    exchange_log(x);
+    bool goes_on = x->tunnel.server != NULL && x->is_finished;
+    if (!goes_on) /* a tunnel is logged when it ends */
+        exchange_log(x);
 }
 
 /* Sends what stands in x->response, or ends the exchange without an answer. */

@@ -19,12 +19,15 @@ static int compare(size_t more_first, size_t other)
 }
 
 /* Gateway API: exact, longest prefix, regular expression; then method, number of headers (cookies
- * are headers too), of query parameters; a client's address; then the order of the file. */
+ * are headers too), of query parameters; a client's address; then the order of the file. The site's
+ * own answer (order SIZE_MAX) is behind all of them. */
 static int by_precedence(const void *left, const void *right)
 {
     const struct route *a = left;
     const struct route *b = right;
     int order = 0;
+    if ((a->order == SIZE_MAX) != (b->order == SIZE_MAX)) /* the site's own answer */
+        return a->order == SIZE_MAX ? 1 : -1;
     if (a->kind != b->kind)
         return a->kind < b->kind ? -1 : 1;
     if (a->kind == ROUTE_PREFIX)
@@ -135,8 +138,10 @@ static bool path_holds(const struct route *route, struct slice path, bool *limit
     case ROUTE_EXACT:
         return slice_equal(route->path, path);
     case ROUTE_PREFIX:
+        /* OPTIONS * is of whoever takes every path. */
         return slice_starts(path, route->path) &&
-               (path.size == route->path.size || path.data[route->path.size] == '/');
+               (path.size == route->path.size || path.data[route->path.size] == '/' ||
+                (route->path.size == 0 && slice_equal(path, SLICE("*"))));
     case ROUTE_REGEX:
         result = regex_match(route->regex, path);
         *limit_hit = *limit_hit || result == REGEX_LIMIT;

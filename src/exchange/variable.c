@@ -19,7 +19,7 @@ static const struct {
     const char *doc;
 } VARIABLE_TABLE[VARIABLES] = {
 #define VARIABLE(id, name, is_named, doc)                                                          \
-    [VARIABLE_##id] = {{name, sizeof(name) - 1}, name, is_named, doc},
+    [VARIABLE_##id] = {{name, sizeof(name) - 1}, is_named ? name ".NAME" : name, is_named, doc},
 #include "exchange/variable.def"
 #undef VARIABLE
 };

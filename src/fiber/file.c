@@ -118,10 +118,11 @@ static enum status write_all(int fd, struct slice text, const char **why)
 enum status file_rewrite(const char *path, struct slice text, const char **why)
 {
     struct stat old;
-    char beside[PATH_MAX];
+    static const char SUFFIX[] = ".XXXXXX";
+    char beside[1024]; /* a longer path is nobody's configuration */
     if (stat(path, &old) != 0)
         return failed(errno, why);
-    if (snprintf(beside, sizeof(beside), "%s.XXXXXX", path) >= (int)sizeof(beside))
+    if (snprintf(beside, sizeof(beside), "%s%s", path, SUFFIX) >= (int)sizeof(beside))
         return failed(ENAMETOOLONG, why);
     int fd = mkostemp(beside, O_CLOEXEC);
     if (fd < 0)

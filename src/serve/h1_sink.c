@@ -68,7 +68,10 @@ static enum status sink_head(struct exchange *x, bool hold)
     struct h1_exchange *e = of(x);
     const struct response *response = &x->response;
     bool is_upgrade = response->status == 101;
-    if (response->framing == FRAMING_CLOSE || !h1_request_body_is_drainable(e))
+    if (!x->head_sent) /* an earlier response that failed before it left is not sent in part */
+        e->out = buffer_fixed(e->out_memory, sizeof e->out_memory);
+    if (response->framing == FRAMING_CLOSE || !h1_request_body_is_drainable(e) ||
+        e->connection->worker->is_draining)
         x->keep_client = false;
     struct h1_response_options options = {
         .minor = x->request.head.minor,

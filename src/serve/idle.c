@@ -39,7 +39,7 @@ void h1_close(struct h1_connection *c, bool reset)
     __atomic_sub_fetch(&worker->shared->connections, 1, __ATOMIC_RELAXED);
     list_remove(&c->link);
     loop_free_later(c);
-    if (worker->is_draining && list_is_empty(&worker->connections))
+    if (worker->is_draining && list_is_empty(&worker->connections) && tunnel_count() == 0)
         worker->on_empty(worker);
 }
 

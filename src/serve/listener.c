@@ -146,6 +146,12 @@ enum status listener_start(struct listener *listener, struct serve_worker *worke
     return loop_watch_level(&listener->watch, fd);
 }
 
+void listener_accept_waiting(struct listener *listener)
+{
+    if (listener->watch.slot != 0)
+        on_ready(&listener->watch);
+}
+
 void listener_stop(struct listener *listener)
 {
     timer_clear(&listener->worker->thread.timers, &listener->rest);

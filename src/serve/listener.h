@@ -15,4 +15,6 @@ struct listener {
 /* Begins to accept on a listening socket that belongs to whoever opened it. */
 MUST_CHECK enum status listener_start(struct listener *listener, struct serve_worker *worker,
                                       const struct listener_config *config, int fd);
+/* Accepts what the kernel has connected already: closing the socket would reset it. */
+void listener_accept_waiting(struct listener *listener);
 void listener_stop(struct listener *listener);

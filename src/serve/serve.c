@@ -37,6 +37,8 @@ struct slice serve_request_id(struct arena *arena)
 
 void serve_drain(struct serve_worker *worker, void (*on_empty)(struct serve_worker *worker))
 {
+    for (size_t i = 0; i < worker->listeners_count; i++)
+        listener_accept_waiting(&worker->listeners[i]);
     worker->is_draining = true;
     worker->on_empty = on_empty;
     for (size_t i = 0; i < worker->listeners_count; i++)

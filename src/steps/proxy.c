@@ -249,8 +249,9 @@ static enum verdict on_request(struct exchange *x, const void *config)
         pass_on(x, call);
         return ANSWERED;
     }
-    return exchange_blame(x, status, status == ERR_CANCELLED ? SIDE_CLIENT : SIDE_UPSTREAM,
-                          status == ERR_CANCELLED ? 0 : call->answer, call->error, call->why);
+    if (status == ERR_CANCELLED)
+        return exchange_blame(x, status, SIDE_CLIENT, 0, "", "client_closed");
+    return exchange_blame(x, status, SIDE_UPSTREAM, call->answer, call->error, call->why);
 }
 
 static void on_finish(struct exchange *x, const void *config)

@@ -162,7 +162,7 @@ static enum status read_head(struct upstream_call *call, size_t *used, int64_t d
 static enum status check_upgrade(struct upstream_call *call)
 {
     struct upstream_exchange *inside = call->inside;
-    if (call->request.upgrade.size == 0 ||
+    if (call->request.upgrade.size == 0 || call->head.minor == 0 ||
         !slice_equal_nocase(call->head.upgrade, call->request.upgrade))
         return call_fail(call, ERR_PROTOCOL, 502, "http_upgrade_failed",
                          "h1: 101 that was not asked for, or for another protocol");

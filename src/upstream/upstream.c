@@ -2,6 +2,7 @@
 #include "upstream/upstream.h"
 
 #include "base/check.h"
+#include "upstream/call.h"
 #include "upstream/pool.h"
 #include "upstream/server.h"
 

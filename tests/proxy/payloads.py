@@ -18,6 +18,7 @@ class Case(NamedTuple):
     value: bytes
     statuses: frozenset
     in_body: bool  # the head was fine: a server may have seen it, never the end of the request
+    closes: bool   # what follows on the connection cannot be trusted
     payload: bytes
 
 
@@ -39,11 +40,12 @@ _cases = {}
 _neighbours = []
 
 
-def refuse(rule, position, value, names, payload, in_body=False):
+def refuse(rule, position, value, names, payload, in_body=False, closes=True):
     names = [names] if isinstance(names, str) else names
     key = (rule, position, value)
     assert key not in _cases, key
-    _cases[key] = Case(rule, position, value, frozenset(status_of(*names)), in_body, payload)
+    _cases[key] = Case(rule, position, value, frozenset(status_of(*names)), in_body, closes,
+                       payload)
 
 
 def accept(rule, payload, method="GET", body=b""):
@@ -395,10 +397,10 @@ def paths():
                  b"/%2e%2e/%2E%2e/..", b"/../..", b"/..%5c", b"/a/../../../b", b"/%%", b"/%u002f"):
         for method in METHODS:
             refuse(69, method.decode(), tail, ("PATH", "TARGET"),
-                   method + b" @P" + tail + b" HTTP/1.1\r\nHost: test\r\n\r\n" + HIDDEN)
+                   method + b" @P" + tail + b" HTTP/1.1\r\nHost: test\r\n\r\n", closes=False)
     for start in (b"/..", b"/../a", b"/%2e%2e", b"/%2E./x", b"/a/../..", b"/./../x"):
         refuse(69, "above the root", start, "PATH",
-               b"GET " + start + b" HTTP/1.1\r\nHost: test\r\n\r\n" + HIDDEN)
+               b"GET " + start + b" HTTP/1.1\r\nHost: test\r\n\r\n", closes=False)
 
 
 def hosts():

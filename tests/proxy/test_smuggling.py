@@ -2,6 +2,7 @@
 """Requests that two readers could understand differently are refused, whole or in pieces, and no
 byte of them, nor of what stands behind them, reaches a server as a request."""
 import socket
+import time
 
 import pytest
 
@@ -44,7 +45,7 @@ def send(weir, payload, way):
         except (BrokenPipeError, ConnectionResetError):
             pass  # it may have closed already; the response is read all the same
         response = client.response(payload.split(b" ", 1)[0].decode("latin-1"))
-        return response, client.is_closed()
+        return response, "close" in response.tokens("connection") and client.is_closed()
     finally:
         client.close()
 
@@ -60,7 +61,6 @@ def test_refused(pair, rule, way):
     origin, weir = pair
     wrong = []
     bodies = {}
-    seen = len(origin.heads)
     for number, case in enumerate(case for case in CASES if case.rule == rule):
         path = f"/refused-{rule}-{way}-{number}"
         payload = case.payload.replace(b"@P", path.encode())
@@ -72,11 +72,14 @@ def test_refused(pair, rule, way):
             continue
         if response.status not in case.statuses:
             wrong.append(f"{response.status}, not {sorted(case.statuses)}, for {what}")
-        elif "close" not in response.tokens("connection") or not closed:
+        elif case.closes and ("close" not in response.tokens("connection") or not closed):
             wrong.append(f"connection left open after {what}")
         if case.in_body:
             bodies[path] = what
-    for head in origin.heads[seen:]:
+    time.sleep(0.1)  # for what may still be on its way
+    for head in list(origin.heads):
+        if not head.path.startswith((f"/refused-{rule}-{way}-", "/hidden")):
+            continue
         if head.path not in bodies:
             wrong.append(f"a server saw {head}")
             continue
@@ -220,7 +223,7 @@ def test_early_answer_of_a_server_ends_its_connection(origin):
             assert weir.ask("/next").status == 200
     used = [c for c in origin.connections if b"POST /early" in c.received]
     assert len(used) == 5
-    assert all(b"GET /next" not in c.received for c in used)
+    assert all(b"GET /next" not in c.received[c.received.find(b"POST"):] for c in used)
 
 
 def test_client_that_ends_inside_a_body_aborts_the_request(pair):

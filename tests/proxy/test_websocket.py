@@ -192,7 +192,7 @@ def test_bytes_behind_an_upgrade_do_not_reach_the_server_before_101(pair):
     assert bytes(connection.received).endswith(b"|before:")
 
 
-@pytest.mark.parametrize("protocol", [b"h2c", b"HTTP/2.0"])
+@pytest.mark.parametrize("protocol", [b"h2c", b"H2C"])
 def test_http2_upgrade_is_not_passed_on(pair, protocol):
     origin, weir = pair
     with weir.connect() as client:
