@@ -86,17 +86,6 @@ static void print_github(const struct config_errors *errors)
     cli_print(buffer_slice(&out));
 }
 
-/* What shows only when the parts are made: files that steps read, their own rules. Logs are left
- * out: to open one may be to make it. */
-static void prepare(const struct config *config, struct config_errors *errors)
-{
-    struct config quiet = *config;
-    quiet.logs_count = 0;
-    struct snapshot *snapshot = snapshot_new(&quiet, 1, errors);
-    if (snapshot != NULL)
-        snapshot_free(snapshot);
-}
-
 struct check_options {
     bool no_files, strict, json;
     const char *config, *format, *colour;
@@ -117,8 +106,6 @@ static int check(const struct check_options *options, const char *path, struct a
     if (errors.errors == 0)
         snapshot_check(config, options->no_files, &errors);
     struct slice name = config->file->name;
-    if (errors.errors == 0 && !options->no_files)
-        prepare(config, &errors);
     if (options->json)
         print_json(config, &errors, name);
     else if (options->format != NULL)

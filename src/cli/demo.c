@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/demo_origin.h"
+#include "net/socket.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -25,7 +26,6 @@ static uint16_t free_port(void)
     for (uint16_t port = PORT_FIRST; port <= PORT_LAST; port++) {
         struct address address;
         const char *error;
-        int fd;
         char text[32];
         snprintf(text, sizeof text, "127.0.0.1:%u", port);
         if (!address_parse(slice_from_cstring(text), 0, &address) || !socket_is_free(&address) ||

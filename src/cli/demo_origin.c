@@ -17,6 +17,7 @@
 
 enum {
     HEAD_MAX = 16 * 1024,
+    FIELDS_MAX = 100,
     SLOW_MS = 300,
     EVENT_MS = 1000,
     EVENTS = 60,
@@ -38,6 +39,7 @@ struct demo_connection {
     struct demo_origin *origin;
     struct stream stream;
     char head[HEAD_MAX];
+    struct field items[FIELDS_MAX];
     size_t size;
 };
 
@@ -119,13 +121,12 @@ static enum status serve_request(struct demo_connection *c, const struct request
 /* One request; what follows it stays. Bodies are not read: their connection is closed. */
 static enum status serve_one(struct demo_connection *c)
 {
-    static const struct h1_limits LIMITS = {8192, 8192, 100, FIELD_NAMES_ALLOW};
-    struct field items[100];
+    static const struct h1_limits LIMITS = {8192, 8192, FIELDS_MAX, FIELD_NAMES_ALLOW};
     for (;;) {
         struct request_head head = {0};
         size_t used = 0;
         enum refusal refusal;
-        fields_init(&head.fields, NULL, items, 100);
+        fields_init(&head.fields, NULL, c->items, FIELDS_MAX);
         enum parse parse = h1_parse_request(c->head, c->size, &LIMITS, &head, &used, &refusal);
         if (parse == PARSE_ERROR || (parse == PARSE_MORE && c->size == HEAD_MAX))
             return ERR_PROTOCOL;

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 
 enum {
-    FRAME_MAX = 4096, /* payload of one frame */
+    FRAME_MAX = 1024, /* payload of one frame */
     KEY_MAX = 64,
     OPCODE_CLOSE = 8,
     OPCODE_PING = 9,

@@ -73,15 +73,21 @@ enum status socket_listen(const struct address *address, bool v6_only, int *fd, 
     return OK;
 }
 
-bool socket_is_free(const struct address *address)
+enum status socket_probe(const struct address *address, const char **error)
 {
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return false;
+    if (fd < 0) {
+        *error = strerrordesc_np(errno);
+        return ERR_SYSTEM;
+    }
+    enum status status = OK;
     set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    bool is_free = bind(fd, &address->any, address->size) == 0;
+    if (bind(fd, &address->any, address->size) != 0) {
+        *error = strerrordesc_np(errno);
+        status = errno == EACCES ? ERR_DENIED : ERR_SYSTEM;
+    }
     close(fd);
-    return is_free;
+    return status;
 }
 
 enum status socket_accept(int fd, int *accepted, struct address *from)
