@@ -28,10 +28,9 @@ static uint16_t free_port(void)
         const char *error;
         char text[32];
         snprintf(text, sizeof text, "127.0.0.1:%u", port);
-        if (!address_parse(slice_from_cstring(text), 0, &address) || !socket_is_free(&address) ||
-            socket_listen(&address, false, &fd, &error) != OK)
+        if (!address_parse(slice_from_cstring(text), 0, &address) ||
+            socket_probe(&address, &error) != OK)
             continue;
-        socket_close(fd, false);
         return port;
     }
     return 0;
