@@ -123,7 +123,10 @@ static enum status open_address(struct listening *listening, unsigned count)
     /* A unix socket has no SO_REUSEPORT: all workers accept from the one. */
     for (unsigned i = 0; i < (is_unix ? 1 : count); i++) {
         const char *error = "";
-        enum status status = socket_listen(&address, false, &listening->fds[i], &error);
+        /* SO_REUSEPORT is for our own workers: no other process is to be shared with. */
+        enum status status = i == 0 && !is_unix ? socket_probe(&address, &error) : OK;
+        if (status == OK)
+            status = socket_listen(&address, false, &listening->fds[i], &error);
         if (status == OK)
             continue;
         char holder[96];
@@ -184,6 +187,8 @@ static enum status start_serving(struct worker *worker)
     struct workers *all = worker->all;
     serve->snapshot = all->snapshot;
     serve->thread.worker = serve;
+    if (all->snapshot->fibers_max < serve->thread.fibers_max)
+        serve->thread.fibers_max = all->snapshot->fibers_max;
     list_init(&serve->connections);
     for (size_t i = 0; i < all->snapshot->upstreams_count; i++)
         upstream_worker_start(all->snapshot->upstreams[i]);

@@ -31,11 +31,15 @@ void upstream_queue_wake(struct upstream *upstream)
     pthread_mutex_lock(&upstream->queue_mutex);
     if (!list_is_empty(&upstream->queue)) {
         struct waiter *waiter = LIST_ENTRY(upstream->queue.next, struct waiter, link);
-        /* A full mailbox leaves it in the queue for the next one that leaves. */
-        if (thread_post(waiter->thread, on_turn, waiter)) {
-            list_remove(&waiter->link);
-            waiter->is_called = true;
-            __atomic_sub_fetch(&upstream->waiting, 1, __ATOMIC_RELAXED);
+        /* Off the queue before the letter goes: once it is read the waiter may be gone. */
+        list_remove(&waiter->link);
+        waiter->is_called = true;
+        __atomic_sub_fetch(&upstream->waiting, 1, __ATOMIC_RELAXED);
+        if (!thread_post(waiter->thread, on_turn, waiter)) {
+            /* A full mailbox leaves it in the queue for the next one that leaves. */
+            waiter->is_called = false;
+            list_push(&upstream->queue, &waiter->link);
+            __atomic_add_fetch(&upstream->waiting, 1, __ATOMIC_RELAXED);
         }
     }
     pthread_mutex_unlock(&upstream->queue_mutex);
