@@ -5,9 +5,9 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/demo_origin.h"
+#include "fiber/signal.h"
 #include "net/socket.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -85,14 +85,6 @@ static int print(void)
     return EXIT_DONE;
 }
 
-/* The servers' threads must not take signals that are for control. */
-static void block_signals(void)
-{
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, NULL);
-}
-
 int command_demo(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "--print-config") == 0)
@@ -104,7 +96,7 @@ int command_demo(int argc, char **argv)
         fprintf(stderr, "weir: no port from %d to %d is free\n", PORT_FIRST, PORT_LAST);
         return EXIT_FAILED;
     }
-    block_signals();
+    signal_block_all(); /* the servers' threads must not take those for control */
     struct demo_origin *origins[SERVERS];
     struct address addresses[SERVERS];
     for (int i = 0; i < SERVERS; i++)
