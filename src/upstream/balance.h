@@ -28,8 +28,14 @@ static inline bool balance_is_less_busy(const struct server *a, const struct ser
     return a_load * b->config.weight < b_load * a->config.weight;
 }
 
-/* The policy's choice among usable servers that are not in `tried` (pointers, tried_count); backups
- * when no other is left, then any at all (`is_panic`). NULL: every server was tried or is down by
- * configuration. */
+/* What balance_choose found beside a server. */
+struct choice {
+    bool is_panic; /* none is usable: it is one that is down */
+    bool is_full;  /* one that is usable has max_conns in flight: worth waiting for */
+};
+
+/* The policy's choice among servers that are usable, have room and are not in `tried` (pointers,
+ * tried_count); backups when no other is left; any at all when none is usable. NULL: all that are
+ * usable are full, or every server was tried or is down by configuration. */
 struct server *balance_choose(struct upstream *upstream, struct server *const *tried,
-                              size_t tried_count, bool *is_panic);
+                              size_t tried_count, struct choice *choice);
