@@ -19,12 +19,12 @@ struct server *balance_random_two(struct upstream *upstream, const struct candid
 struct server *balance_round_robin(struct upstream *upstream, const struct candidates *candidates);
 struct server *balance_least_conn(struct upstream *upstream, const struct candidates *candidates);
 
-/* Requests in flight for the weight, with this one: smaller is less busy. Compares as a fraction.
- */
+/* Requests in flight for the weight: smaller is less busy. Without the one to come, so that idle
+ * servers are equals and the policies share among them by weight. */
 static inline bool balance_is_less_busy(const struct server *a, const struct server *b)
 {
-    uint64_t a_load = __atomic_load_n(&a->active, __ATOMIC_RELAXED) + UINT64_C(1);
-    uint64_t b_load = __atomic_load_n(&b->active, __ATOMIC_RELAXED) + UINT64_C(1);
+    uint64_t a_load = __atomic_load_n(&a->active, __ATOMIC_RELAXED);
+    uint64_t b_load = __atomic_load_n(&b->active, __ATOMIC_RELAXED);
     return a_load * b->config.weight < b_load * a->config.weight;
 }
 
