@@ -33,7 +33,7 @@ static bool is_candidate(struct server *server, enum wanted wanted, int64_t now)
 }
 
 static struct server *choose(struct upstream *upstream, enum wanted wanted,
-                             struct server *const *tried, size_t tried_count)
+                             struct server *const *tried, size_t tried_count, bool *is_full)
 {
     struct candidates candidates = {.count = 0};
     int64_t now = loop_now();
@@ -43,8 +43,12 @@ static struct server *choose(struct upstream *upstream, enum wanted wanted,
                        : random_below(&thread_self()->random, (uint32_t)upstream->count);
     for (size_t i = 0; i < upstream->count && candidates.count < BALANCE_CANDIDATES_MAX; i++) {
         struct server *server = &upstream->servers[(start + i) % upstream->count];
-        if (is_candidate(server, wanted, now) && !is_tried(server, tried, tried_count))
+        if (!is_candidate(server, wanted, now) || is_tried(server, tried, tried_count))
+            continue;
+        if (server_has_room(server))
             candidates.servers[candidates.count++] = server;
+        else
+            *is_full = true;
     }
     if (candidates.count == 0)
         return NULL;
@@ -54,18 +58,19 @@ static struct server *choose(struct upstream *upstream, enum wanted wanted,
 }
 
 struct server *balance_choose(struct upstream *upstream, struct server *const *tried,
-                              size_t tried_count, bool *is_panic)
+                              size_t tried_count, struct choice *choice)
 {
-    *is_panic = false;
-    if (upstream->count == 1 && tried_count == 0 &&
-        is_candidate(&upstream->servers[0], WANT_PRIMARY, loop_now()))
-        return &upstream->servers[0];
-    struct server *server = choose(upstream, WANT_PRIMARY, tried, tried_count);
+    *choice = (struct choice){0};
+    struct server *only = &upstream->servers[0];
+    if (upstream->count == 1 && tried_count == 0 && is_candidate(only, WANT_PRIMARY, loop_now()) &&
+        server_has_room(only))
+        return only;
+    struct server *server = choose(upstream, WANT_PRIMARY, tried, tried_count, &choice->is_full);
     if (server == NULL && upstream->has_backup)
-        server = choose(upstream, WANT_BACKUP, tried, tried_count);
-    if (server == NULL) {
-        *is_panic = true;
-        server = choose(upstream, WANT_ANY, tried, tried_count);
+        server = choose(upstream, WANT_BACKUP, tried, tried_count, &choice->is_full);
+    if (server == NULL && !choice->is_full) {
+        choice->is_panic = true;
+        server = choose(upstream, WANT_ANY, tried, tried_count, &choice->is_full);
     }
     return server;
 }

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/balance.h"
 
-/* Starts at a place of chance, so that equals share evenly. */
+/* Among equals one is taken by chance, in proportion to the weights. */
 struct server *balance_least_conn(struct upstream *upstream, const struct candidates *candidates)
 {
     (void)upstream;
-    size_t start = random_below(&thread_self()->random, (uint32_t)candidates->count);
-    struct server *best = candidates->servers[start];
+    struct server *best = candidates->servers[0];
+    uint32_t equals = best->config.weight;
     for (size_t i = 1; i < candidates->count; i++) {
-        struct server *server = candidates->servers[(start + i) % candidates->count];
+        struct server *server = candidates->servers[i];
+        if (balance_is_less_busy(best, server))
+            continue;
         if (balance_is_less_busy(server, best))
+            equals = 0;
+        equals += server->config.weight;
+        if (random_below(&thread_self()->random, equals) < server->config.weight)
             best = server;
     }
     return best;

@@ -31,43 +31,80 @@ static bool is_idempotent(const struct upstream_call *call)
     return method_is_idempotent(call->request.method) && call->request.upgrade.size == 0;
 }
 
-/* Chooses a server and counts this call in; waits in the queue when all are full. */
-static enum status enter_server(struct upstream_call *call, struct server *const *tried,
-                                size_t tried_count, int64_t deadline)
+/* The servers that were tried already. */
+struct tried {
+    struct server *servers[CALL_TRIES_MAX];
+    size_t count;
+    bool may_repeat; /* they may be asked again when no other is left */
+};
+
+static struct server *choose_server(struct upstream *upstream, const struct tried *tried,
+                                    struct choice *choice)
 {
-    struct upstream *upstream = call->upstream;
-    int64_t until = stream_stall_deadline(upstream->config.queue_timeout, deadline);
+    struct server *server = balance_choose(upstream, tried->servers, tried->count, choice);
+    if (tried->count == 0)
+        return server;
+    /* Only a first try goes to servers that are down. */
+    if (server != NULL && !choice->is_panic)
+        return server;
+    if (!tried->may_repeat)
+        return NULL;
+    return balance_choose(upstream, NULL, 0, choice);
+}
+
+/* Counts this call in on a server that is free now. OK; ERR_LIMIT: all are full;
+ * ERR_UNREACHABLE: none is left. */
+static enum status take_server(struct upstream_call *call, const struct tried *tried)
+{
     for (;;) {
-        size_t passed_count = tried_count;
-        struct server *passed[2 * CALL_TRIES_MAX];
-        memcpy(passed, tried, tried_count * sizeof *tried);
-        size_t full_count = 0;
-        bool is_panic = false;
-        struct server *server;
-        while ((server = balance_choose(upstream, passed, passed_count, &is_panic)) != NULL) {
-            if (is_panic && tried_count > 0)
-                break; /* only a first try goes to servers that are down */
-            if (server_enter(server)) {
-                call->inside->server = server;
-                call->server_name = server->name;
-                return OK;
-            }
-            if (full_count++ >= CALL_TRIES_MAX)
-                break;
-            passed[passed_count++] = server;
+        struct choice choice;
+        struct server *server = choose_server(call->upstream, tried, &choice);
+        if (server == NULL)
+            return choice.is_full ? ERR_LIMIT : ERR_UNREACHABLE;
+        if (server_enter(server)) {
+            call->inside->server = server;
+            call->server_name = server->name;
+            return OK;
         }
-        if (full_count == 0 && tried_count > 0)
-            return ERR_UNREACHABLE; /* the last try has said why */
-        if (full_count == 0)
-            return call_fail(call, ERR_UNREACHABLE, 503, "destination_unavailable",
-                             "no server is left to try");
-        enum status status = upstream_queue_wait(upstream, until);
-        if (status == ERR_CANCELLED)
-            return call_fail(call, status, 0, "", "cancelled in the queue");
-        if (status != OK)
-            return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached",
-                             status == ERR_LIMIT ? "queue: full" : "queue: waited too long");
     }
+}
+
+/* All are full: waits in the queue until one is not. */
+static enum status take_server_in_turn(struct upstream_call *call, const struct tried *tried,
+                                       int64_t deadline)
+{
+    struct queue_place *place;
+    int64_t until = stream_stall_deadline(call->upstream->config.queue_timeout, deadline);
+    if (upstream_queue_join(call->upstream, &place) != OK)
+        return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached", "queue: full");
+    enum status waited = OK;
+    enum status taken = ERR_LIMIT;
+    while (waited == OK && taken == ERR_LIMIT) {
+        if (upstream_queue_is_first(place))
+            taken = take_server(call, tried);
+        if (taken == ERR_LIMIT)
+            waited = upstream_queue_wait(place, until);
+    }
+    upstream_queue_leave(place);
+    if (waited == ERR_CANCELLED)
+        return call_fail(call, waited, 0, "", "cancelled in the queue");
+    if (waited != OK)
+        return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached",
+                         "queue: waited too long");
+    return taken;
+}
+
+/* Chooses a server and counts this call in; waits in the queue when all are full. */
+static enum status enter_server(struct upstream_call *call, const struct tried *tried,
+                                int64_t deadline)
+{
+    bool has_queue = __atomic_load_n(&call->upstream->waiting, __ATOMIC_RELAXED) > 0;
+    enum status status = has_queue ? ERR_LIMIT : take_server(call, tried);
+    if (status == ERR_LIMIT)
+        status = take_server_in_turn(call, tried, deadline);
+    if (status == ERR_UNREACHABLE && tried->count == 0)
+        return call_fail(call, status, 503, "destination_unavailable", "no server is left to try");
+    return status; /* else the last try has said why */
 }
 
 /* The error of a connect, as the client hears it. */
@@ -105,7 +142,10 @@ static enum status dial(struct upstream_call *call, int64_t deadline)
                        stream_stall_deadline(call->policy.connect_timeout, deadline));
     if (status != OK) {
         free(connection);
-        if (status == ERR_REFUSED || status == ERR_UNREACHABLE || status == ERR_TIMEOUT)
+        /* The end of the whole request is no fault of the server. */
+        bool is_late = status == ERR_TIMEOUT && loop_now() >= deadline;
+        if (status == ERR_REFUSED || status == ERR_UNREACHABLE ||
+            (status == ERR_TIMEOUT && !is_late))
             server_unreachable(server);
         return connect_failed(call, status);
     }
@@ -182,7 +222,8 @@ static enum status try_once(struct upstream_call *call, bool fresh, int64_t dead
 static bool spend_budget(struct upstream *upstream, bool is_retry)
 {
     int64_t second = loop_now() / SECONDS(1);
-    if (__atomic_exchange_n(&upstream->budget_second, second, __ATOMIC_RELAXED) != second) {
+    if (__atomic_load_n(&upstream->budget_second, __ATOMIC_RELAXED) != second &&
+        __atomic_exchange_n(&upstream->budget_second, second, __ATOMIC_RELAXED) != second) {
         __atomic_store_n(&upstream->budget_calls, 0, __ATOMIC_RELAXED);
         __atomic_store_n(&upstream->budget_spent, 0, __ATOMIC_RELAXED);
     }
@@ -195,6 +236,11 @@ static bool spend_budget(struct upstream *upstream, bool is_retry)
     return spent <= BUDGET_FREE + calls * BUDGET_PERCENT / 100;
 }
 
+static bool is_gateway_error(int status)
+{
+    return status == 502 || status == 503 || status == 504;
+}
+
 /* What a failed try allows. */
 enum again {
     AGAIN_NO,
@@ -204,14 +250,20 @@ enum again {
 };
 
 static enum again may_try_again(const struct upstream_call *call, enum status status,
-                                bool was_reused, bool was_fresh_tried)
+                                bool was_fresh, int64_t deadline)
 {
     const struct upstream_exchange *inside = call->inside;
-    if (status == OK || status == ERR_CANCELLED || call->client_failed)
+    if (status == OK)
+        return call->policy.retry_status && inside->is_kept &&
+                       is_gateway_error(call->head.status) && is_idempotent(call)
+                   ? AGAIN_PAID
+                   : AGAIN_NO;
+    if (status == ERR_CANCELLED || call->client_failed || loop_now() >= deadline)
         return AGAIN_NO;
+    bool was_reused = inside->connection != NULL && inside->connection->is_reused;
     bool can_replay = inside->is_kept || !inside->has_written;
     bool has_died = status == ERR_CLOSED || status == ERR_SYSTEM;
-    if (was_reused && has_died && !inside->has_answered && !was_fresh_tried && can_replay &&
+    if (was_reused && has_died && !inside->has_answered && !was_fresh && can_replay &&
         (is_idempotent(call) || !inside->has_written))
         return AGAIN_FRESH;
     if (!inside->has_written && !inside->has_answered && status != ERR_LIMIT)
@@ -219,11 +271,6 @@ static enum again may_try_again(const struct upstream_call *call, enum status st
     if (has_died && can_replay && is_idempotent(call) && !inside->has_answered)
         return AGAIN_PAID;
     return AGAIN_NO;
-}
-
-static bool is_gateway_error(int status)
-{
-    return status == 502 || status == 503 || status == 504;
 }
 
 static void note_health(struct upstream_call *call, struct server *server, enum status status)
@@ -266,40 +313,43 @@ static enum status prepare(struct upstream_call *call, int64_t deadline)
     return call_keep_body(call, deadline);
 }
 
+/* Whether there will be another try; notes where it must not go. */
+static bool plan_retry(struct upstream_call *call, enum again again, struct tried *tried)
+{
+    bool has_more = tried->count + 1 < CALL_TRIES_MAX && tried->count + 1 < call->upstream->count;
+    tried->may_repeat = again == AGAIN_PAID;
+    if (again == AGAIN_NO || (again == AGAIN_FREE && !has_more))
+        return false;
+    if (again == AGAIN_PAID &&
+        (call->tries >= call->policy.tries || !spend_budget(call->upstream, true)))
+        return false;
+    if (has_more)
+        tried->servers[tried->count++] = call->inside->server;
+    return true;
+}
+
 enum status upstream_call(struct upstream_call *call, int64_t deadline)
 {
-    struct server *tried[CALL_TRIES_MAX];
-    size_t tried_count = 0;
-    int retries = 0;
+    struct tried tried = {.count = 0};
     bool fresh = false;
     TRY(prepare(call, deadline));
     struct upstream_exchange *inside = call->inside;
     spend_budget(call->upstream, false);
-    for (;;) {
+    for (int retries = 0;;) {
         if (!fresh)
-            TRY(enter_server(call, tried, tried_count, deadline));
-        struct server *server = inside->server;
-        call->tries++;
+            TRY(enter_server(call, &tried, deadline));
+        call->tries += !fresh; /* else the same try, over a connection that lives */
         enum status status = try_once(call, fresh, deadline);
-        note_health(call, server, status);
-        bool was_reused = inside->connection != NULL && inside->connection->is_reused;
-        bool is_status = status == OK && call->policy.retry_status && inside->is_kept &&
-                         is_gateway_error(call->head.status) && is_idempotent(call);
-        enum again again = is_status ? AGAIN_PAID : may_try_again(call, status, was_reused, fresh);
+        enum again again = may_try_again(call, status, fresh, deadline);
         fresh = again == AGAIN_FRESH;
-        if (status == OK && again == AGAIN_NO)
-            return OK;
-        if (again == AGAIN_FRESH) {
+        if (fresh) {
             call_release(call);
-            call->tries--; /* the same try, over a connection that lives */
             continue;
         }
-        bool has_more = tried_count + 1 < CALL_TRIES_MAX && tried_count + 1 < call->upstream->count;
-        if (again == AGAIN_FREE ? !has_more
-                                : call->tries >= call->policy.tries || again == AGAIN_NO ||
-                                      !spend_budget(call->upstream, true)) {
+        note_health(call, inside->server, status);
+        if (!plan_retry(call, again, &tried)) {
             if (status == OK)
-                return OK; /* the server's own 502, 503 or 504 is the answer */
+                return OK;
             call_release(call);
             release_data(inside);
             leave_server(inside);
@@ -307,10 +357,8 @@ enum status upstream_call(struct upstream_call *call, int64_t deadline)
         }
         call_release(call);
         leave_server(inside);
-        if (has_more)
-            tried[tried_count++] = server;
-        if (again == AGAIN_PAID && (status = back_off(retries++)) != OK)
-            return call_fail(call, status, 0, "", "cancelled between two tries");
+        if (again == AGAIN_PAID && back_off(retries++) != OK)
+            return call_fail(call, ERR_CANCELLED, 0, "", "cancelled between two tries");
     }
 }
 

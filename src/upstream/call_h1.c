@@ -57,6 +57,7 @@ static enum status send_request(struct upstream_call *call, int64_t deadline)
     enum status status = stream_write(stream, parts, inside->kept.size > 0 ? 2 : 1,
                                       call->policy.idle_timeout, deadline);
     inside->has_written = stream->bytes_out > before;
+    inside->sent_at = loop_now();
     if (status == ERR_TIMEOUT)
         return call_fail(call, status, 504, "connection_timeout", "the server does not read");
     if (status == ERR_CANCELLED)
@@ -67,7 +68,6 @@ static enum status send_request(struct upstream_call *call, int64_t deadline)
         return OK;
     }
     inside->is_sent = inside->is_kept;
-    inside->sent_at = loop_now();
     return inside->is_kept ? OK : call_send_body(call);
 }
 
@@ -166,6 +166,9 @@ static enum status check_upgrade(struct upstream_call *call)
         !slice_equal_nocase(call->head.upgrade, call->request.upgrade))
         return call_fail(call, ERR_PROTOCOL, 502, "http_upgrade_failed",
                          "h1: 101 that was not asked for, or for another protocol");
+    if (inside->is_sending)
+        return call_fail(call, ERR_PROTOCOL, 502, "http_upgrade_failed",
+                         "h1: 101 before the request was sent");
     call->tunnel = &inside->connection->stream;
     call->tunnel_early = inside->body.ahead;
     return OK;

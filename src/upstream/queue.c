@@ -6,77 +6,88 @@
 
 #include <stdlib.h>
 
-/* On the heap, because the letter that wakes it may come after its fiber has given up. */
-struct waiter {
-    struct list link;
+/* On the heap, because the letter that tells it may come after its fiber has gone. */
+struct queue_place {
+    struct list link; /* under the mutex, as is_called */
+    struct upstream *upstream;
     struct thread *thread;
-    struct fiber *fiber; /* NULL: gave up; the letter frees it */
-    bool is_called;      /* taken off the queue: a letter is under way (under the mutex) */
-    bool is_woken;
+    struct fiber *fiber; /* NULL: gone; the letter frees it */
+    bool is_called;      /* a letter is under way */
+    bool is_told;        /* of its own thread */
 };
 
-static void on_turn(void *argument)
+static void on_call(void *argument)
 {
-    struct waiter *waiter = argument;
-    if (waiter->fiber == NULL) {
-        free(waiter);
+    struct queue_place *place = argument;
+    if (place->fiber == NULL) {
+        free(place);
         return;
     }
-    waiter->is_woken = true;
-    fiber_wake(waiter->fiber);
+    pthread_mutex_lock(&place->upstream->queue_mutex);
+    place->is_called = false;
+    pthread_mutex_unlock(&place->upstream->queue_mutex);
+    place->is_told = true;
+    fiber_wake(place->fiber);
 }
 
 void upstream_queue_wake(struct upstream *upstream)
 {
     pthread_mutex_lock(&upstream->queue_mutex);
     if (!list_is_empty(&upstream->queue)) {
-        struct waiter *waiter = LIST_ENTRY(upstream->queue.next, struct waiter, link);
-        /* Off the queue before the letter goes: once it is read the waiter may be gone. */
-        list_remove(&waiter->link);
-        waiter->is_called = true;
-        __atomic_sub_fetch(&upstream->waiting, 1, __ATOMIC_RELAXED);
-        if (!thread_post(waiter->thread, on_turn, waiter)) {
-            /* A full mailbox leaves it in the queue for the next one that leaves. */
-            waiter->is_called = false;
-            list_push(&upstream->queue, &waiter->link);
-            __atomic_add_fetch(&upstream->waiting, 1, __ATOMIC_RELAXED);
-        }
+        struct queue_place *first = LIST_ENTRY(upstream->queue.next, struct queue_place, link);
+        /* When its mailbox is full, the next exchange that ends calls again. */
+        first->is_called = first->is_called || thread_post(first->thread, on_call, first);
     }
     pthread_mutex_unlock(&upstream->queue_mutex);
 }
 
-enum status upstream_queue_wait(struct upstream *upstream, int64_t deadline)
+enum status upstream_queue_join(struct upstream *upstream, struct queue_place **joined)
 {
-    uint32_t waiting = __atomic_add_fetch(&upstream->waiting, 1, __ATOMIC_RELAXED);
+    /* Counted before it looks again, as server_leave() counts out before it looks at this: one of
+     * the two sees the other. */
+    uint32_t waiting = __atomic_add_fetch(&upstream->waiting, 1, __ATOMIC_SEQ_CST);
     if (waiting > upstream->config.queue) {
         __atomic_sub_fetch(&upstream->waiting, 1, __ATOMIC_RELAXED);
         return ERR_LIMIT;
     }
-    struct waiter *waiter = memory_zero(sizeof *waiter);
-    waiter->thread = thread_self();
-    waiter->fiber = fiber_self();
+    struct queue_place *place = memory_zero(sizeof *place);
+    place->upstream = upstream;
+    place->thread = thread_self();
+    place->fiber = fiber_self();
     pthread_mutex_lock(&upstream->queue_mutex);
-    list_append(&upstream->queue, &waiter->link);
+    list_append(&upstream->queue, &place->link);
     pthread_mutex_unlock(&upstream->queue_mutex);
-    enum status status = OK;
-    while (!waiter->is_woken && status == OK)
-        status = fiber_wait(deadline);
-    if (waiter->is_woken) {
-        free(waiter);
-        return status == ERR_CANCELLED ? status : OK;
-    }
+    *joined = place;
+    return OK;
+}
+
+bool upstream_queue_is_first(const struct queue_place *place)
+{
+    struct upstream *upstream = place->upstream;
     pthread_mutex_lock(&upstream->queue_mutex);
-    bool is_called = waiter->is_called;
-    if (!is_called) {
-        list_remove(&waiter->link);
-        __atomic_sub_fetch(&upstream->waiting, 1, __ATOMIC_RELAXED);
-    }
+    bool is_first = upstream->queue.next == &place->link;
     pthread_mutex_unlock(&upstream->queue_mutex);
-    if (is_called) {
-        waiter->fiber = NULL;
-        upstream_queue_wake(upstream); /* the turn that came too late is for the next */
-    } else {
-        free(waiter);
-    }
-    return status;
+    return is_first;
+}
+
+enum status upstream_queue_wait(struct queue_place *place, int64_t deadline)
+{
+    while (!place->is_told)
+        TRY(fiber_wait(deadline));
+    place->is_told = false;
+    return OK;
+}
+
+void upstream_queue_leave(struct queue_place *place)
+{
+    struct upstream *upstream = place->upstream;
+    pthread_mutex_lock(&upstream->queue_mutex);
+    list_remove(&place->link);
+    bool is_called = place->is_called;
+    place->fiber = NULL;
+    pthread_mutex_unlock(&upstream->queue_mutex);
+    if (!is_called)
+        free(place);
+    if (__atomic_sub_fetch(&upstream->waiting, 1, __ATOMIC_SEQ_CST) > 0)
+        upstream_queue_wake(upstream);
 }

@@ -37,6 +37,12 @@ bool server_is_usable(const struct server *server, int64_t now)
     return false;
 }
 
+bool server_has_room(const struct server *server)
+{
+    return server->config.max_conns == 0 ||
+           __atomic_load_n(&server->active, __ATOMIC_SEQ_CST) < server->config.max_conns;
+}
+
 bool server_enter(struct server *server)
 {
     uint32_t active = __atomic_add_fetch(&server->active, 1, __ATOMIC_RELAXED);
@@ -48,8 +54,8 @@ bool server_enter(struct server *server)
 
 void server_leave(struct server *server)
 {
-    check(__atomic_fetch_sub(&server->active, 1, __ATOMIC_RELAXED) > 0);
-    if (LOAD(server->upstream->waiting) > 0)
+    check(__atomic_fetch_sub(&server->active, 1, __ATOMIC_SEQ_CST) > 0);
+    if (__atomic_load_n(&server->upstream->waiting, __ATOMIC_SEQ_CST) > 0)
         upstream_queue_wake(server->upstream);
 }
 
@@ -84,6 +90,9 @@ void server_succeeded(struct server *server)
             __atomic_add_fetch(&server->window_all, 1, __ATOMIC_RELAXED);
         return;
     }
+    /* What was asked before an ejection and is answered during it does not end it. */
+    if (LOAD(server->health) == SERVER_EJECTED && LOAD(server->until) > loop_now())
+        return;
     STORE(server->ejections, 0);
     back_up(server, "it answered");
 }
@@ -110,8 +119,10 @@ void server_failed(struct server *server, int64_t now)
     uint32_t in_row = __atomic_add_fetch(&server->errors_in_row, 1, __ATOMIC_RELAXED);
     bool is_bad =
         in_row >= ERRORS_IN_ROW || (all >= WINDOW_REQUESTS && errors * 100 >= all * WINDOW_PERCENT);
-    bool was_ejected = LOAD(server->health) == SERVER_EJECTED && LOAD(server->until) > now;
-    if (!is_bad || was_ejected || !may_eject(server->upstream, now))
+    int health = LOAD(server->health);
+    bool is_out =
+        health == SERVER_REFUSING || (health == SERVER_EJECTED && LOAD(server->until) > now);
+    if (!is_bad || is_out || !may_eject(server->upstream, now))
         return;
     uint32_t times = __atomic_fetch_add(&server->ejections, 1, __ATOMIC_RELAXED);
     int64_t seconds = times >= 5 ? EJECT_MAX_S : EJECT_S << times;
@@ -126,43 +137,54 @@ void server_failed(struct server *server, int64_t now)
               errors);
 }
 
+/* One look at a server that is down. False: this worker stops. */
+static bool probe_once(struct server *server)
+{
+    struct address addresses[SERVER_ADDRESSES_MAX];
+    size_t count = server_addresses(server, addresses);
+    if (count == 0)
+        return true;
+    struct stream stream = {0};
+    size_t which;
+    enum status status = stream_connect(&stream, addresses, count, &which,
+                                        loop_now() + MILLISECONDS(PROBE_TIMEOUT_MS));
+    if (status == OK) {
+        stream_close(&stream, false);
+        back_up(server, "it accepts connections");
+    }
+    return status != ERR_CANCELLED;
+}
+
 /* A fiber of the worker that found the server unreachable: tries once a second to connect. */
 static void probe(void *argument)
 {
     struct server *server = argument;
-    struct address addresses[SERVER_ADDRESSES_MAX];
-    while (LOAD(server->health) == SERVER_REFUSING) {
-        if (fiber_sleep(loop_now() + MILLISECONDS(PROBE_INTERVAL_MS)) != OK)
-            break;
-        size_t count = server_addresses(server, addresses);
-        struct stream stream = {0};
-        size_t which;
-        enum status status = count == 0
-                                 ? ERR_UNREACHABLE
-                                 : stream_connect(&stream, addresses, count, &which,
-                                                  loop_now() + MILLISECONDS(PROBE_TIMEOUT_MS));
-        if (status == OK) {
-            stream_close(&stream, false);
-            back_up(server, "it accepts connections");
-        } else if (status == ERR_CANCELLED) {
-            break;
-        }
-    }
-    /* Whoever meets it down next, with nobody probing, begins again. */
-    if (LOAD(server->health) == SERVER_REFUSING)
-        STORE(server->health, SERVER_UP);
+    bool is_running = true;
+    while (is_running && LOAD(server->health) == SERVER_REFUSING)
+        is_running = fiber_sleep(loop_now() + MILLISECONDS(PROBE_INTERVAL_MS)) == OK &&
+                     (LOAD(server->health) != SERVER_REFUSING || probe_once(server));
+    __atomic_store_n(&server->is_probed, false, __ATOMIC_SEQ_CST);
+    /* Whoever meets it down next, with nobody probing, begins again. The same when it went down
+     * again just now, while this fiber still seemed to look after it. */
+    int refusing = SERVER_REFUSING;
+    __atomic_compare_exchange_n(&server->health, &refusing, SERVER_UP, false, __ATOMIC_SEQ_CST,
+                                __ATOMIC_SEQ_CST);
 }
 
 void server_unreachable(struct server *server)
 {
     struct thread *thread = thread_self();
     struct upstream *upstream = server->upstream;
-    int was = __atomic_exchange_n(&server->health, SERVER_REFUSING, __ATOMIC_RELAXED);
+    int was = __atomic_exchange_n(&server->health, SERVER_REFUSING, __ATOMIC_SEQ_CST);
     if (was == SERVER_REFUSING)
         return;
     log_write(LOG_WARN, "server_down", "upstream %.*s: server %.*s cannot be reached",
               SLICE_ARG(upstream->name), SLICE_ARG(server->name));
+    if (__atomic_exchange_n(&server->is_probed, true, __ATOMIC_SEQ_CST))
+        return; /* it came up for less than a second: the same fiber goes on */
     struct upstream_local *local = &upstream->locals[thread->index < 0 ? 0 : thread->index];
-    if (local->is_stopped || fiber_start(&local->probes, "probe", probe, server, NULL) != OK)
-        STORE(server->health, SERVER_UP);
+    if (!local->is_stopped && fiber_start(&local->probes, "probe", probe, server, NULL) == OK)
+        return;
+    __atomic_store_n(&server->is_probed, false, __ATOMIC_SEQ_CST);
+    STORE(server->health, SERVER_UP);
 }

@@ -59,6 +59,7 @@ struct server {
     uint32_t ejections;     /* in a row: each lasts twice as long */
     int64_t window_start;
     uint32_t window_all, window_errors;
+    bool is_probed;         /* a fiber of some worker looks after it */
     int64_t current_weight; /* of round_robin */
     struct pool *pools;     /* one per worker */
     pthread_mutex_t addresses_mutex;
@@ -92,6 +93,8 @@ struct upstream {
 
 /* Whether it may get a request now. */
 bool server_is_usable(const struct server *server, int64_t now);
+/* Whether fewer than max_conns are in flight. */
+bool server_has_room(const struct server *server);
 /* Counts a request in; false when max_conns are in flight. And out; wakes one that waits. */
 bool server_enter(struct server *server);
 void server_leave(struct server *server);
