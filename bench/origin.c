@@ -24,9 +24,9 @@ enum {
 
 struct connection {
     int fd;
-    size_t size;        /* bytes of a head in `in` */
-    uint64_t skip;      /* of a request's body, still to come */
-    bool answers_post;  /* when the body has come */
+    size_t size;       /* bytes of a head in `in` */
+    uint64_t skip;     /* of a request's body, still to come */
+    bool answers_post; /* when the body has come */
     bool is_chunked;
     size_t head_left, body_left;
     char head[HEAD_OUT];
