@@ -210,10 +210,11 @@ static void *worker_main(void *argument)
     assert_int_equal(thread_init(&worker->thread, "worker", 1), OK);
     upstream_worker_start(worker->server->upstream);
     assert_int_equal(fiber_start(NULL, "work", worker_fiber, worker, NULL), OK);
+    fiber_run_ready();
     while (__atomic_load_n(&worker->phase, __ATOMIC_ACQUIRE) < 2)
         loop_turn(loop_now() + MILLISECONDS(5));
     upstream_worker_stop(worker->server->upstream);
-    loop_turn(loop_now());
+    loop_turn(0);
     thread_done(&worker->thread);
     return NULL;
 }
