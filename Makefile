@@ -45,7 +45,7 @@ UNIT_SUPPORT := $(wildcard tests/unit/support/*.c)
 FUZZERS := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 HEADERS := $(wildcard src/*/*.h)
 
-.PHONY: all program unit fuzzers check-headers format check-format tidy clean help generated
+.PHONY: all program unit fuzzers bench-tools check-headers format check-format tidy clean help generated
 .DELETE_ON_ERROR:
 
 all: build/weir
@@ -87,6 +87,12 @@ $(OUT)/flags: FORCE
 	@echo '$(CC) $(CFLAGS) $(SOURCES)' | cmp -s - $@ || echo '$(CC) $(CFLAGS) $(SOURCES)' > $@
 FORCE:
 $(OUT)/obj/cli/version.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
+
+bench-tools: build/bench/load build/bench/origin ## load generator and origin of script/bench
+build/bench/%: bench/%.c $(wildcard bench/*.h)
+	@mkdir -p $(@D)
+	@echo '  link    $@'
+	@$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -o $@ $<
 
 check-headers: ## every header compiles alone
 	@for header in $(HEADERS); do \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weir: a reverse proxy. What follows the program's name is a command; cli/ has a file for each. */
 #include "cli/cli.h"
+#include "control/config_error.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -13,6 +14,22 @@ static const struct {
 #include "cli/commands.def"
 #undef COMMAND
 };
+
+/* The command that is at most two letters away; NULL: none. */
+static const char *nearest(const char *name)
+{
+    const char *best = NULL;
+    size_t least = 3;
+    for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++) {
+        size_t distance =
+            config_distance(slice_from_cstring(name), slice_from_cstring(COMMANDS[i].name));
+        if (distance < least) {
+            least = distance;
+            best = COMMANDS[i].name;
+        }
+    }
+    return best;
+}
 
 /* Alone on a terminal and without a configuration, weir shows what it can do. */
 static int run_or_demo(char **argv)
@@ -39,6 +56,9 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
         if (strcmp(COMMANDS[i].name, name) == 0)
             return COMMANDS[i].function(argc - 1, argv + 1);
-    fprintf(stderr, "weir: no command \"%s\"; `weir help` lists them\n", name);
+    const char *near = nearest(name);
+    fprintf(stderr, "weir: no command \"%s\"%s%s%s; `weir help` lists them\n", name,
+            near == NULL ? "" : "; did you mean \"", near == NULL ? "" : near,
+            near == NULL ? "" : "\"?");
     return EXIT_USAGE;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weir check: everything that is wrong with a configuration, without running it. */
 #include "cli/config_args.h"
-#include "cli/config_commands.h"
+#include "control/snapshot.h"
+
+#include "control/snapshot.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -101,6 +103,8 @@ static int check(const struct check_options *options, const char *path, struct a
         return cli_usage_error("check", "--color is auto, always or never");
     config_errors_init(&errors, arena);
     const struct config *config = config_load(&request, arena, &errors);
+    if (errors.errors == 0)
+        snapshot_check(config, options->no_files, &errors);
     struct slice name = config->file->name;
     if (options->json)
         print_json(config, &errors, name);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weir convert: a configuration from text to JSON and back. */
 #include "cli/config_args.h"
-#include "cli/config_commands.h"
 #include "control/config_json.h"
 
 #include <unistd.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weir fmt: the house's layout for configurations. */
 #include "cli/config_args.h"
-#include "cli/config_commands.h"
 #include "control/config_fmt.h"
 #include "fiber/file.h"
 

@@ -6,10 +6,11 @@
 
 #include <stdio.h>
 
-static const char USAGE[] = "usage: weir help KEY\n"
-                            "\n"
-                            "Explains a key or option of the configuration. weir schema --keys "
-                            "lists them.\n";
+static const char USAGE[] =
+    "usage: weir help KEY\n"
+    "\n"
+    "Explains a key, an option or an error code of the configuration. weir schema --keys "
+    "lists them.\n";
 
 static int not_found(const char *verb, struct slice word)
 {

@@ -2,6 +2,7 @@
 #include "cli/privileges.h"
 
 #include "base/log.h"
+#include "fiber/process.h"
 
 #include <grp.h>
 #include <pwd.h>
@@ -51,7 +52,7 @@ enum status privileges_drop(struct slice user, struct slice group)
             return refuse("group", group);
         gid = other->gr_gid;
     }
-    if (setgroups(0, NULL) != 0 || setgid(gid) != 0 || setuid(uid) != 0)
+    if (!process_become(uid, gid))
         return refuse("user", user);
     return OK;
 }

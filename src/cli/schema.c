@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weir schema: the language as data. */
 #include "cli/config_args.h"
-#include "cli/config_commands.h"
 #include "control/config_docs.h"
 
 static const char USAGE[] =

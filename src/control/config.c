@@ -101,6 +101,8 @@ static void build_top(struct builder *builder)
         config->user = ((const struct name_config *)user->config)->name;
     if (group != NULL)
         config->group = ((const struct name_config *)group->config)->name;
+    config->fibers_max =
+        ((const struct number_config *)config_value_of(builder, top, IN_TOP, "fibers_max"))->number;
     config->workers =
         ((const struct number_config *)config_value_of(builder, top, IN_TOP, "workers"))->number;
     config->timeouts = *(const struct timeouts *)config_value_of(builder, top, IN_TOP, "timeouts");

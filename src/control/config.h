@@ -84,6 +84,7 @@ struct config {
     const struct config_node *root; /* the lines as written, includes and snippets in place */
     const struct config_file *file;
     int64_t workers;          /* 0: auto */
+    int64_t fibers_max;       /* per worker */
     struct slice user, group; /* empty: not written */
     struct resolver_keys_config resolver;
     struct proxies_config trusted_proxies; /* no ranges: none */

@@ -132,9 +132,25 @@ static void help_of(const struct config_schema *schema, const struct key *key, s
     buffer_format(out, "\n    example: %s\n", key->example);
 }
 
+/* About an error, by its code. */
+static bool help_of_code(struct slice name, struct buffer *out)
+{
+    for (int i = 0; i < CONFIG_CODES; i++) {
+        enum config_code code = (enum config_code)i;
+        if (!slice_equal_nocase(slice_from_cstring(config_code_name(code)), name))
+            continue;
+        buffer_format(out, "%s: %s\n\n    %s\n", config_code_name(code), config_code_title(code),
+                      config_code_format(code));
+        if (config_code_help(code)[0] != '\0')
+            buffer_format(out, "    help: %s\n", config_code_help(code));
+        return true;
+    }
+    return false;
+}
+
 bool config_docs_help(const struct config_schema *schema, struct slice name, struct buffer *out)
 {
-    size_t found = 0;
+    size_t found = help_of_code(name, out);
     for (size_t i = 0; i < schema->count; i++) {
         if (!slice_equal(slice_from_cstring(schema->keys[i]->name), name))
             continue;

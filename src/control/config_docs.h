@@ -7,7 +7,7 @@
 
 /* JSON Schema (draft 2020-12) of the JSON form. */
 void config_docs_schema(const struct config_schema *schema, struct buffer *out);
-/* All about the keys and options of a name; false: there is none. */
+/* All about the keys and options of a name, or the error of a code; false: there is none. */
 bool config_docs_help(const struct config_schema *schema, struct slice name, struct buffer *out);
 /* One line per key: where it stands, its name, its first sentence. */
 void config_docs_list(const struct config_schema *schema, struct buffer *out);

@@ -82,15 +82,21 @@ static size_t continued_at(const struct config_lexer *lexer, size_t at)
     return byte_at(lexer, end) == '\n' ? end : 0;
 }
 
-/* A "{" that ends its line opens a block even when it is glued to a word; behind another "{" it is
- * the second half of a literal brace. */
+/* Whether a blank, the line's end, "\\" there or ";" follows. */
+static bool stands_alone(const struct config_lexer *lexer, size_t at)
+{
+    char after = byte_at(lexer, at + 1);
+    return is_blank(after) || after == '\n' || after == ';' || continued_at(lexer, at + 1) > 0;
+}
+
+/* A "{" before a blank opens a block even when it is glued to a word; behind another "{" it is the
+ * second half of a literal brace. */
 static bool ends_word(const struct config_lexer *lexer, size_t at)
 {
     char byte = byte_at(lexer, at);
     bool is_second = at > 0 && byte_at(lexer, at - 1) == '{';
     return is_end_of_line(lexer, at) || is_blank(byte) || byte == ';' ||
-           continued_at(lexer, at) > 0 ||
-           (byte == '{' && !is_second && is_rest_empty(lexer, at + 1));
+           continued_at(lexer, at) > 0 || (byte == '{' && !is_second && stands_alone(lexer, at));
 }
 
 static void report_open(struct config_lexer *lexer, enum config_code code, size_t start, size_t end)
@@ -185,9 +191,7 @@ static enum config_token_kind kind_at(const struct config_lexer *lexer, size_t a
         return TOKEN_COMMENT;
     if (byte == ';')
         return TOKEN_SEMICOLON;
-    char after = byte_at(lexer, at + 1);
-    bool stands_alone = is_blank(after) || after == '\n' || after == ';';
-    if (byte == '{' && (stands_alone || is_rest_empty(lexer, at + 1)))
+    if (byte == '{' && stands_alone(lexer, at))
         return TOKEN_OPEN;
     return byte == '}' && ends_word(lexer, at + 1) ? TOKEN_CLOSE : TOKEN_WORD;
 }
@@ -208,7 +212,7 @@ struct config_token config_lexer_next(struct config_lexer *lexer)
         .spelling = slice_first(slice_from(lexer->file->text, start), end - start),
         .place = place_at(lexer, start, end),
         .is_continued = is_continued,
-        .is_last = is_rest_empty(lexer, end),
+        .is_last = is_rest_empty(lexer, end) || (kind == TOKEN_CLOSE && byte_at(lexer, end) == ';'),
     };
     lexer->at = end;
     if (kind == TOKEN_NEWLINE)

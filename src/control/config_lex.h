@@ -19,7 +19,7 @@ struct config_token {
     struct slice spelling;
     struct config_place place;
     bool is_continued; /* the line before it ended in "\" */
-    bool is_last;      /* OPEN, CLOSE: only blanks or a comment follow on its line */
+    bool is_last;      /* OPEN, CLOSE: only blanks or a comment follow on its line; CLOSE: or ";" */
 };
 
 struct config_lexer {

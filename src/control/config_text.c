@@ -68,8 +68,22 @@ static void open_block(struct parser *parser, struct config_node *node)
     parser->blocks[parser->depth] = (struct open_block){.node = node, .start = node->place};
 }
 
+/* `at_start`: it is the first of its line. */
+static void report_brace(struct parser *parser, struct config_token token, bool at_start)
+{
+    bool is_open = token.kind == TOKEN_OPEN;
+    struct config_error *error = CONFIG_REPORT(
+        parser->tree->errors, is_open ? CONFIG_BRACE_PLACE : CONFIG_CLOSE_PLACE, token.place);
+    config_error_note(parser->tree->errors, error,
+                      is_open || at_start ? "put what follows on the next line"
+                                          : "put it on the next line");
+    parser->tree->is_broken = true;
+}
+
 static void close_block(struct parser *parser, struct config_token token)
 {
+    if (!token.is_last)
+        report_brace(parser, token, true);
     if (parser->depth == parser->outer) {
         CONFIG_REPORT(parser->tree->errors, CONFIG_BLOCK_NONE, token.place);
         parser->tree->is_broken = true;
@@ -252,15 +266,6 @@ static void finish_statement(struct parser *parser, struct config_node *node, bo
         open_block(parser, node);
 }
 
-static void report_brace(struct parser *parser, struct config_token token, bool is_open)
-{
-    struct config_error *error = CONFIG_REPORT(
-        parser->tree->errors, is_open ? CONFIG_BRACE_PLACE : CONFIG_CLOSE_PLACE, token.place);
-    config_error_note(parser->tree->errors, error,
-                      is_open ? "put what follows on the next line" : "put it on the next line");
-    parser->tree->is_broken = true;
-}
-
 /* Reads on to the end of the statement that `token` begins. */
 static void parse_statement(struct parser *parser, struct config_token token)
 {
@@ -280,7 +285,7 @@ static void parse_statement(struct parser *parser, struct config_token token)
             finish_statement(parser, statement.node, true);
             return;
         } else if (token.kind == TOKEN_OPEN || token.kind == TOKEN_CLOSE) {
-            report_brace(parser, token, token.kind == TOKEN_OPEN);
+            report_brace(parser, token, false);
             opened += token.kind == TOKEN_OPEN ? 1 : -1;
         } else if (token.kind != TOKEN_COMMENT) {
             finish_statement(parser, statement.node, opened > 0);

@@ -30,6 +30,17 @@ static const struct option WORKERS[] = {
      .doc = "How many threads serve; auto: one per usable core."},
     {0},
 };
+static const struct option FIBERS[] = {
+    {.name = "number",
+     .type = OPTION_INT,
+     .flags = OPTION_REQUIRED,
+     .standard = "24000",
+     .min = 16,
+     .max = 1000000,
+     .offset = offsetof(struct number_config, number),
+     .doc = "How many exchanges one worker may have at once; each needs a stack."},
+    {0},
+};
 static const struct option A_FILE[] = {
     {.name = "pattern",
      .type = OPTION_STRING,
@@ -222,6 +233,16 @@ static const struct key WORKERS_KEY = {
     .example = "workers 4",
     .since = "0.1",
 };
+static const struct key FIBERS_MAX = {
+    .name = "fibers_max",
+    .contexts = IN_TOP,
+    .arguments = FIBERS,
+    .config_size = sizeof(struct number_config),
+    .doc = "How many exchanges each worker may have at once; more are answered 503. A change needs "
+           "a restart.",
+    .example = "fibers_max 24000",
+    .since = "0.1",
+};
 static const struct key RESOLVER = {
     .name = "resolver",
     .contexts = IN_TOP,
@@ -266,6 +287,6 @@ static const struct key DEFAULTS = {
 };
 
 const struct key *const KEYS_TOP[] = {
-    &CONFIG_VERSION_KEY, &INCLUDE,  &SNIPPET,         &USE, &USER,     &GROUP,
-    &WORKERS_KEY,        &RESOLVER, &TRUSTED_PROXIES, &LOG, &DEFAULTS, NULL,
+    &CONFIG_VERSION_KEY, &INCLUDE,  &SNIPPET,         &USE, &USER,     &GROUP, &WORKERS_KEY,
+    &FIBERS_MAX,         &RESOLVER, &TRUSTED_PROXIES, &LOG, &DEFAULTS, NULL,
 };

@@ -185,15 +185,17 @@ static bool build_access_log(struct snapshot_builder *b)
     return true;
 }
 
-struct snapshot *snapshot_new(const struct config *config, unsigned workers,
-                              struct config_errors *errors)
+static struct snapshot *build(const struct config *config, unsigned workers, bool for_check,
+                              bool without_files, struct config_errors *errors)
 {
     struct snapshot *snapshot = memory_zero(sizeof *snapshot);
     arena_init(&snapshot->arena, NULL, 0);
     snapshot->workers = workers;
+    snapshot->fibers_max = (size_t)config->fibers_max;
     snapshot->timeouts = config->timeouts;
     snapshot->limits = config->limits;
-    struct snapshot_builder b = {.snapshot = snapshot, .config = config, .errors = errors};
+    struct snapshot_builder b = {
+        .snapshot = snapshot, .config = config, .errors = errors, .without_files = without_files};
     size_t errors_before = errors->errors;
     build_upstreams(&b);
     build_trust(&b);
@@ -206,12 +208,25 @@ struct snapshot *snapshot_new(const struct config *config, unsigned workers,
         build_listener(&b, &config->listens[i], &listeners[i]);
     snapshot->listeners = listeners;
     snapshot->listeners_count = config->listens_count;
-    bool is_good = build_access_log(&b) && errors->errors == errors_before;
+    bool is_good = (for_check || build_access_log(&b)) && errors->errors == errors_before;
     if (is_good)
         return snapshot;
     config_errors_sort(errors);
     snapshot_free(snapshot);
     return NULL;
+}
+
+struct snapshot *snapshot_new(const struct config *config, unsigned workers,
+                              struct config_errors *errors)
+{
+    return build(config, workers, false, false, errors);
+}
+
+void snapshot_check(const struct config *config, bool without_files, struct config_errors *errors)
+{
+    struct snapshot *snapshot = build(config, 1, true, without_files, errors);
+    if (snapshot != NULL)
+        snapshot_free(snapshot);
 }
 
 void snapshot_free(struct snapshot *snapshot)

@@ -19,6 +19,7 @@ struct snapshot {
     struct limits limits;
     struct access_log *access_log; /* NULL: off */
     unsigned workers;
+    size_t fibers_max;          /* per worker */
     struct snapshot_kept *kept; /* objects to be released with it */
 };
 
@@ -27,6 +28,10 @@ struct snapshot {
 struct snapshot *snapshot_new(const struct config *config, unsigned workers,
                               struct config_errors *errors);
 void snapshot_free(struct snapshot *snapshot);
+
+/* Builds one and throws it away, for `weir check`: all that snapshot_new() would report, but no log
+ * is opened. `without_files`: nor is any other file. */
+void snapshot_check(const struct config *config, bool without_files, struct config_errors *errors);
 
 /* Takes a server as it is written (host:port, [v6]:port, unix:/path, http://host[:port]) apart. */
 bool server_parse(struct slice text, struct slice *host, uint16_t *port, struct address *address);

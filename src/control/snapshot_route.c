@@ -89,7 +89,8 @@ static struct preparing preparing_for(struct snapshot_builder *b, const struct c
                     .compile_template = compile,
                     .error = report,
                     .keep = keep,
-                    .directory = config_item_directory(item)},
+                    .directory = config_item_directory(item),
+                    .without_files = b->without_files},
         .b = b,
     };
 }
@@ -196,7 +197,8 @@ static void build_route(struct snapshot_builder *b, const struct config_route *f
     route->matches_count = from->matches_count;
     route->steps = steps;
     route->steps_count = from->path.count;
-    route->order = from->is_fallback ? SIZE_MAX : from->order;
+    route->is_fallback = from->is_fallback;
+    route->order = from->order;
     route->at = config_item_at(arena, from->item);
 }
 

@@ -9,6 +9,7 @@ struct snapshot_builder {
     const struct config *config;
     struct config_errors *errors;
     struct site *sites;             /* one per site of the configuration */
+    bool without_files;             /* nothing is read from disk */
     const struct config_item *item; /* whose step is being prepared */
 };
 

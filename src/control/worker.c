@@ -6,6 +6,8 @@
 #include "control/access_log.h"
 #include "control/snapshot.h"
 #include "fiber/fiber.h"
+#include "fiber/file.h"
+#include "fiber/process.h"
 #include "net/pipe.h"
 #include "net/tunnel.h"
 #include "serve/clients.h"
@@ -16,13 +18,14 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 enum {
     WORKERS_MAX = 512,
     RESERVED_FDS = 64,
     CUT_GRACE_MS = 2000, /* what is cut may still clean up */
     SLOW_TURN_MS = 100,
+    SOCKET_TABLE_MAX = 4 * 1024 * 1024,
+    TCP_LISTENING = 0x0a, /* in /proc/net/tcp */
 };
 
 /* The sockets of one address, one per worker; made once and open as long as it is configured. */
@@ -48,16 +51,24 @@ static struct worker *worker_array;
 static pthread_barrier_t all_started;
 static pthread_barrier_t all_stopped; /* until then each may post to each */
 
+/* "QUOTA PERIOD" in microseconds, or "max PERIOD". */
 static unsigned quota_of(const char *path)
 {
-    FILE *file = fopen(path, "re");
-    long long quota = 0;
-    long long period = 0;
-    if (file == NULL)
-        return 0;
-    int fields = fscanf(file, "%lld %lld", &quota, &period);
-    fclose(file);
-    return fields == 2 && period > 0 && quota > 0 ? (unsigned)((quota + period - 1) / period) : 0;
+    struct arena arena;
+    arena_init(&arena, NULL, 0);
+    struct slice text;
+    const char *why;
+    uint64_t quota = 0;
+    uint64_t period = 0;
+    if (file_read(path, 4096, &arena, &text, &why) == OK) {
+        text = slice_first(text, slice_find(text, '\n'));
+        size_t blank = slice_find(text, ' ');
+        if (!slice_to_u64(slice_first(text, blank), UINT32_MAX, &quota) ||
+            !slice_to_u64(slice_from(text, blank + 1), UINT32_MAX, &period))
+            quota = 0;
+    }
+    arena_done(&arena);
+    return period > 0 ? (unsigned)((quota + period - 1) / period) : 0;
 }
 
 unsigned workers_default(void)
@@ -72,20 +83,6 @@ unsigned workers_default(void)
     return count < 1 ? 1 : count > WORKERS_MAX ? WORKERS_MAX : count;
 }
 
-/* Raises the limit of open files as far as allowed; returns it. */
-static int64_t raise_descriptors(void)
-{
-    struct rlimit limit = {0};
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return 1024;
-    if (limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-            getrlimit(RLIMIT_NOFILE, &limit);
-    }
-    return limit.rlim_cur > INT32_MAX ? INT32_MAX : (int64_t)limit.rlim_cur;
-}
-
 /* A process that listens on the port already, as "name (pid N)"; empty when that cannot be told. */
 static void find_holder(const struct address *address, char *text, size_t size)
 {
@@ -93,24 +90,29 @@ static void find_holder(const struct address *address, char *text, size_t size)
     uint16_t port = address_port(address);
     if (port == 0)
         return;
-    char command[96];
-    snprintf(command, sizeof command, "/proc/net/%s",
-             address->any.sa_family == AF_INET6 ? "tcp6" : "tcp");
-    FILE *table = fopen(command, "re");
-    char line[512];
-    while (table != NULL && fgets(line, sizeof line, table) != NULL) {
+    struct arena arena;
+    arena_init(&arena, NULL, 0);
+    bool is_v6 = address->any.sa_family == AF_INET6;
+    struct slice table;
+    const char *why;
+    if (file_read(is_v6 ? "/proc/net/tcp6" : "/proc/net/tcp", SOCKET_TABLE_MAX, &arena, &table,
+                  &why) != OK)
+        table = SLICE("");
+    while (table.size > 0) {
+        size_t end = slice_find(table, '\n');
         unsigned local_port = 0;
         unsigned state = 0;
         unsigned uid = 0;
-        if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %u", &local_port,
+        if (sscanf(arena_cstring(&arena, slice_first(table, end)),
+                   " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %u", &local_port,
                    &state, &uid) == 3 &&
-            local_port == port && state == 0x0a) {
+            local_port == port && state == TCP_LISTENING) {
             snprintf(text, size, "; a process of user %u listens there", uid);
             break;
         }
+        table = slice_from(table, end + 1);
     }
-    if (table != NULL)
-        fclose(table);
+    arena_done(&arena);
 }
 
 static enum status open_address(struct listening *listening, unsigned count)
@@ -123,7 +125,10 @@ static enum status open_address(struct listening *listening, unsigned count)
     /* A unix socket has no SO_REUSEPORT: all workers accept from the one. */
     for (unsigned i = 0; i < (is_unix ? 1 : count); i++) {
         const char *error = "";
-        enum status status = socket_listen(&address, false, &listening->fds[i], &error);
+        /* SO_REUSEPORT is for our own workers: no other process is to be shared with. */
+        enum status status = i == 0 && !is_unix ? socket_probe(&address, &error) : OK;
+        if (status == OK)
+            status = socket_listen(&address, false, &listening->fds[i], &error);
         if (status == OK)
             continue;
         char holder[96];
@@ -142,7 +147,7 @@ static enum status open_address(struct listening *listening, unsigned count)
 enum status workers_open(struct workers *workers, const struct snapshot *snapshot, unsigned count)
 {
     *workers = (struct workers){.snapshot = snapshot, .count = count};
-    int64_t descriptors = raise_descriptors();
+    int64_t descriptors = process_raise_open_files();
     int64_t for_clients = descriptors * 2 / 3 - RESERVED_FDS;
     int64_t wanted = snapshot->limits.connections;
     workers->shared.connections_max = wanted > 0 && wanted < for_clients ? wanted : for_clients;
@@ -184,6 +189,8 @@ static enum status start_serving(struct worker *worker)
     struct workers *all = worker->all;
     serve->snapshot = all->snapshot;
     serve->thread.worker = serve;
+    if (all->snapshot->fibers_max < serve->thread.fibers_max)
+        serve->thread.fibers_max = all->snapshot->fibers_max;
     list_init(&serve->connections);
     for (size_t i = 0; i < all->snapshot->upstreams_count; i++)
         upstream_worker_start(all->snapshot->upstreams[i]);

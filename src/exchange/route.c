@@ -28,6 +28,8 @@ static int by_precedence(const void *left, const void *right)
     int order = 0;
     if ((a->order == SIZE_MAX) != (b->order == SIZE_MAX)) /* the site's own answer */
         return a->order == SIZE_MAX ? 1 : -1;
+    if (a->is_fallback != b->is_fallback)
+        return a->is_fallback ? 1 : -1;
     if (a->kind != b->kind)
         return a->kind < b->kind ? -1 : 1;
     if (a->kind == ROUTE_PREFIX)

@@ -76,7 +76,8 @@ struct route {
     struct timeouts timeouts;
     struct limits limits;
     struct slice at;
-    size_t order; /* in the file */
+    bool is_fallback; /* the site's own answer: behind all others */
+    size_t order;     /* in the file */
 };
 
 struct site {

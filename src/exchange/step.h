@@ -30,6 +30,7 @@ struct prepare {
         __attribute__((format(printf, 3, 4)));
     /* Calls release(object) when the snapshot is freed. */
     void (*keep)(struct prepare *prepare, void (*release)(void *object), void *object);
+    bool without_files;     /* only check: files are not to be read */
     struct slice directory; /* of the configuration file: relative paths start here */
 };
 

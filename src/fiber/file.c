@@ -55,6 +55,14 @@ enum status file_read(const char *path, size_t size_max, struct arena *arena, st
     return status;
 }
 
+int64_t file_changed(const char *path)
+{
+    struct stat file;
+    if (stat(path, &file) != 0)
+        return 0;
+    return (int64_t)file.st_mtim.tv_sec * 1000000000 + file.st_mtim.tv_nsec;
+}
+
 enum status file_open_append(const char *path, int *fd, const char **why)
 {
     int opened = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);

@@ -10,6 +10,9 @@
 MUST_CHECK enum status file_read(const char *path, size_t size_max, struct arena *arena,
                                  struct slice *text, const char **why);
 
+/* When it was last changed, ns since 1970; 0: there is none. */
+int64_t file_changed(const char *path);
+
 /* Opens for appending, non-blocking where that means something (pipes); 0640 when it is made. */
 MUST_CHECK enum status file_open_append(const char *path, int *fd, const char **why);
 /* Writes what can be written without waiting; false when that was not all. */

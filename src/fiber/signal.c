@@ -39,3 +39,10 @@ void signal_unwatch(void)
     loop_forget(&signal_events, false);
     close(signal_events.fd);
 }
+
+void signal_block_all(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+}

@@ -8,3 +8,5 @@
  * back on the loop of the calling thread. Once per process. SIGPIPE is ignored. */
 MUST_CHECK enum status signal_watch(const int *signals, void (*on_signal)(int signal));
 void signal_unwatch(void);
+/* Blocks all signals for this thread and those it starts later. */
+void signal_block_all(void);

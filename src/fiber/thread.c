@@ -11,7 +11,7 @@
 
 enum {
     THREADS_MAX = 1024,
-    FIBERS_MAX = 24000, /* a guarded stack may cost two of the kernel's 65,530 mappings */
+    FIBERS_MAX = 1000000, /* the configuration says how many; fibers_max */
     FIBERS_MAX_TSAN = 2000,
 };
 

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/list.h"
 #include "base/random.h"
+#include "fiber/file.h"
 #include "fiber/loop.h"
 #include "fiber/thread.h"
 
@@ -14,7 +15,6 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 enum {
     SOCKETS_MAX = 64,
@@ -39,7 +39,7 @@ struct resolver {
     struct list resolutions;
     int in_flight;
     int64_t resolv_checked;
-    struct timespec resolv_changed;
+    int64_t resolv_changed; /* ns since 1970 */
 };
 
 struct resolution {
@@ -141,17 +141,15 @@ static enum status open_channel(struct resolver *resolver)
 static void look_at_system(struct resolver *resolver)
 {
     int64_t now = loop_now();
-    struct stat file;
     if (resolver->servers != NULL || resolver->in_flight > 0 ||
         now - resolver->resolv_checked < MILLISECONDS(RESOLV_CHECK_MS))
         return;
     resolver->resolv_checked = now;
-    if (stat("/etc/resolv.conf", &file) != 0 ||
-        (file.st_mtim.tv_sec == resolver->resolv_changed.tv_sec &&
-         file.st_mtim.tv_nsec == resolver->resolv_changed.tv_nsec))
+    int64_t changed = file_changed("/etc/resolv.conf");
+    if (changed == 0 || changed == resolver->resolv_changed)
         return;
-    bool is_first = resolver->resolv_changed.tv_sec == 0;
-    resolver->resolv_changed = file.st_mtim;
+    bool is_first = resolver->resolv_changed == 0;
+    resolver->resolv_changed = changed;
     if (is_first)
         return;
     ares_destroy(resolver->channel);

@@ -73,6 +73,23 @@ enum status socket_listen(const struct address *address, bool v6_only, int *fd, 
     return OK;
 }
 
+enum status socket_probe(const struct address *address, const char **error)
+{
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        *error = strerrordesc_np(errno);
+        return ERR_SYSTEM;
+    }
+    enum status status = OK;
+    set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (bind(fd, &address->any, address->size) != 0) {
+        *error = strerrordesc_np(errno);
+        status = errno == EACCES ? ERR_DENIED : ERR_SYSTEM;
+    }
+    close(fd);
+    return status;
+}
+
 enum status socket_accept(int fd, int *accepted, struct address *from)
 {
     from->size = sizeof *from - offsetof(struct address, any);

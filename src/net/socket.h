@@ -20,6 +20,9 @@ enum {
  * unix socket is replaced when nobody listens on it. `error` gets a static or thread-owned text. */
 MUST_CHECK enum status socket_listen(const struct address *address, bool v6_only, int *fd,
                                      const char **error);
+/* Whether the address can be bound: SO_REUSEPORT would let us share it with another process unseen.
+ * ERR_DENIED, ERR_SYSTEM, with a static text. */
+MUST_CHECK enum status socket_probe(const struct address *address, const char **error);
 /* Accepts one connection, non-blocking, TCP_NODELAY and keepalive set. ERR_CLOSED: none waits (or
  * it was gone already); ERR_LIMIT: no descriptors; ERR_SYSTEM. */
 MUST_CHECK enum status socket_accept(int fd, int *accepted, struct address *from);

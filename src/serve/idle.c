@@ -222,6 +222,24 @@ enum h1_next h1_next(struct h1_connection *c)
     return H1_NEXT_READY;
 }
 
+/* No fiber is to be had: told so in one write, best effort. */
+static void refuse_exchange(struct h1_connection *c)
+{
+    static const char ANSWER[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                                 "Connection: close\r\nContent-Length: 0\r\nRetry-After: 1\r\n"
+                                 "Proxy-Status: weir; error=connection_limit_reached\r\n\r\n";
+    struct iovec part = {(void *)(uintptr_t)ANSWER, sizeof ANSWER - 1};
+    log_write(LOG_ERROR, "fibers_exhausted", "an exchange was refused: %s is reached",
+              refusal_text(REFUSAL_FIBERS)->limit);
+    arena_done(&c->active->x.arena);
+    block_give(c->active);
+    c->active = NULL;
+    if (socket_send(c->stream.watch.fd, &part, 1, false) < 0)
+        h1_close(c, true);
+    else
+        h1_linger(c);
+}
+
 static void on_ready(struct watch *watch)
 {
     struct h1_connection *c = LIST_ENTRY(watch, struct h1_connection, stream.watch);
@@ -231,13 +249,8 @@ static void on_ready(struct watch *watch)
         if ((watch->ready & ~(unsigned)READY_WRITE) == 0)
             return;
         if (h1_next(c) == H1_NEXT_READY &&
-            fiber_start(NULL, "serve_h1", h1_serve, c, &c->fiber) != OK) {
-            log_write(LOG_ERROR, "fibers_exhausted", "an exchange was refused: %s is reached",
-                      refusal_text(REFUSAL_FIBERS)->limit);
-            arena_done(&c->active->x.arena);
-            block_give(c->active);
-            h1_close(c, true);
-        }
+            fiber_start(NULL, "serve_h1", h1_serve, c, &c->fiber) != OK)
+            refuse_exchange(c);
         return;
     case H1_ACTIVE:
         /* The client has hung up: for good, or after all it had to say (unless that is allowed). */
@@ -263,11 +276,8 @@ static void on_timer(struct timer *timer)
     c->active = new_exchange(c);
     c->active->refusal = REFUSAL_HEAD_TIMEOUT;
     c->state = H1_ACTIVE;
-    if (fiber_start(NULL, "serve_h1", h1_serve, c, &c->fiber) != OK) {
-        arena_done(&c->active->x.arena);
-        block_give(c->active);
-        h1_close(c, true);
-    }
+    if (fiber_start(NULL, "serve_h1", h1_serve, c, &c->fiber) != OK)
+        refuse_exchange(c);
 }
 
 void h1_accept(struct serve_worker *worker, const struct listener_config *config, int fd,

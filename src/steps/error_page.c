@@ -65,6 +65,8 @@ static enum status read_page(struct error_page_config *c, struct prepare *p, str
         c->page_text = p->compile_template(p, NULL, page);
         return c->page_text == NULL ? ERR_CONFIG : OK;
     }
+    if (p->without_files)
+        return OK;
     struct slice path = slice_from(page, PREFIX.size);
     bool is_relative = path.size > 0 && path.data[0] != '/';
     struct slice full =

@@ -57,10 +57,14 @@ static void on_sweep(struct timer *timer)
     struct list closing;
     list_init(&closing);
     pthread_mutex_lock(&pool->mutex);
-    LIST_EACH(link, &pool->idle)
-    {
+    int64_t kept = pool->server->upstream->config.keepalive;
+    for (struct list *link = pool->idle.previous, *newer; link != &pool->idle; link = newer) {
+        newer = link->previous;
         struct server_connection *connection = LIST_ENTRY(link, struct server_connection, link);
-        if (connection->expires > now)
+        int64_t idle = now + connection->idle_timeout - connection->expires;
+        bool is_surplus = __atomic_load_n(&pool->server->idle, __ATOMIC_RELAXED) > kept &&
+                          idle >= MILLISECONDS(SWEEP_MS);
+        if (connection->expires > now && !is_surplus)
             continue;
         unlink_idle(pool, connection);
         list_append(&closing, link);
@@ -211,7 +215,10 @@ void pool_put(struct server_connection *connection)
         watch->ready &= (uint8_t)~READY_READ;
     bool is_quiet = (watch->ready & ~(unsigned)READY_WRITE) == 0;
     uint32_t idle = __atomic_add_fetch(&server->idle, 1, __ATOMIC_RELAXED);
-    if (!is_quiet || idle > server->upstream->config.keepalive || pool->is_stopped ||
+    /* As many more than the cap as are in flight: under load those are asked for at once. The sweep
+     * closes what was not. */
+    uint32_t active = __atomic_load_n(&server->active, __ATOMIC_RELAXED);
+    if (!is_quiet || idle > server->upstream->config.keepalive + active || pool->is_stopped ||
         connection->idle_timeout <= 0) {
         __atomic_sub_fetch(&server->idle, 1, __ATOMIC_RELAXED);
         pool_close(connection, false);

@@ -7,7 +7,7 @@ builds that watch themselves, for data races and for the depth of stacks.
     WEIR_BINARY=build/tsan/weir tests/proxy/mixed_load.py --workers 4
     WEIR_BINARY=build/paint/weir tests/proxy/mixed_load.py --stack-max 65536
 
-A painted build prints `stack NAME BYTES` for each kind of fiber when it ends."""
+A painted build says at its end how deep the stack of each kind of fiber was."""
 import argparse
 import collections
 import random
@@ -234,7 +234,8 @@ def main():
         wrong.append("weir reported something")
     if not counts[200] or not counts[101] or not counts[400]:
         wrong.append("hardly anything was done")
-    marks = {name: int(size) for name, size in re.findall(r"^stack (.+) (\d+)$", output, re.M)}
+    marks = {name: int(size) for name, size in re.findall(
+        r"stack of (\S+): (\d+) bytes", output)}
     for name, size in sorted(marks.items(), key=lambda item: -item[1]):
         print(f"stack {name} {size}")
     if options.stack_max is not None:

@@ -75,7 +75,8 @@ def test_via(pair):
 
 
 def test_loop():
-    config = "site * {\n listen @listen\n proxy @listen\n}\n"
+    # It is its own idle client: that connection is only cut when the time to drain is over.
+    config = "timeouts {\n drain 200ms\n}\nsite * {\n listen @listen\n proxy @listen\n}\n"
     with Weir(config) as weir:
         response = weir.ask()
         assert response.status == 508

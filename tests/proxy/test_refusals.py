@@ -18,6 +18,7 @@ log access {
 timeouts {
     request_header 2s
     request_body 1s
+    drain 200ms
 }
 site test {
     listen @listen

@@ -34,4 +34,4 @@ def application(environ, start_response):
         return events()
     body = f"<h1>gunicorn</h1>{environ.get('HTTP_X_FORWARDED_FOR')} {environ['HTTP_HOST']}".encode()
     start_response("200 OK", [("Content-Type", "text/html"), ("Content-Length", str(len(body)))])
-    return [body]
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

@@ -214,6 +214,10 @@ static inline const char *fake_environment(const char *name)
 static inline enum status fake_read(const char *path, size_t size_max, struct arena *arena,
                                     struct slice *text, const char **why)
 {
+    if (slice_starts(slice_from_cstring(path), SLICE("/etc/"))) {
+        *why = "No such file or directory"; /* whatever this machine has there */
+        return ERR_UNREACHABLE;
+    }
     enum status status = CONFIG_SYSTEM.read(path, size_max, arena, text, why);
     return status == OK && slice_starts(*text, SLICE("# larger than 16 MiB")) ? ERR_LIMIT : status;
 }

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weir demo: a proxy on loopback before three small servers of its own. Writes no file. */
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/demo_origin.h"
+#include "fiber/signal.h"
+#include "net/socket.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+enum {
+    SERVERS = 3,
+    PORT_FIRST = 8080,
+    PORT_LAST = 8180,
+};
+
+static const char *const NAMES[SERVERS] = {"demo-1", "demo-2 (slow)",
+                                           "demo-3 (failing now and then)"};
+
+/* The first port from 8080 on that nobody listens on. */
+static uint16_t free_port(void)
+{
+    for (uint16_t port = PORT_FIRST; port <= PORT_LAST; port++) {
+        struct address address;
+        const char *error;
+        char text[32];
+        snprintf(text, sizeof text, "127.0.0.1:%u", port);
+        if (!address_parse(slice_from_cstring(text), 0, &address) ||
+            socket_probe(&address, &error) != OK)
+            continue;
+        return port;
+    }
+    return 0;
+}
+
+static void write_configuration(struct buffer *out, uint16_t port, const struct address *servers)
+{
+    buffer_append(out,
+                  SLICE("# The demo of weir: three servers, one slow, one failing now and then.\n"
+                        "upstream demo {\n"));
+    for (int i = 0; i < SERVERS; i++) {
+        char text[ADDRESS_TEXT_MAX];
+        struct slice address = address_format(&servers[i], text);
+        buffer_format(out, "    server %.*s\n", SLICE_ARG(address));
+    }
+    buffer_format(out,
+                  "}\n\nsite * {\n    listen 127.0.0.1:%u\n"
+                  "    header set X-Demo weir\n"
+                  "    error_page 502 503 504 \"no demo server answers\\n\" type=text/plain\n"
+                  "    proxy demo tries=3\n}\n",
+                  port);
+}
+
+static void introduce(uint16_t port)
+{
+    fprintf(stderr,
+            "\n  proxy   http://127.0.0.1:%u      %d demo servers behind it, 1 slow, 1 failing now "
+            "and then\n"
+            "  try     curl -i http://127.0.0.1:%u/api/hello      (balanced, retried)\n"
+            "          curl -N http://127.0.0.1:%u/sse     ws://127.0.0.1:%u/chat\n"
+            "  config  weir demo --print-config > weir.conf     then: weir run\n\n"
+            "Ctrl-C stops it and leaves nothing behind.\n\n",
+            port, SERVERS, port, port, port);
+}
+
+/* What is printed is to be kept: it names three servers of the reader's own to be filled in. */
+static int print(void)
+{
+    struct arena arena;
+    struct address servers[SERVERS];
+    arena_init(&arena, NULL, 0);
+    struct buffer text = buffer_in(&arena, 1024);
+    for (int i = 0; i < SERVERS; i++) {
+        char address[32];
+        snprintf(address, sizeof address, "127.0.0.1:%d", 3000 + i);
+        if (!address_parse(slice_from_cstring(address), 0, &servers[i]))
+            continue;
+    }
+    write_configuration(&text, PORT_FIRST, servers);
+    fwrite(text.data, 1, text.size, stdout);
+    arena_done(&arena);
+    return EXIT_DONE;
+}
+
+int command_demo(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--print-config") == 0)
+        return print();
+    if (argc > 1)
+        return cli_usage("demo", "unknown argument \"%s\"", argv[1]);
+    uint16_t port = free_port();
+    if (port == 0) {
+        fprintf(stderr, "weir: no port from %d to %d is free\n", PORT_FIRST, PORT_LAST);
+        return EXIT_FAILED;
+    }
+    signal_block_all(); /* the servers' threads must not take those for control */
+    struct demo_origin *origins[SERVERS];
+    struct address addresses[SERVERS];
+    for (int i = 0; i < SERVERS; i++)
+        if (demo_origin_start(NAMES[i], (enum demo_mood)i, &origins[i], &addresses[i]) != OK) {
+            fprintf(stderr, "weir: a demo server could not be started\n");
+            return EXIT_FAILED;
+        }
+    struct arena arena;
+    arena_init(&arena, NULL, 0);
+    struct buffer text = buffer_in(&arena, 1024);
+    write_configuration(&text, port, addresses);
+    introduce(port);
+    int code = run_configuration(buffer_slice(&text), "weir demo");
+    for (int i = 0; i < SERVERS; i++)
+        demo_origin_stop(origins[i]);
+    arena_done(&arena);
+    return code;
+}
