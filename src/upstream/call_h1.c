@@ -159,9 +159,10 @@ static enum status read_head(struct upstream_call *call, size_t *used, int64_t d
     }
 }
 
+/* Of a 101. The call has no body before this, so a connection that switched in vain is not kept. */
 static enum status check_upgrade(struct upstream_call *call)
 {
-    struct upstream_exchange *inside = call->inside;
+    const struct upstream_exchange *inside = call->inside;
     if (call->request.upgrade.size == 0 || call->head.minor == 0 ||
         !slice_equal_nocase(call->head.upgrade, call->request.upgrade))
         return call_fail(call, ERR_PROTOCOL, 502, "http_upgrade_failed",
@@ -169,8 +170,6 @@ static enum status check_upgrade(struct upstream_call *call)
     if (inside->is_sending)
         return call_fail(call, ERR_PROTOCOL, 502, "http_upgrade_failed",
                          "h1: 101 before the request was sent");
-    call->tunnel = &inside->connection->stream;
-    call->tunnel_early = inside->body.ahead;
     return OK;
 }
 
@@ -193,6 +192,12 @@ enum status call_h1(struct upstream_call *call, int64_t deadline)
         inside->size -= used;
     }
     call->first_byte_time = loop_now() - began;
+    if (call->head.status == 101)
+        TRY(check_upgrade(call));
     call_open_body(call, slice_of(inside->data + used, inside->size - used));
-    return call->head.status == 101 ? check_upgrade(call) : OK;
+    if (call->head.status == 101) {
+        call->tunnel = &inside->connection->stream;
+        call->tunnel_early = inside->body.ahead;
+    }
+    return OK;
 }
