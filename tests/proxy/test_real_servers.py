@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import signal
 import random
 import re
 import socket
@@ -41,6 +42,7 @@ class App:
         self.log = open(log, "wb")
         self.process = subprocess.Popen(command, env=env, cwd=HERE / "apps",
                                         stdin=subprocess.DEVNULL, stderr=self.log,
+                                        start_new_session=True,
                                         stdout=subprocess.PIPE if name == "node" else self.log)
         if name == "node":
             self.port = int(self.process.stdout.readline())
@@ -55,11 +57,12 @@ class App:
         raise AssertionError(f"{name} does not accept")
 
     def stop(self):
-        self.process.terminate()
+        # PHP's workers outlive their parent: the whole group is ended.
+        os.killpg(self.process.pid, signal.SIGTERM)
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         if self.process.stdout:
             self.process.stdout.close()
