@@ -205,7 +205,7 @@ static inline struct upstream *make_upstream(const struct address *addresses, si
                                              void (*adjust)(struct upstream_config *config,
                                                             struct server_config *servers))
 {
-    struct server_config servers[16];
+    static struct server_config servers[16];
     static char names[16][16];
     memset(servers, 0, sizeof servers);
     for (size_t i = 0; i < count; i++) {
