@@ -126,7 +126,8 @@ static bool check_name(struct slice *host)
 {
     if (host->size > 0 && host->data[host->size - 1] == '.')
         host->size--;
-    if (host->size == 0 || host->size > HOST_SIZE_MAX || chars_span(*host, CHAR_HOST) != host->size)
+    if (host->size == 0 || host->size > HOST_SIZE_MAX || host->data[host->size - 1] == '.' ||
+        chars_span(*host, CHAR_HOST) != host->size)
         return false;
     size_t label = 0;
     for (size_t i = 0; i < host->size; i++) {
