@@ -123,7 +123,7 @@ static inline size_t hear_body(struct visit *visit, size_t size)
     visit->ahead_size -= done;
     while (done < size) {
         size_t got;
-        char bytes[2048];
+        char bytes[1024];
         size_t want = size - done < sizeof bytes ? size - done : sizeof bytes;
         if (stream_read(&visit->stream, bytes, want, &got, CLOCK_NEVER) != OK)
             break;
