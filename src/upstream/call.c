@@ -15,6 +15,7 @@ enum {
     BUDGET_PERCENT = 20, /* of the calls of this second may be retries … */
     BUDGET_FREE = 10,    /* … and that many more */
     BACKOFF_MS = 25,
+    QUEUE_LOOK_MS = 250,
 };
 
 enum status call_fail(struct upstream_call *call, enum status status, int answer, const char *error,
@@ -79,11 +80,16 @@ static enum status take_server_in_turn(struct upstream_call *call, const struct 
         return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached", "queue: full");
     enum status waited = OK;
     enum status taken = ERR_LIMIT;
-    while (waited == OK && taken == ERR_LIMIT) {
+    while (waited == OK) {
         if (upstream_queue_is_first(place))
             taken = take_server(call, tried);
-        if (taken == ERR_LIMIT)
-            waited = upstream_queue_wait(place, until);
+        if (taken != ERR_LIMIT)
+            break;
+        /* Nobody calls when an ejection runs out: look now and then. */
+        int64_t look = loop_now() + MILLISECONDS(QUEUE_LOOK_MS);
+        waited = upstream_queue_wait(place, look < until ? look : until);
+        if (waited == ERR_TIMEOUT && look < until)
+            waited = OK;
     }
     upstream_queue_leave(place);
     if (waited == ERR_CANCELLED)

@@ -123,7 +123,7 @@ static inline size_t hear_body(struct visit *visit, size_t size)
     visit->ahead_size -= done;
     while (done < size) {
         size_t got;
-        char bytes[2048];
+        char bytes[1024];
         size_t want = size - done < sizeof bytes ? size - done : sizeof bytes;
         if (stream_read(&visit->stream, bytes, want, &got, CLOCK_NEVER) != OK)
             break;
@@ -205,7 +205,7 @@ static inline struct upstream *make_upstream(const struct address *addresses, si
                                              void (*adjust)(struct upstream_config *config,
                                                             struct server_config *servers))
 {
-    struct server_config servers[16];
+    static struct server_config servers[16];
     static char names[16][16];
     memset(servers, 0, sizeof servers);
     for (size_t i = 0; i < count; i++) {

@@ -455,7 +455,7 @@ static size_t sunk;
 static void script_count(struct visit *visit)
 {
     size_t got;
-    char bytes[16384];
+    static char bytes[16384];
     while (stream_read(&visit->stream, bytes, sizeof bytes, &got, CLOCK_NEVER) == OK)
         sunk += got;
 }

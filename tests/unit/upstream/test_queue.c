@@ -160,6 +160,34 @@ static void run_waits_while_others_refuse(void)
 }
 ON_FIBER(waits_while_others_refuse)
 
+/* A server whose ejection runs out takes those that wait for another one. */
+static void run_ejection_runs_out(void)
+{
+    struct origin origin = {0}, other = {0};
+    origin_start(&origin, script_held);
+    origin_start(&other, script_hello);
+    struct address both[2] = {origin.address, other.address};
+    struct upstream *upstream = make_upstream(both, 2, one_at_a_time);
+    may_answer = false;
+    upstream->servers[1].health = SERVER_EJECTED;
+    upstream->servers[1].until = loop_now() + MILLISECONDS(300);
+    start_jobs(upstream, 4);
+    assert_int_equal(upstream->waiting, 3);
+    int64_t began = loop_now();
+    while (upstream->waiting > 0 && loop_now() - began < SECONDS(10))
+        pause_ms(5);
+    assert_int_equal(upstream->waiting, 0);
+    may_answer = true;
+    fiber_scope_join(&scope);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(storage[i].status, OK);
+    assert_int_equal(other.requests, 3);
+    drop_upstream(upstream);
+    origin_stop(&origin);
+    origin_stop(&other);
+}
+ON_FIBER(ejection_runs_out)
+
 /* Two workers, one place: nobody's turn is lost. */
 enum { CALLS = 400 };
 
@@ -231,6 +259,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(cancelled_in_the_queue, world_open, world_close),
         cmocka_unit_test_setup_teardown(waited_too_long, world_open, world_close),
         cmocka_unit_test_setup_teardown(waits_while_others_refuse, world_open, world_close),
+        cmocka_unit_test_setup_teardown(ejection_runs_out, world_open, world_close),
         cmocka_unit_test_setup_teardown(workers_take_turns, world_open, world_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

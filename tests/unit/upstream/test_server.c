@@ -201,7 +201,7 @@ static void run_names_get_addresses(void)
 {
     struct upstream *upstream = make_upstream(anywhere, 2, with_name);
     struct server *server = &upstream->servers[1];
-    struct address addresses[SERVER_ADDRESSES_MAX + 2];
+    static struct address addresses[SERVER_ADDRESSES_MAX + 2];
     struct address got[SERVER_ADDRESSES_MAX];
     struct slice host;
     uint16_t port;
