@@ -17,11 +17,11 @@ struct slice serve_date(struct serve_worker *worker)
     return slice_of(worker->date, sizeof worker->date);
 }
 
-struct slice serve_request_id(struct arena *arena)
+struct slice serve_request_id(struct arena *arena, int64_t wall)
 {
     static const char HEX[] = "0123456789abcdef";
     struct thread *thread = thread_self();
-    uint64_t ms = (uint64_t)(clock_wall() / MILLISECONDS(1));
+    uint64_t ms = (uint64_t)(wall / MILLISECONDS(1));
     uint64_t a = ms << 16 | 0x7000 | (random_next(&thread->random) & 0x0fff);
     uint64_t b = (random_next(&thread->random) >> 2) | UINT64_C(1) << 63;
     char *text = arena_alloc(arena, 36);

@@ -57,8 +57,8 @@ static inline struct serve_worker *serve_self(void)
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT" of this second. */
 struct slice serve_date(struct serve_worker *worker);
-/* A UUIDv7 (RFC 9562) as 36 characters in the arena. */
-struct slice serve_request_id(struct arena *arena);
+/* A UUIDv7 (RFC 9562) of that time as 36 characters in the arena. */
+struct slice serve_request_id(struct arena *arena, int64_t wall);
 
 /* On the worker's thread: no new connections, no keep-alive; on_empty is called (at once if so)
  * when nothing is left. Then: ends what still is. */

@@ -32,7 +32,8 @@ static void begin(struct h1_exchange *e)
     if (x->client_trusted)
         exchange_find_client(x, trust->cidrs, trust->count);
     const struct field *id = fields_find(&x->request.head.fields, FIELD_X_REQUEST_ID);
-    x->request_id = id != NULL && x->client_trusted ? id->value : serve_request_id(&x->arena);
+    x->request_id =
+        id != NULL && x->client_trusted ? id->value : serve_request_id(&x->arena, x->started_wall);
 }
 
 /* Whether the connection may carry another request after this one. */

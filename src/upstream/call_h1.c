@@ -143,8 +143,14 @@ static enum status parse_failed(struct upstream_call *call, const char *why)
 static enum status read_head(struct upstream_call *call, size_t *used, int64_t deadline)
 {
     struct upstream_exchange *inside = call->inside;
+    size_t seen = 0;
     for (;;) {
-        if (inside->size > 0) {
+        /* The parser starts anew each time, so it is asked only when a line has ended. */
+        bool has_line =
+            inside->size > seen && (seen == 0 || inside->size >= HEAD_LINE_MAX ||
+                                    memchr(inside->data + seen, '\n', inside->size - seen) != NULL);
+        seen = inside->size;
+        if (has_line) {
             const char *why = NULL;
             memset(&call->head, 0, sizeof call->head);
             fields_init(&call->head.fields, call->arena, inside->items, CALL_FIELDS);
