@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/slice.h"
+#include "base/status.h"
 
 enum log_level {
     LOG_DEBUG,
@@ -19,7 +20,7 @@ enum log_style {
 
 /* `event` is a stable name in lower case, static text; the same event is written at most 5 times a
  * second, then counted. From any thread; one system call a line; text longer than 2 KiB is cut. */
-void log_write(enum log_level level, const char *event, const char *format, ...)
+COLD void log_write(enum log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 void log_set_level(enum log_level level);

@@ -4,6 +4,10 @@
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 
+/* For functions that are called when something has gone wrong: the compiler moves them, and the
+ * code that leads to them, out of the way of what usually runs. */
+#define COLD __attribute__((cold))
+
 /* Marks the primitives that may put the running fiber to sleep. Whatever takes a deadline or an
  * exchange may wait as well; nothing else does. */
 #define MAY_WAIT

@@ -20,16 +20,16 @@ void exchange_find_client(struct exchange *x, const struct cidr *trusted, size_t
         size_t start = list.size;
         while (start > 0 && list.data[start - 1] != ',')
             start--;
-        struct address address;
-        if (!parse_hop(slice_trim(slice_from(list, start)), &address) ||
-            address.any.sa_family == AF_UNIX)
+        struct address *address = arena_alloc(&x->arena, sizeof *address);
+        if (!parse_hop(slice_trim(slice_from(list, start)), address) ||
+            address->any.sa_family == AF_UNIX)
             break; /* what stands further left was said by nobody we know */
-        address_set_port(&address, 0);
+        address_set_port(address, 0);
         x->client = address;
-        if (!cidr_list_has(trusted, count, &address))
+        if (!cidr_list_has(trusted, count, address))
             break;
         list = slice_first(list, start == 0 ? 0 : start - 1);
     }
     char *text = arena_alloc(&x->arena, ADDRESS_TEXT_MAX);
-    x->client_ip = address_format_ip(&x->client, text);
+    x->client_ip = address_format_ip(x->client, text);
 }

@@ -144,7 +144,7 @@ static enum verdict choose_route(struct exchange *x)
         .query = head->query,
         .method = head->method_text,
         .fields = &head->fields,
-        .client = &x->client,
+        .client = x->client,
     };
     bool limit_hit = false;
     x->route = route_choose(x->site, &question, &limit_hit);
@@ -410,6 +410,8 @@ struct exchange *exchange_copy_for_log(const struct exchange *x)
     fields_add(&head->fields, FIELD_USER_AGENT, keep(&at, agent_text));
     fields_add(&head->fields, FIELD_REFERER, keep(&at, referer_text));
     copy->step_states = NULL;
+    copy->client = NULL; /* its text is kept */
+    copy->peer = NULL;
     copy->arena = (struct arena){0};
     return copy;
 }

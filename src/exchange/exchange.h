@@ -103,10 +103,9 @@ struct exchange {
     struct response response;
     const struct sink *sink;
     void *connection;       /* the sink's */
-    struct address client;  /* after trusted proxies */
-    struct address peer;    /* of the connection */
-    struct address local;   /* that was connected to; filled on demand by exchange_local */
-    struct slice client_ip; /* text, without port */
+    const struct address *client; /* after trusted proxies */
+    const struct address *peer;   /* of the connection */
+    struct slice client_ip;       /* text, without port */
     struct slice scheme;    /* "http" or "https" */
     struct slice request_id;
     struct slice user; /* verified identity; empty */
@@ -136,17 +135,17 @@ struct exchange {
 void exchange_run(struct exchange *x);
 
 /* Answers a request whose head could not be read: 400, 408, 431 … Goes the same way out. */
-void exchange_refuse_head(struct exchange *x, enum refusal refusal);
+COLD void exchange_refuse_head(struct exchange *x, enum refusal refusal);
 
 /* For steps. Blames a refusal of the client's request, or a failure; returns FAILED. */
-enum verdict exchange_refuse(struct exchange *x, enum refusal refusal);
-enum verdict exchange_blame(struct exchange *x, enum status status, enum side side, int answer,
+COLD enum verdict exchange_refuse(struct exchange *x, enum refusal refusal);
+COLD enum verdict exchange_blame(struct exchange *x, enum status status, enum side side, int answer,
                             const char *error, const char *why);
 /* Sets a response with a text body (not copied); the type may be empty. Fields are kept if `keep`.
  */
 void response_text(struct exchange *x, int status, struct slice type, struct slice text);
 /* Throws away a response from a server, for one of ours. The old body is ended. */
-void response_replace(struct exchange *x, int status, struct slice type, struct slice text);
+COLD void response_replace(struct exchange *x, int status, struct slice type, struct slice text);
 
 /* For an exchange whose peer is a trusted proxy: finds the client in X-Forwarded-For, from the
  * right, past all that are trusted; an element that is no address ends the walk. Sets x->client and

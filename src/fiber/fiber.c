@@ -20,6 +20,8 @@ enum {
     FREE_MAX = 1024, /* recycled stacks kept per thread */
     COLORS = 16,     /* tops of stacks are staggered, or they would share cache sets */
     COLOR_SIZE = 192,
+    CACHE_LINE = 64,
+    FETCHED_LINES = 12, /* of the stack, from where it parked upwards */
     DEEP_MARKS_MAX = 64, /* names with a high-water mark */
 };
 
@@ -242,6 +244,13 @@ void fiber_run_ready(void)
 struct fiber *fiber_self(void)
 {
     return thread_self()->running;
+}
+
+void fiber_fetch_ahead(const struct fiber *fiber)
+{
+    const char *at = fiber->sp;
+    for (int line = 0; line < FETCHED_LINES; line++)
+        __builtin_prefetch(at + line * CACHE_LINE);
 }
 
 const char *fiber_name(const struct fiber *fiber)

@@ -175,11 +175,33 @@ enum status loop_wait_writable(struct watch *watch, int64_t deadline)
     return wait_for(watch, &watch->writer, READY_WRITE | READY_BROKEN, deadline);
 }
 
-static void deliver(struct loop *loop, const struct epoll_event *event)
+/* NULL: it was forgotten since. */
+static struct watch *watch_of(const struct loop *loop, const struct epoll_event *event)
 {
     uint32_t slot = (uint32_t)event->data.u64;
-    struct watch *watch = loop->slots[slot].watch;
-    if (watch == NULL || loop->slots[slot].generation != event->data.u64 >> 32)
+    bool is_stale = loop->slots[slot].generation != event->data.u64 >> 32;
+    return is_stale ? NULL : loop->slots[slot].watch;
+}
+
+/* Many connections do not fit into the processor's cache: what the next events need is fetched
+ * while this one is served, each step of the way one event earlier. */
+static void fetch_ahead(const struct loop *loop, int i, int count)
+{
+    const struct watch *watch;
+    if (i + 3 < count && (watch = watch_of(loop, &loop->events[i + 3])) != NULL)
+        __builtin_prefetch(watch);
+    if (i + 2 < count && (watch = watch_of(loop, &loop->events[i + 2])) != NULL &&
+        watch->reader != NULL)
+        __builtin_prefetch(watch->reader);
+    if (i + 1 < count && (watch = watch_of(loop, &loop->events[i + 1])) != NULL &&
+        watch->reader != NULL)
+        fiber_fetch_ahead(watch->reader);
+}
+
+static void deliver(struct loop *loop, const struct epoll_event *event)
+{
+    struct watch *watch = watch_of(loop, event);
+    if (watch == NULL)
         return;
     unsigned bits = 0;
     if (event->events & EPOLLIN)
@@ -235,8 +257,10 @@ void loop_turn(int64_t until)
     int count = epoll_wait(loop->epoll_fd, loop->events, EVENTS_MAX, timeout);
     check(count >= 0 || errno == EINTR);
     thread->now = clock_monotonic();
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
+        fetch_ahead(loop, i, count);
         deliver(loop, &loop->events[i]);
+    }
     timers_run(&thread->timers, thread->now);
     fiber_wake_yielded();
     fiber_run_ready();

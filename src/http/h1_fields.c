@@ -36,9 +36,19 @@ enum parse h1_take_line(struct h1_reader *reader, size_t max, enum refusal too_l
     return PARSE_DONE;
 }
 
-static bool is_plain_name(struct slice name)
+/* The bytes from the start that are a token; *is_plain: of [A-Za-z0-9-] alone. */
+static struct slice take_name(const char *start, const char *end, bool *is_plain)
 {
-    return chars_span(name, CHAR_NAME) == name.size;
+    unsigned kinds = CHAR_TOKEN | CHAR_NAME;
+    const char *at = start;
+    for (; at < end; at++) {
+        unsigned kind = chars_table[(unsigned char)*at];
+        if ((kind & CHAR_TOKEN) == 0)
+            break;
+        kinds &= kind;
+    }
+    *is_plain = (kinds & CHAR_NAME) != 0;
+    return slice_of(start, (size_t)(at - start));
 }
 
 /* One field at the reader's place; *is_last: the empty line was there instead. */
@@ -65,14 +75,14 @@ static enum parse take_field(struct h1_reader *reader, struct fields *fields, bo
         return refuse(reader, REFUSAL_FIELD_FOLDED);
     if (fields->count >= reader->limits->fields_count)
         return refuse(reader, REFUSAL_FIELDS_COUNT);
-    struct slice name = slice_of(start, chars_span(slice_of(start, size), CHAR_TOKEN));
+    bool is_plain;
+    struct slice name = take_name(start, reader->end, &is_plain);
     if (name.size > left)
         return refuse(reader, REFUSAL_FIELDS_SIZE);
     if (name.size == size)
         return PARSE_MORE;
     if (start[name.size] != ':' || name.size == 0)
         return refuse(reader, REFUSAL_FIELD_NAME);
-    bool is_plain = is_plain_name(name);
     if (!is_plain && reader->limits->field_names == FIELD_NAMES_REJECT)
         return refuse(reader, REFUSAL_FIELD_NAME_POLICY);
     const char *value = start + name.size + 1;

@@ -32,14 +32,22 @@ struct slice field_name_of(enum field_id id)
     return FIELD_NAMES[id];
 }
 
-/* Whether a token is that name of letters, digits and hyphens, without case: among tokens no other
- * byte becomes one of those when bit 5 is set. Eight bytes at a time, the last eight overlapping.
- */
+static bool is_short_name_of(struct slice token, struct slice known)
+{
+    for (size_t i = 0; i < token.size; i++)
+        if ((token.data[i] | 0x20) != (known.data[i] | 0x20))
+            return false;
+    return true;
+}
+
+/* Whether a token is that name of letters, digits and hyphens and the same size, without case:
+ * among tokens no other byte becomes one of those when bit 5 is set. Eight bytes at a time, the
+ * last eight overlapping. */
 static bool is_name_of(struct slice token, struct slice known)
 {
     const uint64_t lower = UINT64_C(0x2020202020202020);
     if (token.size < sizeof(uint64_t))
-        return slice_equal_nocase(token, known);
+        return is_short_name_of(token, known);
     for (size_t at = 0; at < token.size; at += sizeof(uint64_t)) {
         uint64_t a;
         uint64_t b;
@@ -205,7 +213,7 @@ static bool is_name(struct slice name)
 
 static bool is_value(struct slice value)
 {
-    return chars_span(value, CHAR_VALUE) == value.size;
+    return chars_span_value(value.data, value.size) == value.size;
 }
 
 static bool make_room(struct fields *fields)
@@ -288,6 +296,12 @@ bool fields_set(struct fields *fields, enum field_id id, struct slice value)
 {
     check(id != FIELD_OTHER && id < FIELD_IDS);
     return is_value(value) && set(fields, id, FIELD_NAMES[id], value);
+}
+
+bool fields_set_checked(struct fields *fields, enum field_id id, struct slice value)
+{
+    check_slow(is_value(value));
+    return set(fields, id, FIELD_NAMES[id], value);
 }
 
 bool fields_set_named(struct fields *fields, struct slice name, struct slice value)

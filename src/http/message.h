@@ -45,6 +45,8 @@ bool fields_append_checked(struct fields *fields, enum field_id id, struct slice
 /* Removes all of that name, then adds one in the place of the first. */
 bool fields_set(struct fields *fields, enum field_id id, struct slice value);
 bool fields_set_named(struct fields *fields, struct slice name, struct slice value);
+/* For a value that is ours, or was a field of a head that was read. */
+bool fields_set_checked(struct fields *fields, enum field_id id, struct slice value);
 void fields_remove(struct fields *fields, enum field_id id);
 void fields_remove_named(struct fields *fields, struct slice name);
 /* The first with that name; NULL: none. */

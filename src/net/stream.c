@@ -12,6 +12,11 @@ enum status stream_read(struct stream *stream, void *into, size_t size, size_t *
     return OK;
 }
 
+enum status stream_wait(struct stream *stream, int64_t deadline)
+{
+    return stream->operations->wait(stream, deadline);
+}
+
 enum status stream_write(struct stream *stream, struct iovec *parts, int count, int64_t stall,
                          int64_t deadline)
 {

@@ -11,6 +11,7 @@ struct stream;
 struct stream_operations {
     enum status (*read)(struct stream *stream, void *into, size_t size, size_t *got,
                         int64_t deadline);
+    enum status (*wait)(struct stream *stream, int64_t deadline);
     enum status (*write)(struct stream *stream, struct iovec *parts, int count, int64_t stall,
                          int64_t deadline);
     void (*shutdown)(struct stream *stream);
@@ -30,6 +31,9 @@ struct stream {
  * ERR_PROTOCOL never (a reset is ERR_SYSTEM), ERR_TIMEOUT, ERR_CANCELLED. */
 MAY_WAIT MUST_CHECK enum status stream_read(struct stream *stream, void *into, size_t size,
                                             size_t *got, int64_t deadline);
+/* Waits until stream_read() has something to say at once: bytes, an end or an error. For those who
+ * take memory to read into only then. */
+MAY_WAIT MUST_CHECK enum status stream_wait(struct stream *stream, int64_t deadline);
 /* Writes all parts (they are modified). Gives up when no byte could be written for `stall`
  * nanoseconds, or at the deadline: ERR_TIMEOUT. ERR_CLOSED when the other side is gone. */
 MAY_WAIT MUST_CHECK enum status stream_write(struct stream *stream, struct iovec *parts, int count,

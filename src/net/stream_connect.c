@@ -31,7 +31,7 @@ static void on_ready(struct watch *watch)
 static enum status begin(struct race *race, const struct address *to, size_t which)
 {
     struct attempt *attempt = &race->attempts[race->count];
-    int fd;
+    int fd = -1;
     TRY(socket_connect(&to[which], &fd));
     attempt->stream.watch.on_ready = on_ready;
     enum status status = stream_tcp_open(&attempt->stream, fd, to[which].any.sa_family == AF_UNIX);

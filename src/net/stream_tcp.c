@@ -34,6 +34,11 @@ static enum status tcp_read(struct stream *stream, void *into, size_t size, size
     }
 }
 
+static enum status tcp_wait(struct stream *stream, int64_t deadline)
+{
+    return loop_wait_readable(&stream->watch, deadline);
+}
+
 /* Takes what was sent off the front of the parts. */
 static void advance(struct iovec **parts, int *count, size_t sent)
 {
@@ -90,6 +95,7 @@ static void tcp_close(struct stream *stream, bool reset)
 
 static const struct stream_operations TCP = {
     .read = tcp_read,
+    .wait = tcp_wait,
     .write = tcp_write,
     .shutdown = tcp_shutdown,
     .close = tcp_close,

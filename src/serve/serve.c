@@ -6,6 +6,12 @@
 #include "serve/listener.h"
 #include "serve/serve_h1.h"
 
+#include <endian.h>
+
+enum {
+    REQUEST_ID_SIZE = 36, /* of a UUID, RFC 9562 */
+};
+
 struct slice serve_date(struct serve_worker *worker)
 {
     /* The wall clock is asked once per second of the monotonic one. */
@@ -17,22 +23,43 @@ struct slice serve_date(struct serve_worker *worker)
     return slice_of(worker->date, sizeof worker->date);
 }
 
+/* Writes 8 lower-case hexadecimal digits: a byte per digit first, then all of them made letters at
+ * once. */
+static void write_hex(char *into, uint32_t number)
+{
+    uint64_t x = number;
+    x = (x | x << 16) & UINT64_C(0x0000ffff0000ffff);
+    x = (x | x << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    x = (x | x << 4) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    uint64_t is_letter = (x + UINT64_C(0x0606060606060606)) >> 4 & UINT64_C(0x0101010101010101);
+    x += UINT64_C(0x3030303030303030) + is_letter * ('a' - '9' - 1);
+    x = htobe64(x);
+    memcpy(into, &x, sizeof x);
+}
+
 struct slice serve_request_id(struct arena *arena, int64_t wall)
 {
-    static const char HEX[] = "0123456789abcdef";
     struct thread *thread = thread_self();
     uint64_t ms = (uint64_t)(wall / MILLISECONDS(1));
     uint64_t a = ms << 16 | 0x7000 | (random_next(&thread->random) & 0x0fff);
     uint64_t b = (random_next(&thread->random) >> 2) | UINT64_C(1) << 63;
-    char *text = arena_alloc(arena, 36);
+    char digits[32];
+    write_hex(digits, (uint32_t)(a >> 32));
+    write_hex(digits + 8, (uint32_t)a);
+    write_hex(digits + 16, (uint32_t)(b >> 32));
+    write_hex(digits + 24, (uint32_t)b);
+    static const uint8_t GROUPS[] = {8, 4, 4, 4, 12};
+    char *text = arena_alloc(arena, REQUEST_ID_SIZE);
     char *at = text;
-    for (int i = 0; i < 32; i++) {
-        if (i == 8 || i == 12 || i == 16 || i == 20)
+    const char *from = digits;
+    for (size_t i = 0; i < sizeof GROUPS; i++) {
+        if (i > 0)
             *at++ = '-';
-        uint64_t half = i < 16 ? a : b;
-        *at++ = HEX[half >> (60 - 4 * (i % 16)) & 0xf];
+        memcpy(at, from, GROUPS[i]);
+        at += GROUPS[i];
+        from += GROUPS[i];
     }
-    return slice_of(text, 36);
+    return slice_of(text, REQUEST_ID_SIZE);
 }
 
 void serve_drain(struct serve_worker *worker, void (*on_empty)(struct serve_worker *worker))

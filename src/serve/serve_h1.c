@@ -19,8 +19,8 @@ static void begin(struct h1_exchange *e)
     x->fiber = fiber_self();
     x->started = loop_now();
     x->started_wall = clock_wall();
-    x->peer = c->peer;
-    x->client = c->peer;
+    x->peer = &c->peer;
+    x->client = &c->peer;
     x->client_ip = slice_of(c->ip, c->ip_size);
     x->scheme = c->is_secure ? SLICE("https") : SLICE("http");
     x->request.body = body_none();

@@ -57,12 +57,13 @@ struct h1_request_body {
 };
 
 enum {
-    H1_REQUEST_FIELDS = 48, /* before the list grows in the arena */
-    H1_RESPONSE_FIELDS = 40,
-    H1_OUT_SIZE = 4096, /* heads and small chunks are gathered here */
+    H1_REQUEST_FIELDS = 24, /* before the list grows in the arena */
+    H1_RESPONSE_FIELDS = 12,
+    H1_OUT_SIZE = 2048, /* heads and small chunks are gathered here */
 };
 
-/* An exchange of a connection: lives in one block, with the start of its arena. */
+/* An exchange of a connection: lives in one block, with the start of its arena. What a usual one
+ * touches stands close together, because many of them are in work at a time. */
 struct h1_exchange {
     struct exchange x;
     struct h1_connection *connection;
@@ -72,8 +73,8 @@ struct h1_exchange {
     bool is_cut_off;      /* the response could not be completed */
     struct buffer out;
     struct field request_fields[H1_REQUEST_FIELDS];
-    struct field response_fields[H1_RESPONSE_FIELDS];
     char out_memory[H1_OUT_SIZE];
+    struct field response_fields[H1_RESPONSE_FIELDS];
     _Alignas(16) char arena_memory[];
 };
 

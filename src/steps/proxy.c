@@ -133,22 +133,22 @@ static void introduce_client(struct exchange *x, struct slice host)
     struct slice passed = fields_joined(fields, SLICE("Via"), &x->arena);
     if (x->client_trusted) {
         char text[ADDRESS_TEXT_MAX];
-        struct slice peer = arena_copy(&x->arena, address_format_ip(&x->peer, text));
+        struct slice peer = arena_copy(&x->arena, address_format_ip(x->peer, text));
         struct slice list = fields_joined(fields, SLICE("X-Forwarded-For"), &x->arena);
-        fields_set(fields, FIELD_X_FORWARDED_FOR, appended(x, list, peer));
+        fields_set_checked(fields, FIELD_X_FORWARDED_FOR, appended(x, list, peer));
         if (fields_find(fields, FIELD_X_FORWARDED_PROTO) == NULL)
             fields_add(fields, FIELD_X_FORWARDED_PROTO, x->scheme);
         if (fields_find(fields, FIELD_X_FORWARDED_HOST) == NULL)
             fields_add(fields, FIELD_X_FORWARDED_HOST, host);
     } else {
         fields_remove(fields, FIELD_FORWARDED);
-        fields_set(fields, FIELD_X_FORWARDED_FOR, x->client_ip);
-        fields_set(fields, FIELD_X_FORWARDED_PROTO, x->scheme);
-        fields_set(fields, FIELD_X_FORWARDED_HOST, host);
+        fields_set_checked(fields, FIELD_X_FORWARDED_FOR, x->client_ip);
+        fields_set_checked(fields, FIELD_X_FORWARDED_PROTO, x->scheme);
+        fields_set_checked(fields, FIELD_X_FORWARDED_HOST, host);
     }
-    fields_set(fields, FIELD_X_REAL_IP, x->client_ip);
-    fields_set(fields, FIELD_VIA, appended(x, passed, via()));
-    fields_set(fields, FIELD_X_REQUEST_ID, x->request_id);
+    fields_set_checked(fields, FIELD_X_REAL_IP, x->client_ip);
+    fields_set_checked(fields, FIELD_VIA, appended(x, passed, via()));
+    fields_set_checked(fields, FIELD_X_REQUEST_ID, x->request_id);
 }
 
 static struct slice client_host(const struct exchange *x)
@@ -201,8 +201,8 @@ static void pass_on(struct exchange *x, struct upstream_call *call)
     response->has_length = length != NULL && call->head.framing == FRAMING_NONE &&
                            call->head.status >= 200 && call->head.status != 204;
     response->length = call->head.length;
-    fields_set(&response->fields, FIELD_VIA, appended(x, passed, via()));
-    fields_set(&response->fields, FIELD_X_REQUEST_ID, x->request_id);
+    fields_set_checked(&response->fields, FIELD_VIA, appended(x, passed, via()));
+    fields_set_checked(&response->fields, FIELD_X_REQUEST_ID, x->request_id);
     if (call->tunnel != NULL)
         x->tunnel = (struct tunnel_offer){
             .server = call->tunnel,

@@ -35,7 +35,8 @@ static bool is_candidate(struct server *server, enum wanted wanted, int64_t now)
 static struct server *choose(struct upstream *upstream, enum wanted wanted,
                              struct server *const *tried, size_t tried_count, bool *is_full)
 {
-    struct candidates candidates = {.count = 0};
+    struct candidates candidates;
+    candidates.count = 0; /* the rest stays as it is: a kilobyte */
     int64_t now = loop_now();
     /* Beyond the bound each request looks at another stretch of the list. */
     size_t start = upstream->count <= BALANCE_CANDIDATES_MAX

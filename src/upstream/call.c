@@ -133,7 +133,8 @@ static enum status connect_failed(struct upstream_call *call, enum status status
     }
 }
 
-static enum status dial(struct upstream_call *call, int64_t deadline)
+/* Not inlined: the addresses would make the frame of every call larger. */
+__attribute__((noinline)) static enum status dial(struct upstream_call *call, int64_t deadline)
 {
     struct server *server = call->inside->server;
     struct address addresses[SERVER_ADDRESSES_MAX];

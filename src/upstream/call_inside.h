@@ -9,7 +9,7 @@
 #include "upstream/pool.h"
 
 enum {
-    CALL_FIELDS = 40,       /* of a response, before the list grows in the arena */
+    CALL_FIELDS = 20,       /* of a response, before the list grows in the arena */
     CALL_KEPT_BODY = 65536, /* a body up to this is read first and kept for a retry */
     CALL_TRIES_MAX = 10,
 };
@@ -66,5 +66,5 @@ void call_open_body(struct upstream_call *call, struct slice ahead);
  */
 void call_release(struct upstream_call *call);
 /* Notes why a try failed. */
-enum status call_fail(struct upstream_call *call, enum status status, int answer, const char *error,
+COLD enum status call_fail(struct upstream_call *call, enum status status, int answer, const char *error,
                       const char *why);
