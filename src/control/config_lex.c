@@ -31,8 +31,8 @@ void config_lexer_init(struct config_lexer *lexer, const struct config_file *fil
                        struct config_errors *errors)
 {
     *lexer = (struct config_lexer){.file = file, .errors = errors, .line = 1};
-    if (slice_starts(file->text, SLICE("\xef\xbb\xbf")))
-        lexer->at = lexer->line_start = 3;
+    if (slice_starts(file->text, CONFIG_BYTE_ORDER_MARK))
+        lexer->at = lexer->line_start = CONFIG_BYTE_ORDER_MARK.size;
 }
 
 static struct config_place place_at(const struct config_lexer *lexer, size_t start, size_t end)
@@ -174,6 +174,9 @@ static bool skip_blanks(struct config_lexer *lexer)
             is_continued = true;
         } else if (is_blank(byte)) {
             lexer->at++;
+        } else if (slice_starts(slice_from(lexer->file->text, lexer->at), CONFIG_BYTE_ORDER_MARK)) {
+            /* Files that were appended to each other: nobody sees it, so it is no word. */
+            lexer->at += CONFIG_BYTE_ORDER_MARK.size;
         } else {
             return is_continued;
         }

@@ -4,6 +4,9 @@
 
 #include "control/config_error.h"
 
+/* U+FEFF in UTF-8, which some editors put at the start of a file. */
+#define CONFIG_BYTE_ORDER_MARK SLICE("\xef\xbb\xbf")
+
 enum config_token_kind {
     TOKEN_WORD,
     TOKEN_OPEN,      /* "{" */

@@ -7,7 +7,7 @@ static bool needs_quotes(struct slice text)
 {
     if (text.size == 0 || text.data[0] == '#' || text.data[text.size - 1] == '{' ||
         text.data[text.size - 1] == '\\' || slice_equal(text, SLICE("}")) ||
-        config_option_name_size(text) > 0)
+        slice_starts(text, CONFIG_BYTE_ORDER_MARK) || config_option_name_size(text) > 0)
         return true;
     for (size_t i = 0; i < text.size; i++) {
         unsigned char byte = (unsigned char)text.data[i];

@@ -102,11 +102,11 @@ struct exchange {
     struct request request;
     struct response response;
     const struct sink *sink;
-    void *connection;       /* the sink's */
+    void *connection;             /* the sink's */
     const struct address *client; /* after trusted proxies */
     const struct address *peer;   /* of the connection */
     struct slice client_ip;       /* text, without port */
-    struct slice scheme;    /* "http" or "https" */
+    struct slice scheme;          /* "http" or "https" */
     struct slice request_id;
     struct slice user; /* verified identity; empty */
     struct blame blame;
@@ -140,7 +140,7 @@ COLD void exchange_refuse_head(struct exchange *x, enum refusal refusal);
 /* For steps. Blames a refusal of the client's request, or a failure; returns FAILED. */
 COLD enum verdict exchange_refuse(struct exchange *x, enum refusal refusal);
 COLD enum verdict exchange_blame(struct exchange *x, enum status status, enum side side, int answer,
-                            const char *error, const char *why);
+                                 const char *error, const char *why);
 /* Sets a response with a text body (not copied); the type may be empty. Fields are kept if `keep`.
  */
 void response_text(struct exchange *x, int status, struct slice type, struct slice text);

@@ -21,7 +21,7 @@ enum {
     COLORS = 16,     /* tops of stacks are staggered, or they would share cache sets */
     COLOR_SIZE = 192,
     CACHE_LINE = 64,
-    FETCHED_LINES = 12, /* of the stack, from where it parked upwards */
+    FETCHED_LINES = 12,  /* of the stack, from where it parked upwards */
     DEEP_MARKS_MAX = 64, /* names with a high-water mark */
 };
 

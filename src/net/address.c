@@ -31,7 +31,8 @@ static void set_v6(struct address *address, struct in6_addr ip, uint16_t port)
 static bool parse_unix(struct slice path, struct address *address)
 {
     *address = (struct address){.size = 0};
-    if (path.size == 0 || path.size >= sizeof address->un.sun_path || path.data[0] != '/')
+    if (path.size == 0 || path.size >= sizeof address->un.sun_path || path.data[0] != '/' ||
+        slice_find(path, '\0') < path.size)
         return false;
     address->un.sun_family = AF_UNIX;
     memcpy(address->un.sun_path, path.data, path.size);
@@ -45,7 +46,7 @@ bool address_parse_ip(struct slice text, struct address *address)
     if (is_bracketed)
         text = slice_of(text.data + 1, text.size - 2);
     char copy[IP_TEXT_MAX];
-    if (text.size == 0 || text.size >= sizeof copy)
+    if (text.size == 0 || text.size >= sizeof copy || slice_find(text, '\0') < text.size)
         return false;
     memcpy(copy, text.data, text.size);
     copy[text.size] = '\0';

@@ -66,5 +66,5 @@ void call_open_body(struct upstream_call *call, struct slice ahead);
  */
 void call_release(struct upstream_call *call);
 /* Notes why a try failed. */
-COLD enum status call_fail(struct upstream_call *call, enum status status, int answer, const char *error,
-                      const char *why);
+COLD enum status call_fail(struct upstream_call *call, enum status status, int answer,
+                           const char *error, const char *why);
