@@ -12,7 +12,7 @@ pytestmark = pytest.mark.release
 
 
 def test_requests_are_clean_under_valgrind(origin, tmp_path, monkeypatch):
-    origin.on("/echo", echo).on("/slow", reply(delay=60)).on("/cut", reply(200, b"x" * 9, cut=60))
+    origin.on("/echo", echo).on("/slow", reply(delay=60)).on("/cut", reply(200, b"x" * 9, cut=45))
     report = tmp_path / "report"
     wrapper = tmp_path / "weir"
     wrapper.write_text("#!/bin/sh\nexec valgrind --leak-check=full --show-leak-kinds=definite "
