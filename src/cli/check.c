@@ -142,7 +142,7 @@ int command_check(int argc, char **argv)
         return cli_usage_error("check", "--format is github");
     struct arena arena;
     arena_init(&arena, NULL, 0);
-    const char *path = cli_config_path(count == 1 ? argv[1] : NULL, options.config, &arena);
+    const char *path = cli_config_path(count == 1 ? argv[1] : NULL, options.config);
     code = path == NULL ? EXIT_CONFIG : check(&options, path, &arena);
     arena_done(&arena);
     return code;

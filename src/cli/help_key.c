@@ -7,10 +7,10 @@
 #include <stdio.h>
 
 static const char USAGE[] =
-    "usage: weir help KEY\n"
+    "usage: weir help [COMMAND|KEY|CODE]\n"
     "\n"
-    "Explains a key, an option or an error code of the configuration. weir schema --keys "
-    "lists them.\n";
+    "Explains a command, or a key, an option or an error code of the configuration.\n"
+    "weir schema --keys lists the keys.\n";
 
 static int not_found(const char *verb, struct slice word)
 {
@@ -27,6 +27,15 @@ static int not_found(const char *verb, struct slice word)
     else
         fprintf(stderr, "hint: weir schema --keys lists all\n");
     return EXIT_FAILED;
+}
+
+bool help_is_key(const char *name)
+{
+    const struct config_schema *schema = config_schema();
+    for (size_t i = 0; i < schema->count; i++)
+        if (strcmp(schema->keys[i]->name, name) == 0)
+            return true;
+    return false;
 }
 
 int command_help_key(int argc, char **argv)
