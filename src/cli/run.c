@@ -11,6 +11,7 @@
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
 #include "fiber/signal.h"
+#include "serve/report.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -156,6 +157,7 @@ static void print_mark(const char *name, size_t bytes)
 
 int run_configuration(struct slice text, const char *name)
 {
+    check_set_context(report_context);
     arena_init(&running.arena, NULL, 0);
     struct config_errors errors;
     config_errors_init(&errors, &running.arena);
