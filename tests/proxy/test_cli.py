@@ -266,3 +266,36 @@ def test_colour_only_where_it_is_wanted(command, tmp_path):
     assert coloured(None, *command, str(path))
     assert coloured("", *command, str(path)), "an empty NO_COLOR says nothing"
     assert not coloured("1", *command, str(path))
+
+
+NAMES = """resolver 127.0.0.1:1 timeout=100ms tries=1
+site * {
+    listen 127.0.0.1:8080
+    route /a {
+        proxy app
+    }
+    route /b {
+        proxy localhost:3000
+    }
+    proxy there.invalid:3000
+}
+upstream app {
+    server 127.0.0.1:3000
+    server other.invalid:3000
+}
+"""
+
+
+def test_check_warns_of_names_that_do_not_resolve():
+    result = run("check", "@config", config=NAMES)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("warning[W0501]") == 2
+    assert '"there.invalid" does not resolve now' in result.stderr
+    assert '"other.invalid" does not resolve now' in result.stderr
+    assert "weir.conf:10:11" in result.stderr and "weir.conf:14:12" in result.stderr
+    assert run("check", "--strict", "@config", config=NAMES).returncode == 1
+
+
+def test_check_asks_for_no_names_when_told_so():
+    result = run("check", "--strict", "--no-names", "@config", config=NAMES)
+    assert result.returncode == 0 and result.stderr == ""
