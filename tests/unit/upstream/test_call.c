@@ -344,6 +344,12 @@ static void run_gateway_statuses(void)
 }
 ON_FIBER(gateway_statuses)
 
+static void without_queue(struct upstream_config *config, struct server_config *servers)
+{
+    (void)servers;
+    config->queue = 0;
+}
+
 static void run_refused(void)
 {
     struct origin gone = {0}, good = {0};
@@ -366,8 +372,8 @@ static void run_refused(void)
         assert_int_equal(asked.call.tries, 1);
     }
     drop_upstream(upstream);
-    /* Alone and gone: told at once, and tried each time. */
-    upstream = make_upstream(both, 1, NULL);
+    /* Alone and gone, with no queue to wait in: told at once, and tried each time. */
+    upstream = make_upstream(both, 1, without_queue);
     for (int i = 0; i < 3; i++) {
         expect(upstream, "GET", ERR_REFUSED, 502);
         assert_string_equal(asked.call.error, "connection_refused");
