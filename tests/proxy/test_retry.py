@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Other servers are tried when that cannot do harm, and only then."""
 import collections
+import socket
 import threading
 
 import pytest
@@ -296,3 +297,21 @@ def test_least_conn_avoids_the_busy_one(origin):
             release.set()
             for client in stuck:
                 assert client.response().status == 200
+
+
+def test_a_server_that_cannot_be_routed_to():
+    """TCP has no broadcast: the kernel says so at once."""
+    with Weir("site * {\n listen @listen\n proxy 255.255.255.255:80\n}\n") as weir:
+        response = weir.ask()
+        assert response.status == 502
+        assert "destination_ip_unroutable" in response.get("proxy-status")
+
+
+def test_a_socket_that_is_no_stream(tmp_path):
+    path = tmp_path / "datagrams"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(str(path))
+        with Weir(f"site * {{\n listen @listen\n proxy unix:{path}\n}}\n") as weir:
+            response = weir.ask()
+            assert response.status == 502
+            assert "proxy_internal_error" in response.get("proxy-status")
