@@ -84,10 +84,12 @@ $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIBRARY)
 	@$(CC) $(CFLAGS) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -MMD -MP -MF $@.d -o $@ $< \
 		$(if $(filter fuzz,$(MODE)),,tests/fuzz/replay.c) $(LIBRARY) $(LIBRARIES)
 
-# What was compiled with other flags, or from another list of files, is compiled again.
+# What was compiled with other flags, from another list of files or without the header by which
+# valgrind is told of stacks is compiled again.
+BUILT_FROM = $(CC) $(CFLAGS) $(SOURCES) $(wildcard /usr/include/valgrind/valgrind.h)
 $(OUT)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(CFLAGS) $(SOURCES)' | cmp -s - $@ || echo '$(CC) $(CFLAGS) $(SOURCES)' > $@
+	@echo '$(BUILT_FROM)' | cmp -s - $@ || echo '$(BUILT_FROM)' > $@
 FORCE:
 $(OUT)/obj/cli/version.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
 

@@ -319,8 +319,8 @@ def test_queue(origin):
     assert not [r for r in origin.heads if r.path == "/second"]
 
 
-def test_unix_and_free_ports_are_refused_at_once(origin):
-    """A refused connection is no timeout."""
+def test_a_refused_connection_waits_for_the_queue_alone(origin):
+    """A refused connection is no timeout of connecting."""
     with Weir(site(f"proxy 127.0.0.1:{free_port()} connect_timeout=30s tries=1")) as weir:
         start = time.monotonic()
         response = weir.ask()
