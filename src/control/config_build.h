@@ -21,6 +21,9 @@ const struct config_item **config_items(struct arena *arena, const struct config
 const void *config_value_of(struct builder *builder, const struct config_block *block,
                             unsigned context, const char *name);
 
+/* balance and sticky of an upstream. */
+void config_build_balance(struct builder *builder, const struct config_block *block,
+                          struct config_upstream *upstream);
 void config_build_upstreams(struct builder *builder);
 void config_build_sites(struct builder *builder);
 void config_build_listens(struct builder *builder);

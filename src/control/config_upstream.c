@@ -55,9 +55,7 @@ static void build_one(struct builder *builder, const struct config_item *item,
     const struct config_block *block = item->block;
     upstream->item = item;
     upstream->name = ((const struct upstream_name_config *)item->config)->name;
-    upstream->balance =
-        ((const struct choice_config *)config_value_of(builder, block, IN_UPSTREAM, "balance"))
-            ->choice;
+    config_build_balance(builder, block, upstream);
     upstream->keepalive =
         *(const struct keepalive_config *)config_value_of(builder, block, IN_UPSTREAM, "keepalive");
     upstream->queue =

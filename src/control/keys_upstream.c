@@ -3,13 +3,6 @@
 #include "base/clock.h"
 #include "control/config_keys.h"
 
-static const char *const BALANCES_WORDS[] = {
-#define BALANCE(id, name, doc) name,
-#include "upstream/balance.def"
-#undef BALANCE
-    NULL,
-};
-
 static const struct option UPSTREAM_ARGUMENTS[] = {
     {.name = "name",
      .type = OPTION_NAME,
@@ -42,10 +35,27 @@ static const struct option SERVER_OPTIONS[] = {
      .max = 1000000,
      .offset = offsetof(struct server_line_config, max_conns),
      .doc = "How many exchanges it takes at a time; 0: no limit."},
+    {.name = "priority",
+     .type = OPTION_INT,
+     .standard = "0",
+     .min = 0,
+     .max = 255,
+     .offset = offsetof(struct server_line_config, priority),
+     .doc = "Servers of the lowest number serve; the next ones when none of those is usable or has "
+            "room."},
     {.name = "backup",
      .type = OPTION_FLAG,
      .offset = offsetof(struct server_line_config, backup),
-     .doc = "Used only when no other server is usable."},
+     .doc = "Used only when no other server is usable: it comes behind all priorities."},
+    {.name = "slow_start",
+     .type = OPTION_DURATION,
+     .flags = OPTION_MAY_BE_OFF,
+     .standard = "30s",
+     .max = SECONDS(3600),
+     .offset = offsetof(struct server_line_config, slow_start),
+     .doc =
+         "How long its share grows, from next to nothing to its weight, when it comes back after "
+         "it was down. Not where it is the only server, nor when weir starts."},
     {.name = "down",
      .type = OPTION_FLAG,
      .offset = offsetof(struct server_line_config, down),
@@ -54,17 +64,6 @@ static const struct option SERVER_OPTIONS[] = {
      .type = OPTION_NAME,
      .offset = offsetof(struct server_line_config, name),
      .doc = "How logs call it; its address if none is written."},
-    {0},
-};
-static const struct option BALANCE_ARGUMENTS[] = {
-    {.name = "method",
-     .type = OPTION_ENUM,
-     .flags = OPTION_REQUIRED,
-     .standard = "random_two",
-     .words = BALANCES_WORDS,
-     .offset = offsetof(struct choice_config, choice),
-     .doc = "random_two: the less busy of two taken by chance; round_robin: one after the other; "
-            "least_conn: the least busy of all. All regard the weights."},
     {0},
 };
 static const struct option KEEPALIVE_ARGUMENTS[] = {
@@ -133,15 +132,6 @@ static const struct key SERVER = {
     .example = "server 10.0.0.13:3000 weight=2",
     .since = "0.1",
 };
-static const struct key BALANCE_KEY = {
-    .name = "balance",
-    .contexts = IN_UPSTREAM,
-    .arguments = BALANCE_ARGUMENTS,
-    .config_size = sizeof(struct choice_config),
-    .doc = "How a server is chosen.",
-    .example = "balance least_conn",
-    .since = "0.1",
-};
 static const struct key KEEPALIVE = {
     .name = "keepalive",
     .contexts = IN_UPSTREAM,
@@ -163,5 +153,4 @@ static const struct key QUEUE = {
     .since = "0.1",
 };
 
-const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM,  &SERVER, &BALANCE_KEY,
-                                           &KEEPALIVE, &QUEUE,  NULL};
+const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM, &SERVER, &KEEPALIVE, &QUEUE, NULL};

@@ -2,20 +2,18 @@
 #include "upstream/balance.h"
 
 /* Among equals one is taken by chance, in proportion to the weights. */
-struct server *balance_least_conn(struct upstream *upstream, const struct candidates *candidates)
+struct server *balance_least_conn(const struct candidates *candidates)
 {
-    (void)upstream;
-    struct server *best = candidates->servers[0];
-    uint32_t equals = best->config.weight;
+    size_t best = 0;
+    uint32_t equals = candidates->weights[0];
     for (size_t i = 1; i < candidates->count; i++) {
-        struct server *server = candidates->servers[i];
-        if (balance_is_less_busy(best, server))
+        if (balance_is_less_busy(candidates, best, i))
             continue;
-        if (balance_is_less_busy(server, best))
+        if (balance_is_less_busy(candidates, i, best))
             equals = 0;
-        equals += server->config.weight;
-        if (random_below(&thread_self()->random, equals) < server->config.weight)
-            best = server;
+        equals += candidates->weights[i];
+        if (random_below(&thread_self()->random, equals) < candidates->weights[i])
+            best = i;
     }
-    return best;
+    return candidates->servers[best];
 }

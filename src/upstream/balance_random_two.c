@@ -2,24 +2,23 @@
 #include "upstream/balance.h"
 
 /* One by chance, in proportion to the weights. */
-static struct server *draw(const struct candidates *candidates, uint32_t total)
+static size_t draw(const struct candidates *candidates, uint32_t total)
 {
     uint32_t ticket = random_below(&thread_self()->random, total);
     for (size_t i = 0; i < candidates->count; i++) {
-        if (ticket < candidates->servers[i]->config.weight)
-            return candidates->servers[i];
-        ticket -= candidates->servers[i]->config.weight;
+        if (ticket < candidates->weights[i])
+            return i;
+        ticket -= candidates->weights[i];
     }
-    return candidates->servers[0];
+    return 0;
 }
 
-struct server *balance_random_two(struct upstream *upstream, const struct candidates *candidates)
+struct server *balance_random_two(const struct candidates *candidates)
 {
-    (void)upstream;
     uint32_t total = 0;
     for (size_t i = 0; i < candidates->count; i++)
-        total += candidates->servers[i]->config.weight;
-    struct server *a = draw(candidates, total);
-    struct server *b = draw(candidates, total);
-    return balance_is_less_busy(b, a) ? b : a;
+        total += candidates->weights[i];
+    size_t a = draw(candidates, total);
+    size_t b = draw(candidates, total);
+    return candidates->servers[balance_is_less_busy(candidates, b, a) ? b : a];
 }

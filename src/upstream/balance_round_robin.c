@@ -4,15 +4,14 @@
  * same one as richest, which the next rounds even out. */
 #include "upstream/balance.h"
 
-struct server *balance_round_robin(struct upstream *upstream, const struct candidates *candidates)
+struct server *balance_round_robin(const struct candidates *candidates)
 {
-    (void)upstream;
     int64_t total = 0;
     struct server *best = NULL;
     int64_t best_weight = INT64_MIN;
     for (size_t i = 0; i < candidates->count; i++) {
         struct server *server = candidates->servers[i];
-        int64_t weight = server->config.weight;
+        int64_t weight = candidates->weights[i];
         int64_t current = __atomic_add_fetch(&server->current_weight, weight, __ATOMIC_RELAXED);
         total += weight;
         if (current > best_weight) {

@@ -36,6 +36,7 @@ static bool is_idempotent(const struct upstream_call *call)
 struct tried {
     struct server *servers[CALL_TRIES_MAX];
     size_t count;
+    struct balance_key key;
     bool may_repeat;     /* they may be asked again when no other is left */
     int64_t queue_until; /* end of the wait for a server; 0: it has not begun */
 };
@@ -43,6 +44,7 @@ struct tried {
 static struct server *choose_server(struct upstream *upstream, const struct tried *tried,
                                     struct choice *choice)
 {
+    choice->key = tried->key;
     struct server *server = balance_choose(upstream, tried->servers, tried->count, choice);
     if (tried->count == 0)
         return server;
@@ -66,6 +68,7 @@ static enum status take_server(struct upstream_call *call, const struct tried *t
         if (server_enter(server)) {
             call->inside->server = server;
             call->server_name = server->name;
+            call->server_id = server->id;
             return OK;
         }
     }
@@ -309,9 +312,23 @@ static enum again may_try_again(const struct upstream_call *call, enum status st
     return AGAIN_NO;
 }
 
+/* For least_time. The pace of a body that is streamed is the client's, not the server's. */
+static void note_time(const struct upstream_call *call, struct server *server, bool has_failed)
+{
+    if (call->upstream->config.balance != BALANCE_LEAST_TIME)
+        return;
+    if (has_failed)
+        server_timed(server, 0, true);
+    else if (call->inside->is_kept)
+        server_timed(server, call->connect_time + call->first_byte_time, false);
+}
+
 static void note_health(struct upstream_call *call, struct server *server, enum status status)
 {
-    if (status == OK && !is_gateway_error(call->head.status))
+    bool has_succeeded = status == OK && !is_gateway_error(call->head.status);
+    if (has_succeeded || (status != ERR_CANCELLED && !call->client_failed))
+        note_time(call, server, !has_succeeded);
+    if (has_succeeded)
         server_succeeded(server);
     else if (status == OK || ((status == ERR_CLOSED || status == ERR_SYSTEM ||
                                status == ERR_PROTOCOL || status == ERR_TIMEOUT) &&
@@ -334,6 +351,7 @@ static enum status prepare(struct upstream_call *call, int64_t deadline)
     call->tries = 0;
     call->client_failed = false;
     call->server_name = SLICE("");
+    call->server_id = 0;
     call->answer = 502;
     call->error = "";
     call->why = "";
@@ -366,7 +384,8 @@ static bool plan_retry(struct upstream_call *call, enum again again, struct trie
 
 enum status upstream_call(struct upstream_call *call, int64_t deadline)
 {
-    struct tried tried = {.count = 0};
+    struct tried tried = {
+        .key = {call->request.has_hash, call->request.hash, call->request.sticky_id}};
     bool fresh = false;
     TRY(prepare(call, deadline));
     struct upstream_exchange *inside = call->inside;

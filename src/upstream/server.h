@@ -7,6 +7,7 @@
 #include "fiber/fiber.h"
 #include "fiber/thread.h"
 #include "net/stream.h"
+#include "upstream/consistent.h"
 #include "upstream/upstream.h"
 
 #include <pthread.h>
@@ -61,9 +62,14 @@ struct server {
     uint32_t window_all, window_errors;
     bool is_probed;         /* a fiber of some worker looks after it */
     int64_t current_weight; /* of round_robin */
+    int64_t back_since;     /* when it came back from being down, or will; 0: long ago */
+    uint64_t timing;        /* how long it takes to answer; see server_timed() */
+    uint64_t id;            /* says which one it is in cookies; never 0 */
+    size_t tier;            /* of upstream->tiers */
     struct pool *pools;     /* one per worker */
     pthread_mutex_t addresses_mutex;
     struct address addresses[SERVER_ADDRESSES_MAX];
+    bool was_resolved;      /* under the mutex: it has had addresses */
     size_t addresses_count; /* atomic for a quick look; 0: unresolved */
 } __attribute__((aligned(64)));
 
@@ -73,12 +79,21 @@ struct upstream_local {
     bool is_stopped;
 };
 
+/* Servers of the same priority; the next tier serves when none of this one can. */
+struct tier {
+    uint32_t rank; /* the priority, or more for backups */
+    size_t count;
+    struct consistent hash; /* where keys are hashed to servers; else without places */
+};
+
 struct upstream {
     struct slice name;
     struct upstream_config config;
     struct server *servers;
     size_t count;
-    bool has_backup;
+    struct tier *tiers; /* the lowest rank first */
+    size_t tiers_count;
+    uint64_t *ids; /* of the servers, close together */
     unsigned workers;
     struct upstream_local *locals;
     uint32_t round;        /* of round_robin */
@@ -105,6 +120,26 @@ void server_leave(struct server *server);
 void server_succeeded(struct server *server);
 void server_failed(struct server *server, int64_t now); /* a connect or gateway error */
 void server_unreachable(struct server *server);         /* refused, no route, connect timeout */
+
+/* It answered, or failed to, after that many nanoseconds: what least_time goes by. The mean fades
+ * with time and jumps to a value that is worse, so that trouble shows at once. */
+void server_timed(struct server *server, int64_t took, bool has_failed);
+/* What its next answer is expected to take, in sixteenths of a microsecond; 0: not known. */
+uint32_t server_expected_time(const struct server *server, int64_t now);
+
+enum {
+    SERVER_WEIGHT_UNIT = 256, /* of server_weight(), for a configured weight of 1 */
+};
+/* It comes back at that time: from then on its weight grows from next to nothing. */
+void server_warm_up(struct server *server, int64_t from);
+/* Its share now, in units: less than configured while it warms up, never 0. */
+uint32_t server_warming_weight(const struct server *server, int64_t now);
+static inline uint32_t server_weight(const struct server *server, int64_t now)
+{
+    if (__atomic_load_n(&server->back_since, __ATOMIC_RELAXED) == 0)
+        return server->config.weight * SERVER_WEIGHT_UNIT;
+    return server_warming_weight(server, now);
+}
 
 /* Copies the addresses to dial; how many. */
 size_t server_addresses(struct server *server, struct address *into);

@@ -5,6 +5,7 @@
 #include "upstream/call.h"
 #include "upstream/pool.h"
 #include "upstream/server.h"
+#include "upstream/tiers.h"
 
 #include <stdlib.h>
 
@@ -22,12 +23,20 @@ static void init_server(struct upstream *upstream, size_t index, const struct se
         server->addresses[0] = config->address;
         server->addresses_count = 1;
     }
-    upstream->has_backup = upstream->has_backup || config->backup;
+    upstream->ids[index] = server->id = hash_text(upstream->config.sticky_key, server->name) | 1;
     check(posix_memalign((void **)&server->pools, 64, upstream->workers * sizeof *server->pools) ==
           0);
     memset(server->pools, 0, upstream->workers * sizeof *server->pools);
     for (unsigned i = 0; i < upstream->workers; i++)
         pool_init(&server->pools[i], server);
+}
+
+static void copy_affinity(struct upstream *upstream)
+{
+    struct upstream_affinity *affinity = &upstream->config.affinity;
+    affinity->name = arena_copy(&upstream->arena, affinity->name);
+    affinity->cookie = arena_copy(&upstream->arena, affinity->cookie);
+    affinity->attributes = arena_copy(&upstream->arena, affinity->attributes);
 }
 
 struct upstream *upstream_new(const struct upstream_config *config, unsigned workers)
@@ -45,8 +54,11 @@ struct upstream *upstream_new(const struct upstream_config *config, unsigned wor
     size_t size = upstream->count * sizeof *upstream->servers;
     check(posix_memalign((void **)&upstream->servers, 64, size) == 0);
     memset(upstream->servers, 0, size);
+    upstream->ids = memory_alloc(upstream->count * sizeof *upstream->ids);
     for (size_t i = 0; i < upstream->count; i++)
         init_server(upstream, i, &config->servers[i]);
+    copy_affinity(upstream);
+    upstream_make_tiers(upstream);
     upstream->config.servers = NULL; /* the caller's */
     return upstream;
 }
@@ -61,6 +73,8 @@ void upstream_free(struct upstream *upstream)
         free(server->pools);
     }
     pthread_mutex_destroy(&upstream->queue_mutex);
+    upstream_drop_tiers(upstream);
+    free(upstream->ids);
     free(upstream->servers);
     free(upstream->locals);
     arena_done(&upstream->arena);
@@ -89,6 +103,9 @@ void upstream_set_addresses(struct upstream *upstream, size_t index,
     if (count > SERVER_ADDRESSES_MAX)
         count = SERVER_ADDRESSES_MAX;
     pthread_mutex_lock(&server->addresses_mutex);
+    if (count > 0 && server->addresses_count == 0 && server->was_resolved)
+        server_warm_up(server, clock_monotonic());
+    server->was_resolved = server->was_resolved || count > 0;
     for (size_t i = 0; i < count; i++)
         server->addresses[i] = addresses[i];
     __atomic_store_n(&server->addresses_count, count, __ATOMIC_RELAXED);

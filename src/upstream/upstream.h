@@ -4,13 +4,15 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "net/address.h"
+#include "upstream/affinity.h"
 
 struct upstream;
 struct server;
 
 enum balance {
-#define BALANCE(id, name, doc) BALANCE_##id,
+#define BALANCE(id, name, policy, key, doc) BALANCE_##id,
 #include "upstream/balance.def"
 #undef BALANCE
     BALANCES,
@@ -23,8 +25,10 @@ struct server_config {
     struct address address;
     uint32_t weight;   /* 1–256 */
     int64_t max_conns; /* 0: no limit */
-    bool backup;
+    uint32_t priority; /* 0–255; those of a higher number serve when none of a lower one can */
+    bool backup;       /* behind all priorities */
     bool down;
+    int64_t slow_start; /* ns until a server that came back has its full weight; 0: at once */
 };
 
 struct upstream_config {
@@ -36,6 +40,11 @@ struct upstream_config {
     int64_t keepalive_idle; /* ns */
     int64_t queue;          /* how many may wait for a free server */
     int64_t queue_timeout;  /* ns */
+    /* What ties clients to servers, and how far: a server that has more than load_percent of its
+     * share of the exchanges passes those that hash to it on; 0: never. */
+    struct upstream_affinity affinity;
+    uint32_t load_percent;
+    struct hash_key sticky_key; /* what servers' ids in cookies are made with */
 };
 
 /* Copies what it needs. Addresses of names are filled in later by upstream_set_addresses. */
@@ -62,5 +71,8 @@ struct server_state {
     uint32_t active;
     uint32_t idle;
 };
+/* What of a request a policy goes by. */
+enum upstream_key balance_key_of(enum balance balance);
+
 bool upstream_server_state(const struct upstream *upstream, size_t index,
                            struct server_state *state);
