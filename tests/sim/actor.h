@@ -42,12 +42,13 @@ struct client {
     size_t out_size, out_head, out_at;
     bool waits_for_continue, may_go_on;
     bool is_paused, has_paused, is_sipping, is_sending_later, is_idling;
+    bool is_lingering, was_told_to_go;
     bool is_of_server; /* the answer that is being read */
     size_t got;        /* bytes of answers */
     uint64_t tunnel_sent;
     unsigned connections;
     bool is_done;
-    int64_t done_at;
+    int64_t done_at, active_at;
     struct client *next;
 };
 

@@ -75,6 +75,13 @@ static void conclude(struct client *client, enum outcome outcome)
     bool is_first = true;
     while (client->reading < client->count) {
         struct plan *plan = client->plans[client->reading];
+        if (client->was_told_to_go && outcome != OUTCOME_LEFT) {
+            /* What was sent behind that must not have been served, and may be sent again. */
+            if (plan->heads > 0)
+                world_broken("once", "request %u was served behind an announced end", plan->id);
+            for (unsigned i = client->reading; i < client->count; i++)
+                client->plans[i]->was_sent = false;
+        }
         if (!plan->was_sent && outcome != OUTCOME_LEFT)
             break;
         bool was_cut = is_first && plan->got_status >= 200;
@@ -170,13 +177,11 @@ static void on_end(struct reader *reader)
     bool was_cut = is_whole && !has_none && plan->got_bytes != plan->reply_size;
     settle(client, plan, was_cut ? OUTCOME_CUT : is_whole ? OUTCOME_WHOLE : OUTCOME_REFUSED);
     client->reading++;
-    if (client->sending < client->reading) { /* answered before all of it was sent */
+    if (client->sending < client->reading && reader->says_close) { /* no use in sending the rest */
         client->sending = client->reading;
         client->out = NULL;
-        if (!reader->says_close)
-            world_broken("pairing", "request %u was answered unread, and the connection goes on",
-                         plan->id);
     }
+    client->was_told_to_go = reader->says_close;
     const struct plan *next = awaited(client);
     reader->expects_no_body = next != NULL && strcmp(next->method, "HEAD") == 0;
 }
@@ -205,6 +210,7 @@ static void send_tunnel(struct client *client, struct plan *plan)
         char byte = plan_byte(plan, false, client->tunnel_sent);
         if (end_write(client->end, &byte, 1) == 0)
             return;
+        client->active_at = world_now();
         if (++client->tunnel_sent == plan->body_size)
             end_shutdown(client->end);
     }
@@ -214,13 +220,15 @@ static void send_tunnel(struct client *client, struct plan *plan)
 static bool take_next(struct client *client)
 {
     unsigned most = client->manner.pipelined > 0 ? client->manner.pipelined : 1;
-    if (client->sending >= client->count || client->sending - client->reading >= most)
+    if (client->sending >= client->count || client->sending >= client->reading + most)
         return false;
     if (client->manner.idles > 0 && client->sending > 0 && !client->is_idling) {
         client->is_idling = true;
         send_after(client, client->manner.idles);
         return false;
     }
+    if (client->sending > client->reading && client->plans[client->sending - 1]->says_close)
+        return false;
     client->is_idling = false;
     struct plan *plan = client->plans[client->sending];
     client->out = plan_request(plan, &client->out_size, &client->out_head);
@@ -265,6 +273,7 @@ static void send_more(struct client *client)
         size_t taken = end_write(end, client->out + client->out_at, size);
         plan->was_sent = plan->was_sent || taken > 0;
         client->out_at += taken;
+        client->active_at = taken > 0 ? world_now() : client->active_at;
         if (client->out_at == client->out_size) {
             sent(client, plan);
         } else if (waits && client->out_at == until) {
@@ -317,6 +326,7 @@ static bool read_some(struct client *client)
     if (got == 0)
         return false;
     client->got += got;
+    client->active_at = world_now();
     const char *wrong = reader_feed(&client->reader, data, got);
     if (wrong != NULL)
         world_broken("strictness", "a client read %s", wrong);
@@ -367,34 +377,42 @@ static void on_event(struct end *end)
         continue;
     if (client->end != end)
         return;
+    bool has_more = client->reader.state == READ_TUNNEL && !end->is_broken && !end->is_shut;
+    if (end_is_over(end) && has_more)
+        send_more(client);
     if (end_is_over(end) && !client->is_paused && !client->is_sipping) {
-        over(client);
+        if (!has_more || end->is_shut)
+            over(client);
         return;
     }
     if (client->reading >= client->count && client->manner.lingers == 0) {
         conclude(client, OUTCOME_CLOSED);
         return;
     }
-    if (client->reading >= client->count && !client->has_paused) {
-        client->has_paused = true;
+    if (client->reading >= client->count && !client->is_lingering) {
+        client->is_lingering = true;
         world_after(client->manner.lingers, leave, client);
     }
     send_more(client);
 }
 
+/* Whatever happens to a request, it does so in time: weir has ended it, or it moves. */
 static void lose_patience(void *argument)
 {
-    struct plan *plan = argument;
-    if (plan->was_sent && !plan->is_done)
-        world_broken("deadline", "nobody ends request %u", plan->id);
-}
-
-static void be_patient(void *argument)
-{
     struct client *client = argument;
-    int64_t patience = SECONDS(PATIENCE_S);
-    for (unsigned i = 0; i < client->count; i++)
-        world_after(patience + (int64_t)i * patience, lose_patience, client->plans[i]);
+    if (client->is_done)
+        return;
+    int64_t left = client->active_at + SECONDS(PATIENCE_S) - world_now();
+    if (left <= 0)
+        world_broken("deadline", "nobody ends request %u (%u of %u read, %u sent; %s)",
+                     client->plans[client->reading < client->count ? client->reading : 0]->id,
+                     client->reading, client->count, client->sending,
+                     client->end == NULL          ? "not connected"
+                     : client->end->other == NULL ? "connecting"
+                     : client->is_paused          ? "paused"
+                     : end_is_over(client->end)   ? "ended"
+                                                  : "connected");
+    world_after(left, lose_patience, client);
 }
 
 static void connect_client(void *argument)
@@ -405,7 +423,7 @@ static void connect_client(void *argument)
     client->connections++;
     client->end = net_dial(client->network, &client->from, &client->to, on_event, client);
     client->is_paused = client->is_sipping = false;
-    client->is_idling = client->waits_for_continue = false;
+    client->is_idling = client->waits_for_continue = client->was_told_to_go = false;
     client->out = NULL;
     reader_init(&client->reader, false, client);
     client->reader.on_head = on_head;
@@ -421,5 +439,6 @@ void client_start(struct client *client, int64_t delay)
     client->next = clients;
     clients = client;
     world_after(delay, connect_client, client);
-    world_after(delay, be_patient, client);
+    client->active_at = world_now() + delay;
+    world_after(delay, lose_patience, client);
 }

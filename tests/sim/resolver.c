@@ -56,7 +56,8 @@ static struct name *name_of(const char *host, size_t size)
 void names_set(const char *host, const struct address *addresses, size_t count)
 {
     struct name *name = name_of(host, strlen(host));
-    memcpy(name->addresses, addresses, count * sizeof *addresses);
+    for (size_t i = 0; i < count; i++)
+        name->addresses[i] = addresses[i];
     name->count = count;
 }
 

@@ -15,7 +15,9 @@ struct server_conversation {
     bool is_good;      /* it is answered as if the plan were a good one */
     bool is_whole;     /* the request was read to its end */
     bool is_answering, is_answered;
-    const char *tainted; /* why weir must not use this connection again */
+    bool was_read_early;               /* weir had the whole answer … */
+    uint64_t answer_end, written_then; /* … when it had written so much of the request */
+    const char *tainted;               /* why weir must not use this connection again */
     char *out;
     size_t out_size, out_at, out_stop; /* where it stops, and how */
     bool closes, resets, stalls, is_slow, is_waiting, is_tunnel;
@@ -55,8 +57,7 @@ static void answered(struct server_conversation *c)
     if (c->stalls || c->is_tunnel)
         return;
     c->is_answered = true;
-    if (!c->is_whole && c->tainted == NULL)
-        c->tainted = "it was answered before the request had come";
+    c->answer_end = c->end->other->in.written;
     if (c->is_whole) {
         c->plan = NULL;
         c->is_answering = false;
@@ -199,7 +200,7 @@ static void on_head(struct reader *reader)
     c->plan = plan;
     c->is_good = plan->heads > 1 && !plan->manner_stays;
     c->is_whole = false;
-    c->is_answering = c->is_answered = false;
+    c->is_answering = c->is_answered = c->was_read_early = false;
     enum manner manner = c->is_good ? MANNER_GOOD : plan->manner;
     if (manner == MANNER_EARLY || manner == MANNER_EARLY_CLOSE || manner == MANNER_RESET_AT_HEAD ||
         plan->upgrades)
@@ -230,6 +231,8 @@ static void on_end(struct reader *reader)
     c->plan->wholes++;
     c->is_whole = true;
     if (c->is_answered) {
+        if (c->was_read_early && c->end->in.read > c->written_then)
+            c->tainted = "weir had the answer before it had sent the request";
         c->plan = NULL;
         c->is_answering = false;
     } else if (!c->is_answering) {
@@ -242,6 +245,11 @@ static void on_event(struct end *end)
     struct server_conversation *c = end->owner;
     char data[16 * 1024];
     size_t got;
+    if (c->is_answered && !c->is_whole && !c->was_read_early &&
+        end->other->in.read >= c->answer_end) {
+        c->was_read_early = true;
+        c->written_then = end->in.written;
+    }
     while ((got = end_read(end, data, sizeof data)) > 0) {
         const char *wrong = reader_feed(&c->reader, data, got);
         if (wrong != NULL)
@@ -250,6 +258,8 @@ static void on_event(struct end *end)
             return;
     }
     if (end_is_over(end)) {
+        if (c->is_tunnel && !end->is_broken)
+            send_more(c);
         if (c->is_tunnel && c->reader.body != c->plan->body_size && !end->is_broken &&
             !actors_trouble() && c->plan->outcome != OUTCOME_LEFT)
             world_broken("pairing", "tunnel %u: the server got %llu of %zu bytes", c->plan->id,

@@ -12,7 +12,8 @@ enum {
     TRACE_LINES = 400, /* kept for a report */
     TRACE_LINE = 200,
     CHUNK = 4 * 1024 * 1024,
-    BROKEN = 3, /* exit code of a world in which a truth did not hold */
+    BROKEN = 64, /* and more, by the truth that did not hold: the exit code */
+    TRUTHS = 128,
 };
 
 const char *const FAULT_NAMES[FAULTS] = {
@@ -255,5 +256,8 @@ void world_broken(const char *truth, const char *format, ...)
         printf("    %s\n", world.trace[i % TRACE_LINES]);
     printf("BROKEN seed %llu: %s: %s\n", (unsigned long long)world.seed, truth, why);
     fflush(stdout);
-    _exit(BROKEN);
+    unsigned code = 0;
+    for (const char *c = truth; *c != '\0'; c++)
+        code = code * 31 + (unsigned char)*c;
+    _exit(BROKEN + (int)(code % TRUTHS));
 }
