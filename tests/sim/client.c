@@ -396,6 +396,23 @@ static void on_event(struct end *end)
     send_more(client);
 }
 
+_Noreturn static void give_account(const struct client *client)
+{
+    const struct end *end = client->end;
+    const struct plan *plan = client->plans[client->reading < client->count ? client->reading : 0];
+    world_note("  %s %u: body %d of %zu bytes, misframing %d, manner %d at %zu, %d, %zu bytes read",
+               plan->method, plan->id, plan->body, plan->body_size, plan->misframing, plan->manner,
+               plan->manner_at, plan->got_status, plan->got_bytes);
+    world_note("  %u of %u read, %u sent, %zu of %zu bytes of the next%s%s", client->reading,
+               client->count, client->sending, client->out == NULL ? 0 : client->out_at,
+               client->out == NULL ? 0 : client->out_size, client->is_paused ? ", paused" : "",
+               client->is_sending_later ? ", sends later" : "");
+    if (end != NULL && end->other != NULL)
+        world_note("  descriptor %d of weir, %zu bytes to read there, room for %zu", end->other->fd,
+                   end_readable(end->other), end_room(end));
+    world_broken("deadline", "nobody ends request %u", plan->id);
+}
+
 /* Whatever happens to a request, it does so in time: weir has ended it, or it moves. */
 static void lose_patience(void *argument)
 {
@@ -404,14 +421,7 @@ static void lose_patience(void *argument)
         return;
     int64_t left = client->active_at + SECONDS(PATIENCE_S) - world_now();
     if (left <= 0)
-        world_broken("deadline", "nobody ends request %u (%u of %u read, %u sent; %s)",
-                     client->plans[client->reading < client->count ? client->reading : 0]->id,
-                     client->reading, client->count, client->sending,
-                     client->end == NULL          ? "not connected"
-                     : client->end->other == NULL ? "connecting"
-                     : client->is_paused          ? "paused"
-                     : end_is_over(client->end)   ? "ended"
-                                                  : "connected");
+        give_account(client);
     world_after(left, lose_patience, client);
 }
 
