@@ -210,6 +210,7 @@ const char *reader_feed(struct reader *reader, const char *data, size_t size)
         bool is_text = reader->state != READ_LENGTH && reader->state != READ_CHUNK &&
                        reader->state != READ_CLOSE && reader->state != READ_TUNNEL;
         if (is_text) {
+            reader->taken++;
             const char *wrong = take_byte(reader, *data);
             if (wrong != NULL)
                 return wrong;
@@ -221,6 +222,7 @@ const char *reader_feed(struct reader *reader, const char *data, size_t size)
         size_t part = is_bounded && size > reader->left ? (size_t)reader->left : size;
         reader->on_body(reader, data, part);
         reader->body += part;
+        reader->taken += part;
         data += part;
         size -= part;
         if (!is_bounded)

@@ -29,7 +29,8 @@ struct reader {
     char *head; /* the lines so far, of a head, a chunk line or trailers; terminated */
     size_t head_size;
     uint64_t left;
-    uint64_t body; /* bytes of the body so far */
+    uint64_t body;  /* bytes of the body so far */
+    uint64_t taken; /* of all messages */
     /* Of the head. */
     char method[24], target[256];
     int status;

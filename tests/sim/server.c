@@ -231,7 +231,7 @@ static void on_end(struct reader *reader)
     c->plan->wholes++;
     c->is_whole = true;
     if (c->is_answered) {
-        if (c->was_read_early && c->end->in.read > c->written_then)
+        if (c->was_read_early && reader->taken > c->written_then)
             c->tainted = "weir had the answer before it had sent the request";
         c->plan = NULL;
         c->is_answering = false;
