@@ -226,12 +226,12 @@ static void work(void *argument)
     if (has_started)
         loop_run();
     serve_close_all(serve);
+    for (size_t i = 0; i < worker->all->snapshot->upstreams_count; i++)
+        upstream_worker_stop(worker->all->snapshot->upstreams[i]);
     for (int64_t until = clock_monotonic() + MILLISECONDS(CUT_GRACE_MS);
          serve->thread.fibers_count > 0 && clock_monotonic() < until;)
         loop_turn(loop_now() + MILLISECONDS(10));
     access_log_worker_free(serve->log);
-    for (size_t i = 0; i < worker->all->snapshot->upstreams_count; i++)
-        upstream_worker_stop(worker->all->snapshot->upstreams[i]);
     timer_clear(&serve->thread.timers, &worker->cut);
     gate_pass(all_stopped);
     tunnel_release();

@@ -156,7 +156,7 @@ static void draw_tunnel(struct plan *plan)
 static void draw_manner(struct client_manner *manner)
 {
     manner->pipelined = world_chance(30) ? 1 + world_below(8) : 1;
-    manner->piece = world_chance(20) ? 1 + world_below(2000) : 0;
+    manner->piece = world_chance(20) ? (drawn.is_calm ? 100 : 1) + world_below(2000) : 0;
     manner->pause = world_between(0, MILLISECONDS(20));
     if (world_chance(10)) {
         manner->sip = 500 + world_below(16000);
