@@ -24,11 +24,13 @@ else ifeq ($(MODE),asan)
 FLAGS = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -DFIBER_ASAN -DCHECK_SLOW
 else ifeq ($(MODE),tsan)
 FLAGS = -O1 -fsanitize=thread -DFIBER_TSAN -DCHECK_SLOW
+else ifeq ($(MODE),cover)
+FLAGS = -O0 --coverage -DCHECK_SLOW
 else ifeq ($(MODE),fuzz)
 CC = clang
 FLAGS = -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DFIBER_ASAN -DCHECK_SLOW -Wno-error
 else
-$(error MODE is release, paint, asan, tsan or fuzz)
+$(error MODE is release, paint, asan, tsan, cover or fuzz)
 endif
 ifeq ($(ARCH),aarch64)
 COMMON := $(filter-out -fcf-protection=branch,$(COMMON))
@@ -48,7 +50,7 @@ UNIT_SUPPORT := $(wildcard tests/unit/support/*.c)
 FUZZERS := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 HEADERS := $(wildcard src/*/*.h)
 
-.PHONY: all program unit fuzzers bench-tools check-headers format check-format tidy clean help generated
+.PHONY: all program simulation unit fuzzers bench-tools check-headers format check-format tidy clean help generated
 .DELETE_ON_ERROR:
 
 all: $(if $(filter release,$(MODE)),build/weir,program)
@@ -84,9 +86,29 @@ $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIBRARY)
 	@$(CC) $(CFLAGS) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -MMD -MP -MF $@.d -o $@ $< \
 		$(if $(filter fuzz,$(MODE)),,tests/fuzz/replay.c) $(LIBRARY) $(LIBRARIES)
 
+<<<<<<< HEAD
 # What was compiled with other flags, from another list of files or without the header by which
 # valgrind is told of stacks is compiled again.
 BUILT_FROM = $(CC) $(CFLAGS) $(SOURCES) $(wildcard /usr/include/valgrind/valgrind.h)
+=======
+# The simulated world: the product's objects, but those that ask the kernel.
+SIM_REPLACED = base/clock base/entropy base/log fiber/bell fiber/file fiber/native fiber/offload \
+	fiber/poll fiber/process fiber/signal net/resolver net/socket
+SIM_KEPT = $(filter-out $(SIM_REPLACED:%=$(OUT)/obj/%.o),$(OBJECTS))
+SIM_OBJECTS := $(patsubst tests/sim/%.c,$(OUT)/sim/%.o,$(wildcard tests/sim/*.c))
+SIM_WRAPPED = malloc calloc realloc posix_memalign free
+SIM_WRAPS = $(foreach name,$(SIM_WRAPPED),-Wl,--wrap=$(name))
+simulation: $(OUT)/simulation ## the world in a box: see docs/testing.md
+$(OUT)/simulation: $(SIM_OBJECTS) $(SIM_KEPT)
+	@echo '  link    $@'
+	@$(CC) $(CFLAGS) $(SIM_WRAPS) -o $@ $^ $(LIBRARIES)
+$(OUT)/sim/%.o: tests/sim/%.c $(OUT)/flags
+	@mkdir -p $(@D)
+	@echo '  compile $<'
+	@$(CC) $(CFLAGS) -fno-lto -Itests/sim -MMD -MP -c -o $@ $<
+
+# What was compiled with other flags, or from another list of files, is compiled again.
+>>>>>>> sim
 $(OUT)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(BUILT_FROM)' | cmp -s - $@ || echo '$(BUILT_FROM)' > $@

@@ -3,14 +3,13 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "fiber/bell.h"
 #include "fiber/fiber.h"
 #include "fiber/loop.h"
 #include "fiber/thread.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 enum {
     LETTERS_MAX = 65536,
@@ -57,7 +56,7 @@ bool thread_post(struct thread *thread, void (*fn)(void *argument), void *argume
     }
     pthread_mutex_unlock(&mailbox->mutex);
     if (must_ring)
-        check(eventfd_write(mailbox->watch.fd, 1) == 0);
+        bell_ring(mailbox->watch.fd);
     return has_room;
 }
 
@@ -79,10 +78,7 @@ static bool take(struct mailbox *mailbox, struct letter *letter)
 static void on_ready(struct watch *watch)
 {
     struct mailbox *mailbox = LIST_ENTRY(watch, struct mailbox, watch);
-    eventfd_t rings;
-    if (eventfd_read(watch->fd, &rings) != 0) {
-        /* Another turn has read it already. */
-    }
+    bell_hush(watch->fd);
     struct letter letter;
     while (take(mailbox, &letter)) {
         letter.fn(letter.argument);
@@ -92,9 +88,8 @@ static void on_ready(struct watch *watch)
 
 enum status mailbox_open(struct thread *thread)
 {
-    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (fd < 0)
-        return ERR_SYSTEM;
+    int fd;
+    TRY(bell_open(&fd));
     struct mailbox *mailbox = memory_zero(sizeof *mailbox);
     pthread_mutex_init(&mailbox->mutex, NULL);
     mailbox->watch.on_ready = on_ready;
@@ -106,7 +101,7 @@ void mailbox_close(struct thread *thread)
 {
     struct mailbox *mailbox = thread->mailbox;
     loop_forget(&mailbox->watch, false);
-    close(mailbox->watch.fd);
+    bell_close(mailbox->watch.fd);
     pthread_mutex_destroy(&mailbox->mutex);
     free(mailbox->letters);
     free(mailbox);
