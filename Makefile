@@ -86,11 +86,6 @@ $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIBRARY)
 	@$(CC) $(CFLAGS) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -MMD -MP -MF $@.d -o $@ $< \
 		$(if $(filter fuzz,$(MODE)),,tests/fuzz/replay.c) $(LIBRARY) $(LIBRARIES)
 
-<<<<<<< HEAD
-# What was compiled with other flags, from another list of files or without the header by which
-# valgrind is told of stacks is compiled again.
-BUILT_FROM = $(CC) $(CFLAGS) $(SOURCES) $(wildcard /usr/include/valgrind/valgrind.h)
-=======
 # The simulated world: the product's objects, but those that ask the kernel.
 SIM_REPLACED = base/clock base/entropy base/log fiber/bell fiber/file fiber/native fiber/offload \
 	fiber/poll fiber/process fiber/signal net/resolver net/socket
@@ -107,8 +102,9 @@ $(OUT)/sim/%.o: tests/sim/%.c $(OUT)/flags
 	@echo '  compile $<'
 	@$(CC) $(CFLAGS) -fno-lto -Itests/sim -MMD -MP -c -o $@ $<
 
-# What was compiled with other flags, or from another list of files, is compiled again.
->>>>>>> sim
+# What was compiled with other flags, from another list of files or without the header by which
+# valgrind is told of stacks is compiled again.
+BUILT_FROM = $(CC) $(CFLAGS) $(SOURCES) $(wildcard /usr/include/valgrind/valgrind.h)
 $(OUT)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(BUILT_FROM)' | cmp -s - $@ || echo '$(BUILT_FROM)' > $@
