@@ -21,7 +21,8 @@ static int not_found(const char *verb, struct slice word)
         for (size_t j = 0; j < config_options_count(schema->keys[i]->options); j++)
             config_suggest_try(&suggest, slice_from_cstring(schema->keys[i]->options[j].name));
     }
-    fprintf(stderr, "weir %s: no command, key, option or code named \"%.*s\"\n", verb, SLICE_ARG(word));
+    fprintf(stderr, "weir %s: no command, key, option or code named \"%.*s\"\n", verb,
+            SLICE_ARG(word));
     if (suggest.best.size > 0)
         fprintf(stderr, "hint: did you mean %.*s?\n", SLICE_ARG(suggest.best));
     else
