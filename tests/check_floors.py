@@ -47,7 +47,7 @@ LINES_MAX = 500
 # The modules that may ask the kernel for something; a simulated world replaces them.
 OUTSIDE = {
     "base/check", "base/clock", "base/log", "base/random",
-    "fiber/file", "fiber/loop", "fiber/mailbox", "fiber/offload", "fiber/process", "fiber/signal", "fiber/stack",
+    "fiber/file", "fiber/loop", "fiber/mailbox", "fiber/offload", "fiber/pages", "fiber/process", "fiber/signal", "fiber/stack",
     "fiber/thread", "net/pipe", "net/socket",
 }
 SYSTEM_CALLS = """
