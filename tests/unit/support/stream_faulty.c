@@ -2,6 +2,7 @@
 #include "support/stream_faulty.h"
 
 #include "fiber/fiber.h"
+#include "fiber/thread.h"
 
 static struct {
     const struct stream_operations *real;
@@ -10,8 +11,19 @@ static struct {
     bool was_reached;
 } faulty;
 
+/* Nothing happens until the deadline, or until the owner breaks the stream. */
+static enum status stall(const struct stream *stream, int64_t deadline)
+{
+    while (loop_now() < deadline) {
+        if (stream->watch.ready & READY_BROKEN)
+            return ERR_SYSTEM;
+        TRY(fiber_sleep(loop_now() + MILLISECONDS(2)));
+    }
+    return ERR_TIMEOUT;
+}
+
 /* OK: this call is made as usual. */
-static enum status fail(int64_t deadline)
+static enum status fail(struct stream *stream, int64_t deadline)
 {
     if (faulty.left-- > 0)
         return OK;
@@ -19,12 +31,13 @@ static enum status fail(int64_t deadline)
     faulty.was_reached = true;
     switch (faulty.fault) {
     case FAULT_BROKEN:
+        stream_break(stream); /* as the kernel would tell the other direction */
         return ERR_SYSTEM;
     case FAULT_CLOSED:
+        stream_break(stream);
         return ERR_CLOSED;
     case FAULT_TIMEOUT:
-        TRY(fiber_sleep(deadline));
-        return ERR_TIMEOUT;
+        return stall(stream, deadline);
     case FAULT_CANCEL:
         fiber_cancel(fiber_self());
         return ERR_CANCELLED;
@@ -43,26 +56,26 @@ static bool is_small(void)
 static enum status faulty_read(struct stream *stream, void *into, size_t size, size_t *got,
                                int64_t deadline)
 {
-    TRY(fail(deadline));
+    TRY(fail(stream, deadline));
     return faulty.real->read(stream, into, is_small() ? 1 : size, got, deadline);
 }
 
 static enum status faulty_wait(struct stream *stream, int64_t deadline)
 {
-    TRY(fail(deadline));
+    TRY(fail(stream, deadline));
     return faulty.real->wait(stream, deadline);
 }
 
 static enum status faulty_write(struct stream *stream, struct iovec *parts, int count,
-                                int64_t stall, int64_t deadline)
+                                int64_t stall_ns, int64_t deadline)
 {
-    TRY(fail(stream_stall_deadline(stall, deadline)));
+    TRY(fail(stream, stream_stall_deadline(stall_ns, deadline)));
     if (!is_small())
-        return faulty.real->write(stream, parts, count, stall, deadline);
+        return faulty.real->write(stream, parts, count, stall_ns, deadline);
     for (int i = 0; i < count; i++)
         for (size_t at = 0; at < parts[i].iov_len; at++) {
             struct iovec byte = {(char *)parts[i].iov_base + at, 1};
-            TRY(faulty.real->write(stream, &byte, 1, stall, deadline));
+            TRY(faulty.real->write(stream, &byte, 1, stall_ns, deadline));
         }
     return OK;
 }

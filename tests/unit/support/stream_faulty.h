@@ -10,7 +10,7 @@ enum fault {
     FAULT_BROKEN,
     FAULT_CLOSED,
     FAULT_TIMEOUT, /* nothing comes or goes until the deadline */
-    FAULT_CANCEL, /* the calling fiber is cancelled during the call */
+    FAULT_CANCEL,  /* the calling fiber is cancelled during the call */
     FAULTS,
 };
 
