@@ -9,6 +9,7 @@ static struct {
     enum fault fault;
     int left; /* calls that still go well */
     bool was_reached;
+    struct fiber *victim;
 } faulty;
 
 /* Nothing happens until the deadline, or until the owner breaks the stream. */
@@ -39,8 +40,8 @@ static enum status fail(struct stream *stream, int64_t deadline)
     case FAULT_TIMEOUT:
         return stall(stream, deadline);
     case FAULT_CANCEL:
-        fiber_cancel(fiber_self());
-        return ERR_CANCELLED;
+        fiber_cancel(faulty.victim);
+        return faulty.victim == fiber_self() ? ERR_CANCELLED : OK;
     case FAULT_ONE_BYTE:
     case FAULTS:
         break;
@@ -105,6 +106,11 @@ void stream_faulty(struct stream *stream, enum fault fault, int at)
     faulty.left = at;
     faulty.was_reached = false;
     stream->operations = &FAULTY;
+}
+
+void stream_faulty_cancels(struct fiber *victim)
+{
+    faulty.victim = victim;
 }
 
 bool stream_faulty_was_reached(void)
