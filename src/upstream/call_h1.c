@@ -79,8 +79,6 @@ static int64_t head_deadline(const struct upstream_call *call, int64_t deadline)
     const struct upstream_exchange *inside = call->inside;
     if (call->policy.first_byte_timeout == CLOCK_NEVER)
         return deadline;
-    /* While the body is being sent the wait is begun again and again: nobody wakes it when that is
-     * done, and its clock begins then. */
     int64_t from = inside->is_sending ? loop_now() : inside->sent_at;
     int64_t until = from + call->policy.first_byte_timeout;
     return until < deadline ? until : deadline;
