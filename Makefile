@@ -123,7 +123,7 @@ check-headers: ## every header compiles alone
 format: ## rewrite all C files in the house's layout
 	clang-format -i $(wildcard src/*.c src/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch] bench/*.[ch])
 check-format:
-	clang-format --dry-run -Werror $(wildcard src/*.c src/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch] bench/*.[ch])
+	@clang-format --dry-run -Werror $(wildcard src/*.c src/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch] bench/*.[ch])
 tidy: ## clang-tidy over the sources (slow)
 	@printf '%s\n' $(filter %.c,$(SOURCES)) src/main.c | xargs -n 8 -P "$$(nproc)" sh -c \
 		'clang-tidy --quiet "$$@" -- -std=gnu17 -D_GNU_SOURCE -Isrc -DWEIR_COMMIT=\"\" 2>/dev/null' tidy

@@ -72,8 +72,8 @@ static enum status send_request(struct upstream_call *call, int64_t deadline)
 }
 
 /* Until when the next byte of the head has to come. While the request is still being sent it is a
- * moment to look again: nobody wakes the reader when the last byte has gone, and that moment is never
- * later than the deadline which begins then. */
+ * moment to look again: nobody wakes the reader when the last byte has gone, and that moment is
+ * never later than the deadline which begins then. */
 static int64_t head_deadline(const struct upstream_call *call, int64_t deadline)
 {
     const struct upstream_exchange *inside = call->inside;
