@@ -3,6 +3,8 @@
 #include "control/config_build.h"
 #include "upstream/upstream.h"
 
+#include <stdlib.h>
+
 static void check_name(struct builder *builder, const struct config_item *item,
                        const struct balance_config *balance)
 {
@@ -20,6 +22,36 @@ static void check_name(struct builder *builder, const struct config_item *item,
         config_error_note(builder->errors, error, "write %s",
                           key == UPSTREAM_KEY_COOKIE ? "cookie_hash session_id"
                                                      : "header_hash X-Tenant");
+}
+
+static int compare_names(const void *left, const void *right)
+{
+    const struct config_item *const *a = left;
+    const struct config_item *const *b = right;
+    int order = slice_compare(((const struct server_line_config *)(*a)->config)->name,
+                              ((const struct server_line_config *)(*b)->config)->name);
+    return order != 0 ? order : (*a)->node->place.line < (*b)->node->place.line ? -1 : 1;
+}
+
+/* Logs, cookies and hashes tell servers apart by their names. */
+void config_check_server_names(struct builder *builder, const struct config_upstream *upstream)
+{
+    const struct config_item **named =
+        arena_alloc(builder->arena, (upstream->servers_count + 1) * sizeof(*named));
+    size_t count = 0;
+    for (size_t i = 0; i < upstream->servers_count; i++)
+        if (((const struct server_line_config *)upstream->servers[i]->config)->name.size > 0)
+            named[count++] = upstream->servers[i];
+    qsort(named, count, sizeof(*named), compare_names);
+    for (size_t i = 1; i < count; i++) {
+        struct slice name = ((const struct server_line_config *)named[i]->config)->name;
+        if (!slice_equal(name, ((const struct server_line_config *)named[i - 1]->config)->name))
+            continue;
+        struct config_error *error = CONFIG_REPORT(builder->errors, CONFIG_NAME_TWICE,
+                                                   named[i]->node->place, SLICE("server"), name);
+        config_error_note(builder->errors, error, "first defined at line %u",
+                          named[i - 1]->node->place.line);
+    }
 }
 
 void config_build_balance(struct builder *builder, const struct config_block *block,

@@ -94,7 +94,6 @@ struct server_line_config {
     int64_t weight;
     int64_t max_conns; /* 0: no limit */
     int64_t priority;
-    int64_t slow_start; /* CLOCK_NEVER: off */
     bool backup;
     bool down;
     struct slice name; /* empty: the address */

@@ -64,6 +64,8 @@ const char *config_context_name(unsigned context)
         return "listen";
     case IN_SERVER:
         return "server";
+    case IN_SPLIT:
+        return "split";
     default:
         return "block";
     }

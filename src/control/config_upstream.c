@@ -71,6 +71,7 @@ static void build_one(struct builder *builder, const struct config_item *item,
         config_error_note(builder->errors, error, "write a line in its block: server HOST:PORT");
     }
     check_servers(builder, upstream);
+    config_check_server_names(builder, upstream);
 }
 
 static const struct config_upstream **sorted_names(struct builder *builder)

@@ -47,15 +47,6 @@ static const struct option SERVER_OPTIONS[] = {
      .type = OPTION_FLAG,
      .offset = offsetof(struct server_line_config, backup),
      .doc = "Used only when no other server is usable: it comes behind all priorities."},
-    {.name = "slow_start",
-     .type = OPTION_DURATION,
-     .flags = OPTION_MAY_BE_OFF,
-     .standard = "30s",
-     .max = SECONDS(3600),
-     .offset = offsetof(struct server_line_config, slow_start),
-     .doc =
-         "How long its share grows, from next to nothing to its weight, when it comes back after "
-         "it was down. Not where it is the only server, nor when weir starts."},
     {.name = "down",
      .type = OPTION_FLAG,
      .offset = offsetof(struct server_line_config, down),

@@ -45,7 +45,6 @@ static struct server_config read_server(const struct server_line_config *line)
         .weight = (uint32_t)line->weight,
         .max_conns = line->max_conns,
         .priority = (uint32_t)line->priority,
-        .slow_start = line->slow_start == CLOCK_NEVER ? 0 : line->slow_start,
         .backup = line->backup,
         .down = line->down,
     };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/call.h"
-#include "upstream/server.h"
+#include "upstream/plan.h"
 
 enum upstream_key balance_key_of(enum balance balance)
 {
@@ -44,16 +44,13 @@ enum sticky upstream_sticky(const struct upstream_call *call, char *id)
         return STICKY_NONE;
     if (asked == call->server_id)
         return STICKY_KEPT;
-    enum sticky sticky = STICKY_NEW;
-    for (size_t i = 0; asked != 0 && i < upstream->count; i++) {
-        if (upstream->ids[i] != asked)
-            continue;
-        /* Only full, or this once without an answer: the client goes back there. */
-        if (server_is_usable(&upstream->servers[i], loop_now()) && upstream->servers[i].tier == 0)
-            return STICKY_AWAY;
-        sticky = STICKY_MOVED;
-    }
+    const struct plan *plan = plan_of(upstream);
+    const struct server *home = asked == 0 ? NULL : plan_find(plan, asked);
+    /* Only full, or this once without an answer: the client goes back there. */
+    if (home != NULL && server_is_usable(home, loop_now()) &&
+        server_rank(home) == plan->tiers[0].rank)
+        return STICKY_AWAY;
     for (int i = 0; i < STICKY_ID_SIZE; i++)
         id[i] = "0123456789abcdef"[call->server_id >> (60 - 4 * i) & 15];
-    return sticky;
+    return home == NULL ? STICKY_NEW : STICKY_MOVED;
 }

@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/balance.h"
 
-#include "base/check.h"
-
-static const struct {
-    struct server *(*choose)(const struct candidates *candidates);
-    bool is_hash;
-} POLICIES[BALANCES] = {
-#define BALANCE(id, name, policy, key, doc)                                                        \
-    [BALANCE_##id] = {balance_##policy, UPSTREAM_KEY_##key != UPSTREAM_KEY_NONE},
+static struct server *(*const POLICIES[BALANCES])(struct search *search) = {
+#define BALANCE(id, name, policy, key, doc) [BALANCE_##id] = balance_##policy,
 #include "upstream/balance.def"
 #undef BALANCE
 };
@@ -26,7 +20,7 @@ bool balance_may_take(struct search *search, struct server *server)
     bool is_wanted = search->is_panic
                          ? !server->config.down &&
                                __atomic_load_n(&server->addresses_count, __ATOMIC_RELAXED) > 0
-                         : server->tier == search->tier && server_is_usable(server, search->now);
+                         : server_is_usable(server, search->now);
     if (!is_wanted || is_tried(search, server))
         return false;
     if (server_has_room(server))
@@ -35,62 +29,89 @@ bool balance_may_take(struct search *search, struct server *server)
     return false;
 }
 
-static struct server *choose(struct search *search, const struct balance_key *key)
+void balance_gather(struct search *search, struct candidates *candidates)
 {
-    struct upstream *upstream = search->upstream;
-    /* sticky by address hashes, whatever the policy for those without one */
-    bool has_hash = key->has_hash && upstream->config.affinity.key != UPSTREAM_KEY_NONE;
-    struct server *owner =
-        has_hash && !search->is_panic ? balance_by_hash(search, key->hash) : NULL;
-    if (owner != NULL)
-        return owner;
-    struct candidates candidates;
-    candidates.count = 0; /* the rest stays as it is: two kilobytes */
-    candidates.now = search->now;
-    candidates.key = (struct balance_key){.has_hash = has_hash, .hash = has_hash ? key->hash : 0};
+    const struct tier *tier = search->tier;
+    candidates->count = 0;
     /* Beyond the bound each request looks at another stretch of the list. */
-    size_t start = upstream->count <= BALANCE_CANDIDATES_MAX
+    size_t start = tier->count <= BALANCE_CANDIDATES_MAX
                        ? 0
-                       : random_below(&thread_self()->random, (uint32_t)upstream->count);
-    for (size_t i = 0; i < upstream->count && candidates.count < BALANCE_CANDIDATES_MAX; i++) {
-        size_t at = start + i < upstream->count ? start + i : start + i - upstream->count;
-        struct server *server = &upstream->servers[at];
+                       : random_below(&thread_self()->random, (uint32_t)tier->count);
+    for (size_t i = 0; i < tier->count && candidates->count < BALANCE_CANDIDATES_MAX; i++) {
+        size_t at = start + i < tier->count ? start + i : start + i - tier->count;
+        struct server *server = tier->members[at];
         if (!balance_may_take(search, server))
             continue;
-        candidates.weights[candidates.count] = server_weight(server, search->now);
-        candidates.servers[candidates.count++] = server;
+        candidates->weights[candidates->count] = server_weight_now(server, search->now);
+        candidates->servers[candidates->count++] = server;
     }
+}
+
+/* One by chance, in proportion to the weights. */
+static size_t draw(const struct candidates *candidates, uint32_t total)
+{
+    uint32_t ticket = random_below(&thread_self()->random, total);
+    size_t i = 0;
+    while (ticket >= candidates->weights[i])
+        ticket -= candidates->weights[i++];
+    return i;
+}
+
+struct server *balance_any(struct search *search)
+{
+    struct candidates candidates;
+    balance_gather(search, &candidates);
     if (candidates.count == 0)
         return NULL;
-    if (candidates.count == 1)
-        return candidates.servers[0];
-    return has_hash ? balance_hash(&candidates)
-                    : POLICIES[upstream->config.balance].choose(&candidates);
+    if (search->key.has_hash)
+        return candidates.servers[search->key.hash % candidates.count];
+    uint32_t total = 0;
+    for (size_t i = 0; i < candidates.count; i++)
+        total += candidates.weights[i];
+    size_t a = draw(&candidates, total);
+    size_t b = draw(&candidates, total);
+    bool is_b = balance_is_less_busy(candidates.servers[b], candidates.weights[b],
+                                     candidates.servers[a], candidates.weights[a]);
+    return candidates.servers[is_b ? b : a];
 }
 
 /* Whether a tier before that one could serve. */
-static bool is_outranked(const struct upstream *upstream, size_t tier, int64_t now)
+static bool is_outranked(const struct plan *plan, uint32_t rank, int64_t now)
 {
-    for (size_t i = 0; tier > 0 && i < upstream->count; i++)
-        if (upstream->servers[i].tier < tier && server_is_usable(&upstream->servers[i], now))
+    for (size_t i = 0; i < plan->all.count && server_rank(plan->all.members[i]) < rank; i++)
+        if (server_is_usable(plan->all.members[i], now))
             return true;
     return false;
 }
 
 /* The server that the client had before. A client that was moved to a backup goes home when there
  * is a home again. */
-static struct server *choose_kept(struct search *search, uint64_t id)
+static struct server *choose_kept(struct search *search, const struct plan *plan)
 {
-    struct upstream *upstream = search->upstream;
-    for (size_t i = 0; i < upstream->count; i++) {
-        if (upstream->ids[i] != id)
-            continue;
-        struct server *server = &upstream->servers[i];
-        search->tier = server->tier;
-        bool may_take =
-            balance_may_take(search, server) && !is_outranked(upstream, server->tier, search->now);
-        search->is_full = false; /* another one does as well */
-        return may_take ? server : NULL;
+    struct server *server = plan_find(plan, search->key.server_id);
+    if (server == NULL)
+        return NULL;
+    bool may_take =
+        balance_may_take(search, server) && !is_outranked(plan, server_rank(server), search->now);
+    search->is_full = false; /* another one does as well */
+    return may_take ? server : NULL;
+}
+
+static struct server *choose(struct search *search, const struct plan *plan)
+{
+    const struct upstream_config *config = &search->upstream->config;
+    if (config->affinity.cookie.size > 0 && search->key.server_id != 0) {
+        struct server *kept = choose_kept(search, plan);
+        if (kept != NULL)
+            return kept;
+    }
+    for (size_t i = 0; i < plan->tiers_count; i++) {
+        search->tier = &plan->tiers[i];
+        /* A key decides whatever the policy is for those without one: sticky by address. */
+        struct server *server =
+            search->key.has_hash ? balance_hash(search) : POLICIES[config->balance](search);
+        if (server != NULL)
+            return server;
     }
     return NULL;
 }
@@ -98,24 +119,25 @@ static struct server *choose_kept(struct search *search, uint64_t id)
 struct server *balance_choose(struct upstream *upstream, struct server *const *tried,
                               size_t tried_count, struct choice *choice)
 {
+    struct plan *plan = plan_of(upstream);
     struct search search = {
-        .upstream = upstream, .tried = tried, .tried_count = tried_count, .now = loop_now()};
+        .upstream = upstream,
+        .tried = tried,
+        .tried_count = tried_count,
+        .key = choice->key,
+        .now = loop_now(),
+    };
+    search.key.has_hash = search.key.has_hash && upstream->config.affinity.key != UPSTREAM_KEY_NONE;
     struct server *server = NULL;
-    choice->is_panic = false;
-    if (upstream->count == 1) {
-        server = balance_may_take(&search, &upstream->servers[0]) ? &upstream->servers[0] : NULL;
-    } else {
-        if (upstream->config.affinity.cookie.size > 0 && choice->key.server_id != 0)
-            server = choose_kept(&search, choice->key.server_id);
-        for (size_t tier = 0; server == NULL && tier < upstream->tiers_count; tier++) {
-            search.tier = tier;
-            server = choose(&search, &choice->key);
-        }
-    }
-    if (server == NULL && !search.is_full) {
-        choice->is_panic = true;
+    if (plan->all.count > 1)
+        server = choose(&search, plan);
+    else if (balance_may_take(&search, plan->all.members[0]))
+        server = plan->all.members[0];
+    choice->is_panic = server == NULL && !search.is_full;
+    if (choice->is_panic) {
         search.is_panic = true;
-        server = choose(&search, &choice->key);
+        search.tier = &plan->all;
+        server = balance_any(&search);
     }
     choice->is_full = search.is_full;
     return server;

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Choosing a server. One file per policy; each chooses among the candidates that are left. */
+/* Choosing a server. One file per policy; each chooses among the servers of a tier. */
 #pragma once
 
-#include "upstream/server.h"
-
-enum {
-    BALANCE_CANDIDATES_MAX = 128, /* looked at for one request; more servers are sampled */
-};
+#include "upstream/plan.h"
 
 /* What a request says about its server. */
 struct balance_key {
@@ -15,46 +11,60 @@ struct balance_key {
     uint64_t server_id; /* of the server that its cookie names; 0: none */
 };
 
-/* The servers that may be chosen now, and their weights. */
-struct candidates {
-    struct server *servers[BALANCE_CANDIDATES_MAX];
-    uint32_t weights[BALANCE_CANDIDATES_MAX];
-    size_t count;
+/* Who is asked for, of which tier, and whom to pass over. */
+struct search {
+    struct upstream *upstream;
+    struct tier *tier;
+    bool is_panic; /* usable or not */
+    bool is_full;  /* set when one that would do has no room */
+    struct server *const *tried;
+    size_t tried_count;
     struct balance_key key;
     int64_t now;
 };
 
-/* Candidates are never empty. */
-#define BALANCE(id, name, policy, key, doc)                                                        \
-    struct server *balance_##policy(const struct candidates *candidates);
+/* The server of the tier that is to have the request; NULL: none can. */
+#define BALANCE(id, name, policy, key, doc) struct server *balance_##policy(struct search *search);
 #include "upstream/balance.def"
 #undef BALANCE
 
-/* Requests in flight for the weight: smaller is less busy. Without the one to come, so that idle
- * servers are equals and the policies share among them by weight. */
-static inline bool balance_is_less_busy(const struct candidates *candidates, size_t a, size_t b)
-{
-    uint64_t a_load = __atomic_load_n(&candidates->servers[a]->active, __ATOMIC_RELAXED);
-    uint64_t b_load = __atomic_load_n(&candidates->servers[b]->active, __ATOMIC_RELAXED);
-    return a_load * candidates->weights[b] < b_load * candidates->weights[a];
-}
-
-/* Who is asked for, of which tier, and whom to pass over. */
-struct search {
-    struct upstream *upstream;
-    size_t tier;
-    bool is_panic; /* of any tier, usable or not */
-    struct server *const *tried;
-    size_t tried_count;
-    int64_t now;
-    bool is_full; /* set when one that would do has no room */
-};
-/* Whether it may be chosen; notes it when only room is missing. */
+/* For policies. Whether it may be chosen; notes it when only room is missing. */
 bool balance_may_take(struct search *search, struct server *server);
 
-/* The server of that tier which the key belongs to, or the next one that can serve; NULL: none was
- * found soon. */
-struct server *balance_by_hash(struct search *search, uint64_t hash);
+/* Whether it is whole: one that starts slowly lets others have some of what it could get, by
+ * chance, so that it has its share of now. */
+static inline bool balance_takes_part(const struct search *search, const struct server *server)
+{
+    uint32_t whole = server->config.weight * SERVER_WEIGHT_UNIT;
+    uint32_t now = server_weight_now(server, search->now);
+    return now == whole || random_below(&thread_self()->random, whole) < now;
+}
+
+enum {
+    BALANCE_CANDIDATES_MAX = 64, /* looked at for one request; of more servers a part */
+};
+
+/* The servers of a tier that may be chosen now, and their weights. */
+struct candidates {
+    struct server *servers[BALANCE_CANDIDATES_MAX];
+    uint32_t weights[BALANCE_CANDIDATES_MAX];
+    size_t count;
+};
+void balance_gather(struct search *search, struct candidates *candidates);
+
+/* The less busy of two candidates that are drawn by weight, or the one that belongs to the key:
+ * where a policy's own way found none. NULL: there is none. */
+struct server *balance_any(struct search *search);
+
+/* Whether a has less to do than b, for their weights. Without the request to come, so that idle
+ * servers are equals and the policies share among them by weight. */
+static inline bool balance_is_less_busy(const struct server *a, uint32_t a_weight,
+                                        const struct server *b, uint32_t b_weight)
+{
+    uint64_t a_load = __atomic_load_n(&a->active, __ATOMIC_RELAXED);
+    uint64_t b_load = __atomic_load_n(&b->active, __ATOMIC_RELAXED);
+    return a_load * b_weight < b_load * a_weight;
+}
 
 /* What balance_choose goes by and what it found beside a server. */
 struct choice {

@@ -9,19 +9,23 @@ enum {
     STEPS_PER_SERVER = 8,
 };
 
-/* Whether one more would be above its share of what is in flight in its tier. */
-static bool is_too_busy(const struct search *search, const struct server *server)
+/* Whether one more would be above its share of what is in flight: in its tier, or in a stretch of
+ * it where that is long. */
+static bool is_too_busy(const struct search *search, size_t position)
 {
-    const struct upstream *upstream = search->upstream;
-    uint64_t percent = upstream->config.load_percent;
+    const struct tier *tier = search->tier;
+    const struct server *server = tier->members[position];
+    uint64_t percent = search->upstream->config.load_percent;
     uint64_t active = __atomic_load_n(&server->active, __ATOMIC_RELAXED);
     if (percent == 0 || active < LOAD_FREE)
         return false;
     uint64_t all = 1;
     uint64_t weights = 0;
-    for (size_t i = 0; i < upstream->count; i++) {
-        const struct server *other = &upstream->servers[i];
-        if (other->tier != search->tier || !server_is_usable(other, search->now))
+    size_t looked_at = tier->count < BALANCE_CANDIDATES_MAX ? tier->count : BALANCE_CANDIDATES_MAX;
+    for (size_t i = 0; i < looked_at; i++) {
+        size_t at = position + i < tier->count ? position + i : position + i - tier->count;
+        const struct server *other = tier->members[at];
+        if (!server_is_usable(other, search->now))
             continue;
         all += __atomic_load_n(&other->active, __ATOMIC_RELAXED);
         weights += other->config.weight;
@@ -29,32 +33,29 @@ static bool is_too_busy(const struct search *search, const struct server *server
     return (active + 1) * weights * 100 > all * server->config.weight * percent;
 }
 
-/* One that warms up takes a part of its keys, the same ones all the time, and more and more. */
-static bool is_warm_for(const struct search *search, const struct server *server, uint64_t hash)
+/* One that starts slowly takes a part of its keys, the same ones all the time, and more and more.
+ */
+static bool is_ready_for(const struct search *search, const struct server *server)
 {
-    uint64_t full = server->config.weight * SERVER_WEIGHT_UNIT;
-    uint64_t now = server_weight(server, search->now);
-    return now == full || (hash >> 48) * full < now * 65536;
+    uint64_t whole = server->config.weight * SERVER_WEIGHT_UNIT;
+    uint64_t now = server_weight_now(server, search->now);
+    return now == whole || (search->key.hash >> 48) * whole < now * 65536;
 }
 
-struct server *balance_by_hash(struct search *search, uint64_t hash)
+/* A request without a key goes where there is less to do. When few are left or all are busy it is
+ * any, but the same one for the same key. */
+struct server *balance_hash(struct search *search)
 {
-    const struct tier *tier = &search->upstream->tiers[search->tier];
+    const struct tier *tier = search->tier;
+    if (!search->key.has_hash)
+        return balance_random_two(search);
     uint32_t steps = (uint32_t)tier->count * STEPS_PER_SERVER;
     for (uint32_t step = 0; step < steps; step++) {
-        struct server *server =
-            &search->upstream->servers[consistent_find(&tier->hash, hash, step)];
-        if (balance_may_take(search, server) && is_warm_for(search, server, hash) &&
-            !is_too_busy(search, server))
+        size_t position = consistent_find(&tier->hash, search->key.hash, step);
+        struct server *server = tier->members[position];
+        if (balance_may_take(search, server) && is_ready_for(search, server) &&
+            !is_too_busy(search, position))
             return server;
     }
-    return NULL;
-}
-
-/* Few are left, or all are busy: any, but the same one for the same key. A request without a key
- * goes where there is least to do. */
-struct server *balance_hash(const struct candidates *candidates)
-{
-    return candidates->key.has_hash ? candidates->servers[candidates->key.hash % candidates->count]
-                                    : balance_random_two(candidates);
+    return balance_any(search);
 }

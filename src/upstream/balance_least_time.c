@@ -7,46 +7,51 @@ enum {
     NEAR_PERCENT = 15,
 };
 
+/* What is known of the candidates, read once. */
+struct times {
+    float score[BALANCE_CANDIDATES_MAX];
+    float best;
+};
+
 /* The time of an answer, as often as there are requests before this one for its weight. A server
  * that has not answered yet is taken for as fast as the fastest. */
-static float score(const struct candidates *candidates, size_t i, float unknown)
+static void rate(const struct search *search, const struct candidates *candidates,
+                 struct times *times)
 {
-    const struct server *server = candidates->servers[i];
-    float active = (float)__atomic_load_n(&server->active, __ATOMIC_RELAXED);
-    float time = (float)server_expected_time(server, candidates->now);
-    float weight = (float)candidates->weights[i] / SERVER_WEIGHT_UNIT;
-    return (time > 0 ? time : unknown) * (1 + active / weight);
+    float fastest = 0;
+    for (size_t i = 0; i < candidates->count; i++) {
+        float time = (float)server_expected_time(candidates->servers[i], search->now);
+        times->score[i] = time;
+        if (time > 0 && (fastest == 0 || time < fastest))
+            fastest = time;
+    }
+    if (fastest == 0)
+        fastest = 1;
+    for (size_t i = 0; i < candidates->count; i++) {
+        float active = (float)__atomic_load_n(&candidates->servers[i]->active, __ATOMIC_RELAXED);
+        float weight = (float)candidates->weights[i] / SERVER_WEIGHT_UNIT;
+        float time = times->score[i] > 0 ? times->score[i] : fastest;
+        times->score[i] = time * (1 + active / weight);
+        if (i == 0 || times->score[i] < times->best)
+            times->best = times->score[i];
+    }
 }
 
-static float fastest(const struct candidates *candidates)
+struct server *balance_least_time(struct search *search)
 {
-    uint32_t best = 0;
-    for (size_t i = 0; i < candidates->count; i++) {
-        uint32_t time = server_expected_time(candidates->servers[i], candidates->now);
-        if (time > 0 && (best == 0 || time < best))
-            best = time;
-    }
-    return best == 0 ? 1 : (float)best;
-}
-
-struct server *balance_least_time(const struct candidates *candidates)
-{
-    float scores[BALANCE_CANDIDATES_MAX];
-    float unknown = fastest(candidates);
-    float best = 0;
-    for (size_t i = 0; i < candidates->count; i++) {
-        scores[i] = score(candidates, i, unknown);
-        if (i == 0 || scores[i] < best)
-            best = scores[i];
-    }
+    struct candidates candidates;
+    struct times times;
+    balance_gather(search, &candidates);
+    rate(search, &candidates, &times);
     struct server *chosen = NULL;
     uint32_t near = 0;
-    for (size_t i = 0; i < candidates->count; i++) {
-        if (scores[i] * 100 > best * (100 + NEAR_PERCENT))
+    for (size_t i = 0; i < candidates.count; i++) {
+        uint32_t weight = candidates.weights[i];
+        if (times.score[i] * 100 > times.best * (100 + NEAR_PERCENT))
             continue;
-        near += candidates->weights[i];
-        if (chosen == NULL || random_below(&thread_self()->random, near) < candidates->weights[i])
-            chosen = candidates->servers[i];
+        near += weight;
+        if (near == weight || random_below(&thread_self()->random, near) < weight)
+            chosen = candidates.servers[i];
     }
     return chosen;
 }

@@ -81,6 +81,11 @@ void upstream_call_end(struct upstream_call *call);
 void *upstream_call_detach(struct upstream_call *call);
 void upstream_tunnel_end(void *detached);
 
+/* Runs `entry` on a fiber of its own, for calls to that upstream that no client waits for; they are
+ * cancelled when the worker ends. ERR_LIMIT, ERR_SYSTEM: too many are under way, nothing runs. */
+MUST_CHECK enum status upstream_call_apart(struct upstream *upstream, const char *name,
+                                           void (*entry)(void *argument), void *argument);
+
 /* What the upstream wants to know of a request. */
 const struct upstream_affinity *upstream_affinity(const struct upstream *upstream);
 /* A key as a number, the same in every weir. */

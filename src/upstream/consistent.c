@@ -12,9 +12,10 @@ static const uint32_t SIZES[] = {65537, 655373, 6553621};
 
 enum {
     PLACES_PER_MEMBER = 100,
-    FREE = UINT16_MAX,
     WEIGHT_MAX = 256,
 };
+
+#define FREE UINT32_MAX
 
 /* Where a member is in its own order of all places: offset, offset + skip, … */
 struct walker {
@@ -39,7 +40,7 @@ static struct walker walker_of(const struct consistent_member *member, uint32_t 
     return (struct walker){(uint32_t)(offset % size), (uint32_t)(skip % (size - 1)) + 1, 0};
 }
 
-static void take_next_free(struct consistent *consistent, struct walker *walker, uint16_t index)
+static void take_next_free(struct consistent *consistent, struct walker *walker, uint32_t index)
 {
     while (consistent->places[walker->at] != FREE)
         walker->at = (walker->at + walker->skip) % consistent->size;
@@ -49,9 +50,9 @@ static void take_next_free(struct consistent *consistent, struct walker *walker,
 void consistent_init(struct consistent *consistent, const struct consistent_member *members,
                      size_t count)
 {
-    check(count > 0 && count < CONSISTENT_MEMBERS_MAX);
     uint32_t size = size_for(count);
-    *consistent = (struct consistent){memory_alloc(size * sizeof(uint16_t)), size};
+    check(count > 0 && count < size);
+    *consistent = (struct consistent){memory_alloc(size * sizeof(uint32_t)), size};
     for (uint32_t i = 0; i < size; i++)
         consistent->places[i] = FREE;
     struct walker *walkers = memory_alloc(count * sizeof *walkers);

@@ -11,16 +11,12 @@
 struct consistent_member {
     uint64_t id;     /* the same wherever the member is meant */
     uint32_t weight; /* 1–256 */
-    uint16_t index;  /* what a lookup gives */
+    uint32_t index;  /* what a lookup gives */
 };
 
 struct consistent {
-    uint16_t *places;
+    uint32_t *places;
     uint32_t size; /* a prime */
-};
-
-enum {
-    CONSISTENT_MEMBERS_MAX = 65536,
 };
 
 /* Members are not empty. Allocates; freed by consistent_done(). */

@@ -80,10 +80,7 @@ static void back_up(struct server *server, const char *why)
     STORE(server->errors_in_row, 0);
     STORE(server->window_all, 0);
     STORE(server->window_errors, 0);
-    int was = __atomic_exchange_n(&server->health, SERVER_UP, __ATOMIC_RELAXED);
-    if (was == SERVER_REFUSING)
-        server_warm_up(server, loop_now());
-    if (was != SERVER_UP)
+    if (__atomic_exchange_n(&server->health, SERVER_UP, __ATOMIC_RELAXED) != SERVER_UP)
         log_write(LOG_INFO, "server_up", "upstream %.*s: server %.*s is up again (%s)",
                   SLICE_ARG(server->upstream->name), SLICE_ARG(server->name), why);
     if (LOAD(server->upstream->waiting) > 0)
@@ -138,7 +135,6 @@ void server_failed(struct server *server, int64_t now)
     if (seconds > EJECT_MAX_S)
         seconds = EJECT_MAX_S;
     STORE(server->until, now + SECONDS(seconds));
-    server_warm_up(server, now + SECONDS(seconds));
     STORE(server->health, SERVER_EJECTED);
     STORE(server->errors_in_row, 0);
     log_write(LOG_WARN, "server_ejected",

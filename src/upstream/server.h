@@ -7,7 +7,6 @@
 #include "fiber/fiber.h"
 #include "fiber/thread.h"
 #include "net/stream.h"
-#include "upstream/consistent.h"
 #include "upstream/upstream.h"
 
 #include <pthread.h>
@@ -56,47 +55,38 @@ struct server {
     uint32_t idle;          /* pooled connections, all workers; atomic */
     int health;             /* enum server_health; atomic */
     int64_t until;          /* end of an ejection, monotonic; atomic */
+    int64_t back_since;     /* when it came back, monotonic; 0: it was never away; atomic */
     uint32_t errors_in_row; /* atomic, as all that follows */
     uint32_t ejections;     /* in a row: each lasts twice as long */
     int64_t window_start;
     uint32_t window_all, window_errors;
-    bool is_probed;         /* a fiber of some worker looks after it */
-    int64_t current_weight; /* of round_robin */
-    int64_t back_since;     /* when it came back from being down, or will; 0: long ago */
-    uint64_t timing;        /* how long it takes to answer; see server_timed() */
-    uint64_t id;            /* says which one it is in cookies; never 0 */
-    size_t tier;            /* of upstream->tiers */
-    struct pool *pools;     /* one per worker */
+    bool is_probed;     /* a fiber of some worker looks after it */
+    uint64_t timing;    /* how long it takes to answer; see server_timed() */
+    uint64_t id;        /* says which one it is in cookies; never 0 */
+    struct pool *pools; /* one per worker */
     pthread_mutex_t addresses_mutex;
     struct address addresses[SERVER_ADDRESSES_MAX];
-    bool was_resolved;      /* under the mutex: it has had addresses */
     size_t addresses_count; /* atomic for a quick look; 0: unresolved */
 } __attribute__((aligned(64)));
 
 /* What hangs on one worker. */
 struct upstream_local {
     struct fiber_scope probes;
+    unsigned apart; /* calls that no client waits for, in the same scope */
     bool is_stopped;
 };
 
-/* Servers of the same priority; the next tier serves when none of this one can. */
-struct tier {
-    uint32_t rank; /* the priority, or more for backups */
-    size_t count;
-    struct consistent hash; /* where keys are hashed to servers; else without places */
-};
+struct plan;
 
 struct upstream {
     struct slice name;
     struct upstream_config config;
     struct server *servers;
     size_t count;
-    struct tier *tiers; /* the lowest rank first */
-    size_t tiers_count;
-    uint64_t *ids; /* of the servers, close together */
+    struct plan *plan;          /* whom to choose; atomic */
+    struct plan *plans_retired; /* that somebody may still look at; newest first */
     unsigned workers;
     struct upstream_local *locals;
-    uint32_t round;        /* of round_robin */
     int64_t budget_second; /* retry budget: this second … */
     uint32_t budget_spent; /* … how many retries, */
     uint32_t budget_calls; /* and how many calls */
@@ -128,18 +118,20 @@ void server_timed(struct server *server, int64_t took, bool has_failed);
 uint32_t server_expected_time(const struct server *server, int64_t now);
 
 enum {
-    SERVER_WEIGHT_UNIT = 256, /* of server_weight(), for a configured weight of 1 */
+    SERVER_WEIGHT_UNIT = 256, /* of server_weight_now(), for a configured weight of 1 */
 };
-/* It comes back at that time: from then on its weight grows from next to nothing. */
-void server_warm_up(struct server *server, int64_t from);
-/* Its share now, in units: less than configured while it warms up, never 0. */
-uint32_t server_warming_weight(const struct server *server, int64_t now);
-static inline uint32_t server_weight(const struct server *server, int64_t now)
+/* Its share now, in units, never 0: less than configured while it starts slowly. */
+uint32_t server_starting_weight(const struct server *server, int64_t now);
+static inline uint32_t server_weight_now(const struct server *server, int64_t now)
 {
-    if (__atomic_load_n(&server->back_since, __ATOMIC_RELAXED) == 0)
-        return server->config.weight * SERVER_WEIGHT_UNIT;
-    return server_warming_weight(server, now);
+    return __atomic_load_n(&server->back_since, __ATOMIC_RELAXED) == 0
+               ? server->config.weight * SERVER_WEIGHT_UNIT
+               : server_starting_weight(server, now);
 }
+
+/* Makes a new plan of the servers as they are; what looks at the old one may go on. Control only.
+ */
+void upstream_replan(struct upstream *upstream);
 
 /* Copies the addresses to dial; how many. */
 size_t server_addresses(struct server *server, struct address *into);

@@ -1,92 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a server can take and how fast it is, as the policies see it. */
 #include "base/clock.h"
 #include "upstream/server.h"
 
 enum {
-    HALF_LIFE_MS = 5000,              /* of what was measured */
-    SAMPLE_MS = 32,                   /* between two values that are better than the mean */
-    UNITS = 16,                       /* of a microsecond */
-    FAILED = 1000000 * UNITS,         /* a failure counts as an answer after a second, at least */
-    TIME_MAX = 120 * 1000000 * UNITS, /* two minutes */
+    START_PERCENT = 10, /* of its share, from the first moment on */
 };
 
-void server_warm_up(struct server *server, int64_t from)
+uint32_t server_starting_weight(const struct server *server, int64_t now)
 {
-    if (server->config.slow_start > 0 && server->upstream->count > 1)
-        __atomic_store_n(&server->back_since, from, __ATOMIC_RELAXED);
-}
-
-uint32_t server_warming_weight(const struct server *server, int64_t now)
-{
-    uint32_t full = server->config.weight * SERVER_WEIGHT_UNIT;
-    int64_t since = __atomic_load_n(&server->back_since, __ATOMIC_RELAXED);
-    int64_t length = server->config.slow_start;
-    if (since == 0 || now - since >= length)
-        return full;
-    if (now <= since)
-        return 1;
-    /* Both in milliseconds: the product fits. */
-    uint64_t part = (uint64_t)((now - since) / MILLISECONDS(1));
-    uint64_t whole = (uint64_t)(length / MILLISECONDS(1)) + 1;
-    return (uint32_t)(full * part / whole) + 1;
-}
-
-/* One word holds when something was measured (milliseconds, upper half) and what the mean was
- * (sixteenths of a microsecond, lower half), so that workers need no lock to see both. */
-static uint64_t pack(uint32_t at, uint32_t mean)
-{
-    return (uint64_t)at << 32 | mean;
-}
-
-static uint32_t milliseconds(int64_t now)
-{
-    return (uint32_t)(now / MILLISECONDS(1));
-}
-
-/* How much of what was measured `age` ago still counts, of 65,536: halved each half-life, between
- * two of them along a straight line. */
-static uint32_t left_after(uint32_t age)
-{
-    uint32_t halves = age / HALF_LIFE_MS;
-    if (halves >= 16)
-        return 0;
-    return (65536 - 32768 * (age % HALF_LIFE_MS) / HALF_LIFE_MS) >> halves;
-}
-
-static uint32_t age_of(uint64_t timing, uint32_t now)
-{
-    uint32_t age = now - (uint32_t)(timing >> 32);
-    return age > UINT32_MAX / 2 ? 0 : age; /* another worker's clock may be a little ahead */
-}
-
-void server_timed(struct server *server, int64_t took, bool has_failed)
-{
-    uint32_t now = milliseconds(loop_now());
-    int64_t value = took * UNITS / 1000 + 1;
-    if (has_failed && value < FAILED) /* an error comes fast: it must not draw more requests */
-        value = FAILED;
-    if (value > TIME_MAX)
-        value = TIME_MAX;
-    uint64_t old = __atomic_load_n(&server->timing, __ATOMIC_RELAXED);
-    uint32_t age = age_of(old, now);
-    uint64_t left = left_after(age);
-    uint64_t before = (uint32_t)old;
-    uint64_t mean = before * left / 65536;
-    if ((uint64_t)value < mean && age < SAMPLE_MS)
-        return; /* nearer to each other the fading would be lost in rounding */
-    uint64_t next =
-        (uint64_t)value >= mean ? (uint64_t)value : mean + (uint64_t)value * (65536 - left) / 65536;
-    /* A worker that measured at the same moment was first: its value is as good. */
-    __atomic_compare_exchange_n(&server->timing, &old, pack(now, (uint32_t)next), false,
-                                __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-}
-
-uint32_t server_expected_time(const struct server *server, int64_t now)
-{
-    uint64_t timing = __atomic_load_n(&server->timing, __ATOMIC_RELAXED);
-    if (timing == 0)
-        return 0;
-    uint64_t left = left_after(age_of(timing, milliseconds(now)));
-    return (uint32_t)((uint64_t)(uint32_t)timing * left / 65536) + 1;
+    int64_t whole = server->config.weight * SERVER_WEIGHT_UNIT;
+    int64_t since = now - __atomic_load_n(&server->back_since, __ATOMIC_RELAXED);
+    int64_t length = server->upstream->config.slow_start;
+    if (since >= length)
+        return (uint32_t)whole;
+    /* In milliseconds, so that the product fits. */
+    int64_t part =
+        since <= 0 ? 0 : whole * (since / MILLISECONDS(1)) / (length / MILLISECONDS(1) + 1);
+    int64_t least = whole * START_PERCENT / 100;
+    return (uint32_t)(part > least ? part : least);
 }

@@ -3,9 +3,8 @@
 
 #include "base/check.h"
 #include "upstream/call.h"
+#include "upstream/plan.h"
 #include "upstream/pool.h"
-#include "upstream/server.h"
-#include "upstream/tiers.h"
 
 #include <stdlib.h>
 
@@ -23,7 +22,7 @@ static void init_server(struct upstream *upstream, size_t index, const struct se
         server->addresses[0] = config->address;
         server->addresses_count = 1;
     }
-    upstream->ids[index] = server->id = hash_text(upstream->config.sticky_key, server->name) | 1;
+    server->id = hash_text(upstream->config.sticky_key, server->name) | 1;
     check(posix_memalign((void **)&server->pools, 64, upstream->workers * sizeof *server->pools) ==
           0);
     memset(server->pools, 0, upstream->workers * sizeof *server->pools);
@@ -54,13 +53,22 @@ struct upstream *upstream_new(const struct upstream_config *config, unsigned wor
     size_t size = upstream->count * sizeof *upstream->servers;
     check(posix_memalign((void **)&upstream->servers, 64, size) == 0);
     memset(upstream->servers, 0, size);
-    upstream->ids = memory_alloc(upstream->count * sizeof *upstream->ids);
     for (size_t i = 0; i < upstream->count; i++)
         init_server(upstream, i, &config->servers[i]);
     copy_affinity(upstream);
-    upstream_make_tiers(upstream);
+    upstream_replan(upstream);
     upstream->config.servers = NULL; /* the caller's */
     return upstream;
+}
+
+static void drop_plans(struct upstream *upstream)
+{
+    plan_free(upstream->plan);
+    while (upstream->plans_retired != NULL) {
+        struct plan *retired = upstream->plans_retired;
+        upstream->plans_retired = retired->next;
+        plan_free(retired);
+    }
 }
 
 void upstream_free(struct upstream *upstream)
@@ -73,8 +81,7 @@ void upstream_free(struct upstream *upstream)
         free(server->pools);
     }
     pthread_mutex_destroy(&upstream->queue_mutex);
-    upstream_drop_tiers(upstream);
-    free(upstream->ids);
+    drop_plans(upstream);
     free(upstream->servers);
     free(upstream->locals);
     arena_done(&upstream->arena);
@@ -103,9 +110,6 @@ void upstream_set_addresses(struct upstream *upstream, size_t index,
     if (count > SERVER_ADDRESSES_MAX)
         count = SERVER_ADDRESSES_MAX;
     pthread_mutex_lock(&server->addresses_mutex);
-    if (count > 0 && server->addresses_count == 0 && server->was_resolved)
-        server_warm_up(server, clock_monotonic());
-    server->was_resolved = server->was_resolved || count > 0;
     for (size_t i = 0; i < count; i++)
         server->addresses[i] = addresses[i];
     __atomic_store_n(&server->addresses_count, count, __ATOMIC_RELAXED);

@@ -28,7 +28,6 @@ struct server_config {
     uint32_t priority; /* 0–255; those of a higher number serve when none of a lower one can */
     bool backup;       /* behind all priorities */
     bool down;
-    int64_t slow_start; /* ns until a server that came back has its full weight; 0: at once */
 };
 
 struct upstream_config {
@@ -40,6 +39,7 @@ struct upstream_config {
     int64_t keepalive_idle; /* ns */
     int64_t queue;          /* how many may wait for a free server */
     int64_t queue_timeout;  /* ns */
+    int64_t slow_start;     /* ns in which a server that came back gets its share; 0: at once */
     /* What ties clients to servers, and how far: a server that has more than load_percent of its
      * share of the exchanges passes those that hash to it on; 0: never. */
     struct upstream_affinity affinity;
