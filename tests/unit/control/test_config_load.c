@@ -5,6 +5,7 @@
 
 #include "control/config_docs.h"
 #include "control/config_json.h"
+#include "upstream/upstream.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -105,7 +106,7 @@ static void values_are_decoded(void **state)
     assert_int_equal(log->format, LOG_FORMAT_COMBINED);
     assert_int_equal(log->buffer, 65536);
     const struct config_upstream *api = &config->upstreams[0];
-    assert_int_equal(api->balance, 2);
+    assert_int_equal(api->balance.method, BALANCE_LEAST_CONN);
     assert_int_equal(api->keepalive.kept, 5);
     assert_int_equal(api->keepalive.idle, SECONDS(60));
     assert_int_equal(api->queue.size, -1);

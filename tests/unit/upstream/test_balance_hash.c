@@ -230,9 +230,9 @@ static void run_slow_start(void)
     struct server *server = &upstream->servers[3];
     static int counts[10];
     count_all(upstream, counts, true);
-    server->config.slow_start = SECONDS(30);
+    upstream->config.slow_start = SECONDS(30);
     test_thread.now = SECONDS(1000);
-    server_warm_up(server, test_thread.now);
+    server->back_since = test_thread.now;
     test_thread.now += SECONDS(15);
     int kept = 0;
     for (uint64_t i = 0; i < KEYS; i++) {
