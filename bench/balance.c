@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "fiber/native.h"
 #include "fiber/thread.h"
+#include "upstream/call.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@ struct job {
     int index;
     bool with_cookie;
     double ns;
+    struct thread thread;
 };
 
 static double cpu_now(void)
@@ -38,9 +40,8 @@ static void choose(void *argument)
 {
     struct job *job = argument;
     struct upstream *upstream = job->upstream;
-    struct thread thread;
     struct server *in_flight[IN_FLIGHT] = {0};
-    if (thread_init(&thread, "bench", job->index) != OK)
+    if (thread_init(&job->thread, "bench", job->index) != OK)
         abort();
     double began = 0;
     for (int i = -CHOICES / 10; i < CHOICES; i++) {
@@ -63,17 +64,18 @@ static void choose(void *argument)
     job->ns = (cpu_now() - began) / CHOICES;
     for (int i = 0; i < IN_FLIGHT; i++)
         server_leave(in_flight[i]);
-    thread_done(&thread);
+    thread_done(&job->thread);
 }
 
 static double measure(struct upstream *upstream, const uint64_t *hashes, bool with_cookie,
                       int threads)
 {
-    struct job jobs[THREADS_MAX];
+    static struct job jobs[THREADS_MAX];
     struct native *natives[THREADS_MAX];
     double sum = 0;
     for (int i = 0; i < threads; i++) {
-        jobs[i] = (struct job){upstream, hashes, i, with_cookie, 0};
+        jobs[i] = (struct job){
+            .upstream = upstream, .hashes = hashes, .index = i, .with_cookie = with_cookie};
         natives[i] = native_start(choose, &jobs[i]);
     }
     for (int i = 0; i < threads; i++) {

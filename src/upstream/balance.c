@@ -57,7 +57,8 @@ static size_t draw(const struct candidates *candidates, uint32_t total)
     return i;
 }
 
-struct server *balance_any(struct search *search)
+/* Not inlined: its candidates would make the frame of every choice larger. */
+__attribute__((noinline)) struct server *balance_any(struct search *search)
 {
     struct candidates candidates;
     balance_gather(search, &candidates);

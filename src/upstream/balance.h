@@ -41,7 +41,7 @@ static inline bool balance_takes_part(const struct search *search, const struct 
 }
 
 enum {
-    BALANCE_CANDIDATES_MAX = 64, /* looked at for one request; of more servers a part */
+    BALANCE_CANDIDATES_MAX = 20, /* looked at for one request; of more servers so many in a row */
 };
 
 /* The servers of a tier that may be chosen now, and their weights. */
