@@ -8,9 +8,10 @@ import time
 
 import pytest
 
+from client import chunked
 from origin import Origin, echo, reply
 from test_retry import group
-from weir import Weir
+from weir import Weir, free_port, run
 
 LOG = "log access {\n to file:@dir/access.log\n flush 10ms\n}\n"
 
@@ -363,7 +364,6 @@ def test_mirror(origin):
     (b"x" * 1000, None, "sent"), (None, [b"x" * 600, b"y" * 400], "sent"),
 ])
 def test_mirror_of_bodies(origin, body, chunks, expected):
-    from client import chunked
     with Origin() as image:
         config = MIRROR.replace("OPTIONS", "body_size=1000B")
         with Weir(config, app=origin, image=image) as weir, weir.connect() as client:
@@ -411,8 +411,36 @@ def test_mirror_that_hangs_keeps_nobody_waiting(origin):
 
 
 def test_mirror_that_is_down(origin):
-    from weir import free_port
     with Weir(MIRROR.replace("OPTIONS", ""), app=origin, image=f"127.0.0.1:{free_port()}") as weir:
         with weir.connect() as client:
             for _ in range(20):
                 assert client.ask().status == 200
+
+
+@pytest.mark.parametrize("line,code,words", [
+    ("sticky cookie secret=file:nowhere", "E0402", "the secret cannot be read"),
+    ("sticky cookie secret=env:NOT_SET_AT_ALL", "E0402", "the environment variable is not set"),
+    ("balance header_hash", "E0340", "needs the name of a header"),
+    ("balance ip_hash X-A", "E0341", "takes no name"),
+    ("balance uri_hash\nsticky client_ip", "E0342", "both say where a client belongs"),
+    ("sticky cookie same_site=none secure=off", "E0343", "browsers refuse"),
+    ("balance uri_hash load=100%", "E0203", "out of range"),
+    ("balance uri_hash load=1001%", "E0203", "out of range"),
+    ("server 127.0.0.1:2 priority=256", "E0203", "out of range"),
+    ("server 127.0.0.1:2 name=a\nserver 127.0.0.1:3 name=a", "E0308", "defined twice"),
+])
+def test_what_check_says(line, code, words):
+    text = "upstream app {\nserver 127.0.0.1:1\n" + line + "\n}\nsite * {\nlisten :80\nproxy app\n}\n"
+    result = run("check", "@config", config=text)
+    assert result.returncode != 0
+    assert code in result.stdout + result.stderr and words in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("line", [
+    "balance uri_hash load=101%", "balance uri_hash load=1000%", "balance uri_hash load=off",
+    "server 127.0.0.1:2 priority=255", "sticky cookie ttl=400d", "sticky cookie same_site=none",
+])
+def test_bounds_that_check_accepts(line):
+    text = "upstream app {\nserver 127.0.0.1:1\n" + line + "\n}\nsite * {\nlisten :80\nproxy app\n}\n"
+    result = run("check", "@config", config=text)
+    assert result.returncode == 0, result.stdout + result.stderr
