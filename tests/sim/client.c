@@ -227,7 +227,8 @@ static bool take_next(struct client *client)
         send_after(client, client->manner.idles);
         return false;
     }
-    if (client->sending > client->reading && client->plans[client->sending - 1]->says_close)
+    const struct plan *last = client->sending > 0 ? client->plans[client->sending - 1] : NULL;
+    if (client->sending > client->reading && (last->says_close || last->is_minor_0))
         return false;
     client->is_idling = false;
     struct plan *plan = client->plans[client->sending];

@@ -32,7 +32,7 @@ static void draw_network(struct network *network)
         .latency = world_between(1000, MILLISECONDS(world_chance(20) && !drawn.is_calm ? 100 : 2)),
         .jitter = world_between(0, MILLISECONDS(2)),
         .bytes_per_ms = (uint64_t)world_between(200, 1000000),
-        .split = world_chance(40) ? 1 + world_below(60) : 0,
+        .split = world_chance(40) ? (drawn.is_calm ? 50 : 1) + world_below(60) : 0,
         .send_buffer = BUFFERS[least + world_below(5 - least)],
         .receive_buffer = BUFFERS[least + world_below(5 - least)],
     };
