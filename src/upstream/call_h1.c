@@ -72,8 +72,8 @@ static enum status send_request(struct upstream_call *call, int64_t deadline)
 }
 
 /* Until when the next byte of the head has to come. While the request is still being sent it is a
- * moment to look again: nobody wakes the reader when the last byte has gone, and that moment is never
- * later than the deadline which begins then. */
+ * moment to look again: nobody wakes the reader when the last byte has gone, and that moment is
+ * never later than the deadline which begins then. */
 static int64_t head_deadline(const struct upstream_call *call, int64_t deadline)
 {
     const struct upstream_exchange *inside = call->inside;
@@ -135,6 +135,8 @@ static enum status read_more(struct upstream_call *call, int64_t deadline)
                          "the server did not answer in time");
     if (status == ERR_CANCELLED)
         return call_fail(call, status, 0, "", "cancelled while waiting for the answer");
+    if (status != OK && inside->send_status == ERR_TIMEOUT)
+        return call_fail(call, ERR_TIMEOUT, 504, "connection_timeout", "the server does not read");
     if (status != OK)
         return closed(call, status);
     inside->size += got;
