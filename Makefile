@@ -102,10 +102,12 @@ $(OUT)/sim/%.o: tests/sim/%.c $(OUT)/flags
 	@echo '  compile $<'
 	@$(CC) $(CFLAGS) -fno-lto -Itests/sim -MMD -MP -c -o $@ $<
 
-# What was compiled with other flags, or from another list of files, is compiled again.
+# What was compiled with other flags, from another list of files or without the header by which
+# valgrind is told of stacks is compiled again.
+BUILT_FROM = $(CC) $(CFLAGS) $(SOURCES) $(wildcard /usr/include/valgrind/valgrind.h)
 $(OUT)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(CFLAGS) $(SOURCES)' | cmp -s - $@ || echo '$(CC) $(CFLAGS) $(SOURCES)' > $@
+	@echo '$(BUILT_FROM)' | cmp -s - $@ || echo '$(BUILT_FROM)' > $@
 FORCE:
 $(OUT)/obj/cli/version.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
 
@@ -121,9 +123,10 @@ check-headers: ## every header compiles alone
 format: ## rewrite all C files in the house's layout
 	clang-format -i $(wildcard src/*.c src/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch] bench/*.[ch])
 check-format:
-	clang-format --dry-run -Werror $(wildcard src/*.c src/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch] bench/*.[ch])
+	@clang-format --dry-run -Werror $(wildcard src/*.c src/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch] bench/*.[ch])
 tidy: ## clang-tidy over the sources (slow)
-	clang-tidy --quiet $(filter %.c,$(SOURCES)) src/main.c -- $(filter-out -fcf-protection=branch,$(COMMON))
+	@printf '%s\n' $(filter %.c,$(SOURCES)) src/main.c | xargs -n 8 -P "$$(nproc)" sh -c \
+		'clang-tidy --quiet "$$@" -- -std=gnu17 -D_GNU_SOURCE -Isrc -DWEIR_COMMIT=\"\" 2>/dev/null' tidy
 clean: ## remove build/
 	rm -rf build
 help: ## this list

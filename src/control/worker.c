@@ -107,7 +107,7 @@ static void find_holder(const struct address *address, char *text, size_t size)
                    " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %u", &local_port,
                    &state, &uid) == 3 &&
             local_port == port && state == TCP_LISTENING) {
-            snprintf(text, size, "; a process of user %u listens there", uid);
+            (void)snprintf(text, size, "; a process of user %u listens there", uid);
             break;
         }
         table = slice_from(table, end + 1);
@@ -254,7 +254,7 @@ enum status workers_start(struct workers *workers)
         worker->index = i;
         worker->control = thread_self();
         worker->serve.shared = &workers->shared;
-        snprintf(worker->name, sizeof worker->name, "worker %u", i);
+        (void)snprintf(worker->name, sizeof worker->name, "worker %u", i);
     }
     workers->shared.workers_count = workers->count;
     for (unsigned i = 0; i < workers->count; i++) {

@@ -34,6 +34,7 @@ static bool grow(struct mailbox *mailbox)
         return false;
     size_t capacity = mailbox->capacity == 0 ? 64 : mailbox->capacity * 2;
     struct letter *letters = memory_alloc(capacity * sizeof *letters);
+    check(mailbox->capacity > 0 || mailbox->count == 0);
     for (size_t i = 0; i < mailbox->count; i++)
         letters[i] = mailbox->letters[(mailbox->first + i) % mailbox->capacity];
     free(mailbox->letters);

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 struct block;
+struct block_store;
 struct fiber;
 struct loop;
 
@@ -30,6 +31,7 @@ struct thread {
     size_t fibers_count;      /* alive */
     size_t fibers_max;
     struct block *blocks_free;
+    struct block_store *blocks;
     size_t blocks_free_count;
     size_t blocks_taken;
     struct pipes *pipes;     /* of net/pipe: empty ones for splice */
