@@ -43,8 +43,13 @@ struct h2_session {
     struct list open; /* streams that are not closed */
     uint32_t streams;
     uint64_t pongs;
-    bool is_leaving; /* a GOAWAY came or went */
-    bool is_over;    /* beyond repair */
+    int64_t initial_window;     /* of streams, as the other side said before its last settings */
+    uint32_t continuations;     /* of the head that is being read */
+    int32_t last_id;            /* of the other side's streams */
+    int32_t gap_first, gap_end; /* numbers that it left out last */
+    bool has_spoken;            /* our settings have gone out */
+    bool is_leaving;            /* a GOAWAY came or went */
+    bool is_over;               /* beyond repair */
 
     /* What h2_session_fill() writes to, and what of the last frame did not fit. */
     struct buffer *out;

@@ -7,6 +7,7 @@
 
 enum {
     INTERIM_MAX = 8,
+    CONTINUATIONS_MAX = 8,
 };
 
 /* A part of a body that nobody has taken yet. */
@@ -42,12 +43,57 @@ static int go_on(const struct h2_session *session)
     return session->doom == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+/* Numbers that were left out cannot be used later (RFC 9113 §5.1.1). Others below the last one are
+ * of streams that are closed: what still comes for them is passed over. */
+static void judge_number(struct h2_session *session, int32_t id)
+{
+    if (session->role != H2_SERVER || id % 2 == 0)
+        return;
+    if (id >= session->gap_first && id < session->gap_end)
+        h2_doom(session, H2_PROTOCOL_ERROR, "h2: a stream's number goes back");
+    if (id <= session->last_id)
+        return;
+    if (id > session->last_id + 2) {
+        session->gap_first = session->last_id + 1;
+        session->gap_end = id;
+    }
+    session->last_id = id;
+}
+
+/* A setting that makes a window overflow is an error of the connection (RFC 9113 §6.9.2), where the
+ * engine resets the stream. */
+static void judge_windows(struct h2_session *session, bool is_before)
+{
+    nghttp2_session *engine = session->engine;
+    int64_t initial =
+        nghttp2_session_get_remote_settings(engine, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
+    LIST_EACH(link, &session->open)
+    {
+        struct h2_stream *stream = LIST_ENTRY(link, struct h2_stream, link);
+        if (is_before)
+            stream->window = nghttp2_session_get_stream_remote_window_size(engine, stream->id);
+        else if (stream->window + initial - session->initial_window > INT32_MAX)
+            h2_doom(session, H2_FLOW_CONTROL_ERROR, "h2: a setting lets a window overflow");
+    }
+    session->initial_window = initial;
+}
+
 static int on_begin_frame(nghttp2_session *engine, const nghttp2_frame_hd *frame, void *user_data)
 {
     struct h2_session *session = user_data;
     (void)engine;
-    if (frame->type != NGHTTP2_CONTINUATION)
+    if (frame->type != NGHTTP2_CONTINUATION) {
         session->is_in_head = false; /* it ended, or was refused */
+        session->continuations = 0;
+    } else if (++session->continuations > CONTINUATIONS_MAX) {
+        h2_doom(session, H2_ENHANCE_YOUR_CALM, "h2: too many CONTINUATION frames");
+    }
+    if (frame->type == NGHTTP2_HEADERS)
+        judge_number(session, frame->stream_id);
+    if (frame->type == NGHTTP2_SETTINGS)
+        judge_windows(session, true);
+    if (frame->type == NGHTTP2_PRIORITY && frame->stream_id == 0)
+        h2_doom(session, H2_PROTOCOL_ERROR, "h2: the priority of no stream");
     h2_count_frame(session, frame,
                    frame->stream_id != 0 && stream_of(session, frame->stream_id) != NULL);
     return go_on(session);
@@ -55,7 +101,8 @@ static int on_begin_frame(nghttp2_session *engine, const nghttp2_frame_hd *frame
 
 static int begin_request(struct h2_session *session, int32_t id)
 {
-    struct h2_stream *stream = session->events->begin(session->owner, id);
+    bool is_full = session->streams >= session->limits.streams;
+    struct h2_stream *stream = is_full ? NULL : session->events->begin(session->owner, id);
     if (stream == NULL) {
         nghttp2_submit_rst_stream(session->engine, NGHTTP2_FLAG_NONE, id, H2_REFUSED_STREAM);
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -251,6 +298,14 @@ static int on_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *u
         break;
     case NGHTTP2_GOAWAY:
         session->is_leaving = true;
+        break;
+    case NGHTTP2_SETTINGS:
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
+            judge_windows(session, false);
+        break;
+    case NGHTTP2_PRIORITY_UPDATE:
+        if (((const nghttp2_ext_priority_update *)frame->ext.payload)->stream_id == 0)
+            h2_doom(session, H2_PROTOCOL_ERROR, "h2: the priority of no stream");
         break;
     case NGHTTP2_PING:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK)

@@ -6,6 +6,8 @@
 #include "http/h1_write.h"
 #include "http/h2_inside.h"
 
+#include <endian.h>
+
 enum {
     FRAME_HEAD_SIZE = 9,
     ROOM_MIN = 1024, /* less is left for the next time: no frames of a few bytes */
@@ -218,6 +220,20 @@ static void take_rest(struct h2_session *session)
     session->rest_size -= size;
 }
 
+/* The engine ends a connection that opens a stream too many, where only that stream is to be
+ * refused (RFC 9113 §5.1.2). So it is told twice the number; what goes out in our first frame,
+ * whose first entry this is, is the true one. */
+static void tell_streams(struct h2_session *session, const uint8_t *frame, size_t size)
+{
+    static const size_t AT = FRAME_HEAD_SIZE + 2;
+    uint32_t streams = htobe32(session->limits.streams);
+    if (session->has_spoken || session->role != H2_SERVER)
+        return;
+    session->has_spoken = true;
+    check(frame[3] == NGHTTP2_SETTINGS && size >= AT + sizeof streams);
+    memcpy((uint8_t *)(uintptr_t)frame + AT, &streams, sizeof streams);
+}
+
 size_t h2_session_fill(struct h2_session *session, char *into, size_t room)
 {
     struct buffer out = buffer_fixed(into, room);
@@ -234,6 +250,7 @@ size_t h2_session_fill(struct h2_session *session, char *into, size_t room)
             break;
         }
         session->rest_size = (size_t)size;
+        tell_streams(session, session->rest, session->rest_size);
     }
     session->out = NULL;
     return out.size;

@@ -10,7 +10,7 @@
 enum {
     MEMORY_MAX = 1024 * 1024, /* of the engine, for one connection */
     STREAMS_MAX_UNTOLD = 100, /* of a server, before it has said how many it takes */
-    CONTINUATIONS_MAX = 8,
+    CONTINUATIONS_MAX = 1000, /* the engine counts pieces of frames; we count frames */
     ACKS_MAX = 1000,
     SETTINGS_MAX = 32,   /* in one frame */
     FIELD_OVERHEAD = 32, /* of a field in a header list's size, RFC 9113 §6.5.2 */
@@ -73,7 +73,8 @@ static void submit_settings(struct h2_session *session)
     uint32_t list_size =
         limits->head.fields_size + limits->head.fields_count * (uint32_t)FIELD_OVERHEAD;
     const nghttp2_settings_entry server[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams},
+        /* What the engine is told; the client is told h2_limits.streams (h2_send.c). */
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams * 2},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits->window},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, list_size},
         {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},

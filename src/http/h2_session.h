@@ -19,6 +19,7 @@ enum h2_error {
     H2_NO_ERROR = 0,
     H2_PROTOCOL_ERROR = 1,
     H2_INTERNAL_ERROR = 2,
+    H2_FLOW_CONTROL_ERROR = 3,
     H2_REFUSED_STREAM = 7,
     H2_CANCEL = 8,
     H2_ENHANCE_YOUR_CALM = 11,
@@ -78,6 +79,7 @@ struct h2_stream {
     uint64_t out_taken;
     bool out_last;    /* nothing follows behind `out` */
     bool out_done;    /* the end was taken */
+    int64_t window;   /* of the other side, before its last settings */
     bool is_deferred; /* the session waits for h2_stream_send() */
 };
 
