@@ -38,11 +38,13 @@ static enum status wait_taken(struct h2_exchange *e, bool end)
 {
     struct h2_stream *stream = &e->stream;
     int64_t stall = timeouts_of(e)->h2_window;
+    /* What weir says when the time is up is still said. */
+    int64_t deadline = e->x.response.is_ours ? CLOCK_NEVER : e->x.deadline;
     while (end ? !stream->out_done : left(stream) > 0) {
         if (stream->is_closed || stream->is_reset)
             return ERR_CLOSED;
         uint64_t before = stream->out_taken;
-        int64_t until = stream_stall_deadline(stall, e->x.deadline);
+        int64_t until = stream_stall_deadline(stall, deadline);
         enum status status = OK;
         while (status == OK && (end ? !stream->out_done : left(stream) > 0) && !stream->is_closed &&
                !stream->is_reset) {
@@ -53,8 +55,7 @@ static enum status wait_taken(struct h2_exchange *e, bool end)
         if (status == OK)
             continue;
         uint64_t enough = (uint64_t)(stall / SECONDS(1)) * TRICKLE_BYTES_PER_S;
-        if (status == ERR_TIMEOUT && loop_now() < e->x.deadline &&
-            stream->out_taken - before > enough)
+        if (status == ERR_TIMEOUT && loop_now() < deadline && stream->out_taken - before > enough)
             continue;
         if (status == ERR_TIMEOUT)
             exchange_blame(&e->x, status, SIDE_CLIENT, 0, "", "timeouts.h2_window");

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "exchange/grpc.h"
 #include "fiber/block.h"
 #include "serve/h2_exchange.h"
 
@@ -189,8 +190,7 @@ static void on_head(void *owner, struct h2_stream *stream, enum refusal refusal)
     struct h2_connection *c = owner;
     struct h2_exchange *e = exchange_of(stream);
     e->refusal = refusal;
-    const struct field *type = fields_find(&e->x.request.head.fields, FIELD_CONTENT_TYPE);
-    e->is_grpc = type != NULL && slice_starts_nocase(type->value, SLICE("application/grpc"));
+    e->is_grpc = grpc_is_call(&e->x);
     c->requests++;
     if (fiber_start(NULL, "serve_h2", serve_stream, e, &e->fiber) != OK) {
         log_write(LOG_ERROR, "fibers_exhausted", "an exchange was refused: %s is reached",
