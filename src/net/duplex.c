@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum {
+    NEARLY = 1024,  /* less room than that in a block counts as none */
     ROUNDS_MAX = 8, /* blocks read before others get their turn */
 };
 
@@ -126,6 +127,10 @@ static enum status write_all(struct duplex *duplex, char *block)
     while (!duplex->is_ending && (size = duplex->events->fill(duplex, block, BLOCK_SIZE)) > 0) {
         struct iovec part = {block, size};
         TRY(stream_write(&duplex->stream, &part, 1, duplex->write_stall, CLOCK_NEVER));
+        /* There is more than fits at once: who was relieved of his part may bring the next, or the
+         * less urgent would go first. */
+        if (size > BLOCK_SIZE - NEARLY)
+            TRY(fiber_yield());
     }
     return OK;
 }

@@ -74,15 +74,18 @@ static void respond(struct h2_exchange *e, bool has_body)
                          : -1;
     int status = response->status;
     bool is_accepted = status >= 200 && status < 300;
-    if (status == 101)
+    bool is_switched = status == 101;
+    if (is_switched) {
         status = 200; /* RFC 8441 §5: the stream is the tunnel from here on */
-    else if (e->stream.is_tunnel && is_accepted)
+        fields_remove_named(&x->response.fields, SLICE("Sec-WebSocket-Accept"));
+    }
+    if (e->stream.is_tunnel && is_accepted && !is_switched)
         status = 502; /* the server has answered instead of switching: that is no tunnel */
     if (length == 0 && e->is_grpc)
         length = -1;
     e->is_held = false;
     x->head_sent = true;
-    h2_stream_respond(&e->stream, status, &response->fields, status == 101 ? -1 : length,
+    h2_stream_respond(&e->stream, status, &response->fields, is_switched ? -1 : length,
                       serve_date(e->connection->worker), has_body);
 }
 
