@@ -12,7 +12,6 @@ enum {
     FRAME_BYTES_FREE = 1024 * 1024, /* of framing, before it is held against the payload */
     FRAME_BYTES_RATIO = 8,
     UPDATES_PER_DATA = 4,
-    FRAME_HEAD_SIZE = 9,
 };
 
 void h2_doom(struct h2_session *session, enum h2_error error, const char *why)
@@ -63,7 +62,6 @@ static void spend(struct h2_session *session)
 
 void h2_count_frame(struct h2_session *session, const nghttp2_frame_hd *frame, bool is_known)
 {
-    session->frame_bytes += FRAME_HEAD_SIZE + frame->length;
     bool ends = (frame->flags & NGHTTP2_FLAG_END_STREAM) != 0;
     switch (frame->type) {
     case NGHTTP2_DATA:
@@ -97,6 +95,13 @@ void h2_count_frame(struct h2_session *session, const nghttp2_frame_hd *frame, b
         spend(session);
         break;
     }
+}
+
+/* All bytes of the other side count, also of frames that the engine passes over; what is set
+ * against them is what was useful in either direction. */
+void h2_count_bytes(struct h2_session *session, size_t size)
+{
+    session->frame_bytes += size;
     if (session->frame_bytes / FRAME_BYTES_RATIO > session->payload_bytes + FRAME_BYTES_FREE)
         h2_doom(session, H2_ENHANCE_YOUR_CALM, "h2: more framing than payload");
 }

@@ -33,7 +33,7 @@ struct h2_session {
     struct h2_tokens resets;
     struct h2_tokens control;
     uint64_t frame_bytes;   /* received */
-    uint64_t payload_bytes; /* of those, in heads and bodies */
+    uint64_t payload_bytes; /* of those, in heads and bodies; and in bodies that were sent */
     uint64_t updates;       /* WINDOW_UPDATEs received … */
     uint64_t data_sent;     /* … and DATA frames that may have asked for them */
     uint32_t glitches;
@@ -59,6 +59,7 @@ struct h2_session {
 
 /* Counts. Each may doom the session. (h2_budget.c) */
 void h2_count_frame(struct h2_session *session, const nghttp2_frame_hd *frame, bool is_known);
+void h2_count_bytes(struct h2_session *session, size_t size);
 void h2_count_reset(struct h2_session *session);
 void h2_count_glitch(struct h2_session *session);
 /* The connection ends with this error, and `why` for the log. */

@@ -154,6 +154,7 @@ static int send_data(nghttp2_session *engine, nghttp2_frame *frame, const uint8_
     buffer_append(session->out, slice_of((const char *)head, FRAME_HEAD_SIZE));
     copy_body(session, stream, size);
     session->data_sent++;
+    session->payload_bytes += size;
     session->events->changed(session->owner, stream);
     return session->out->capacity - session->out->size < ROOM_MIN ? NGHTTP2_ERR_PAUSE : 0;
 }

@@ -154,6 +154,7 @@ enum status h2_session_receive(struct h2_session *session, struct slice bytes, i
         return ERR_PROTOCOL;
     ssize_t taken =
         nghttp2_session_mem_recv(session->engine, (const uint8_t *)bytes.data, bytes.size);
+    h2_count_bytes(session, bytes.size);
     h2_end_if_doomed(session);
     if (session->is_over)
         return ERR_LIMIT;

@@ -139,7 +139,8 @@ static void serve_stream(void *argument)
     struct h2_connection *c = e->connection;
     struct exchange *x = &e->x;
     enum h2_error error = H2_CANCEL;
-    if (!e->stream.is_closed) { /* else it was reset before it began: nothing is done for it */
+    if (!e->stream.is_closed &&
+        !e->stream.is_reset) { /* else it was reset before it began: nothing is done for it */
         x->sink = &h2_sink;
         x->connection = e;
         serve_begin(x, c->worker, c->config, &c->peer, slice_of(c->ip, c->ip_size), c->is_secure);
