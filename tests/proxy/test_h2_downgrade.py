@@ -21,7 +21,7 @@ site * {
     proxy @app
 }
 """
-HEAD = re.compile(rb"([A-Z]+) (/[!-~]*) HTTP/1\.1\r\n((?:[A-Za-z0-9-]+: [^\r\n\0]*\r\n)+)\r\n")
+HEAD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) (/[!-~]*) HTTP/1\.1\r\n((?:[A-Za-z0-9-]+: [^\r\n\0]*\r\n)+)\r\n")
 
 
 @pytest.fixture(scope="module")
