@@ -9,7 +9,14 @@
 #include "net/socket.h"
 
 #include <stdio.h>
-#include <unistd.h>
+
+static const char USAGE[] =
+    "usage: weir demo [--print-config]\n"
+    "\n"
+    "Starts three small servers, one of them slow and one failing now and then, and a proxy in\n"
+    "front of them on 127.0.0.1. Writes no file; Ctrl-C ends it.\n"
+    "\n"
+    "  --print-config  print a configuration like the demo's instead\n";
 
 enum {
     SERVERS = 3,
@@ -23,7 +30,7 @@ static const char *const NAMES[SERVERS] = {"demo-1", "demo-2 (slow)",
 /* The first port from 8080 on that nobody listens on. */
 static uint16_t free_port(void)
 {
-    for (uint16_t port = PORT_FIRST; port <= PORT_LAST; port++) {
+    for (unsigned port = PORT_FIRST; port <= PORT_LAST; port++) {
         struct address address;
         const char *error;
         char text[32];
@@ -31,7 +38,7 @@ static uint16_t free_port(void)
         if (!address_parse(slice_from_cstring(text), 0, &address) ||
             socket_probe(&address, &error) != OK)
             continue;
-        return port;
+        return (uint16_t)port;
     }
     return 0;
 }
@@ -85,12 +92,8 @@ static int print(void)
     return EXIT_DONE;
 }
 
-int command_demo(int argc, char **argv)
+static int demonstrate(void)
 {
-    if (argc == 2 && strcmp(argv[1], "--print-config") == 0)
-        return print();
-    if (argc > 1)
-        return cli_usage("demo", "unknown argument \"%s\"", argv[1]);
     uint16_t port = free_port();
     if (port == 0) {
         fprintf(stderr, "weir: no port from %d to %d is free\n", PORT_FIRST, PORT_LAST);
@@ -114,4 +117,17 @@ int command_demo(int argc, char **argv)
         demo_origin_stop(origins[i]);
     arena_done(&arena);
     return code;
+}
+
+int command_demo(int argc, char **argv)
+{
+    bool prints = false;
+    const struct cli_option table[] = {{"--print-config", NULL, &prints, NULL}, {0}};
+    int count;
+    int code = cli_options(argc, argv, table, USAGE, &count);
+    if (code >= 0)
+        return code;
+    if (count > 0)
+        return cli_usage_error("demo", "takes no \"%s\"", argv[1]);
+    return prints ? print() : demonstrate();
 }
