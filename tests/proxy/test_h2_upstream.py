@@ -294,7 +294,7 @@ def test_silence_is_a_timeout():
 
 
 def test_a_server_that_cannot_be_reached():
-    with Weir(CONFIG.replace("@app", f"127.0.0.1:{free_port()}")) as weir:
+    with Weir(CONFIG.replace("@app", f"127.0.0.1:{free_port()}\n    queue off")) as weir:
         assert weir.ask("/").status == 502
 
 
