@@ -23,7 +23,8 @@ struct stream {
     struct arena arena;
     struct request_head head;
     struct slice body;
-    bool is_answered;
+    uint64_t taken; /* of what the client sent */
+    bool is_counted;
 };
 
 struct side {
@@ -88,7 +89,6 @@ static void head(void *owner, struct h2_stream *stream, enum refusal refusal)
     stream->out[1] = s->body;
     stream->out_last = true;
     h2_stream_send(stream);
-    s->is_answered = true;
 }
 
 static void changed(void *owner, struct h2_stream *stream)
@@ -96,9 +96,12 @@ static void changed(void *owner, struct h2_stream *stream)
     struct side *side = owner;
     struct slice chunk;
     while ((chunk = h2_stream_take(stream)).size > 0)
-        side->body_bytes += chunk.size;
-    if (stream->is_ended) {
+        of(stream)->taken += chunk.size;
+    /* How much of a body comes before it turns out to be wrong may depend on how it was split. */
+    if (stream->is_ended && !of(stream)->is_counted) {
         check(h2_body_end(stream));
+        of(stream)->is_counted = true;
+        side->body_bytes += of(stream)->taken;
         side->ended++;
     }
 }
