@@ -112,8 +112,16 @@ class Load:
         return response
 
     def get(self):
-        self.ask(self.random.choice(["/a", "/h2/a", "/b?c=d", "/chunks", "/big", "/close", "/hints",
+        self.ask(self.random.choice(["/a", "/b?c=d", "/chunks", "/big", "/close", "/hints",
                                      "/events", "/local", "/re/abc", "/a/../b"]))
+
+    def get_multiplexed(self):
+        """Its server resets some streams behind the head."""
+        try:
+            self.ask("/h2/a", expect=(200, 502))
+        except http1.Short:
+            self.counts["cut"] += 1
+            self.drop()
 
     def post(self):
         body = self.random.randbytes(self.random.choice([0, 1, 1000, 65536, 65537, 200000]))
@@ -194,7 +202,7 @@ class Load:
     def run(self, seconds):
         until = time.monotonic() + seconds
         actions = [self.get] * 6 + [self.post] * 3 + [self.post_chunked] * 2 + [
-            self.pipeline, self.tunnel, self.refused, self.broken, self.leave]
+            self.pipeline, self.get_multiplexed, self.tunnel, self.refused, self.broken, self.leave]
         while time.monotonic() < until:
             action = self.random.choice(actions)
             try:

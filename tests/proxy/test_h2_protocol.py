@@ -7,6 +7,7 @@ frames and says what has to come of it:
     connection(code…)   GOAWAY with one of these errors (or nothing but a close), and the end
     ignored             nothing comes of it: the connection lives"""
 import struct
+import time
 
 import pytest
 
@@ -24,6 +25,11 @@ from weir import SITE, Weir
 def pair():
     with Origin(script=echo) as origin, Weir(SITE, app=origin) as weir:
         origin.on("/big", reply(200, b"b" * 300000))
+
+        def slow(request, connection):
+            time.sleep(1)
+            echo(request, connection)
+        origin.on("/slow", slow)
         yield origin, weir
 
 
