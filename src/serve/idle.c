@@ -5,8 +5,8 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "fiber/block.h"
-#include "serve/clients.h"
 #include "serve/serve_h1.h"
+#include "serve/serve_h2.h"
 
 #include <stdlib.h>
 
@@ -33,14 +33,10 @@ void h1_close(struct h1_connection *c, bool reset)
     h1_input_release(&c->spare);
     if (c->stream.watch.fd >= 0)
         stream_close(&c->stream, reset);
-    if (c->is_counted)
-        clients_leave(worker->shared->clients, &c->peer);
-    __atomic_sub_fetch(&worker->connections_count, 1, __ATOMIC_RELAXED);
-    __atomic_sub_fetch(&worker->shared->connections, 1, __ATOMIC_RELAXED);
+    serve_leave(worker, &c->peer, c->is_counted);
     list_remove(&c->link);
     loop_free_later(c);
-    if (worker->is_draining && list_is_empty(&worker->connections) && tunnel_count() == 0)
-        worker->on_empty(worker);
+    serve_look_if_empty(worker);
 }
 
 /* Reads and drops. */
@@ -179,12 +175,40 @@ static enum parse look(struct h1_connection *c)
     return parse;
 }
 
+/* How the bytes of a connection begin that speaks HTTP/2 without having agreed on it before
+ * (RFC 9113 §3.3). */
+static enum parse look_for_preface(const struct h1_connection *c)
+{
+    size_t size = c->input.size < H2_PREFACE_SIZE ? c->input.size : H2_PREFACE_SIZE;
+    if (c->requests > 0 || c->is_secure || size == 0 ||
+        memcmp(c->input.data, H2_PREFACE, size) != 0)
+        return PARSE_ERROR;
+    return size < H2_PREFACE_SIZE ? PARSE_MORE : PARSE_DONE;
+}
+
+/* Everything of it becomes a connection of HTTP/2's. */
+static void hand_over(struct h1_connection *c)
+{
+    timer_clear(&c->worker->thread.timers, &c->timer);
+    h2_accept(c->worker, c->config, &c->stream, &c->peer, c->is_counted, c->is_secure, c->opened,
+              slice_of(c->input.data, c->input.size));
+    h1_input_release(&c->input);
+    h1_input_release(&c->spare);
+    list_remove(&c->link);
+    loop_free_later(c);
+}
+
 enum h1_next h1_next(struct h1_connection *c)
 {
     struct watch *watch = &c->stream.watch;
     bool is_new = c->input.size > 0 && c->state == H1_ACTIVE; /* pipelined */
     for (;;) {
-        if (is_new && look(c) != PARSE_MORE)
+        enum parse preface = is_new ? look_for_preface(c) : PARSE_ERROR;
+        if (preface == PARSE_DONE) {
+            hand_over(c);
+            return H1_NEXT_GONE;
+        }
+        if (is_new && preface == PARSE_ERROR && look(c) != PARSE_MORE)
             break;
         if ((watch->ready & (READY_READ | READY_CLOSED | READY_BROKEN)) == 0) {
             rest(c);
@@ -214,7 +238,8 @@ enum h1_next h1_next(struct h1_connection *c)
         c->stream.bytes_in += (uint64_t)got;
         c->input.size += (size_t)got;
         /* The parser starts anew each time, so it is asked only when a line has ended. */
-        is_new = before == 0 || memchr(c->input.data + before, '\n', (size_t)got) != NULL ||
+        is_new = before < H2_PREFACE_SIZE ||
+                 memchr(c->input.data + before, '\n', (size_t)got) != NULL ||
                  c->input.size >= (size_t)c->config->limits.request_line;
     }
     timer_clear(&c->worker->thread.timers, &c->timer);
