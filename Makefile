@@ -7,7 +7,7 @@ WARNINGS = -Wall -Wextra -Werror -Wshadow -Wvla -Walloca -Wundef -Wformat=2 -Wst
 	-Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wpointer-arith -Wconversion -Wno-sign-conversion
 COMMON = -std=gnu17 -D_GNU_SOURCE -g -fno-omit-frame-pointer -fno-common -fcf-protection=branch \
 	-fstack-protector-strong -Isrc $(WARNINGS)
-PACKAGES = libcares libpcre2-8
+PACKAGES = libcares libpcre2-8 libssl libcrypto
 LIBRARIES = $(shell pkg-config --libs $(PACKAGES)) -lpthread
 COMMON += $(shell pkg-config --cflags $(PACKAGES))
 

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include "base/buffer.h"
+#include "control/local_authority.h"
 #include "control/snapshot.h"
 
 #include <stdio.h>
@@ -14,19 +15,22 @@ struct proxy_arguments {
     char **to;
     int to_count;
     const char *access_log;
+    bool has_tls; /* with a certificate of the local authority */
     bool prints;
 };
 
-/* FROM is an address to listen on (any site), or a host name (on port 80). */
-static void write_site(struct buffer *out, const char *from)
+/* FROM is an address to listen on (any site), or a host name (on port 80, with TLS 443). */
+static void write_site(struct buffer *out, const char *from, bool has_tls)
 {
     struct slice text = slice_from_cstring(from);
     struct address address;
     bool is_address = address_parse(text, 0, &address) || slice_find(text, ':') < text.size;
     if (is_address)
-        buffer_format(out, "site * {\n    listen %s\n", from);
+        buffer_format(out, "site * {\n    listen %s%s\n", from, has_tls ? " tls" : "");
     else
         buffer_format(out, "site %s {\n", from);
+    if (has_tls)
+        buffer_append(out, SLICE("    tls local\n"));
 }
 
 static void write_configuration(struct buffer *out, const struct proxy_arguments *arguments)
@@ -40,7 +44,7 @@ static void write_configuration(struct buffer *out, const struct proxy_arguments
             buffer_format(out, "    server %s\n", arguments->to[i]);
         buffer_append(out, SLICE("}\n\n"));
     }
-    write_site(out, arguments->from);
+    write_site(out, arguments->from, arguments->has_tls);
     buffer_format(out, "    proxy %s\n}\n", arguments->to_count > 1 ? "servers" : arguments->to[0]);
 }
 
@@ -58,6 +62,10 @@ static int read_arguments(int argc, char **argv, struct proxy_arguments *argumen
             arguments->prints = true;
         } else if (strcmp(argv[i], "--access-log") == 0 && i + 1 < argc) {
             arguments->access_log = argv[++i];
+        } else if (strcmp(argv[i], "--tls") == 0 && i + 1 < argc) {
+            if (strcmp(argv[++i], "local") != 0)
+                return cli_usage("proxy", "--tls takes the word local, not \"%s\"", argv[i]);
+            arguments->has_tls = true;
         } else if (argv[i][0] == '-') {
             return cli_usage("proxy", "unknown option \"%s\"", argv[i]);
         } else if (!is_plain(argv[i])) {
@@ -84,6 +92,11 @@ int command_proxy(int argc, char **argv)
     struct buffer text = buffer_in(&arena, 1024);
     if (code == EXIT_DONE) {
         write_configuration(&text, &arguments);
+        if (arguments.has_tls && !arguments.prints)
+            fprintf(stderr,
+                    "weir: the local authority is %s; browsers and curl --cacert must be "
+                    "told to trust it\n",
+                    local_authority_path());
         if (arguments.prints)
             fwrite(text.data, 1, text.size, stdout);
         else

@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 #include "net/tunnel.h"
+#include "serve/clients.h"
+#include "serve/handshake.h"
 #include "serve/listener.h"
 #include "serve/serve_h1.h"
 
@@ -62,6 +64,21 @@ struct slice serve_request_id(struct arena *arena, int64_t wall)
     return slice_of(text, REQUEST_ID_SIZE);
 }
 
+void serve_leave(struct serve_worker *worker, const struct address *peer, bool is_counted)
+{
+    if (is_counted)
+        clients_leave(worker->shared->clients, peer);
+    __atomic_sub_fetch(&worker->connections_count, 1, __ATOMIC_RELAXED);
+    __atomic_sub_fetch(&worker->shared->connections, 1, __ATOMIC_RELAXED);
+}
+
+void serve_look_if_empty(struct serve_worker *worker)
+{
+    if (worker->is_draining && list_is_empty(&worker->connections) &&
+        list_is_empty(&worker->handshakes) && tunnel_count() == 0)
+        worker->on_empty(worker);
+}
+
 void serve_drain(struct serve_worker *worker, void (*on_empty)(struct serve_worker *worker))
 {
     for (size_t i = 0; i < worker->listeners_count; i++)
@@ -70,8 +87,7 @@ void serve_drain(struct serve_worker *worker, void (*on_empty)(struct serve_work
     worker->on_empty = on_empty;
     for (size_t i = 0; i < worker->listeners_count; i++)
         listener_stop(&worker->listeners[i]);
-    if (list_is_empty(&worker->connections) && tunnel_count() == 0)
-        on_empty(worker);
+    serve_look_if_empty(worker);
 }
 
 void serve_close_all(struct serve_worker *worker)
@@ -79,6 +95,10 @@ void serve_close_all(struct serve_worker *worker)
     LIST_EACH(link, &worker->connections)
     {
         h1_end(LIST_ENTRY(link, struct h1_connection, link));
+    }
+    LIST_EACH(link, &worker->handshakes)
+    {
+        handshake_end(LIST_ENTRY(link, struct handshake, link));
     }
     tunnel_end_all();
 }

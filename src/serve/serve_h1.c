@@ -22,6 +22,7 @@ static void begin(struct h1_exchange *e)
     x->peer = &c->peer;
     x->client = &c->peer;
     x->client_ip = slice_of(c->ip, c->ip_size);
+    x->tls = stream_tls_facts(&c->stream);
     x->scheme = c->is_secure ? SLICE("https") : SLICE("http");
     x->request.body = body_none();
     x->response.body = body_none();
