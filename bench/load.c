@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ enum {
     EVENTS = 512,
     CONNECTIONS_MAX = 19000,
     SECONDS_MAX = 600,
+    SLOW_TURNS = 200, /* a second */
 };
 
 enum mode { MODE_LOAD, MODE_IDLE, MODE_SLOW_HEADS, MODE_SLOW_READERS };
@@ -251,41 +253,44 @@ static void run_idle(void)
     }
 }
 
-/* A byte a second of a head that never ends, or of a response that is never wanted. */
-static void run_slow(void)
+/* The next byte to or from a slow connection. False: the other side has ended it. */
+static bool drip(struct connection *c, size_t second)
 {
     static const char HEAD[] = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ";
-    uint64_t cut = 0;
+    char byte = second < sizeof HEAD - 1 ? HEAD[second] : 'x';
+    if (options.mode == MODE_SLOW_READERS) {
+        /* What came before the end could be read for hours: the end shows itself otherwise. */
+        struct pollfd end = {.fd = c->fd, .events = POLLRDHUP};
+        return poll(&end, 1, 0) == 0 &&
+               (recv(c->fd, &byte, 1, MSG_DONTWAIT) > 0 || errno == EAGAIN);
+    }
+    if (send(c->fd, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
+        return false;
+    /* Answered or closed: it was told no. */
+    return recv(c->fd, scratch, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno == EAGAIN;
+}
+
+/* A byte a second of a head that never ends, or of a response that is never wanted. The connections
+ * take turns: all at once would be another attack. */
+static void run_slow(void)
+{
     if (options.mode == MODE_SLOW_READERS)
         for (size_t i = 0; i < options.connections; i++)
             start(&all[i], now_ns());
-    for (size_t second = 0; now_ns() < until; second++) {
-        for (size_t i = 0; i < options.connections; i++) {
-            char byte;
-            ssize_t done;
-            if (all[i].fd < 0)
+    printf("slow %zu\n", options.connections);
+    fflush(stdout);
+    for (size_t turn = 0; now_ns() < until; turn++) {
+        for (size_t i = turn % SLOW_TURNS; i < options.connections; i += SLOW_TURNS) {
+            if (all[i].fd < 0 || drip(&all[i], turn / SLOW_TURNS))
                 continue;
-            if (options.mode == MODE_SLOW_HEADS) {
-                byte = second < sizeof HEAD - 1 ? HEAD[second] : 'x';
-                done = send(all[i].fd, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-                if (done == 1 && recv(all[i].fd, scratch, 1, MSG_DONTWAIT | MSG_PEEK) >= 0)
-                    done = -1; /* answered or closed: it was told no */
-            } else {
-                done = recv(all[i].fd, &byte, 1, MSG_DONTWAIT);
-                if (done < 0 && errno == EAGAIN)
-                    done = 1;
-            }
-            if (done <= 0) {
-                close(all[i].fd);
-                all[i].fd = -1;
-                cut++;
-            }
+            close(all[i].fd);
+            all[i].fd = -1;
+            finished++;
         }
-        int64_t next = begun + (int64_t)(second + 1) * 1000000000;
+        int64_t next = begun + (int64_t)(turn + 1) * (1000000000 / SLOW_TURNS);
         while (now_ns() < next && now_ns() < until)
-            usleep(10000);
+            usleep(1000);
     }
-    finished = cut;
 }
 
 static void report(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weir: a reverse proxy. What follows the program's name is a command; cli/ has a file for each. */
-#include "cli/cli.h"
+#include "cli/config_args.h"
 #include "control/config_error.h"
 
 #include <stdio.h>
@@ -34,7 +34,7 @@ static const char *nearest(const char *name)
 /* Alone on a terminal and without a configuration, weir shows what it can do. */
 static int run_or_demo(char **argv)
 {
-    if (run_find_configuration() == NULL && isatty(1)) {
+    if (cli_find_configuration() == NULL && isatty(1)) {
         fprintf(stderr, "No configuration found (looked in $WEIR_CONFIG, ./weir.conf and "
                         "/etc/weir/weir.conf). Starting the demo.\n");
         return command_demo(1, argv);
@@ -47,12 +47,15 @@ int main(int argc, char **argv)
     if (argc == 1)
         return run_or_demo(argv);
     const char *name = argv[1];
+    static char run[] = "run";
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         name = "help";
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
         name = "version";
-    if (strcmp(name, "--config") == 0 || strcmp(name, "-c") == 0)
+    if (strcmp(name, "--config") == 0 || strcmp(name, "-c") == 0) {
+        argv[0] = run;
         return command_run(argc, argv);
+    }
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
         if (strcmp(COMMANDS[i].name, name) == 0)
             return COMMANDS[i].function(argc - 1, argv + 1);

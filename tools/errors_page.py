@@ -44,9 +44,28 @@ def code(text):
     return f"`{text}`" if text else ""
 
 
+def gateway_errors():
+    """(status, token, reason) of each failure of a call to a server, as the source has them."""
+    found = set()
+    for path in sorted((ROOT / "src/upstream").glob("call*.c")):
+        for match in re.finditer(r"call_fail\((call, .*?)\);", path.read_text(), re.S):
+            status = re.search(r", (50\d),", match.group(1))
+            texts = [text.group(1) for text in STRING.finditer(match.group(1))]
+            tokens = [text for text in texts if re.fullmatch(r"[a-z]+(_[a-z]+)+", text)]
+            reasons = [text for text in texts if text not in tokens]
+            if status is None:
+                continue
+            if not reasons and len(tokens) > 1 and "why" not in match.group(1):
+                tokens, reasons = tokens[:1], tokens[1:]  # a reason that is a key's name
+            for token in tokens:
+                for reason in reasons or ["the rule that the head broke"]:
+                    found.add((status.group(1), token, reason))
+    return sorted(found)
+
+
 def page():
-    out = ["<!-- Written by tools/errors_page.py from src/http/refusal.def and"
-           " src/control/config_error.def. -->",
+    out = ["<!-- Written by tools/errors_page.py from src/http/refusal.def,"
+           " src/upstream/ and src/control/config_error.def. -->",
            "# Errors", "",
            "## Requests that weir refuses itself", "",
            "The reason stands as `reason` in the access log; where a limit or a timeout was hit, its"
@@ -56,6 +75,13 @@ def page():
            "| status | reason | key | when |", "|---|---|---|---|"]
     for _, status, reason, limit, doc in entries(ROOT / "src/http/refusal.def", "REFUSAL"):
         out.append(f"| {status} | {code(reason)} | {code(limit)} | {cell(doc)} |")
+    out += ["", "## Servers that fail", "",
+            "The client gets this status, with the token in `Proxy-Status` (RFC 9209); the access log"
+            " has the token as `error` and the rest as `reason`. A 503 says when to come back"
+            " (`Retry-After`).", "",
+            "| status | token | reason |", "|---|---|---|"]
+    out += [f"| {status} | {code(token)} | {cell(reason)} |"
+            for status, token, reason in gateway_errors()]
     table = ROOT / "src/control/config_error.def"
     if table.exists():
         out += ["", "## Errors of the configuration", "",

@@ -15,6 +15,8 @@ enum {
     LINE_BYTES = MESSAGE_MAX * 6 + 256, /* every byte may need an escape */
     EVENTS_MAX = 64,
     PER_SECOND = 5,
+    LAST_LINES = 16,
+    LAST_BYTES = 256,
 };
 
 static const char *const LEVELS[] = {"debug", "info", "warn", "error"};
@@ -31,6 +33,8 @@ static struct {
     enum log_level level;
     enum log_style style;
     struct seen seen[EVENTS_MAX];
+    char last[LAST_LINES][LAST_BYTES]; /* a ring of messages, cut, NUL-terminated */
+    unsigned last_count;
     char message[MESSAGE_MAX]; /* under the mutex, as the rest: fibers have small stacks */
     char line[LINE_BYTES];
 } logger = {.mutex = PTHREAD_MUTEX_INITIALIZER, .level = LOG_INFO};
@@ -118,13 +122,44 @@ static void write_line(enum log_level level, const char *event, struct slice mes
     }
 }
 
+__attribute__((format(printf, 3, 0))) static void keep_last(enum log_level level, const char *event,
+                                                            const char *format, va_list arguments)
+{
+    char *line = logger.last[logger.last_count++ % LAST_LINES];
+    int head = snprintf(line, LAST_BYTES, "%s %s: ", LEVELS[level], event);
+    if (head > 0 && head < LAST_BYTES)
+        (void)vsnprintf(line + head, LAST_BYTES - (size_t)head, format, arguments);
+}
+
+void log_raw(struct slice text)
+{
+    if (write(2, text.data, text.size) < 0) {
+        /* Nobody reads stderr: there is nobody else to tell. */
+    }
+}
+
+void log_print_last(void)
+{
+    unsigned count = logger.last_count;
+    unsigned first = count > LAST_LINES ? count - LAST_LINES : 0;
+    for (unsigned i = first; i < count; i++) {
+        const char *line = logger.last[i % LAST_LINES];
+        log_raw(SLICE("weir: log: "));
+        log_raw(slice_of(line, strnlen(line, LAST_BYTES)));
+        log_raw(SLICE("\n"));
+    }
+}
+
 void log_write(enum log_level level, const char *event, const char *format, ...)
 {
     if (level < __atomic_load_n(&logger.level, __ATOMIC_RELAXED))
         return;
     va_list arguments;
-    va_start(arguments, format);
     pthread_mutex_lock(&logger.mutex);
+    va_start(arguments, format);
+    keep_last(level, event, format, arguments);
+    va_end(arguments);
+    va_start(arguments, format);
     unsigned left_out;
     if (may_write(event, &left_out)) {
         if (left_out > 0) {

@@ -23,5 +23,10 @@ enum log_style {
 COLD void log_write(enum log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* For the last words of a failing process: the latest messages, also those that were left out, to
+ * descriptor 2; and any text. Neither allocates nor locks. */
+COLD void log_print_last(void);
+COLD void log_raw(struct slice text);
+
 void log_set_level(enum log_level level);
 void log_set_style(enum log_style style);

@@ -3,8 +3,6 @@
 #include "cli/config_args.h"
 #include "control/snapshot.h"
 
-#include "control/snapshot.h"
-
 #include <stdio.h>
 #include <unistd.h>
 
@@ -15,6 +13,7 @@ static const char USAGE[] =
     "\n"
     "  --config=FILE    the configuration, when it is not an operand\n"
     "  --no-files       do not look at the files that it names\n"
+    "  --no-names       do not ask whether the names of servers resolve\n"
     "  --strict         warnings are a failure too (exit 1)\n"
     "  --json           the result as one JSON object on stdout\n"
     "  --format=github  mistakes as annotations of a GitHub workflow, on stdout\n"
@@ -87,7 +86,7 @@ static void print_github(const struct config_errors *errors)
 }
 
 struct check_options {
-    bool no_files, strict, json;
+    bool no_files, no_names, strict, json;
     const char *config, *format, *colour;
 };
 
@@ -104,7 +103,7 @@ static int check(const struct check_options *options, const char *path, struct a
     config_errors_init(&errors, arena);
     const struct config *config = config_load(&request, arena, &errors);
     if (errors.errors == 0)
-        snapshot_check(config, options->no_files, &errors);
+        snapshot_check(config, options->no_files, options->no_names, &errors);
     struct slice name = config->file->name;
     if (options->json)
         print_json(config, &errors, name);
@@ -126,6 +125,7 @@ int command_check(int argc, char **argv)
         {"--config", "FILE", NULL, &options.config},
         {"-c", "FILE", NULL, &options.config},
         {"--no-files", NULL, &options.no_files, NULL},
+        {"--no-names", NULL, &options.no_names, NULL},
         {"--strict", NULL, &options.strict, NULL},
         {"--json", NULL, &options.json, NULL},
         {"--format", "github", NULL, &options.format},
@@ -142,7 +142,7 @@ int command_check(int argc, char **argv)
         return cli_usage_error("check", "--format is github");
     struct arena arena;
     arena_init(&arena, NULL, 0);
-    const char *path = cli_config_path(count == 1 ? argv[1] : NULL, options.config, &arena);
+    const char *path = cli_config_path(count == 1 ? argv[1] : NULL, options.config);
     code = path == NULL ? EXIT_CONFIG : check(&options, path, &arena);
     arena_done(&arena);
     return code;

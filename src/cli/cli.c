@@ -13,7 +13,7 @@ static const struct {
 #undef COMMAND
 };
 
-int cli_usage(const char *command, const char *format, ...)
+int cli_usage_error(const char *command, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -25,4 +25,67 @@ int cli_usage(const char *command, const char *format, ...)
         if (strcmp(USAGES[i].name, command) == 0)
             fprintf(stderr, "usage: weir %s %s\n", command, USAGES[i].usage);
     return EXIT_USAGE;
+}
+
+static const struct cli_option *option_find(const struct cli_option *options, struct slice name)
+{
+    for (; options->name != NULL; options++)
+        if (slice_equal(slice_from_cstring(options->name), name))
+            return options;
+    return NULL;
+}
+
+/* Applies one option; `next` is the word behind it. Returns how many words it took, 0: an error
+ * was printed. */
+static int apply(const char *verb, const struct cli_option *options, char *word, char *next)
+{
+    struct slice text = slice_from_cstring(word);
+    size_t equals = slice_find(text, '=');
+    const struct cli_option *option = option_find(options, slice_first(text, equals));
+    bool has_value = equals < text.size;
+    if (option == NULL) {
+        cli_usage_error(verb, "unknown option %.*s", (int)equals, word);
+        return 0;
+    }
+    if (option->is_set != NULL)
+        *option->is_set = true;
+    if (option->word == NULL) {
+        if (has_value)
+            cli_usage_error(verb, "%s takes no value", option->name);
+        return has_value ? 0 : 1;
+    }
+    if (!has_value && next == NULL) {
+        cli_usage_error(verb, "%s needs a value: %s=%s", option->name, option->name, option->word);
+        return 0;
+    }
+    *option->value = has_value ? word + equals + 1 : next;
+    return has_value ? 1 : 2;
+}
+
+int cli_options(int argc, char **argv, const struct cli_option *options, const char *usage,
+                int *count)
+{
+    bool is_operand = false;
+    *count = 0;
+    for (int i = 1; i < argc;) {
+        bool is_option = !is_operand && argv[i][0] == '-' && argv[i][1] != '\0';
+        if (!is_option) {
+            argv[++*count] = argv[i++];
+            continue;
+        }
+        if (strcmp(argv[i], "--") == 0) {
+            is_operand = true;
+            i++;
+            continue;
+        }
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            printf("%s", usage);
+            return EXIT_DONE;
+        }
+        int taken = apply(argv[0], options, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
+        if (taken == 0)
+            return EXIT_USAGE;
+        i += taken;
+    }
+    return -1;
 }

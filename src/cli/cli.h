@@ -21,12 +21,23 @@ typedef int command_function(int argc, char **argv);
 #include "cli/commands.def"
 #undef COMMAND
 
-/* Says what is wrong with the command line and how it should look; returns EXIT_USAGE. */
-int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* An option "--name" or "--name=VALUE" of a command. */
+struct cli_option {
+    const char *name; /* with its dashes; NULL at the end */
+    const char *word; /* what VALUE is called; NULL: takes none */
+    bool *is_set;     /* may be NULL */
+    const char **value;
+};
+
+/* Takes the options out of argv: what is left are the operands, `*count` of them from argv[1] on.
+ * Every command also knows --help, which prints `usage`. Returns −1 to go on, else the exit code.
+ */
+int cli_options(int argc, char **argv, const struct cli_option *options, const char *usage,
+                int *count);
+/* Prints to stderr what is wrong with the command line and how it should look; gives EXIT_USAGE. */
+int cli_usage_error(const char *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Serves the configuration in `text`, called `name` in messages (NULL text: the file of that name
  * is read); returns the exit code when it has ended. */
 int run_configuration(struct slice text, const char *name);
-
-/* The configuration that is meant when none is named; NULL: there is none. */
-const char *run_find_configuration(void);

@@ -58,7 +58,7 @@ int command_convert(int argc, char **argv)
         return cli_usage_error("convert", "--color is auto, always or never");
     struct arena arena;
     arena_init(&arena, NULL, 0);
-    const char *path = cli_config_path(count == 1 ? argv[1] : NULL, file, &arena);
+    const char *path = cli_config_path(count == 1 ? argv[1] : NULL, file);
     if (path == NULL) {
         arena_done(&arena);
         return EXIT_CONFIG;

@@ -11,7 +11,17 @@
 #include "net/socket.h"
 
 #include <stdio.h>
-#include <unistd.h>
+#include <string.h>
+
+static const char USAGE[] =
+    "usage: weir demo [--tls=local] [--print-config]\n"
+    "\n"
+    "Starts three small servers, one of them slow and one failing now and then, and a proxy in\n"
+    "front of them on 127.0.0.1. Writes no file (with --tls that of the local authority); Ctrl-C "
+    "ends it.\n"
+    "\n"
+    "  --tls=local     speak TLS, with a certificate of a local authority\n"
+    "  --print-config  print a configuration like the demo's instead\n";
 
 enum {
     SERVERS = 3,
@@ -25,7 +35,7 @@ static const char *const NAMES[SERVERS] = {"demo-1", "demo-2 (slow)",
 /* The first port from 8080 on that nobody listens on. */
 static uint16_t free_port(void)
 {
-    for (uint16_t port = PORT_FIRST; port <= PORT_LAST; port++) {
+    for (unsigned port = PORT_FIRST; port <= PORT_LAST; port++) {
         struct address address;
         const char *error;
         char text[32];
@@ -33,7 +43,7 @@ static uint16_t free_port(void)
         if (!address_parse(slice_from_cstring(text), 0, &address) ||
             socket_probe(&address, &error) != OK)
             continue;
-        return port;
+        return (uint16_t)port;
     }
     return 0;
 }
@@ -94,22 +104,8 @@ static int print(bool has_tls)
     return EXIT_DONE;
 }
 
-int command_demo(int argc, char **argv)
+static int demonstrate(bool has_tls)
 {
-    bool has_tls = false;
-    bool prints = false;
-    for (int i = 1; i < argc; i++) {
-        bool is_tls = strcmp(argv[i], "--tls") == 0 && i + 1 < argc;
-        if (is_tls && strcmp(argv[i + 1], "local") == 0)
-            has_tls = i++ > 0;
-        else if (strcmp(argv[i], "--print-config") == 0)
-            prints = true;
-        else
-            return cli_usage(
-                "demo", is_tls ? "--tls takes the word local" : "unknown argument \"%s\"", argv[i]);
-    }
-    if (prints)
-        return print(has_tls);
     uint16_t port = free_port();
     if (port == 0) {
         fprintf(stderr, "weir: no port from %d to %d is free\n", PORT_FIRST, PORT_LAST);
@@ -133,4 +129,24 @@ int command_demo(int argc, char **argv)
         demo_origin_stop(origins[i]);
     arena_done(&arena);
     return code;
+}
+
+int command_demo(int argc, char **argv)
+{
+    bool prints = false;
+    const char *tls = NULL;
+    const struct cli_option table[] = {
+        {"--tls", "local", NULL, &tls},
+        {"--print-config", NULL, &prints, NULL},
+        {0},
+    };
+    int count;
+    int code = cli_options(argc, argv, table, USAGE, &count);
+    if (code >= 0)
+        return code;
+    if (count > 0)
+        return cli_usage_error("demo", "takes no \"%s\"", argv[1]);
+    if (tls != NULL && strcmp(tls, "local") != 0)
+        return cli_usage_error("demo", "--tls takes the word local, not \"%s\"", tls);
+    return prints ? print(tls != NULL) : demonstrate(tls != NULL);
 }

@@ -6,9 +6,11 @@
 #include <stdio.h>
 
 static const struct {
-    const char *name, *usage, *sentence;
+    const char *name;
+    command_function *function;
+    const char *sentence;
 } COMMANDS[] = {
-#define COMMAND(name, function, usage, sentence) {name, usage, sentence},
+#define COMMAND(name, function, usage, sentence) {name, function, sentence},
 #include "cli/commands.def"
 #undef COMMAND
 };
@@ -24,6 +26,16 @@ static int list(void)
     return EXIT_DONE;
 }
 
+/* A command explains itself when it is asked for --help. */
+static int about_command(command_function *function, const char *name)
+{
+    char words[2][16];
+    char *argv[] = {words[0], words[1], NULL};
+    snprintf(words[0], sizeof words[0], "%s", name);
+    snprintf(words[1], sizeof words[1], "--help");
+    return function(2, argv);
+}
+
 int command_help(int argc, char **argv)
 {
     if (argc == 1)
@@ -31,9 +43,12 @@ int command_help(int argc, char **argv)
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++) {
         if (argc != 2 || strcmp(COMMANDS[i].name, argv[1]) != 0)
             continue;
-        printf("usage: weir %s %s\n\n%s\n", COMMANDS[i].name, COMMANDS[i].usage,
-               COMMANDS[i].sentence);
-        return EXIT_DONE;
+        int code = about_command(COMMANDS[i].function, argv[1]);
+        if (code == EXIT_DONE && help_is_key(argv[1])) {
+            printf("\n%s is a key of the configuration too:\n\n", argv[1]);
+            code = command_help_key(argc, argv);
+        }
+        return code;
     }
     return command_help_key(argc, argv);
 }

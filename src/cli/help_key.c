@@ -7,10 +7,10 @@
 #include <stdio.h>
 
 static const char USAGE[] =
-    "usage: weir help KEY\n"
+    "usage: weir help [COMMAND|KEY|CODE]\n"
     "\n"
-    "Explains a key, an option or an error code of the configuration. weir schema --keys "
-    "lists them.\n";
+    "Explains a command, or a key, an option or an error code of the configuration.\n"
+    "weir schema --keys lists the keys.\n";
 
 static int not_found(const char *verb, struct slice word)
 {
@@ -21,12 +21,22 @@ static int not_found(const char *verb, struct slice word)
         for (size_t j = 0; j < config_options_count(schema->keys[i]->options); j++)
             config_suggest_try(&suggest, slice_from_cstring(schema->keys[i]->options[j].name));
     }
-    fprintf(stderr, "weir %s: no key or option named \"%.*s\"\n", verb, SLICE_ARG(word));
+    fprintf(stderr, "weir %s: no command, key, option or code named \"%.*s\"\n", verb,
+            SLICE_ARG(word));
     if (suggest.best.size > 0)
         fprintf(stderr, "hint: did you mean %.*s?\n", SLICE_ARG(suggest.best));
     else
         fprintf(stderr, "hint: weir schema --keys lists all\n");
     return EXIT_FAILED;
+}
+
+bool help_is_key(const char *name)
+{
+    const struct config_schema *schema = config_schema();
+    for (size_t i = 0; i < schema->count; i++)
+        if (strcmp(schema->keys[i]->name, name) == 0)
+            return true;
+    return false;
 }
 
 int command_help_key(int argc, char **argv)

@@ -7,15 +7,24 @@
 #include "control/snapshot.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
+
+static const char USAGE[] =
+    "usage: weir proxy FROM TO... [--tls=local] [--access-log=FORMAT] [--print-config]\n"
+    "\n"
+    "Proxies without a configuration file. FROM is an address to listen on (:8080,\n"
+    "127.0.0.1:8080) or a host name (served on port 80, with --tls on 443); TO are the servers.\n"
+    "\n"
+    "  --tls=local          speak TLS, with a certificate of a local authority\n"
+    "  --access-log=FORMAT  a line for each request on stdout: json, combined or common\n"
+    "  --print-config       print the configuration instead of serving it\n";
 
 struct proxy_arguments {
     const char *from;
     char **to;
     int to_count;
     const char *access_log;
-    bool has_tls; /* with a certificate of the local authority */
+    const char *tls; /* local: with a certificate of the local authority; NULL: none */
     bool prints;
 };
 
@@ -44,7 +53,7 @@ static void write_configuration(struct buffer *out, const struct proxy_arguments
             buffer_format(out, "    server %s\n", arguments->to[i]);
         buffer_append(out, SLICE("}\n\n"));
     }
-    write_site(out, arguments->from, arguments->has_tls);
+    write_site(out, arguments->from, arguments->tls != NULL);
     buffer_format(out, "    proxy %s\n}\n", arguments->to_count > 1 ? "servers" : arguments->to[0]);
 }
 
@@ -54,55 +63,56 @@ static bool is_plain(const char *word)
     return word[0] != '\0' && strpbrk(word, " \t\n\r\"'{};#$\\") == NULL;
 }
 
-static int read_arguments(int argc, char **argv, struct proxy_arguments *arguments)
+static int check_words(const struct proxy_arguments *arguments)
 {
-    int words = 0;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--print-config") == 0) {
-            arguments->prints = true;
-        } else if (strcmp(argv[i], "--access-log") == 0 && i + 1 < argc) {
-            arguments->access_log = argv[++i];
-        } else if (strcmp(argv[i], "--tls") == 0 && i + 1 < argc) {
-            if (strcmp(argv[++i], "local") != 0)
-                return cli_usage("proxy", "--tls takes the word local, not \"%s\"", argv[i]);
-            arguments->has_tls = true;
-        } else if (argv[i][0] == '-') {
-            return cli_usage("proxy", "unknown option \"%s\"", argv[i]);
-        } else if (!is_plain(argv[i])) {
-            return cli_usage("proxy", "\"%s\" is no address", argv[i]);
-        } else if (words++ == 0) {
-            arguments->from = argv[i];
-        } else {
-            arguments->to[arguments->to_count++] = argv[i];
-        }
-    }
-    if (arguments->to_count == 0)
-        return cli_usage("proxy", words == 0 ? "FROM and TO are missing" : "TO is missing");
+    if (arguments->to_count < 1)
+        return cli_usage_error("proxy", arguments->from == NULL ? "FROM and TO are missing"
+                                                                : "TO is missing");
+    if (arguments->from == NULL || !is_plain(arguments->from))
+        return cli_usage_error("proxy", "\"%s\" is no address", arguments->from);
+    for (int i = 0; i < arguments->to_count; i++)
+        if (!is_plain(arguments->to[i]))
+            return cli_usage_error("proxy", "\"%s\" is no address", arguments->to[i]);
     if (arguments->access_log != NULL && !is_plain(arguments->access_log))
-        return cli_usage("proxy", "\"%s\" is no log format", arguments->access_log);
-    return EXIT_DONE;
+        return cli_usage_error("proxy", "\"%s\" is no log format", arguments->access_log);
+    if (arguments->tls != NULL && strcmp(arguments->tls, "local") != 0)
+        return cli_usage_error("proxy", "--tls takes the word local, not \"%s\"", arguments->tls);
+    return -1;
 }
 
 int command_proxy(int argc, char **argv)
 {
-    struct proxy_arguments arguments = {.to = memory_zero((size_t)argc * sizeof(char *))};
-    int code = read_arguments(argc, argv, &arguments);
+    struct proxy_arguments arguments = {0};
+    const struct cli_option table[] = {
+        {"--tls", "local", NULL, &arguments.tls},
+        {"--access-log", "FORMAT", NULL, &arguments.access_log},
+        {"--print-config", NULL, &arguments.prints, NULL},
+        {0},
+    };
+    int count;
+    int code = cli_options(argc, argv, table, USAGE, &count);
+    if (code >= 0)
+        return code;
+    arguments.from = count > 0 ? argv[1] : NULL;
+    arguments.to = argv + 2;
+    arguments.to_count = count - 1;
+    code = check_words(&arguments);
+    if (code >= 0)
+        return code;
     struct arena arena;
     arena_init(&arena, NULL, 0);
     struct buffer text = buffer_in(&arena, 1024);
-    if (code == EXIT_DONE) {
-        write_configuration(&text, &arguments);
-        if (arguments.has_tls && !arguments.prints)
-            fprintf(stderr,
-                    "weir: the local authority is %s; browsers and curl --cacert must be "
-                    "told to trust it\n",
-                    local_authority_path());
-        if (arguments.prints)
-            fwrite(text.data, 1, text.size, stdout);
-        else
-            code = run_configuration(buffer_slice(&text), "weir proxy");
-    }
+    write_configuration(&text, &arguments);
+    if (arguments.tls != NULL && !arguments.prints)
+        fprintf(stderr,
+                "weir: the local authority is %s; browsers and curl --cacert must be told to trust "
+                "it\n",
+                local_authority_path());
+    code = EXIT_DONE;
+    if (arguments.prints)
+        fwrite(text.data, 1, text.size, stdout);
+    else
+        code = run_configuration(buffer_slice(&text), "weir proxy");
     arena_done(&arena);
-    free(arguments.to);
     return code;
 }

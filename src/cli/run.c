@@ -2,7 +2,7 @@
 /* weir run: from a file to a serving process, and its end. This is control's thread. */
 #include "base/check.h"
 #include "base/log.h"
-#include "cli/cli.h"
+#include "cli/config_args.h"
 #include "cli/privileges.h"
 #include "control/access_log.h"
 #include "control/certificates.h"
@@ -12,11 +12,23 @@
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
 #include "fiber/signal.h"
+#include "serve/report.h"
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
+
+static const char USAGE[] =
+    "usage: weir run [--config=FILE] [FILE]\n"
+    "\n"
+    "Serves a configuration in the foreground; says \"ready\" on stderr. Without a file:\n"
+    "$WEIR_CONFIG, ./weir.conf, /etc/weir/weir.conf.\n"
+    "\n"
+    "TERM and QUIT end it when what runs has finished, a second time or INT at once;\n"
+    "USR1 opens the log files anew.\n"
+    "\n"
+    "Exit codes: 0 ended, 1 failed, 2 wrong command line, 77 not permitted, 78 configuration not\n"
+    "usable.\n";
 
 enum {
     OFFLOAD_THREADS = 2,
@@ -68,17 +80,13 @@ static void log_exchange(const struct exchange *x)
 }
 
 /* Prints what is wrong; whether the configuration may be used. */
-static bool show(struct config_errors *errors, const char *name)
+static bool show(const struct config_errors *errors, const char *name)
 {
-    if (errors->count == 0)
-        return true;
-    struct buffer out = buffer_in(errors->arena, 4096);
-    bool with_colour = isatty(2) && getenv("NO_COLOR") == NULL;
-    config_errors_render(errors, with_colour, &out);
-    fwrite(out.data, 1, out.size, stderr);
+    bool with_colour;
+    cli_colour(NULL, STDERR_FILENO, &with_colour);
+    cli_show_errors(errors, with_colour, slice_from_cstring(name));
     if (errors->errors > 0)
-        fprintf(stderr, "%s: %zu error%s; weir was not started\n", name, errors->errors,
-                errors->errors == 1 ? "" : "s");
+        fprintf(stderr, "weir was not started\n");
     return errors->errors == 0;
 }
 
@@ -152,6 +160,7 @@ static void print_mark(const char *name, size_t bytes)
 
 int run_configuration(struct slice text, const char *name)
 {
+    check_set_context(report_context);
     arena_init(&running.arena, NULL, 0);
     struct config_errors errors;
     config_errors_init(&errors, &running.arena);
@@ -175,37 +184,20 @@ int run_configuration(struct slice text, const char *name)
     return (int)code;
 }
 
-const char *run_find_configuration(void)
-{
-    static const char *const PLACES[] = {"weir.conf", "/etc/weir/weir.conf", NULL};
-    const char *named = getenv("WEIR_CONFIG");
-    if (named != NULL && named[0] != '\0')
-        return named;
-    for (size_t i = 0; PLACES[i] != NULL; i++)
-        if (access(PLACES[i], F_OK) == 0)
-            return PLACES[i];
-    return NULL;
-}
-
 int command_run(int argc, char **argv)
 {
     const char *file = NULL;
-    for (int i = 1; i < argc; i++) {
-        bool is_config = strcmp(argv[i], "--config") == 0 || strcmp(argv[i], "-c") == 0;
-        if (is_config && i + 1 < argc)
-            file = argv[++i];
-        else if (strncmp(argv[i], "--config=", 9) == 0)
-            file = argv[i] + 9;
-        else
-            return cli_usage("run", is_config ? "%s needs a file" : "unknown argument \"%s\"",
-                             argv[i]);
-    }
-    if (file == NULL)
-        file = run_find_configuration();
-    if (file == NULL) {
-        fprintf(stderr, "weir: no configuration: looked in $WEIR_CONFIG, ./weir.conf and "
-                        "/etc/weir/weir.conf; `weir demo` starts a demo\n");
-        return EXIT_CONFIG;
-    }
-    return run_configuration((struct slice){NULL, 0}, file);
+    const struct cli_option table[] = {
+        {"--config", "FILE", NULL, &file},
+        {"-c", "FILE", NULL, &file},
+        {0},
+    };
+    int count;
+    int code = cli_options(argc, argv, table, USAGE, &count);
+    if (code >= 0)
+        return code;
+    if (count > 1)
+        return cli_usage_error("run", "one file at a time");
+    file = cli_config_path(count == 1 ? argv[1] : NULL, file);
+    return file == NULL ? (int)EXIT_CONFIG : run_configuration((struct slice){NULL, 0}, file);
 }

@@ -6,12 +6,26 @@
 #include <pcre2.h>
 #include <stdio.h>
 
+static const char USAGE[] = "usage: weir version [--verbose]\n"
+                            "\n"
+                            "Prints the version.\n"
+                            "\n"
+                            "  -v, --verbose  compiler and libraries too\n";
+
 int command_version(int argc, char **argv)
 {
-    bool is_verbose =
-        argc == 2 && (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "--verbose") == 0);
-    if (argc > 1 && !is_verbose)
-        return cli_usage("version", "unknown argument \"%s\"", argv[1]);
+    bool is_verbose = false;
+    const struct cli_option table[] = {
+        {"-v", NULL, &is_verbose, NULL},
+        {"--verbose", NULL, &is_verbose, NULL},
+        {0},
+    };
+    int count;
+    int code = cli_options(argc, argv, table, USAGE, &count);
+    if (code >= 0)
+        return code;
+    if (count > 0)
+        return cli_usage_error("version", "takes no \"%s\"", argv[1]);
     printf("weir 0.1.0 (%s)\n", WEIR_COMMIT);
     if (is_verbose) {
         char pcre[64] = "";

@@ -75,6 +75,7 @@ static void format_json(const struct exchange *x, int64_t now, struct buffer *ou
     json_field_int(out, "tries", x->upstream.tries);
     json_field(out, "cache", SLICE(""));
     json_field(out, "tls", x->tls == NULL ? SLICE("") : x->tls->version);
+    json_field(out, "tls_cipher", x->tls == NULL ? SLICE("") : x->tls->cipher);
     json_field(out, "sni", x->tls == NULL ? SLICE("") : cut(x->tls->server_name));
     json_field(out, "tls_resumed",
                x->tls == NULL       ? SLICE("")

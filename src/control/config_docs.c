@@ -79,7 +79,7 @@ static void write_usage(struct buffer *out, const struct key *key)
             write_words(out, argument);
         else
             for (const char *at = argument->name; *at != '\0'; at++)
-                buffer_append_byte(out, *at == '_' || *at < 'a' ? *at : (char)(*at - 32));
+                buffer_append_byte(out, *at < 'a' ? *at : (char)(*at - 32));
         buffer_format(out, "%s%s", argument->flags & OPTION_MANY ? "..." : "",
                       is_needed ? "" : "]");
     }
@@ -132,6 +132,19 @@ static void help_of(const struct config_schema *schema, const struct key *key, s
     buffer_format(out, "\n    example: %s\n", key->example);
 }
 
+/* A message whose parts that depend on the case are "...". */
+static void write_message(struct buffer *out, const char *format)
+{
+    for (const char *at = format; *at != '\0'; at++) {
+        bool is_part = at[0] == '$' && at[1] >= '1' && at[1] <= '9';
+        if (is_part)
+            buffer_append(out, SLICE("..."));
+        else
+            buffer_append_byte(out, *at);
+        at += is_part;
+    }
+}
+
 /* About an error, by its code. */
 static bool help_of_code(struct slice name, struct buffer *out)
 {
@@ -139,8 +152,9 @@ static bool help_of_code(struct slice name, struct buffer *out)
         enum config_code code = (enum config_code)i;
         if (!slice_equal_nocase(slice_from_cstring(config_code_name(code)), name))
             continue;
-        buffer_format(out, "%s: %s\n\n    %s\n", config_code_name(code), config_code_title(code),
-                      config_code_format(code));
+        buffer_format(out, "%s: %s\n\n    ", config_code_name(code), config_code_title(code));
+        write_message(out, config_code_format(code));
+        buffer_append_byte(out, '\n');
         if (config_code_help(code)[0] != '\0')
             buffer_format(out, "    help: %s\n", config_code_help(code));
         return true;

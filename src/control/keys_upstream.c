@@ -96,7 +96,8 @@ static const struct option QUEUE_ARGUMENTS[] = {
      .min = 0,
      .max = 1000000,
      .offset = offsetof(struct queue_config, size),
-     .doc = "How many exchanges may wait for a free server."},
+     .doc = "How many exchanges may wait: for a server with room, or for one that refuses "
+            "connections to come back."},
     {0},
 };
 static const struct option QUEUE_OPTIONS[] = {

@@ -10,3 +10,13 @@ struct names;
 MUST_CHECK enum status names_start(const struct config *config, const struct snapshot *snapshot,
                                    struct names **names);
 void names_stop(struct names *names);
+
+/* For `weir check`: asks for every name once, in a loop of its own on the calling thread, which
+ * must not be one of ours; warns about those that do not resolve now. Takes seconds when nobody
+ * answers.
+ */
+void names_check(const struct config *config, const struct snapshot *snapshot,
+                 struct config_errors *errors);
+/* The warning; `item` is the line that names the server. */
+void names_report(struct config_errors *errors, const struct config_item *item, struct slice host,
+                  const char *why);

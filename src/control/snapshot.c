@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "control/certificates.h"
+#include "control/names.h"
 #include "control/snapshot_route.h"
 #include "exchange/cidr.h"
 #include "upstream/call.h"
@@ -271,11 +272,15 @@ struct snapshot *snapshot_new(const struct config *config, unsigned workers,
     return build(config, workers, false, false, errors);
 }
 
-void snapshot_check(const struct config *config, bool without_files, struct config_errors *errors)
+void snapshot_check(const struct config *config, bool without_files, bool without_names,
+                    struct config_errors *errors)
 {
     struct snapshot *snapshot = build(config, 1, true, without_files, errors);
-    if (snapshot != NULL)
-        snapshot_free(snapshot);
+    if (snapshot == NULL)
+        return;
+    if (!without_names)
+        names_check(config, snapshot, errors);
+    snapshot_free(snapshot);
 }
 
 void snapshot_free(struct snapshot *snapshot)

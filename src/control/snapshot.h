@@ -31,8 +31,10 @@ struct snapshot *snapshot_new(const struct config *config, unsigned workers,
 void snapshot_free(struct snapshot *snapshot);
 
 /* Builds one and throws it away, for `weir check`: all that snapshot_new() would report, but no log
- * is opened. `without_files`: nor is any other file. */
-void snapshot_check(const struct config *config, bool without_files, struct config_errors *errors);
+ * is opened. `without_files`: nor is any other file;
+ * `without_names`: nobody is asked whether the names of servers resolve. */
+void snapshot_check(const struct config *config, bool without_files, bool without_names,
+                    struct config_errors *errors);
 
 /* Takes a server as it is written (host:port, [v6]:port, unix:/path, http://host[:port], https://…)
  * apart. `name` is its host as it is written, also of an address. */

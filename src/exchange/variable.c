@@ -155,6 +155,8 @@ static struct slice tls_value(const struct tls_facts *tls, enum variable variabl
         return tls->server_name;
     case VARIABLE_TLS_VERSION:
         return tls->version;
+    case VARIABLE_TLS_CIPHER:
+        return tls->cipher;
     case VARIABLE_TLS_RESUMED:
         return tls->is_resumed ? SLICE("yes") : SLICE("no");
     case VARIABLE_TLS_CLIENT_NAME:
@@ -199,6 +201,7 @@ static struct slice value_of(struct exchange *x, enum variable variable, struct 
         return x->response.status == 0 ? value : arena_format(&x->arena, "%d", x->response.status);
     case VARIABLE_TLS_SNI:
     case VARIABLE_TLS_VERSION:
+    case VARIABLE_TLS_CIPHER:
     case VARIABLE_TLS_RESUMED:
     case VARIABLE_TLS_CLIENT_NAME:
     case VARIABLE_TLS_CLIENT_FINGERPRINT:

@@ -7,7 +7,8 @@
 
 enum {
     BLOCK_SIZE = 16 * 1024, /* a buffer per direction: defaults.md, one TLS record */
-    BLOCKS_FREE_MAX = 1024, /* kept per thread; what comes back beyond it is freed */
+    BLOCKS_FREE_MAX =
+        1024, /* kept per thread; the memory of what comes back beyond it is given up */
 };
 
 /* Never NULL; not zeroed. */

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 struct block;
+struct block_store;
 struct fiber;
 struct loop;
 
@@ -30,6 +31,7 @@ struct thread {
     size_t fibers_count;      /* alive */
     size_t fibers_max;
     struct block *blocks_free;
+    struct block_store *blocks;
     size_t blocks_free_count;
     size_t blocks_taken;
     struct pipes *pipes;     /* of net/pipe: empty ones for splice */
@@ -45,6 +47,8 @@ struct thread {
 
 /* The calling thread's; never NULL after thread_init. */
 struct thread *thread_self(void);
+/* What thread_self() answers from now on: for one real thread that plays several in turn. */
+void thread_become(struct thread *thread);
 
 /* Makes the calling thread one of weir's: storage of the caller, with a loop of its own. */
 enum status thread_init(struct thread *thread, const char *name, int index);

@@ -266,6 +266,15 @@ static enum status explain(const struct tls *tls, struct tls_trouble *trouble)
     return ERR_TLS;
 }
 
+/* The name is of no site: the handshake rests while somebody looks for it. */
+static void find_context(struct tls *tls, int64_t deadline)
+{
+    const struct tls_finder *finder = tls_server_finder(tls->server);
+    struct slice name = slice_of(tls->server_name, tls->server_name_size);
+    tls->context = finder->find(finder->argument, name, deadline);
+    tls->was_asked_for = true;
+}
+
 static enum status shake(struct stream *stream, int64_t deadline, struct tls_trouble *trouble)
 {
     struct tls *tls = stream->tls;
@@ -276,6 +285,10 @@ static enum status shake(struct stream *stream, int64_t deadline, struct tls_tro
         if (result == 1)
             break;
         int error = SSL_get_error(tls->ssl, result);
+        if (error == SSL_ERROR_WANT_CLIENT_HELLO_CB) {
+            find_context(tls, deadline);
+            continue;
+        }
         if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) {
             bool is_broken = error == SSL_ERROR_SYSCALL;
             enum status status = is_broken ? ERR_SYSTEM : explain(tls, trouble);
@@ -330,6 +343,7 @@ static void note(struct tls *tls, int64_t began)
     SSL_get0_alpn_selected(tls->ssl, &protocol, &size);
     facts->protocol = slice_of((const char *)protocol, size);
     facts->version = SSL_version(tls->ssl) == TLS1_3_VERSION ? SLICE("1.3") : SLICE("1.2");
+    facts->cipher = slice_from_cstring(SSL_CIPHER_standard_name(SSL_get_current_cipher(tls->ssl)));
     facts->is_resumed = SSL_session_reused(tls->ssl) == 1;
     facts->handshake_time = clock_monotonic() - began;
 }

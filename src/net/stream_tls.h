@@ -13,6 +13,7 @@ struct tls_sessions;
 /* What is known of a connection after the handshake; lives as long as the stream. */
 struct tls_facts {
     struct slice version;     /* "1.2", "1.3" */
+    struct slice cipher;      /* "TLS_AES_128_GCM_SHA256", static */
     struct slice protocol;    /* that ALPN has agreed on; empty: none */
     struct slice server_name; /* that the client asked for, lower case; empty: none */
     uint64_t policy;          /* of the context that was chosen: tls_context_policy() */

@@ -97,7 +97,8 @@ static void fetch(void)
 }
 
 /* Seals a ticket with the current key, or finds the key that one was sealed with (RFC 5077 §4).
- * 0: it is not known, so a full handshake follows; 2: taken, and renewed. */
+ * 0: it is not known, so a full handshake follows; 2: taken, and renewed: in TLS 1.3 always, where
+ * clients use each but once (RFC 8446 §C.4). */
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int is_sealing)
 {
@@ -119,7 +120,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     bool is_good = EVP_MAC_CTX_set_params(mac, parameters) == 1 &&
                    EVP_CipherInit_ex2(cipher, ticket_cipher, key.cipher, iv, is_sealing, NULL) == 1;
     explicit_bzero(&key, sizeof key);
-    return !is_good ? -1 : is_old ? 2 : 1;
+    bool is_renewed = !is_sealing && (is_old || SSL_version(ssl) == TLS1_3_VERSION);
+    return !is_good ? -1 : is_renewed ? 2 : 1;
 }
 
 static int on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_size,
@@ -162,7 +164,11 @@ static int on_client_hello(SSL *ssl, int *alert, void *unused)
         return SSL_CLIENT_HELLO_ERROR;
     }
     struct slice name = slice_of(tls->server_name, tls->server_name_size);
-    tls->context = tls_server_choose(tls->server, name);
+    if (!tls->was_asked_for)
+        tls->context = tls_server_choose(tls->server, name);
+    if (tls->context == NULL && !tls->was_asked_for && name.size > 0 &&
+        tls_server_finder(tls->server) != NULL)
+        return SSL_CLIENT_HELLO_RETRY; /* stream_tls asks, where it may wait, and comes back */
     if (tls->context == NULL) {
         tls->was_refused_name = true;
         *alert = SSL_AD_UNRECOGNIZED_NAME;

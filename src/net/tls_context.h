@@ -61,3 +61,12 @@ struct tls_name {
  * a "*" a client that names no host gets the context if it is the only one. */
 struct tls_server *tls_server_new(const struct tls_name *names, size_t count);
 void tls_server_free(struct tls_server *server);
+
+/* Who is asked for names that no site has, while the client's handshake pauses. */
+struct tls_finder {
+    /* NULL: refused. What it gives lives until the handshakes under way have ended. */
+    MAY_WAIT struct tls_context *(*find)(void *argument, struct slice name, int64_t deadline);
+    void *argument;
+};
+/* Before the first handshake; copied. */
+void tls_server_set_finder(struct tls_server *server, const struct tls_finder *finder);

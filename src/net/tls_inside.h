@@ -41,6 +41,7 @@ struct tls {
     bool is_failed;  /* nothing more may be asked of the library */
     bool is_open;    /* the handshake is done */
     bool was_refused_name;
+    bool was_asked_for; /* the name, of the finder: it answers once */
     uint8_t server_name_size;
     char server_name[SERVER_NAME_MAX];
 };
@@ -51,6 +52,8 @@ SSL_CTX *tls_context_current(struct tls_context *context);
 void tls_context_apply(const struct tls_context *context, SSL *ssl);
 /* Which context a name asks for; NULL: none. */
 struct tls_context *tls_server_choose(const struct tls_server *server, struct slice name);
+/* NULL: there is none. */
+const struct tls_finder *tls_server_finder(const struct tls_server *server);
 /* The first context of a listener, from which connections start. */
 struct tls_context *tls_server_first(const struct tls_server *server);
 /* Client certificates: for both kinds of contexts. */

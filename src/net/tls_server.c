@@ -13,6 +13,7 @@ struct tls_server {
     struct tls_context *any;  /* of "*" */
     struct tls_context *only; /* when there is no other; NULL: there is */
     struct tls_context *first;
+    struct tls_finder finder;
 };
 
 static int by_name(const void *left, const void *right)
@@ -75,6 +76,16 @@ struct tls_context *tls_server_choose(const struct tls_server *server, struct sl
             return server->wildcards[i].context;
     }
     return server->any;
+}
+
+void tls_server_set_finder(struct tls_server *server, const struct tls_finder *finder)
+{
+    server->finder = *finder;
+}
+
+const struct tls_finder *tls_server_finder(const struct tls_server *server)
+{
+    return server->finder.find == NULL ? NULL : &server->finder;
 }
 
 struct tls_context *tls_server_first(const struct tls_server *server)

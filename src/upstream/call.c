@@ -37,7 +37,8 @@ static bool is_idempotent(const struct upstream_call *call)
 struct tried {
     struct server *servers[CALL_TRIES_MAX];
     size_t count;
-    bool may_repeat; /* they may be asked again when no other is left */
+    bool may_repeat;     /* they may be asked again when no other is left */
+    int64_t queue_until; /* end of the wait for a server; 0: it has not begun */
 };
 
 static struct server *choose_server(struct upstream *upstream, const struct tried *tried,
@@ -71,18 +72,33 @@ static enum status take_server(struct upstream_call *call, const struct tried *t
     }
 }
 
-/* All are full: waits in the queue until one is not. */
-static enum status take_server_in_turn(struct upstream_call *call, const struct tried *tried,
+/* Whether none is usable because the only ones refuse: they are probed, and worth waiting for. */
+static bool all_refuse(struct upstream *upstream)
+{
+    bool has_refusing = false;
+    for (size_t i = 0; i < upstream->count; i++) {
+        if (server_is_usable(&upstream->servers[i], loop_now()))
+            return false;
+        has_refusing = has_refusing || server_is_refusing(&upstream->servers[i]);
+    }
+    return has_refusing;
+}
+
+/* All are full or refuse: waits in the queue until one does not. */
+static enum status take_server_in_turn(struct upstream_call *call, struct tried *tried,
                                        int64_t deadline)
 {
     struct queue_place *place;
-    int64_t until = stream_stall_deadline(call->upstream->config.queue_timeout, deadline);
-    if (upstream_queue_join(call->upstream, &place) != OK)
+    struct upstream *upstream = call->upstream;
+    if (tried->queue_until == 0)
+        tried->queue_until = stream_stall_deadline(upstream->config.queue_timeout, deadline);
+    int64_t until = tried->queue_until;
+    if (upstream_queue_join(upstream, &place) != OK)
         return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached", "queue: full");
     enum status waited = OK;
     enum status taken = ERR_LIMIT;
     while (waited == OK) {
-        if (upstream_queue_is_first(place))
+        if (upstream_queue_is_first(place) && !all_refuse(upstream))
             taken = take_server(call, tried);
         if (taken != ERR_LIMIT)
             break;
@@ -95,15 +111,28 @@ static enum status take_server_in_turn(struct upstream_call *call, const struct 
     upstream_queue_leave(place);
     if (waited == ERR_CANCELLED)
         return call_fail(call, waited, 0, "", "cancelled in the queue");
+    if (waited != OK && all_refuse(upstream))
+        return call_fail(call, ERR_LIMIT, 503, "destination_unavailable",
+                         "queue: every server refuses");
     if (waited != OK)
         return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached",
                          "queue: waited too long");
     return taken;
 }
 
+/* After every server refused and nothing was sent: one that is being restarted will be back soon.
+ * OK: a server was entered. */
+static enum status hold(struct upstream_call *call, struct tried *tried, int64_t deadline)
+{
+    if (call->upstream->config.queue == 0 ||
+        (tried->queue_until != 0 && loop_now() >= tried->queue_until))
+        return ERR_REFUSED; /* and why has been said */
+    tried->count = 0;
+    return take_server_in_turn(call, tried, deadline);
+}
+
 /* Chooses a server and counts this call in; waits in the queue when all are full. */
-static enum status enter_server(struct upstream_call *call, const struct tried *tried,
-                                int64_t deadline)
+static enum status enter_server(struct upstream_call *call, struct tried *tried, int64_t deadline)
 {
     bool has_queue = __atomic_load_n(&call->upstream->waiting, __ATOMIC_RELAXED) > 0;
     enum status status = has_queue ? ERR_LIMIT : take_server(call, tried);
@@ -134,12 +163,9 @@ static enum status connect_failed(struct upstream_call *call, enum status status
     }
 }
 
-/* Not inlined: the addresses would make the frame of every call larger. */
-__attribute__((noinline)) /* TLS with a server that was connected to; nothing of the request is sent
-                           * before it has proved who it is. */
-                          static enum status
-                          shake_hands(struct upstream_call *call, struct stream *stream,
-                                      int64_t deadline)
+/* TLS with a server that was connected to; nothing of the request is sent before it has proved who
+ * it is. */
+static enum status shake_hands(struct upstream_call *call, struct stream *stream, int64_t deadline)
 {
     struct server *server = call->inside->server;
     struct tls_trouble trouble = {"tls_protocol_error", "tls: the handshake failed"};
@@ -160,7 +186,8 @@ __attribute__((noinline)) /* TLS with a server that was connected to; nothing of
     return call_fail(call, status, 502, trouble.error, trouble.why);
 }
 
-static enum status dial(struct upstream_call *call, int64_t deadline)
+/* Not inlined: the addresses would make the frame of every call larger. */
+__attribute__((noinline)) static enum status dial(struct upstream_call *call, int64_t deadline)
 {
     struct server *server = call->inside->server;
     struct address addresses[SERVER_ADDRESSES_MAX];
@@ -377,7 +404,7 @@ enum status upstream_call(struct upstream_call *call, int64_t deadline)
     struct upstream_exchange *inside = call->inside;
     spend_budget(call->upstream, false);
     for (int retries = 0;;) {
-        if (!fresh)
+        if (!fresh && inside->server == NULL)
             TRY(enter_server(call, &tried, deadline));
         call->tries += !fresh; /* else the same try, over a connection that lives */
         enum status status = try_once(call, fresh, deadline);
@@ -394,7 +421,11 @@ enum status upstream_call(struct upstream_call *call, int64_t deadline)
             call_release(call);
             release_data(inside);
             leave_server(inside);
-            return status;
+            if (status == ERR_REFUSED && again == AGAIN_FREE)
+                status = hold(call, &tried, deadline);
+            if (status != OK)
+                return status;
+            continue;
         }
         call_release(call);
         leave_server(inside);

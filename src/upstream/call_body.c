@@ -134,7 +134,7 @@ static enum status read_body(struct body *body, struct slice *chunk, int64_t dea
         if (inside->connection == NULL)
             return at_end(b, chunk);
         size_t got = 0;
-        /* The head's text stays where it is: the body is read behind it. */
+        /* The head's text stays where it is: the body is read behind it, over what came before. */
         enum status status = stream_read(&inside->connection->stream, b->room, b->room_size, &got,
                                          read_deadline(b, deadline));
         if (status == ERR_CLOSED)
@@ -203,8 +203,8 @@ void call_open_body(struct upstream_call *call, struct slice ahead)
                                                           : -1;
     b->body.trailers = trailers;
     b->is_patient = is_patient(call);
-    b->room = inside->data + inside->size;
-    b->room_size = inside->capacity - inside->size;
+    b->room = inside->data + inside->size - ahead.size;
+    b->room_size = inside->capacity - inside->size + ahead.size;
     if (b->room_size < BLOCK_SIZE / 4 && call->head.framing != FRAMING_NONE) {
         if (inside->body_block == NULL)
             inside->body_block = block_take();

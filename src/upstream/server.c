@@ -37,6 +37,12 @@ bool server_is_usable(const struct server *server, int64_t now)
     return false;
 }
 
+bool server_is_refusing(const struct server *server)
+{
+    return !server->config.down && LOAD(server->addresses_count) > 0 &&
+           LOAD(server->health) == SERVER_REFUSING;
+}
+
 bool server_has_room(const struct server *server)
 {
     return server->config.max_conns == 0 ||

@@ -95,6 +95,8 @@ struct upstream {
 
 /* Whether it may get a request now. */
 bool server_is_usable(const struct server *server, int64_t now);
+/* Whether it could not be reached and is probed. */
+bool server_is_refusing(const struct server *server);
 /* Whether fewer than max_conns are in flight. */
 bool server_has_room(const struct server *server);
 /* Counts a request in; false when max_conns are in flight. And out; wakes one that waits. */

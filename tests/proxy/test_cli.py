@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: what stands on which stream, and what the exit codes say."""
 import json
+import os
 import pathlib
+import pty
 import re
+import subprocess
 
 import pytest
 
 from refusals import TABLE
-from weir import run
+from weir import BINARY, environment, run
 
 GOOD = """# a comment that stays
 workers 1
@@ -198,3 +201,101 @@ def test_every_key_has_help():
     for key in sorted(keys - {"$schema"}):
         result = run("help", key)
         assert result.returncode == 0 and key in result.stdout, key
+
+
+@pytest.mark.parametrize("command", ["run", "check", "proxy", "fmt", "convert", "schema", "demo",
+                                     "version", "help"])
+def test_every_command_explains_itself_and_refuses_in_one_way(command):
+    helped = run(command, "--help")
+    assert helped.returncode == 0 and helped.stderr == ""
+    assert helped.stdout.startswith(f"usage: weir {command}")
+    assert run("help", command).stdout.startswith(helped.stdout)
+    wrong = run(command, "--nonsense")
+    assert wrong.returncode == 2 and wrong.stdout == ""
+    said, usage = wrong.stderr.splitlines()
+    assert said == f"weir {command}: unknown option --nonsense"
+    assert usage.startswith(f"usage: weir {command}")
+
+
+def test_a_word_that_is_a_command_and_a_key_is_explained_as_both():
+    text = run("help", "proxy").stdout
+    assert text.startswith("usage: weir proxy") and "stands in: site, route" in text
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["check"], []])
+def test_no_configuration(arguments, tmp_path):
+    result = run(*arguments, cwd=tmp_path)
+    assert result.returncode == 78
+    assert "no configuration: looked in $WEIR_CONFIG, ./weir.conf" in result.stderr
+    assert "weir demo" in result.stderr
+
+
+def test_a_file_that_is_not_usable_is_not_served(tmp_path):
+    path = tmp_path / "bad.conf"
+    path.write_text(BAD)
+    for arguments in (["run", str(path)], ["run", "--config", str(path)], ["--config", str(path)],
+                      ["run", f"-c={path}"]):
+        result = run(*arguments)
+        assert result.returncode == 78 and result.stdout == ""
+        assert "E0301" in result.stderr and "weir was not started" in result.stderr
+
+
+def coloured(no_colour, *arguments):
+    """stderr of a command that has a terminal there."""
+    master, slave = pty.openpty()
+    env = environment({"NO_COLOR": no_colour} if no_colour is not None else {})
+    if no_colour is None:
+        env.pop("NO_COLOR", None)
+    subprocess.run([BINARY, *arguments], env=env, stderr=slave, stdout=subprocess.DEVNULL,
+                   stdin=subprocess.DEVNULL, timeout=30, check=False)
+    os.close(slave)
+    text = b""
+    try:
+        while more := os.read(master, 65536):
+            text += more
+    except OSError:
+        pass
+    os.close(master)
+    return b"\x1b[" in text
+
+
+@pytest.mark.parametrize("command", [["check"], ["run", "--config"]])
+def test_colour_only_where_it_is_wanted(command, tmp_path):
+    path = tmp_path / "bad.conf"
+    path.write_text(BAD)
+    assert coloured(None, *command, str(path))
+    assert coloured("", *command, str(path)), "an empty NO_COLOR says nothing"
+    assert not coloured("1", *command, str(path))
+
+
+NAMES = """resolver 127.0.0.1:1 timeout=100ms tries=1
+site * {
+    listen 127.0.0.1:8080
+    route /a {
+        proxy app
+    }
+    route /b {
+        proxy localhost:3000
+    }
+    proxy there.invalid:3000
+}
+upstream app {
+    server 127.0.0.1:3000
+    server other.invalid:3000
+}
+"""
+
+
+def test_check_warns_of_names_that_do_not_resolve():
+    result = run("check", "@config", config=NAMES)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("warning[W0501]") == 2
+    assert '"there.invalid" does not resolve now' in result.stderr
+    assert '"other.invalid" does not resolve now' in result.stderr
+    assert "weir.conf:10:11" in result.stderr and "weir.conf:14:12" in result.stderr
+    assert run("check", "--strict", "@config", config=NAMES).returncode == 1
+
+
+def test_check_asks_for_no_names_when_told_so():
+    result = run("check", "--strict", "--no-names", "@config", config=NAMES)
+    assert result.returncode == 0 and result.stderr == ""

@@ -194,3 +194,44 @@ def test_no_machine_paths_in_the_tree():
         path = ROOT / name
         if path.is_file() and pathlib.Path(name).suffix in (".c", ".h", ".md", ".py", ".def", ""):
             assert not pattern.search(path.read_text(errors="replace")), name
+
+
+def rows(heading):
+    """The cells of each row of a table of docs/errors.md."""
+    text = (ROOT / "docs" / "errors.md").read_text()
+    part = text.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    table = [line for line in part.splitlines() if line.startswith("| ")][1:]
+    return [[cell.strip().strip("`") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            for line in table]
+
+
+def test_every_refusal_of_the_page_is_shown():
+    """By name: test_refusals.py sends what provokes it, or has a test of its own for it."""
+    from refusals import REFUSALS
+    from test_refusals import OTHERS, SENT
+    shown = {REFUSALS[name].reason for name in set(SENT) | OTHERS}
+    listed = [row[1] for row in rows("Requests that weir refuses itself")]
+    assert len(listed) > 30 and set(listed) == shown
+    text = (ROOT / "tests/proxy/test_refusals.py").read_text()
+    for name in OTHERS:
+        assert f"def test_{name.lower()}(" in text, name
+
+
+def test_every_failure_of_a_server_is_shown():
+    tests = [path.read_text() for path in (ROOT / "tests").rglob("*")
+             if path.name != "test_house.py" and path.suffix in (".c", ".py")]
+    listed = rows("Servers that fail")
+    assert len(listed) > 15
+    for _, token, _ in listed:
+        assert any(token in text for text in tests), f"no test shows {token}"
+
+
+def test_every_code_of_the_configuration_is_shown():
+    """By a configuration under tests/golden that provokes it, beside the text that comes of it."""
+    listed = rows("Errors of the configuration") + rows("Warnings of the configuration")
+    assert len(listed) > 70
+    golden = ROOT / "tests" / "golden" / "config"
+    for code, *_ in listed:
+        assert f"[{code}]" in (golden / code / "expected.txt").read_text(errors="replace"), code
+    of_codes = {path.name for path in golden.iterdir() if re.fullmatch(r"[EW]\d{4}", path.name)}
+    assert {row[0] for row in listed} == of_codes

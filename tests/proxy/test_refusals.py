@@ -79,7 +79,8 @@ SENT = {
 }
 # These need more than bytes; each has its own test below. A connection that is refused at the door
 # is no exchange: the error log tells of it.
-OTHERS = {"BODY_SHORT", "CONNECTIONS", "CONNECTIONS_PER_CLIENT", "FIBERS"}
+OTHERS = {"BODY_SHORT", "CONNECTIONS", "CONNECTIONS_PER_CLIENT", "FIBERS",
+          "MISDIRECTED"}
 
 
 @pytest.fixture(scope="module")

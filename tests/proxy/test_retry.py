@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Other servers are tried when that cannot do harm, and only then."""
 import collections
+import socket
 import threading
 
 import pytest
@@ -36,12 +37,37 @@ def test_refused_goes_to_another_server(origin, method):
 
 
 def test_all_refused():
-    config = group(f"server 127.0.0.1:{free_port()}\nserver 127.0.0.1:{free_port()}",
+    config = group(f"server 127.0.0.1:{free_port()}\nserver 127.0.0.1:{free_port()}\nqueue off",
                    "proxy app connect_timeout=1s")
     with Weir(config) as weir:
         response = weir.ask()
-        assert response.status in (502, 503)
+        assert response.status == 502
         assert "connection_refused" in response.get("proxy-status")
+
+
+def test_all_refused_and_none_comes_back_in_time():
+    lines = f"server 127.0.0.1:{free_port()}\nqueue 10 timeout=300ms"
+    with Weir("log access {\n to file:@dir/access.log\n flush 10ms\n}\n" + group(lines)) as weir:
+        response = weir.ask()
+        assert response.status == 503
+        assert "destination_unavailable" in response.get("proxy-status")
+        assert int(response.get("retry-after")) >= 1
+        assert '"reason":"queue: every server refuses"' in weir.log()[0]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_held_while_the_server_restarts(method):
+    port = free_port()
+    body = b"b" * 1000 if method == "POST" else None
+    with Weir(group(f"server 127.0.0.1:{port}\nqueue 1024 timeout=20s")) as weir:
+        clients = [weir.connect() for _ in range(5)]
+        for client in clients:
+            client.request("/", method, body=body)
+        threading.Event().wait(0.5)
+        with Origin(port=port) as origin:
+            assert [client.response(method).status for client in clients] == [200] * 5
+            assert len(origin.requests) == 5
+            assert all(request.body == (body or b"") for request in origin.requests)
 
 
 def dead(count):
@@ -193,7 +219,7 @@ def test_last_server_is_never_put_aside(origin):
 
 def test_server_that_comes_back_is_used_again():
     port = free_port()
-    with Weir(group(f"server 127.0.0.1:{port}", "proxy app tries=1")) as weir:
+    with Weir(group(f"server 127.0.0.1:{port}\nqueue off", "proxy app tries=1")) as weir:
         assert weir.ask().status in (502, 503)
         with Origin(port=port) as origin:
             for _ in range(100):
@@ -271,3 +297,21 @@ def test_least_conn_avoids_the_busy_one(origin):
             release.set()
             for client in stuck:
                 assert client.response().status == 200
+
+
+def test_a_server_that_cannot_be_routed_to():
+    """TCP has no broadcast: the kernel says so at once."""
+    with Weir("site * {\n listen @listen\n proxy 255.255.255.255:80\n}\n") as weir:
+        response = weir.ask()
+        assert response.status == 502
+        assert "destination_ip_unroutable" in response.get("proxy-status")
+
+
+def test_a_socket_that_is_no_stream(tmp_path):
+    path = tmp_path / "datagrams"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(str(path))
+        with Weir(f"site * {{\n listen @listen\n proxy unix:{path}\n}}\n") as weir:
+            response = weir.ask()
+            assert response.status == 502
+            assert "proxy_internal_error" in response.get("proxy-status")

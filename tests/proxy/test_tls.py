@@ -458,7 +458,7 @@ def test_the_local_authority_is_kept(tmp_path):
 
 
 def test_proxy_command_speaks_tls(origin, tmp_path):
-    with Weir("", arguments=["proxy", "@listen", origin.address, "--tls", "local"],
+    with Weir("", arguments=["proxy", "@listen", origin.address, "--tls=local"],
               env={"XDG_DATA_HOME": str(tmp_path)}) as weir:
         made = tls.context(str(tmp_path / "weir" / "local-ca.pem"))
         assert tls.ask(weir, "localhost", made=made)[0].status == 200

@@ -4,6 +4,7 @@
  * for reading the difference. */
 #include "control/certificates.h"
 #include "control/fake_steps.h"
+#include "control/names.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -34,6 +35,15 @@ static void prepare_steps(const struct config *config, struct config_errors *err
                                    SLICE("a redirect has a status from 300 to 399"));
         }
     }
+    for (size_t i = 0; i < config->upstreams_count; i++)
+        for (size_t j = 0; j < config->upstreams[i].servers_count; j++) {
+            const struct config_item *server = config->upstreams[i].servers[j];
+            const struct server_line_config *line = server->config;
+            if (slice_find(line->address, '.') < line->address.size &&
+                slice_ends(line->address, SLICE(".invalid:80")))
+                names_report(errors, server, slice_first(line->address, line->address.size - 3),
+                             "there is no such name");
+        }
     config_errors_sort(errors);
 }
 

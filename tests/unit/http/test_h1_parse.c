@@ -49,7 +49,7 @@ static void check_prefixes(const char *text, size_t size, const struct h1_limits
 
 static void check_written_back(void)
 {
-    char memory[4096];
+    static char memory[4096];
     struct buffer out = buffer_fixed(memory, sizeof memory);
     if (whole.head.scheme.size > 0 || whole.head.host.size == 0)
         return;

@@ -166,7 +166,7 @@ static struct resolver *make_resolver(int64_t timeout, int64_t ttl_min, int64_t 
         .ttl_max = SECONDS(60),
         .keep = keep,
     };
-    struct resolver *resolver;
+    struct resolver *resolver = NULL;
     assert_int_equal(resolver_new(&config, &resolver), OK);
     return resolver;
 }

@@ -419,6 +419,57 @@ static void a_thousand_swaps_fail_no_handshake(void **state)
     run(shake_while_swapping);
 }
 
+static int finds;
+
+/* Knows one name after a while, as somebody would who makes certificates on demand. */
+static struct tls_context *find_late(void *argument, struct slice name, int64_t deadline)
+{
+    finds++;
+    if (fiber_sleep(loop_now() + MILLISECONDS(20)) != OK || loop_now() > deadline)
+        return NULL;
+    return slice_equal(name, SLICE("late.b.example")) ? argument : NULL;
+}
+
+static void pause_and_find(void *unused)
+{
+    (void)unused;
+    struct pair pair;
+    struct tls_trouble trouble = {"", ""};
+    struct tls_server *kept = server;
+    const struct tls_name names[] = {{NAME_A, context_a}};
+    const struct tls_finder finder = {find_late, context_b};
+    struct tls_client *late = make_client(SLICE("late.b.example"), SLICE("late.b.example"), NULL);
+    struct tls_client *never = make_client(SLICE("never.example"), SLICE("never.example"), NULL);
+    struct tls_client *known = make_client(NAME_A, NAME_A, NULL);
+    server = tls_server_new(names, 1);
+    tls_server_set_finder(server, &finder);
+    assert_int_equal(open_pair(&pair, late, NULL, &trouble), OK);
+    assert_int_equal(pair.accepted, OK);
+    assert_int_equal(stream_tls_facts(&pair.server)->policy, tls_context_policy(context_b));
+    say(&pair);
+    close_pair(&pair);
+    assert_int_equal(finds, 1);
+    assert_int_equal(open_pair(&pair, never, NULL, &trouble), ERR_TLS);
+    assert_int_equal(pair.accepted, ERR_TLS);
+    assert_string_equal(pair.trouble.why, "no site has the name that was asked for");
+    assert_int_equal(finds, 2);
+    assert_int_equal(open_pair(&pair, known, NULL, &trouble), OK); /* nobody is asked */
+    close_pair(&pair);
+    assert_int_equal(finds, 2);
+    tls_server_free(server);
+    server = kept;
+    tls_client_free(late);
+    tls_client_free(never);
+    tls_client_free(known);
+    loop_stop();
+}
+
+static void a_handshake_pauses_while_its_name_is_looked_for(void **state)
+{
+    (void)state;
+    run(pause_and_find);
+}
+
 static void policies_differ(void **state)
 {
     (void)state;
@@ -440,6 +491,7 @@ int main(void)
         cmocka_unit_test(client_certificates_are_asked_for),
         cmocka_unit_test(bytes_pass_both_ways_at_once),
         cmocka_unit_test(a_thousand_swaps_fail_no_handshake),
+        cmocka_unit_test(a_handshake_pauses_while_its_name_is_looked_for),
         cmocka_unit_test(policies_differ),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -344,6 +344,36 @@ static void run_gateway_statuses(void)
 }
 ON_FIBER(gateway_statuses)
 
+static struct upstream *nameless;
+
+/* Answers once; then the name is gone, and so is the connection. */
+static void script_name_is_gone(struct visit *visit)
+{
+    if (hear(visit))
+        say(visit, HELLO);
+    if (hear(visit))
+        upstream_set_addresses(nameless, 0, NULL, 0);
+}
+
+static void run_name_is_gone(void)
+{
+    struct origin origin = {0};
+    origin_start(&origin, script_name_is_gone);
+    nameless = make_upstream(&origin.address, 1, NULL);
+    expect(nameless, "GET", OK, 200);
+    expect(nameless, "GET", ERR_UNREACHABLE, 502);
+    assert_string_equal(asked.call.error, "dns_error");
+    drop_upstream(nameless);
+    origin_stop(&origin);
+}
+ON_FIBER(name_is_gone)
+
+static void without_queue(struct upstream_config *config, struct server_config *servers)
+{
+    (void)servers;
+    config->queue = 0;
+}
+
 static void run_refused(void)
 {
     struct origin gone = {0}, good = {0};
@@ -366,8 +396,8 @@ static void run_refused(void)
         assert_int_equal(asked.call.tries, 1);
     }
     drop_upstream(upstream);
-    /* Alone and gone: told at once, and tried each time. */
-    upstream = make_upstream(both, 1, NULL);
+    /* Alone and gone, with no queue to wait in: told at once, and tried each time. */
+    upstream = make_upstream(both, 1, without_queue);
     for (int i = 0; i < 3; i++) {
         expect(upstream, "GET", ERR_REFUSED, 502);
         assert_string_equal(asked.call.error, "connection_refused");
@@ -421,6 +451,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(stale_connection, world_open, world_close),
         cmocka_unit_test_setup_teardown(retries, world_open, world_close),
         cmocka_unit_test_setup_teardown(gateway_statuses, world_open, world_close),
+        cmocka_unit_test_setup_teardown(name_is_gone, world_open, world_close),
         cmocka_unit_test_setup_teardown(refused, world_open, world_close),
         cmocka_unit_test_setup_teardown(budget, world_open, world_close),
     };

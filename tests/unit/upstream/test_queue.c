@@ -226,6 +226,64 @@ static void *worker_main(void *argument)
     return NULL;
 }
 
+static void half_a_second(struct upstream_config *config, struct server_config *servers)
+{
+    (void)servers;
+    config->queue = 1;
+    config->queue_timeout = MILLISECONDS(500);
+}
+
+/* Nobody listens and nobody comes back: held for the queue's time, and no more than its size. */
+static void run_all_refuse(void)
+{
+    struct origin gone = {0};
+    origin_start(&gone, script_hello);
+    origin_stop(&gone);
+    struct upstream *upstream = make_upstream(&gone.address, 1, half_a_second);
+    struct asked *asked = &storage[0];
+    int64_t began = loop_now();
+    prepare(asked, upstream, "POST");
+    perform(asked, CLOCK_NEVER);
+    finish(asked);
+    assert_int_equal(asked->status, ERR_LIMIT);
+    assert_int_equal(asked->call.answer, 503);
+    assert_string_equal(asked->call.error, "destination_unavailable");
+    assert_string_equal(asked->call.why, "queue: every server refuses");
+    assert_true(loop_now() - began >= MILLISECONDS(490));
+    /* The deadline of the whole request is the nearer one. */
+    began = loop_now();
+    prepare(asked, upstream, "GET");
+    perform(asked, loop_now() + MILLISECONDS(100));
+    finish(asked);
+    assert_int_not_equal(asked->status, OK);
+    assert_true(loop_now() - began < MILLISECONDS(450));
+    drop_upstream(upstream);
+}
+ON_FIBER(all_refuse)
+
+/* It is being restarted: what came meanwhile is answered when it is back. */
+static void run_held_until_it_is_back(void)
+{
+    struct origin origin = {0};
+    origin_start(&origin, script_hello);
+    origin_stop(&origin);
+    struct upstream *upstream = make_upstream(&origin.address, 1, NULL);
+    start_jobs(upstream, 3);
+    pause_ms(200);
+    assert_int_equal(upstream->waiting, 3);
+    origin_start(&origin, script_hello);
+    fiber_scope_join(&scope);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(storage[i].status, OK);
+        assert_true(has_body(&storage[i], "hello"));
+    }
+    assert_int_equal(origin.requests, 3);
+    assert_int_equal(upstream->budget_spent, 0);
+    drop_upstream(upstream);
+    origin_stop(&origin);
+}
+ON_FIBER(held_until_it_is_back)
+
 static void run_workers_take_turns(void)
 {
     struct origin origin = {0};
@@ -260,6 +318,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(waited_too_long, world_open, world_close),
         cmocka_unit_test_setup_teardown(waits_while_others_refuse, world_open, world_close),
         cmocka_unit_test_setup_teardown(ejection_runs_out, world_open, world_close),
+        cmocka_unit_test_setup_teardown(all_refuse, world_open, world_close),
+        cmocka_unit_test_setup_teardown(held_until_it_is_back, world_open, world_close),
         cmocka_unit_test_setup_teardown(workers_take_turns, world_open, world_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

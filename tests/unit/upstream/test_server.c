@@ -203,8 +203,8 @@ static void run_names_get_addresses(void)
     struct server *server = &upstream->servers[1];
     static struct address addresses[SERVER_ADDRESSES_MAX + 2];
     struct address got[SERVER_ADDRESSES_MAX];
-    struct slice host;
-    uint16_t port;
+    struct slice host = {0};
+    uint16_t port = 0;
     assert_true(upstream_server_host(upstream, 0, &host, &port));
     assert_int_equal(host.size, 0);
     assert_true(upstream_server_host(upstream, 1, &host, &port));

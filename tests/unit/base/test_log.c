@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* What is written to stderr while `act` runs. */
+static const char *told(void (*act)(void))
+{
+    static char text[65536];
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    int old = dup(2);
+    dup2(ends[1], 2);
+    close(ends[1]);
+    act();
+    dup2(old, 2);
+    close(old);
+    size_t size = 0;
+    ssize_t got;
+    while ((got = read(ends[0], text + size, sizeof text - 1 - size)) > 0)
+        size += (size_t)got;
+    close(ends[0]);
+    text[size] = '\0';
+    return text;
+}
+
+static void write_some(void)
+{
+    log_write(LOG_WARN, "an_event", "line %d \"quoted\"\n\x1b[1m", 1);
+}
+
+static void below_the_level(void)
+{
+    log_set_level(LOG_ERROR);
+    log_write(LOG_WARN, "below", "not seen");
+    log_set_level(LOG_INFO);
+}
+
+static void flood(void)
+{
+    for (int i = 0; i < 500; i++)
+        log_write(LOG_INFO, "flood", "drop %d", i);
+}
+
+static void write_long(void)
+{
+    static char text[5000];
+    memset(text, 1, sizeof text - 1);
+    log_write(LOG_INFO, "long", "%s", text);
+}
+
+static size_t count_lines(const char *text)
+{
+    size_t lines = 0;
+    for (; *text != '\0'; text++)
+        lines += *text == '\n';
+    return lines;
+}
+
+static void one_line_each(void **state)
+{
+    (void)state;
+    log_set_style(LOG_STYLE_TEXT);
+    assert_string_equal(told(write_some), "weir: warn: line 1 \"quoted\"\\x0a\\x1b[1m\n");
+    log_set_style(LOG_STYLE_JSON);
+    const char *line = told(write_some);
+    assert_int_equal(strncmp(line, "{\"ts\":\"20", 9), 0);
+    assert_string_equal(strchr(line, 'Z'), "Z\",\"level\":\"warn\",\"event\":\"an_event\",\"msg\":"
+                                           "\"line 1 \\\"quoted\\\"\\n\\u001b[1m\"}\n");
+}
+
+static void levels(void **state)
+{
+    (void)state;
+    assert_string_equal(told(below_the_level), "");
+}
+
+static void a_flood_is_counted(void **state)
+{
+    (void)state;
+    log_set_style(LOG_STYLE_TEXT);
+    size_t lines = count_lines(told(flood));
+    /* 5 a second; a second may end meanwhile. */
+    assert_true(lines >= 5 && lines <= 11);
+}
+
+static void the_longest_line_is_cut(void **state)
+{
+    (void)state;
+    log_set_style(LOG_STYLE_JSON);
+    const char *line = told(write_long);
+    assert_int_equal(count_lines(line), 1);
+    assert_true(strlen(line) > 2047 * 6 && strlen(line) < 2048 * 6 + 256);
+    assert_string_equal(line + strlen(line) - 8, "u0001\"}\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_line_each),
+        cmocka_unit_test(levels),
+        cmocka_unit_test(a_flood_is_counted),
+        cmocka_unit_test(the_longest_line_is_cut),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
