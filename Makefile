@@ -111,11 +111,17 @@ $(OUT)/flags: FORCE
 FORCE:
 $(OUT)/obj/cli/version.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
 
-bench-tools: build/bench/load build/bench/origin ## load generator and origin of script/bench
+bench-tools: build/bench/load build/bench/origin build/bench/load_tls build/bench/tls ## load generator and origin of script/bench
 build/bench/%: bench/%.c $(wildcard bench/*.h)
 	@mkdir -p $(@D)
 	@echo '  link    $@'
-	@$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -o $@ $<
+	@$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -o $@ $< $(BENCH_LIBRARIES)
+build/bench/load_tls: BENCH_LIBRARIES = -lssl -lcrypto
+# The floor under TLS stands on weir's own fibers.
+build/bench/tls: bench/tls.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo '  link    $@'
+	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)
 
 check-headers: ## every header compiles alone
 	@for header in $(HEADERS); do \

@@ -3,41 +3,24 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "control/state.h"
 #include "fiber/file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     PEM_MAX = 64 * 1024,
     DAYS = 3650,
-    PATH_SIZE = 1024,
+    PATH_SIZE = 1056,
 };
-
-/* "…/weir"; false: there is no place. */
-static bool find_directory(char *directory)
-{
-    const char *data = getenv("XDG_DATA_HOME");
-    const char *home = getenv("HOME");
-    int size;
-    if (geteuid() == 0 && (data == NULL || data[0] != '/'))
-        size = snprintf(directory, PATH_SIZE, "/var/lib/weir");
-    else if (data != NULL && data[0] == '/')
-        size = snprintf(directory, PATH_SIZE, "%s/weir", data);
-    else if (home != NULL && home[0] == '/')
-        size = snprintf(directory, PATH_SIZE, "%s/.local/share/weir", home);
-    else
-        return false;
-    return size < PATH_SIZE - 32;
-}
 
 const char *local_authority_path(void)
 {
-    static char path[PATH_SIZE + 32];
-    char directory[PATH_SIZE];
-    if (!find_directory(directory))
+    static char path[PATH_SIZE];
+    const char *directory = state_directory();
+    if (directory == NULL)
         return "";
     snprintf(path, sizeof path, "%s/local-ca.pem", directory);
     return path;
@@ -86,10 +69,9 @@ static void keep(const struct certificate *authority, const char *directory, con
 struct certificate *local_authority(bool in_memory)
 {
     static const struct slice NAME = {"weir local authority", 20};
-    char directory[PATH_SIZE];
-    char secret[PATH_SIZE + 32];
-    bool has_place = !in_memory && find_directory(directory);
-    if (!has_place)
+    static char secret[PATH_SIZE]; /* of one thread alone, as the other path */
+    const char *directory = in_memory ? NULL : state_directory();
+    if (directory == NULL)
         return certificate_make(NULL, &NAME, 1, DAYS);
     snprintf(secret, sizeof secret, "%s/local-ca-key.pem", directory);
     struct certificate *authority = read_kept(secret);

@@ -242,6 +242,7 @@ static enum status build(const struct tls_context *context, struct certificate *
     SSL_CTX_set_tlsext_servername_callback(made, on_server_name);
     SSL_CTX_set_alpn_select_cb(made, on_protocols, NULL);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(made, on_ticket);
+    SSL_CTX_set_tlsext_status_cb(made, tls_context_on_status);
     *why = "it does not go together with the others of the site";
     for (size_t i = 0; i < count && status == OK; i++)
         status = tls_use(made, certificates[i]);
@@ -311,6 +312,7 @@ enum status tls_context_new(const struct tls_context_config *config,
 void tls_context_free(struct tls_context *context)
 {
     SSL_CTX_free(context->current);
+    tls_context_forget_staples(context);
     pthread_mutex_destroy(&context->mutex);
     free(context->client_ca);
     free(context->client_crl);

@@ -49,6 +49,10 @@ void tls_context_free(struct tls_context *context);
 MUST_CHECK enum status tls_context_replace(struct tls_context *context,
                                            struct certificate *const *certificates, size_t count,
                                            const char **why);
+/* Shows clients that ask for it what the authority says of a certificate, until that second; for
+ * certificates with the same leaf only. Copied. From any thread. */
+void tls_context_staple(struct tls_context *context, const struct certificate *certificate,
+                        struct slice answer, int64_t until);
 /* What two sites must have in common for a connection of the one to serve the other. Never 0. */
 uint64_t tls_context_policy(const struct tls_context *context);
 

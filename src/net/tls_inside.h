@@ -18,9 +18,19 @@ struct certificate {
     STACK_OF(X509) * above; /* the rest of the chain */
 };
 
+/* What an authority says of a certificate. */
+struct staple {
+    X509 *leaf; /* NULL: none */
+    unsigned char *answer;
+    size_t size;
+    int64_t until; /* seconds since 1970 */
+};
+
 struct tls_context {
-    pthread_mutex_t mutex; /* held to read or change `current` */
+    pthread_mutex_t mutex; /* held to read or change `current` and the staples */
     SSL_CTX *current;
+    struct staple staples[TLS_CERTIFICATES_MAX];
+    size_t staples_next; /* the place of one whose leaf is new */
     struct tls_context_config config; /* with texts of its own */
     struct slice protocols[TLS_PROTOCOLS_MAX];
     uint64_t policy;
@@ -48,6 +58,9 @@ struct tls {
 
 /* The context as it is now, with a reference of the caller's. */
 SSL_CTX *tls_context_current(struct tls_context *context);
+/* The callback that staples. */
+int tls_context_on_status(SSL *ssl, void *unused);
+void tls_context_forget_staples(struct tls_context *context);
 /* Settings that do not move with a context to a connection. */
 void tls_context_apply(const struct tls_context *context, SSL *ssl);
 /* Which context a name asks for; NULL: none. */
