@@ -100,7 +100,7 @@ $(OUT)/simulation: $(SIM_OBJECTS) $(SIM_KEPT)
 $(OUT)/sim/%.o: tests/sim/%.c $(OUT)/flags
 	@mkdir -p $(@D)
 	@echo '  compile $<'
-	@$(CC) $(CFLAGS) -fno-lto -Itests/sim -MMD -MP -c -o $@ $<
+	@$(CC) $(CFLAGS) -fno-lto -Wno-frame-larger-than -Itests/sim -MMD -MP -c -o $@ $<
 
 # What was compiled with other flags, from another list of files or without the header by which
 # valgrind is told of stacks is compiled again.

@@ -135,6 +135,8 @@ static enum status read_more(struct upstream_call *call, int64_t deadline)
                          "the server did not answer in time");
     if (status == ERR_CANCELLED)
         return call_fail(call, status, 0, "", "cancelled while waiting for the answer");
+    if (status != OK && inside->send_status == ERR_TIMEOUT)
+        return call_fail(call, ERR_TIMEOUT, 504, "connection_timeout", "the server does not read");
     if (status != OK)
         return closed(call, status);
     inside->size += got;
