@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "control/config_keys.h"
 
+static const char *const HTTP_WORDS[] = {"1", "2", "auto", NULL}; /* enum upstream_http */
+
 static const struct option UPSTREAM_ARGUMENTS[] = {
     {.name = "name",
      .type = OPTION_NAME,
@@ -55,6 +57,17 @@ static const struct option SERVER_OPTIONS[] = {
      .type = OPTION_NAME,
      .offset = offsetof(struct server_line_config, name),
      .doc = "How logs call it; its address if none is written."},
+    {0},
+};
+static const struct option HTTP_ARGUMENTS[] = {
+    {.name = "version",
+     .type = OPTION_ENUM,
+     .flags = OPTION_REQUIRED,
+     .standard = "1",
+     .words = HTTP_WORDS,
+     .offset = offsetof(struct choice_config, choice),
+     .doc = "1: HTTP/1.1; 2: HTTP/2, many requests over few connections, in clear without asking "
+            "first; auto: what TLS agrees on, in clear HTTP/1.1. WebSockets go over HTTP/1.1."},
     {0},
 };
 static const struct option KEEPALIVE_ARGUMENTS[] = {
@@ -123,6 +136,15 @@ static const struct key SERVER = {
     .example = "server 10.0.0.13:3000 weight=2",
     .since = "0.1",
 };
+static const struct key HTTP_KEY = {
+    .name = "http",
+    .contexts = IN_UPSTREAM,
+    .arguments = HTTP_ARGUMENTS,
+    .config_size = sizeof(struct choice_config),
+    .doc = "Which HTTP the servers are spoken to in.",
+    .example = "http 2",
+    .since = "0.1",
+};
 static const struct key KEEPALIVE = {
     .name = "keepalive",
     .contexts = IN_UPSTREAM,
@@ -144,4 +166,4 @@ static const struct key QUEUE = {
     .since = "0.1",
 };
 
-const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM, &SERVER, &KEEPALIVE, &QUEUE, NULL};
+const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM, &SERVER, &KEEPALIVE, &QUEUE, &HTTP_KEY, NULL};

@@ -197,6 +197,7 @@ static struct image *copy(struct exchange *x, const struct mirror_config *c,
         .first_byte_timeout = c->timeout,
         .idle_timeout = c->timeout,
         .tries = 1,
+        .http = UPSTREAM_HTTP_INHERITED,
     };
     image->call.request = (struct upstream_request){
         .method_text = arena_copy(arena, head->method_text),

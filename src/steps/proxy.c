@@ -15,6 +15,8 @@
 enum proxy_host { HOST_PRESERVE, HOST_UPSTREAM };
 static const char *const HOSTS[] = {"preserve", "upstream", NULL};
 
+static const char *const HTTP_WORDS[] = {"1", "2", "auto", "upstream", NULL};
+
 static const struct option ARGUMENTS[] = {
     {.name = "to",
      .type = OPTION_UPSTREAM,
@@ -76,6 +78,12 @@ static const struct option OPTIONS[] = {
      .max = 1000000,
      .offset = offsetof(struct proxy_config, weight),
      .doc = "Inside a split: its share of the requests."},
+    {.name = "http",
+     .type = OPTION_ENUM,
+     .standard = "upstream",
+     .words = HTTP_WORDS,
+     .offset = offsetof(struct proxy_config, http),
+     .doc = "Which HTTP is spoken to the servers; upstream: as the upstream says, else 1."},
     {0},
 };
 
@@ -228,6 +236,7 @@ static enum verdict on_request(struct exchange *x, const void *config)
         .first_byte_timeout = c->first_byte_timeout,
         .idle_timeout = c->idle_timeout,
         .tries = (int)c->tries,
+        .http = (enum upstream_http)c->http,
         .retry_status = c->retry_status,
     };
     call->request = (struct upstream_request){

@@ -2,6 +2,7 @@
 /* Choosing a server. One file per policy; each chooses among the servers of a tier. */
 #pragma once
 
+#include "upstream/call.h"
 #include "upstream/plan.h"
 
 /* What a request says about its server. */
@@ -10,6 +11,12 @@ struct balance_key {
     uint64_t hash;      /* of the value that the policy goes by */
     uint64_t server_id; /* of the server that its cookie names; 0: none */
 };
+
+static inline struct balance_key call_key(const struct upstream_call *call)
+{
+    return (struct balance_key){call->request.has_hash, call->request.hash,
+                                call->request.sticky_id};
+}
 
 /* Who is asked for, of which tier, and whom to pass over. */
 struct search {

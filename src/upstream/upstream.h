@@ -7,9 +7,11 @@
 #include "base/hash.h"
 #include "net/address.h"
 #include "upstream/affinity.h"
+#include "upstream/call.h"
 
 struct upstream;
 struct server;
+struct tls_client;
 
 enum balance {
 #define BALANCE(id, name, policy, key, doc) BALANCE_##id,
@@ -28,6 +30,7 @@ struct server_config {
     uint32_t priority; /* 0–255; those of a higher number serve when none of a lower one can */
     bool backup;       /* behind all priorities */
     bool down;
+    struct tls_client *tls; /* NULL: in clear. Becomes the upstream's */
 };
 
 struct upstream_config {
@@ -45,6 +48,7 @@ struct upstream_config {
     struct upstream_affinity affinity;
     uint32_t load_percent;
     struct hash_key sticky_key; /* what servers' ids in cookies are made with */
+    enum upstream_http http;
 };
 
 /* Copies what it needs. Addresses of names are filled in later by upstream_set_addresses. */

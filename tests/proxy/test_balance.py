@@ -418,7 +418,7 @@ def test_mirror_that_is_down(origin):
 
 
 @pytest.mark.parametrize("line,code,words", [
-    ("sticky cookie secret=file:nowhere", "E0402", "the secret cannot be read"),
+    ("sticky cookie secret=file:nowhere", "E0401", "cannot read"),
     ("sticky cookie secret=env:NOT_SET_AT_ALL", "E0402", "the environment variable is not set"),
     ("balance header_hash", "E0340", "needs the name of a header"),
     ("balance ip_hash X-A", "E0341", "takes no name"),

@@ -75,8 +75,9 @@ static void json(void **state)
         "\"request_id\":\"0193\",\"trace_id\":\"\",\"site\":\"example.com\","
         "\"route\":\"/api/*\",\"upstream\":\"api\",\"server\":\"10.0.0.12:3000\","
         "\"upstream_status\":200,\"connect\":0.0004,\"first_byte\":0.029,\"tries\":1,"
-        "\"sticky\":\"kept\",\"mirror\":\"sent\",\"cache\":\"\",\"tls\":\"\",\"sni\":\"\",\"step\":"
-        "\"\",\"error\":\"\",\"reason\":\"\","
+        "\"sticky\":\"kept\",\"mirror\":\"sent\",\"cache\":\"\",\"tls\":\"\",\"tls_cipher\":\"\","
+        "\"sni\":\"\",\"tls_resumed\":\"\","
+        "\"handshake\":0,\"step\":\"\",\"error\":\"\",\"reason\":\"\","
         "\"limit\":\"\",\"config\":1}\n");
 }
 
@@ -122,7 +123,8 @@ static void what_was_refused(void **state)
            "\"user_agent\":\"\",\"request_id\":\"0193\",\"trace_id\":\"\",\"site\":\"\","
            "\"route\":\"\",\"upstream\":\"\",\"server\":\"\",\"upstream_status\":0,\"connect\":0,"
            "\"first_byte\":0,\"tries\":0,\"sticky\":\"\",\"mirror\":\"\",\"cache\":\"\",\"tls\":"
-           "\"\",\"sni\":\"\",\"step\":\"\","
+           "\"\",\"tls_cipher\":\"\",\"sni\":\"\",\"tls_resumed\":\"\",\"handshake\":0,"
+           "\"step\":\"\","
            "\"error\":\"http_request_denied\",\"reason\":\"fields_size\","
            "\"limit\":\"limits.fields_size\",\"config\":1}\n");
 }
