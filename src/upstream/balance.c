@@ -132,7 +132,7 @@ struct server *balance_choose(struct upstream *upstream, struct server *const *t
     struct server *server = NULL;
     if (plan->all.count > 1)
         server = choose(&search, plan);
-    else if (balance_may_take(&search, plan->all.members[0]))
+    else if (plan->all.count == 1 && balance_may_take(&search, plan->all.members[0]))
         server = plan->all.members[0];
     choice->is_panic = server == NULL && !search.is_full;
     if (choice->is_panic) {

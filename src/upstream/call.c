@@ -68,7 +68,7 @@ static enum status take_server(struct upstream_call *call, const struct tried *t
         if (server_enter(server)) {
             call->inside->server = server;
             call->server_name = server->name;
-            call->server_id = server->id;
+            call->server_id = __atomic_load_n(&server->id, __ATOMIC_RELAXED);
             return OK;
         }
     }

@@ -116,15 +116,16 @@ struct plan *plan_new(const struct upstream *upstream)
     check(posix_memalign((void **)&plan, 64, sizeof *plan) == 0);
     memset(plan, 0, sizeof *plan);
     size_t count = upstream->count;
-    struct server **members = memory_alloc(count * sizeof(struct server *));
+    struct server **members = memory_alloc((count + 1) * sizeof(struct server *));
     plan->all = (struct tier){.members = members, .count = count};
     for (size_t i = 0; i < count; i++)
         members[i] = &upstream->servers[i];
     qsort(members, count, sizeof(struct server *), compare_ranks);
-    plan->ids = memory_alloc(count * sizeof *plan->ids);
-    check(posix_memalign((void **)&plan->tiers, 64, count * sizeof *plan->tiers) == 0);
+    plan->ids = memory_alloc((count + 1) * sizeof *plan->ids);
+    check(posix_memalign((void **)&plan->tiers, 64, (count + 1) * sizeof *plan->tiers) == 0);
     for (size_t i = 0; i < count; i++) {
-        plan->ids[i] = members[i]->id;
+        plan->ids[i] = hash_text(upstream->config.sticky_key, members[i]->name) | 1;
+        __atomic_store_n(&members[i]->id, plan->ids[i], __ATOMIC_RELAXED);
         uint32_t rank = server_rank(members[i]);
         if (i == 0 || rank != server_rank(members[i - 1]))
             plan->tiers[plan->tiers_count++] = (struct tier){.members = members + i, .rank = rank};

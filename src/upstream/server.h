@@ -64,7 +64,7 @@ struct server {
     uint32_t window_all, window_errors;
     bool is_probed;                /* a fiber of some worker looks after it */
     uint64_t timing;               /* how long it takes to answer; see server_timed() */
-    uint64_t id;                   /* says which one it is in cookies; never 0 */
+    uint64_t id;                   /* says which one it is in cookies; never 0; atomic */
     struct pool *pools;            /* one per worker */
     struct tls_sessions *sessions; /* of TLS; NULL: it is spoken to in clear */
     pthread_mutex_t addresses_mutex;

@@ -27,7 +27,6 @@ static void init_server(struct upstream *upstream, size_t index, const struct se
         server->addresses[0] = config->address;
         server->addresses_count = 1;
     }
-    server->id = hash_text(upstream->config.sticky_key, server->name) | 1;
     check(posix_memalign((void **)&server->pools, 64, upstream->workers * sizeof *server->pools) ==
           0);
     memset(server->pools, 0, upstream->workers * sizeof *server->pools);
