@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/call.h"
-#include "upstream/plan.h"
+#include "upstream/roster.h"
 
 enum upstream_key balance_key_of(enum balance balance)
 {
@@ -44,11 +44,11 @@ enum sticky upstream_sticky(const struct upstream_call *call, char *id)
         return STICKY_NONE;
     if (asked == call->server_id)
         return STICKY_KEPT;
-    const struct plan *plan = plan_of(upstream);
-    const struct server *home = asked == 0 ? NULL : plan_find(plan, asked);
+    const struct roster *roster = roster_of(upstream);
+    const struct server *home = asked == 0 ? NULL : roster_find(roster, asked);
     /* Only full, or this once without an answer: the client goes back there. */
     if (home != NULL && server_is_usable(home, loop_now()) &&
-        server_rank(home) == plan->tiers[0].rank)
+        server_rank(home) == roster->tiers[0].rank)
         return STICKY_AWAY;
     for (int i = 0; i < STICKY_ID_SIZE; i++)
         id[i] = "0123456789abcdef"[call->server_id >> (60 - 4 * i) & 15];

@@ -77,37 +77,37 @@ __attribute__((noinline)) struct server *balance_any(struct search *search)
 }
 
 /* Whether a tier before that one could serve. */
-static bool is_outranked(const struct plan *plan, uint32_t rank, int64_t now)
+static bool is_outranked(const struct roster *roster, uint32_t rank, int64_t now)
 {
-    for (size_t i = 0; i < plan->all.count && server_rank(plan->all.members[i]) < rank; i++)
-        if (server_is_usable(plan->all.members[i], now))
+    for (size_t i = 0; i < roster->all.count && server_rank(roster->all.members[i]) < rank; i++)
+        if (server_is_usable(roster->all.members[i], now))
             return true;
     return false;
 }
 
 /* The server that the client had before. A client that was moved to a backup goes home when there
  * is a home again. */
-static struct server *choose_kept(struct search *search, const struct plan *plan)
+static struct server *choose_kept(struct search *search, const struct roster *roster)
 {
-    struct server *server = plan_find(plan, search->key.server_id);
+    struct server *server = roster_find(roster, search->key.server_id);
     if (server == NULL)
         return NULL;
     bool may_take =
-        balance_may_take(search, server) && !is_outranked(plan, server_rank(server), search->now);
+        balance_may_take(search, server) && !is_outranked(roster, server_rank(server), search->now);
     search->is_full = false; /* another one does as well */
     return may_take ? server : NULL;
 }
 
-static struct server *choose(struct search *search, const struct plan *plan)
+static struct server *choose(struct search *search, const struct roster *roster)
 {
     const struct upstream_config *config = &search->upstream->config;
     if (config->affinity.cookie.size > 0 && search->key.server_id != 0) {
-        struct server *kept = choose_kept(search, plan);
+        struct server *kept = choose_kept(search, roster);
         if (kept != NULL)
             return kept;
     }
-    for (size_t i = 0; i < plan->tiers_count; i++) {
-        search->tier = &plan->tiers[i];
+    for (size_t i = 0; i < roster->tiers_count; i++) {
+        search->tier = &roster->tiers[i];
         /* A key decides whatever the policy is for those without one: sticky by address. */
         struct server *server =
             search->key.has_hash ? balance_hash(search) : POLICIES[config->balance](search);
@@ -120,7 +120,7 @@ static struct server *choose(struct search *search, const struct plan *plan)
 struct server *balance_choose(struct upstream *upstream, struct server *const *tried,
                               size_t tried_count, struct choice *choice)
 {
-    struct plan *plan = plan_of(upstream);
+    struct roster *roster = roster_of(upstream);
     struct search search = {
         .upstream = upstream,
         .tried = tried,
@@ -130,14 +130,14 @@ struct server *balance_choose(struct upstream *upstream, struct server *const *t
     };
     search.key.has_hash = search.key.has_hash && upstream->config.affinity.key != UPSTREAM_KEY_NONE;
     struct server *server = NULL;
-    if (plan->all.count > 1)
-        server = choose(&search, plan);
-    else if (plan->all.count == 1 && balance_may_take(&search, plan->all.members[0]))
-        server = plan->all.members[0];
+    if (roster->all.count > 1)
+        server = choose(&search, roster);
+    else if (roster->all.count == 1 && balance_may_take(&search, roster->all.members[0]))
+        server = roster->all.members[0];
     choice->is_panic = server == NULL && !search.is_full;
     if (choice->is_panic) {
         search.is_panic = true;
-        search.tier = &plan->all;
+        search.tier = &roster->all;
         server = balance_any(&search);
     }
     choice->is_full = search.is_full;

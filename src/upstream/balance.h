@@ -3,7 +3,7 @@
 #pragma once
 
 #include "upstream/call.h"
-#include "upstream/plan.h"
+#include "upstream/roster.h"
 
 /* What a request says about its server. */
 struct balance_key {

@@ -79,15 +79,15 @@ struct upstream_local {
     bool is_stopped;
 };
 
-struct plan;
+struct roster;
 
 struct upstream {
     struct slice name;
     struct upstream_config config;
     struct server *servers;
     size_t count;
-    struct plan *plan;          /* whom to choose; atomic */
-    struct plan *plans_retired; /* that somebody may still look at; newest first */
+    struct roster *roster;          /* whom to choose; atomic */
+    struct roster *rosters_retired; /* that somebody may still look at; newest first */
     unsigned workers;
     struct upstream_local *locals;
     int64_t budget_second; /* retry budget: this second … */
@@ -132,9 +132,9 @@ static inline uint32_t server_weight_now(const struct server *server, int64_t no
                : server_starting_weight(server, now);
 }
 
-/* Makes a new plan of the servers as they are; what looks at the old one may go on. Control only.
+/* Makes a new roster of the servers as they are; what looks at the old one may go on. Control only.
  */
-void upstream_replan(struct upstream *upstream);
+void upstream_renew_roster(struct upstream *upstream);
 
 /* Copies the addresses to dial; how many. */
 size_t server_addresses(struct server *server, struct address *into);

@@ -4,8 +4,8 @@
 #include "base/check.h"
 #include "upstream/call.h"
 #include "upstream/h2_link.h"
-#include "upstream/plan.h"
 #include "upstream/pool.h"
+#include "upstream/roster.h"
 
 #include <stdlib.h>
 
@@ -60,18 +60,18 @@ struct upstream *upstream_new(const struct upstream_config *config, unsigned wor
     for (size_t i = 0; i < upstream->count; i++)
         init_server(upstream, i, &config->servers[i]);
     copy_affinity(upstream);
-    upstream_replan(upstream);
+    upstream_renew_roster(upstream);
     upstream->config.servers = NULL; /* the caller's */
     return upstream;
 }
 
-static void drop_plans(struct upstream *upstream)
+static void drop_rosters(struct upstream *upstream)
 {
-    plan_free(upstream->plan);
-    while (upstream->plans_retired != NULL) {
-        struct plan *retired = upstream->plans_retired;
-        upstream->plans_retired = retired->next;
-        plan_free(retired);
+    roster_free(upstream->roster);
+    while (upstream->rosters_retired != NULL) {
+        struct roster *retired = upstream->rosters_retired;
+        upstream->rosters_retired = retired->next;
+        roster_free(retired);
     }
 }
 
@@ -87,7 +87,7 @@ void upstream_free(struct upstream *upstream)
         free(server->pools);
     }
     pthread_mutex_destroy(&upstream->queue_mutex);
-    drop_plans(upstream);
+    drop_rosters(upstream);
     free(upstream->servers);
     free(upstream->locals);
     arena_done(&upstream->arena);

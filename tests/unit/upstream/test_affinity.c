@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What ties clients to servers: cookies, tiers, and plans that change. */
+/* What ties clients to servers: cookies, tiers, and rosters that change. */
 #include "upstream/balance.h"
 #include "upstream/origin.h"
 
@@ -120,29 +120,30 @@ static void by_ranks(struct upstream_config *config, struct server_config *serve
     servers[3].weight = 100;
 }
 
-static void run_plan(void)
+static void run_roster(void)
 {
     struct upstream *upstream = make_upstream(anywhere, 6, by_ranks);
-    const struct plan *plan = plan_of(upstream);
+    const struct roster *roster = roster_of(upstream);
     static const size_t ORDER[] = {2, 0, 3, 1, 4, 5};
     static const size_t COUNTS[] = {1, 2, 1, 1, 1};
-    assert_int_equal(plan->all.count, 6);
+    assert_int_equal(roster->all.count, 6);
     for (size_t i = 0; i < 6; i++)
-        assert_int_equal(plan->all.members[i]->index, ORDER[i]);
-    assert_int_equal(plan->tiers_count, 5);
+        assert_int_equal(roster->all.members[i]->index, ORDER[i]);
+    assert_int_equal(roster->tiers_count, 5);
     for (size_t i = 0; i < 5; i++)
-        assert_int_equal(plan->tiers[i].count, COUNTS[i]);
-    assert_int_equal(plan->tiers[1].turns_count, 3); /* 200 to 100 is 2 to 1 */
-    assert_int_equal(plan->tiers[1].turns[0], 0);
-    assert_int_equal(plan->tiers[1].turns[1], 1);
-    assert_int_equal(plan->tiers[1].turns[2], 0);
+        assert_int_equal(roster->tiers[i].count, COUNTS[i]);
+    assert_int_equal(roster->tiers[1].turns_count, 3); /* 200 to 100 is 2 to 1 */
+    assert_int_equal(roster->tiers[1].turns[0], 0);
+    assert_int_equal(roster->tiers[1].turns[1], 1);
+    assert_int_equal(roster->tiers[1].turns[2], 0);
     upstream->servers[2].config.backup = true;
-    upstream_replan(upstream);
-    assert_true(plan_of(upstream) != plan && plan->all.count == 6); /* who looks at it may go on */
-    assert_int_equal(plan_of(upstream)->all.members[0]->index, 0);
+    upstream_renew_roster(upstream);
+    assert_true(roster_of(upstream) != roster &&
+                roster->all.count == 6); /* who looks at it may go on */
+    assert_int_equal(roster_of(upstream)->all.members[0]->index, 0);
     drop_upstream(upstream);
 }
-ON_FIBER(plan)
+ON_FIBER(roster)
 
 /* So many turns that they are rounded: everybody still has one. */
 static void run_many_turns(void)
@@ -157,7 +158,7 @@ static void run_many_turns(void)
                                      .servers_count = MANY,
                                      .keepalive = 1};
     struct upstream *upstream = upstream_new(&config, 1);
-    const struct tier *tier = &plan_of(upstream)->tiers[0];
+    const struct tier *tier = &roster_of(upstream)->tiers[0];
     static uint32_t counts[MANY];
     assert_in_range(tier->turns_count, 1 << 19, 1 << 20);
     for (uint32_t i = 0; i < tier->turns_count; i++)
@@ -175,7 +176,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_the_client_is_told, world_open, world_close),
         cmocka_unit_test_setup_teardown(clients_go_back, world_open, world_close),
         cmocka_unit_test_setup_teardown(ids_are_secret, world_open, world_close),
-        cmocka_unit_test_setup_teardown(plan, world_open, world_close),
+        cmocka_unit_test_setup_teardown(roster, world_open, world_close),
         cmocka_unit_test_setup_teardown(many_turns, world_open, world_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,7 +108,7 @@ static void run_random_two_avoids_the_busy_one(void)
     int counts[16];
     for (int i = 0; i < 4; i++)
         upstream->servers[i].config.weight = 1;
-    upstream_replan(upstream);
+    upstream_renew_roster(upstream);
     upstream->servers[3].active = 1000;
     count_choices(upstream, counts, false);
     assert_in_range(counts[3], CHOICES / 16 - CHOICES / 100, CHOICES / 16 + CHOICES / 100);

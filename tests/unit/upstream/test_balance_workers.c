@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Several workers choose at once: the shares are those of one, and nothing is raced for while
- * servers go, come and are replanned. */
+ * servers go, come and are ordered anew. */
 #include "fiber/native.h"
 #include "upstream/balance.h"
 #include "upstream/origin.h"
@@ -150,7 +150,7 @@ static void come_and_go(struct upstream *upstream)
         __atomic_store_n(&server->back_since, clock_monotonic(), __ATOMIC_RELAXED);
         upstream_set_addresses(upstream, (size_t)(i + 3) % SERVERS, anywhere, i % 5 != 0);
         if (i % 10 == 0)
-            upstream_replan(upstream);
+            upstream_renew_roster(upstream);
         usleep(200);
     }
     for (int i = 0; i < SERVERS; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "upstream/plan.h"
+#include "upstream/roster.h"
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -9,7 +9,7 @@
 enum {
     BACKUP_RANK = 256,   /* behind all priorities */
     TURNS_MAX = 1 << 20, /* beyond, weights are rounded */
-    GRACE_S = 60,        /* no choice takes that long: whoever looked at an old plan is done */
+    GRACE_S = 60,        /* no choice takes that long: whoever looked at an old one is done */
 };
 
 uint32_t server_rank(const struct server *server)
@@ -17,11 +17,11 @@ uint32_t server_rank(const struct server *server)
     return server->config.priority + (server->config.backup ? BACKUP_RANK : 0);
 }
 
-struct server *plan_find(const struct plan *plan, uint64_t id)
+struct server *roster_find(const struct roster *roster, uint64_t id)
 {
-    for (size_t i = 0; i < plan->all.count; i++)
-        if (plan->ids[i] == id)
-            return plan->all.members[i];
+    for (size_t i = 0; i < roster->all.count; i++)
+        if (roster->ids[i] == id)
+            return roster->all.members[i];
     return NULL;
 }
 
@@ -110,65 +110,66 @@ static void place_keys(struct tier *tier)
     free(members);
 }
 
-struct plan *plan_new(const struct upstream *upstream)
+struct roster *roster_new(const struct upstream *upstream)
 {
-    struct plan *plan = NULL;
-    check(posix_memalign((void **)&plan, 64, sizeof *plan) == 0);
-    memset(plan, 0, sizeof *plan);
+    struct roster *roster = NULL;
+    check(posix_memalign((void **)&roster, 64, sizeof *roster) == 0);
+    memset(roster, 0, sizeof *roster);
     size_t count = upstream->count;
     struct server **members = memory_alloc((count + 1) * sizeof(struct server *));
-    plan->all = (struct tier){.members = members, .count = count};
+    roster->all = (struct tier){.members = members, .count = count};
     for (size_t i = 0; i < count; i++)
         members[i] = &upstream->servers[i];
     qsort(members, count, sizeof(struct server *), compare_ranks);
-    plan->ids = memory_alloc((count + 1) * sizeof *plan->ids);
-    check(posix_memalign((void **)&plan->tiers, 64, (count + 1) * sizeof *plan->tiers) == 0);
+    roster->ids = memory_alloc((count + 1) * sizeof *roster->ids);
+    check(posix_memalign((void **)&roster->tiers, 64, (count + 1) * sizeof *roster->tiers) == 0);
     for (size_t i = 0; i < count; i++) {
-        plan->ids[i] = hash_text(upstream->config.sticky_key, members[i]->name) | 1;
-        __atomic_store_n(&members[i]->id, plan->ids[i], __ATOMIC_RELAXED);
+        roster->ids[i] = hash_text(upstream->config.sticky_key, members[i]->name) | 1;
+        __atomic_store_n(&members[i]->id, roster->ids[i], __ATOMIC_RELAXED);
         uint32_t rank = server_rank(members[i]);
         if (i == 0 || rank != server_rank(members[i - 1]))
-            plan->tiers[plan->tiers_count++] = (struct tier){.members = members + i, .rank = rank};
-        plan->tiers[plan->tiers_count - 1].count++;
+            roster->tiers[roster->tiers_count++] =
+                (struct tier){.members = members + i, .rank = rank};
+        roster->tiers[roster->tiers_count - 1].count++;
     }
-    for (size_t i = 0; i < plan->tiers_count; i++) {
-        take_turns(&plan->tiers[i]);
+    for (size_t i = 0; i < roster->tiers_count; i++) {
+        take_turns(&roster->tiers[i]);
         if (upstream->config.affinity.key != UPSTREAM_KEY_NONE)
-            place_keys(&plan->tiers[i]);
+            place_keys(&roster->tiers[i]);
     }
-    return plan;
+    return roster;
 }
 
-void plan_free(struct plan *plan)
+void roster_free(struct roster *roster)
 {
-    for (size_t i = 0; i < plan->tiers_count; i++) {
-        free(plan->tiers[i].turns);
-        consistent_done(&plan->tiers[i].hash);
+    for (size_t i = 0; i < roster->tiers_count; i++) {
+        free(roster->tiers[i].turns);
+        consistent_done(&roster->tiers[i].hash);
     }
-    free(plan->tiers);
-    free(plan->all.members);
-    free(plan->ids);
-    free(plan);
+    free(roster->tiers);
+    free(roster->all.members);
+    free(roster->ids);
+    free(roster);
 }
 
-void upstream_replan(struct upstream *upstream)
+void upstream_renew_roster(struct upstream *upstream)
 {
     int64_t now = clock_monotonic();
-    struct plan *old = upstream->plan;
-    __atomic_store_n(&upstream->plan, plan_new(upstream), __ATOMIC_RELEASE);
+    struct roster *old = upstream->roster;
+    __atomic_store_n(&upstream->roster, roster_new(upstream), __ATOMIC_RELEASE);
     if (old == NULL)
         return;
     old->retired = now;
-    old->next = upstream->plans_retired;
-    upstream->plans_retired = old;
-    struct plan **at = &upstream->plans_retired;
+    old->next = upstream->rosters_retired;
+    upstream->rosters_retired = old;
+    struct roster **at = &upstream->rosters_retired;
     while (*at != NULL && now - (*at)->retired < SECONDS(GRACE_S))
         at = &(*at)->next;
-    struct plan *done = *at;
+    struct roster *done = *at;
     *at = NULL;
     while (done != NULL) {
-        struct plan *next = done->next;
-        plan_free(done);
+        struct roster *next = done->next;
+        roster_free(done);
         done = next;
     }
 }
