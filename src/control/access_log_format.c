@@ -77,8 +77,14 @@ static void format_json(const struct exchange *x, int64_t now, struct buffer *ou
     json_field_seconds(out, "first_byte", x->upstream.first_byte);
     json_field_int(out, "tries", x->upstream.tries);
     json_field(out, "cache", SLICE(""));
-    json_field(out, "tls", SLICE(""));
-    json_field(out, "sni", SLICE(""));
+    json_field(out, "tls", x->tls == NULL ? SLICE("") : x->tls->version);
+    json_field(out, "tls_cipher", x->tls == NULL ? SLICE("") : x->tls->cipher);
+    json_field(out, "sni", x->tls == NULL ? SLICE("") : cut(x->tls->server_name));
+    json_field(out, "tls_resumed",
+               x->tls == NULL       ? SLICE("")
+               : x->tls->is_resumed ? SLICE("yes")
+                                    : SLICE("no"));
+    json_field_seconds(out, "handshake", x->tls == NULL ? 0 : x->tls->handshake_time);
     json_field(out, "step", slice_from_cstring(x->refused_by));
     json_field(out, "error", slice_from_cstring(x->blame.error));
     json_field(out, "reason", slice_from_cstring(x->blame.why));

@@ -137,6 +137,9 @@ static enum verdict choose_route(struct exchange *x)
     x->site = site_choose(x->sites, head->host);
     if (x->site == NULL)
         return exchange_refuse(x, REFUSAL_NO_SITE);
+    /* What the client was asked for, or shown, must be what this site would have. */
+    if (x->tls != NULL && x->site->tls_policy != x->tls->policy)
+        return exchange_refuse(x, REFUSAL_MISDIRECTED);
     if (x->sites->names_vary && x->site->field_names == FIELD_NAMES_REJECT &&
         has_odd_name(&head->fields))
         return exchange_refuse(x, REFUSAL_FIELD_NAME_POLICY);
@@ -289,6 +292,9 @@ static enum status send_body(struct exchange *x)
 static enum status send_response(struct exchange *x)
 {
     frame_response(x);
+    /* RFC 6797 §7.2: over a secure transport only. */
+    if (x->tls != NULL && x->site != NULL && x->site->hsts.size > 0)
+        fields_set_named(&x->response.fields, SLICE("Strict-Transport-Security"), x->site->hsts);
     bool hold = x->response.framing == FRAMING_NONE || x->response.body->is_ready(x->response.body);
     enum status status = x->sink->head(x, hold);
     if (status != OK) {
@@ -399,12 +405,22 @@ struct exchange *exchange_copy_for_log(const struct exchange *x)
     size_t text_size = x->request.head.method_text.size + x->request.head.target.size +
                        x->request.head.host.size + x->client_ip.size + x->request_id.size +
                        x->user.size + x->upstream.upstream.size + x->upstream.server.size +
-                       agent_text.size + referer_text.size;
+                       agent_text.size + referer_text.size +
+                       (x->tls == NULL ? 0 : x->tls->server_name.size);
     struct field *fields;
-    struct exchange *copy = memory_alloc(sizeof *copy + 2 * sizeof *fields + text_size);
+    struct tls_facts *tls;
+    struct exchange *copy =
+        memory_alloc(sizeof *copy + 2 * sizeof *fields + sizeof *tls + text_size);
     *copy = *x;
     fields = (struct field *)(void *)(copy + 1);
-    char *at = (char *)(fields + 2);
+    tls = (struct tls_facts *)(void *)(fields + 2);
+    char *at = (char *)(tls + 1);
+    if (x->tls != NULL) {
+        *tls = *x->tls;
+        tls->server_name = keep(&at, x->tls->server_name);
+        tls->protocol = tls->client_name = tls->client_fingerprint = SLICE("");
+        copy->tls = tls;
+    }
     struct request_head *head = &copy->request.head;
     head->method_text = keep(&at, head->method_text);
     head->target = keep(&at, head->target);

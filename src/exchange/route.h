@@ -95,6 +95,8 @@ struct site {
     struct uri_path_rules path_rules;
     enum field_names field_names;
     bool access_log;
+    uint64_t tls_policy; /* a connection over TLS must have the same; 0: the site has none */
+    struct slice hsts;   /* value of Strict-Transport-Security; empty: not sent */
     struct slice at;
 };
 

@@ -5,6 +5,7 @@
 #include "exchange/cidr.h"
 #include "net/tunnel.h"
 #include "serve/clients.h"
+#include "serve/handshake.h"
 #include "serve/listener.h"
 #include "serve/serve_h1.h"
 #include "serve/serve_h2.h"
@@ -101,7 +102,8 @@ void serve_leave(struct serve_worker *worker, const struct address *peer, bool i
 void serve_look_if_empty(struct serve_worker *worker)
 {
     if (worker->is_draining && list_is_empty(&worker->connections) &&
-        list_is_empty(&worker->h2_connections) && tunnel_count() == 0)
+        list_is_empty(&worker->h2_connections) && list_is_empty(&worker->handshakes) &&
+        tunnel_count() == 0)
         worker->on_empty(worker);
 }
 
@@ -129,6 +131,10 @@ void serve_close_all(struct serve_worker *worker)
     LIST_EACH(link, &worker->h2_connections)
     {
         h2_end(LIST_ENTRY(link, struct h2_connection, link));
+    }
+    LIST_EACH(link, &worker->handshakes)
+    {
+        handshake_end(LIST_ENTRY(link, struct handshake, link));
     }
     tunnel_end_all();
 }

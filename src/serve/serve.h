@@ -6,6 +6,7 @@
 #include "exchange/exchange.h"
 #include "fiber/thread.h"
 #include "http/date.h"
+#include "net/stream_tls.h"
 
 /* Addresses whose word about the client is taken. */
 struct trust {
@@ -22,6 +23,7 @@ struct listener_config {
     struct timeouts timeouts;
     struct limits limits;
     enum field_names field_names; /* the most lenient of its sites: each site checks again */
+    const struct tls_server *tls; /* NULL: clients speak in clear */
 };
 
 /* What all workers look at. */
@@ -40,6 +42,7 @@ struct serve_worker {
     const struct snapshot *snapshot;
     struct list connections;    /* of struct h1_connection */
     struct list h2_connections; /* of struct h2_connection */
+    struct list handshakes;     /* of struct handshake */
     int64_t connections_count;  /* atomic: others read it to find the least loaded */
     struct listener *listeners;
     size_t listeners_count;
@@ -47,8 +50,11 @@ struct serve_worker {
     void (*on_empty)(struct serve_worker *worker); /* draining, and the last connection has gone */
     int64_t date_second;                           /* that `date` was written for */
     char date[DATE_HTTP_SIZE];
-    uint64_t exchanges; /* begun */
-    void *log;          /* of the access log: what control keeps per worker */
+    uint64_t exchanges;          /* begun */
+    uint64_t handshakes_full;    /* of TLS */
+    uint64_t handshakes_resumed; /* likewise */
+    uint64_t handshakes_failed;  /* likewise */
+    void *log;                   /* of the access log: what control keeps per worker */
 };
 
 static inline struct serve_worker *serve_self(void)

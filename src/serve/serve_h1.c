@@ -12,6 +12,7 @@ static void begin(struct h1_exchange *e)
     struct exchange *x = &e->x;
     x->sink = &h1_sink;
     x->connection = e;
+    x->tls = stream_tls_facts(&c->stream);
     c->requests++;
     serve_begin(x, c->worker, c->config, &c->peer, slice_of(c->ip, c->ip_size), c->is_secure);
 }

@@ -16,6 +16,7 @@ enum {
     BUDGET_FREE = 10,    /* … and that many more */
     BACKOFF_MS = 25,
     QUEUE_LOOK_MS = 250,
+    HANDSHAKE_S = 5, /* with a server, connecting not included */
 };
 
 enum status call_fail(struct upstream_call *call, enum status status, int answer, const char *error,
@@ -174,6 +175,29 @@ enum status call_connect_failed(struct upstream_call *call, enum status status, 
     return connect_failed(call, status);
 }
 
+/* TLS with a server that was connected to; nothing of the request is sent before it has proved who
+ * it is. */
+static enum status shake_hands(struct upstream_call *call, struct stream *stream, int64_t deadline)
+{
+    struct server *server = call->inside->server;
+    struct tls_trouble trouble = {"tls_protocol_error", "tls: the handshake failed"};
+    int64_t until = stream_stall_deadline(SECONDS(HANDSHAKE_S), deadline);
+    enum status status =
+        stream_tls_connect(stream, server->config.tls, server->sessions, until, &trouble);
+    if (status == OK)
+        return OK;
+    if (status == ERR_CANCELLED)
+        return call_fail(call, status, 0, "", "cancelled while shaking hands");
+    if (status != ERR_TIMEOUT || loop_now() < deadline)
+        server_failed(server, loop_now());
+    if (status == ERR_TIMEOUT)
+        return call_fail(call, status, 504, "connection_timeout", "tls: the handshake timed out");
+    if (status != ERR_TLS)
+        return call_fail(call, ERR_TLS, 502, "connection_terminated",
+                         "tls: the server closed in the handshake");
+    return call_fail(call, status, 502, trouble.error, trouble.why);
+}
+
 /* Not inlined: the addresses would make the frame of every call larger. */
 __attribute__((noinline)) static enum status dial(struct upstream_call *call, int64_t deadline)
 {
@@ -191,6 +215,14 @@ __attribute__((noinline)) static enum status dial(struct upstream_call *call, in
     if (status != OK) {
         free(connection);
         return call_connect_failed(call, status, deadline);
+    }
+    if (server->config.tls != NULL) {
+        status = shake_hands(call, &connection->stream, deadline);
+        if (status != OK) {
+            stream_close(&connection->stream, status == ERR_TIMEOUT);
+            loop_free_later(connection);
+            return status;
+        }
     }
     connection->server = server;
     connection->pool = &server->pools[thread_self()->index];

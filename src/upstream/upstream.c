@@ -17,7 +17,11 @@ static void init_server(struct upstream *upstream, size_t index, const struct se
     server->config = *config;
     server->name = server->config.name = arena_copy(&upstream->arena, config->name);
     server->config.host = arena_copy(&upstream->arena, config->host);
-    server->host = slice_starts(server->name, SLICE("unix:")) ? SLICE("localhost") : server->name;
+    struct slice host = server->name;
+    if (slice_starts(host, SLICE("http://")) || slice_starts(host, SLICE("https://")))
+        host = slice_from(host, slice_find(host, '/') + 2);
+    server->host = slice_starts(host, SLICE("unix:")) ? SLICE("localhost") : host;
+    server->sessions = config->tls == NULL ? NULL : tls_sessions_new();
     pthread_mutex_init(&server->addresses_mutex, NULL);
     if (config->host.size == 0) {
         server->addresses[0] = config->address;
@@ -59,6 +63,8 @@ void upstream_free(struct upstream *upstream)
         for (unsigned w = 0; w < upstream->workers; w++)
             pthread_mutex_destroy(&server->pools[w].mutex);
         pthread_mutex_destroy(&server->addresses_mutex);
+        tls_sessions_free(server->sessions);
+        tls_client_free(server->config.tls);
         free(server->pools);
     }
     pthread_mutex_destroy(&upstream->queue_mutex);

@@ -9,6 +9,7 @@
 
 struct upstream;
 struct server;
+struct tls_client;
 
 enum balance {
 #define BALANCE(id, name, doc) BALANCE_##id,
@@ -26,6 +27,7 @@ struct server_config {
     int64_t max_conns; /* 0: no limit */
     bool backup;
     bool down;
+    struct tls_client *tls; /* NULL: in clear. Becomes the upstream's */
 };
 
 struct upstream_config {
