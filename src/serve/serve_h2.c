@@ -7,6 +7,7 @@
 #include "fiber/block.h"
 #include "serve/h2_exchange.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -26,6 +27,7 @@ static void free_if_done(struct h2_connection *c)
     struct serve_worker *worker = c->worker;
     serve_leave(worker, &c->peer, c->is_counted);
     list_remove(&c->link);
+    free(c->tls);
     loop_free_later(c);
     serve_look_if_empty(worker);
 }
@@ -145,6 +147,7 @@ static void serve_stream(void *argument)
         x->connection = e;
         serve_begin(x, c->worker, c->config, &c->peer, slice_of(c->ip, c->ip_size), c->is_secure);
         x->keep_client = true;
+        x->tls = c->tls;
         h2_request_body_init(e);
         add_websocket_key(x);
         if (e->refusal == REFUSAL_NONE)
@@ -306,6 +309,31 @@ static const struct duplex_events DUPLEX_EVENTS = {
     .end = on_end,
 };
 
+static struct slice keep(char **at, struct slice text)
+{
+    struct slice kept = slice_of(*at, text.size);
+    if (text.size > 0)
+        memcpy(*at, text.data, text.size);
+    *at += text.size;
+    return kept;
+}
+
+static struct tls_facts *copy_facts(const struct tls_facts *facts)
+{
+    if (facts == NULL)
+        return NULL;
+    size_t size = facts->protocol.size + facts->server_name.size + facts->client_name.size +
+                  facts->client_fingerprint.size;
+    struct tls_facts *copy = memory_alloc(sizeof *copy + size);
+    char *at = (char *)(copy + 1);
+    *copy = *facts;
+    copy->protocol = keep(&at, facts->protocol);
+    copy->server_name = keep(&at, facts->server_name);
+    copy->client_name = keep(&at, facts->client_name);
+    copy->client_fingerprint = keep(&at, facts->client_fingerprint);
+    return copy;
+}
+
 void h2_accept(struct serve_worker *worker, const struct listener_config *config,
                struct stream *stream, const struct address *peer, bool is_counted, bool is_secure,
                int64_t opened, struct slice early)
@@ -333,6 +361,7 @@ void h2_accept(struct serve_worker *worker, const struct listener_config *config
     c->peer = *peer;
     c->is_counted = is_counted;
     c->is_secure = is_secure;
+    c->tls = copy_facts(stream_tls_facts(stream));
     c->opened = opened;
     c->idle_since = loop_now();
     c->timer.on_fire = on_timer;
@@ -350,6 +379,12 @@ void h2_accept(struct serve_worker *worker, const struct listener_config *config
         h2_session_shutdown(c->session, true);
     schedule(c);
     duplex_start(&c->duplex, stream, early);
+}
+
+void h2_take(struct serve_worker *worker, const struct listener_config *config,
+             struct stream *stream, const struct address *peer, bool is_counted)
+{
+    h2_accept(worker, config, stream, peer, is_counted, true, loop_now(), SLICE(""));
 }
 
 void h2_end(struct h2_connection *c)

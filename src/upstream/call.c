@@ -7,6 +7,7 @@
 #include "fiber/block.h"
 #include "upstream/balance.h"
 #include "upstream/call_inside.h"
+#include "upstream/h2_link.h"
 #include "upstream/queue.h"
 
 #include <stdlib.h>
@@ -16,7 +17,6 @@ enum {
     BUDGET_FREE = 10,    /* … and that many more */
     BACKOFF_MS = 25,
     QUEUE_LOOK_MS = 250,
-    HANDSHAKE_S = 5, /* with a server, connecting not included */
 };
 
 enum status call_fail(struct upstream_call *call, enum status status, int answer, const char *error,
@@ -175,27 +175,31 @@ enum status call_connect_failed(struct upstream_call *call, enum status status, 
     return connect_failed(call, status);
 }
 
+enum status call_handshake_failed(struct upstream_call *call, enum status status,
+                                  const struct tls_trouble *trouble, int64_t deadline)
+{
+    if (status == ERR_CANCELLED)
+        return call_fail(call, status, 0, "", "cancelled while shaking hands");
+    if (status != ERR_TIMEOUT || loop_now() < deadline)
+        server_failed(call->inside->server, loop_now());
+    if (status == ERR_TIMEOUT)
+        return call_fail(call, status, 504, "connection_timeout", "tls: the handshake timed out");
+    if (status != ERR_TLS)
+        return call_fail(call, ERR_TLS, 502, "connection_terminated",
+                         "tls: the server closed in the handshake");
+    return call_fail(call, status, 502, trouble->error, trouble->why);
+}
+
 /* TLS with a server that was connected to; nothing of the request is sent before it has proved who
  * it is. */
 static enum status shake_hands(struct upstream_call *call, struct stream *stream, int64_t deadline)
 {
     struct server *server = call->inside->server;
     struct tls_trouble trouble = {"tls_protocol_error", "tls: the handshake failed"};
-    int64_t until = stream_stall_deadline(SECONDS(HANDSHAKE_S), deadline);
+    int64_t until = stream_stall_deadline(SECONDS(UPSTREAM_HANDSHAKE_S), deadline);
     enum status status =
         stream_tls_connect(stream, server->config.tls, server->sessions, until, &trouble);
-    if (status == OK)
-        return OK;
-    if (status == ERR_CANCELLED)
-        return call_fail(call, status, 0, "", "cancelled while shaking hands");
-    if (status != ERR_TIMEOUT || loop_now() < deadline)
-        server_failed(server, loop_now());
-    if (status == ERR_TIMEOUT)
-        return call_fail(call, status, 504, "connection_timeout", "tls: the handshake timed out");
-    if (status != ERR_TLS)
-        return call_fail(call, ERR_TLS, 502, "connection_terminated",
-                         "tls: the server closed in the handshake");
-    return call_fail(call, status, 502, trouble.error, trouble.why);
+    return status == OK ? OK : call_handshake_failed(call, status, &trouble, deadline);
 }
 
 /* Not inlined: the addresses would make the frame of every call larger. */
@@ -279,12 +283,15 @@ static void leave_server(struct upstream_exchange *inside)
 }
 
 /* An upgrade is of HTTP/1, and goes over a connection of its own. */
-static bool speaks_h2(const struct upstream_call *call)
+static enum upstream_http http_of(const struct upstream_call *call)
 {
     enum upstream_http http = call->policy.http;
     if (http == UPSTREAM_HTTP_INHERITED)
         http = call->upstream->config.http;
-    return http == UPSTREAM_HTTP_2 && call->request.upgrade.size == 0;
+    if (call->request.upgrade.size > 0 ||
+        (http == UPSTREAM_HTTP_AUTO && !h2_link_may_be(call->inside->server)))
+        return UPSTREAM_HTTP_1;
+    return http;
 }
 
 /* One try on the chosen server. `fresh`: not over a pooled connection. */
@@ -300,8 +307,13 @@ static enum status try_once(struct upstream_call *call, bool fresh, int64_t dead
     call->tunnel = NULL;
     inside->h2 = NULL;
     inside->was_refused = inside->has_pulled = false;
-    if (speaks_h2(call))
-        return call_h2(call, deadline);
+    enum upstream_http http = http_of(call);
+    if (http != UPSTREAM_HTTP_1) {
+        bool is_h1 = false;
+        enum status status = call_h2(call, http == UPSTREAM_HTTP_AUTO, &is_h1, deadline);
+        if (!is_h1)
+            return status;
+    }
     inside->connection = fresh ? NULL : pool_take(inside->server, !is_idempotent(call));
     if (inside->connection == NULL)
         TRY(dial(call, deadline));
