@@ -251,14 +251,25 @@ static struct h2_connection *connection_of(struct duplex *duplex)
     return LIST_ENTRY(duplex, struct h2_connection, duplex);
 }
 
+/* Says, once, why the session has come to a bad end. */
+static void report(struct h2_connection *c)
+{
+    const char *why = h2_session_why(c->session);
+    if (c->was_reported || why[0] == '\0')
+        return;
+    c->was_reported = true;
+    c->worker->h2_refused++;
+    log_write(LOG_INFO, "h2_connection_refused", "a connection of %.*s was ended: %s",
+              (int)c->ip_size, c->ip, why);
+}
+
 static enum status receive(struct duplex *duplex, struct slice bytes)
 {
     struct h2_connection *c = connection_of(duplex);
     c->has_heard = true;
     enum status status = h2_session_receive(c->session, bytes, loop_now());
     if (status != OK)
-        log_write(LOG_INFO, "h2_connection_refused", "a connection of %.*s was ended: %s",
-                  (int)c->ip_size, c->ip, h2_session_why(c->session));
+        report(c);
     return status;
 }
 
@@ -280,7 +291,10 @@ static void received(struct duplex *duplex)
 
 static size_t fill(struct duplex *duplex, char *into, size_t room)
 {
-    return h2_session_fill(connection_of(duplex)->session, into, room);
+    struct h2_connection *c = connection_of(duplex);
+    size_t size = h2_session_fill(c->session, into, room);
+    report(c); /* what we send may be too much as well: resets */
+    return size;
 }
 
 static bool is_over(struct duplex *duplex)
@@ -371,6 +385,7 @@ void h2_accept(struct serve_worker *worker, const struct listener_config *config
     memcpy(c->ip, ip.data, ip.size);
     c->ip_size = (uint8_t)ip.size;
     list_append(&worker->h2_connections, &c->link);
+    worker->h2_opened++;
     c->session = h2_session_new(H2_SERVER, &session_limits, &SESSION_EVENTS, c);
     c->duplex.events = &DUPLEX_EVENTS;
     c->duplex.write_stall = config->timeouts.client_write;

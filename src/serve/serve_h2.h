@@ -28,6 +28,7 @@ struct h2_connection {
     bool is_counted;
     bool is_secure;
     bool has_heard; /* bytes have come */
+    bool was_reported;
     uint8_t ip_size;
     char ip[46];
     struct address peer;

@@ -75,7 +75,9 @@ bool call_h2_was_reused(const struct call_h2 *h2);
 void call_h2_changed(struct h2_stream *stream);
 /* Whether the response may be silent for as long as it likes. (call_body.c) */
 bool call_is_patient(const struct upstream_call *call);
-/* A dial failed: what the client hears, and what it says of the server. (call.c) */
+/* Connects to the chosen server, and shakes hands where TLS is spoken. (call_dial.c) */
+MAY_WAIT MUST_CHECK enum status call_dial(struct upstream_call *call, int64_t deadline);
+/* A dial failed: what the client hears, and what it says of the server. (call_dial.c) */
 COLD enum status call_connect_failed(struct upstream_call *call, enum status status,
                                      int64_t deadline);
 
