@@ -326,7 +326,8 @@ def main():
     print(f"{sum(counts.values())} exchanges: "
           + ", ".join(f"{key} {counts[key]}" for key in sorted(counts, key=str)))
     output = weir.output
-    balanced = sum((load.balanced_counts for load in loads), collections.Counter())
+    balanced = sum((load.balanced_counts for load in loads if isinstance(load, Load)),
+                   collections.Counter())
     print("balanced: " + ", ".join(f"{key} {balanced[key]}" for key in sorted(balanced)))
     if len(balanced) != len(POLICIES) + 2:
         wrong.append("some policies were not used")
