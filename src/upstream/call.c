@@ -37,6 +37,7 @@ static bool is_idempotent(const struct upstream_call *call)
 struct tried {
     struct server *servers[CALL_TRIES_MAX];
     size_t count;
+    struct balance_key key;
     bool may_repeat;     /* they may be asked again when no other is left */
     int64_t queue_until; /* end of the wait for a server; 0: it has not begun */
 };
@@ -60,13 +61,14 @@ static struct server *choose_server(struct upstream *upstream, const struct trie
 static enum status take_server(struct upstream_call *call, const struct tried *tried)
 {
     for (;;) {
-        struct choice choice;
+        struct choice choice = {.key = tried->key};
         struct server *server = choose_server(call->upstream, tried, &choice);
         if (server == NULL)
             return choice.is_full ? ERR_LIMIT : ERR_UNREACHABLE;
         if (server_enter(server)) {
             call->inside->server = server;
             call->server_name = server->name;
+            call->server_id = __atomic_load_n(&server->id, __ATOMIC_RELAXED);
             return OK;
         }
     }
@@ -288,6 +290,7 @@ static enum again may_try_again(const struct upstream_call *call, enum status st
 
 static void note_health(struct upstream_call *call, struct server *server, enum status status)
 {
+    call_note_time(call, server, status);
     if (status == OK && !is_gateway_error(call->head.status))
         server_succeeded(server);
     else if (status == OK || ((status == ERR_CLOSED || status == ERR_SYSTEM ||
@@ -318,6 +321,7 @@ static enum status prepare(struct upstream_call *call, int64_t deadline)
     call->tries = 0;
     call->client_failed = false;
     call->server_name = SLICE("");
+    call->server_id = 0;
     call->answer = 502;
     call->error = "";
     call->why = "";
@@ -351,7 +355,7 @@ static bool plan_retry(struct upstream_call *call, enum again again, struct trie
 
 enum status upstream_call(struct upstream_call *call, int64_t deadline)
 {
-    struct tried tried = {.count = 0};
+    struct tried tried = {.key = call_key(call)};
     bool fresh = false;
     TRY(prepare(call, deadline));
     struct upstream_exchange *inside = call->inside;

@@ -92,6 +92,9 @@ MUST_CHECK enum status call_send_body(struct upstream_call *call);
 /* Sets call->body from the head that was read and the bytes behind it. */
 void call_open_body(struct upstream_call *call, struct slice ahead);
 
+/* For least_time: what a try that ended so says of its server. (call_time.c) */
+void call_note_time(const struct upstream_call *call, struct server *server, enum status status);
+
 /* Lets the connection go: to the pool if all rules for that hold. Ends the sending child. (call.c)
  */
 void call_release(struct upstream_call *call);
