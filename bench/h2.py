@@ -90,7 +90,7 @@ def measure(proxy, case, seconds):
     before = proxy.cpu()
     out = subprocess.run(
         ["taskset", "-c", "1", "h2load", "-c", str(connections), "-m", str(streams), "-t", "1",
-         "-D", str(seconds), "--connect-to", f"127.0.0.1:{proxy.port}",
+         "-D", str(max(1, round(seconds))), "--connect-to", f"127.0.0.1:{proxy.port}",
          f"https://bench.example:{proxy.port}/b/100"],
         check=True, capture_output=True, text=True).stdout
     after = proxy.cpu()
@@ -100,7 +100,7 @@ def measure(proxy, case, seconds):
         raise SystemExit(f"{proxy.name}: {out}")
     total, user, kernel = (b - a for a, b in zip(before, after))
     return {"cpu": total / done, "user": user / done, "kernel": kernel / done,
-            "rate": done / seconds}
+            "rate": done / max(1, round(seconds))}
 
 
 def show(results, median, ratio):
