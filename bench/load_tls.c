@@ -105,6 +105,7 @@ static void again(struct connection *c, bool was_good)
 static bool take(struct connection *c, const char *bytes, size_t size)
 {
     if (c->left == SIZE_MAX) {
+        size_t before = c->head;
         size_t room = sizeof c->text - 1 - c->head;
         size_t some = size < room ? size : room;
         memcpy(c->text + c->head, bytes, some);
@@ -115,7 +116,7 @@ static bool take(struct connection *c, const char *bytes, size_t size)
             return false;
         const char *length = strcasestr(c->text, "\r\ncontent-length:");
         c->left = length == NULL ? 0 : strtoul(length + 17, NULL, 10);
-        size = c->head - (size_t)(end + 4 - c->text);
+        size -= (size_t)(end + 4 - c->text) - before;
     }
     c->left -= size < c->left ? size : c->left;
     return c->left == 0;

@@ -103,7 +103,8 @@ static void warn(const struct shown *shown, const struct certificate *certificat
 
 /* One for the names of a site, and for this machine. Not inlined: the authority's paths would be in
  * the frame of whoever loads. */
-__attribute__((noinline)) static struct certificate *make_local(struct certificates *c, const struct config_site *site)
+__attribute__((noinline)) static struct certificate *make_local(struct certificates *c,
+                                                                const struct config_site *site)
 {
     static const struct slice HERE[] = {{"localhost", 9}, {"127.0.0.1", 9}, {"::1", 3}};
     struct slice *names = arena_alloc(&c->arena, (LOCAL_NAMES_MAX + 3) * sizeof *names);

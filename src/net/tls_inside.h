@@ -30,7 +30,7 @@ struct tls_context {
     pthread_mutex_t mutex; /* held to read or change `current` and the staples */
     SSL_CTX *current;
     struct staple staples[TLS_CERTIFICATES_MAX];
-    size_t staples_next; /* the place of one whose leaf is new */
+    size_t staples_next;              /* the place of one whose leaf is new */
     struct tls_context_config config; /* with texts of its own */
     struct slice protocols[TLS_PROTOCOLS_MAX];
     uint64_t policy;

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Everything at once, for a while: pages, bodies both ways, pipelining, tunnels, event streams,
-refusals, clients and servers that break off, on several workers. Not a measurement: it is run on
+refusals, clients and servers that break off, on several workers; half of the clients over TLS, one
+server too, and certificates that change. Not a measurement: it is run on
 builds that watch themselves, for data races and for the depth of stacks.
 
     WEIR_BINARY=build/tsan/weir tests/proxy/mixed_load.py --workers 4
@@ -12,11 +13,16 @@ import argparse
 import collections
 import random
 import re
+import ssl
 import sys
+import tempfile
 import threading
 import time
+import types
 
 import http1
+import pki
+import tls
 from client import Client, chunked
 from origin import Origin, early, echo, reply, upgrade_echo
 from weir import REPORT, Weir, free_port
@@ -34,8 +40,18 @@ upstream app {
     server 127.0.0.1:@nobody
     server nowhere.invalid:80
 }
+upstream secure {
+    tls ca=@pki/ca.pem
+    server localhost:@third
+}
 site * {
-    listen @listen
+    listen @listen plain
+    listen 127.0.0.1:@secure tls
+    tls @pki/a.pem key=@pki/a.key
+    tls @pki/rsa.pem key=@pki/rsa.key
+    route /tls/* {
+        proxy secure
+    }
     header set X-Load {path}
     route ~^/re/([a-z]+)$ {
         rewrite ~^/re/([a-z]+)$ /$1
@@ -76,20 +92,33 @@ def script(origin):
 
 
 class Load:
-    def __init__(self, weir, seed):
+    def __init__(self, weir, seed, secure=None):
         self.weir = weir
         self.random = random.Random(seed)
         self.counts = collections.Counter()
         self.wrong = []
         self.client = None
+        self.secure = secure  # the context and port of clients over TLS
+        self.session = None
 
     def connected(self):
         if self.client is None:
-            self.client = Client(("127.0.0.1", self.weir.port), timeout=60)
+            self.client = self.connect_secure() if self.secure else Client(
+                ("127.0.0.1", self.weir.port), timeout=60)
         return self.client
+
+    def connect_secure(self):
+        made, port = self.secure
+        session = self.session if self.random.random() < 0.5 else None
+        try:
+            return tls.TlsClient(types.SimpleNamespace(port=port), "a.example", made, session, timeout=60)
+        except ssl.SSLError as error:
+            self.wrong.append(f"a handshake failed: {error}")
+            raise
 
     def drop(self, how="close"):
         if self.client is not None:
+            self.session = getattr(self.client.sock, "session", None)
             self.client.reset() if how == "reset" else self.client.close()
         self.client = None
 
@@ -104,7 +133,7 @@ class Load:
 
     def get(self):
         self.ask(self.random.choice(["/a", "/b?c=d", "/chunks", "/big", "/close", "/hints",
-                                     "/events", "/local", "/re/abc", "/a/../b"]))
+                                     "/events", "/local", "/tls/a", "/tls/b", "/re/abc", "/a/../b"]))
 
     def post(self):
         body = self.random.randbytes(self.random.choice([0, 1, 1000, 65536, 65537, 200000]))
@@ -193,7 +222,7 @@ class Load:
             except ConnectionRefusedError:
                 self.wrong.append("weir does not accept any more")
                 return
-            except (http1.Short, ConnectionError) as error:
+            except (http1.Short, ConnectionError, ssl.SSLError) as error:
                 # A connection that weir closed as it was used again is the client's bad luck.
                 self.counts[type(error).__name__] += 1
                 self.drop()
@@ -211,17 +240,32 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--stack-max", type=int)
     options = parser.parse_args()
-    with Origin() as one, Origin() as two:
+    directory = tempfile.TemporaryDirectory(prefix="weir-load-")
+    authority = pki.Authority("load authority")
+    authority.write_self(directory.name)
+    authority.write(directory.name, "a.example", file="a")
+    authority.write(directory.name, "a.example", file="rsa", kind="rsa")
+    shown = authority.write(directory.name, "localhost", file="server")
+    with Origin() as one, Origin() as two, tls.TlsOrigin(shown) as third:
         script(one)
         script(two)
-        weir = Weir(CONFIG, one=one, two=two, workers=options.workers, nobody=free_port())
-        loads = [Load(weir, options.seed * 1000 + n) for n in range(options.clients)]
+        third.default = echo
+        port = free_port()
+        weir = Weir(CONFIG, one=one, two=two, third=third.port, workers=options.workers,
+                    nobody=free_port(), secure=port, pki=directory.name)
+        made = tls.context(f"{directory.name}/ca.pem")
+        loads = [Load(weir, options.seed * 1000 + n, (made, port) if n % 2 else None)
+                 for n in range(options.clients)]
         crew = [threading.Thread(target=load.run, args=(options.seconds,)) for load in loads]
         for thread in crew:
             thread.start()
+        while any(thread.is_alive() for thread in crew):
+            authority.write(directory.name, "a.example", file="a")
+            crew[0].join(0.9)
         for thread in crew:
             thread.join()
         code = weir.stop()
+        third.complaints.clear()
         one.complaints.clear()  # those of requests that were cut are no fault
     counts = sum((load.counts for load in loads), collections.Counter())
     wrong = [text for load in loads for text in load.wrong]
@@ -232,6 +276,7 @@ def main():
         wrong.append(f"exit code {code}")
     if REPORT.search(output):
         wrong.append("weir reported something")
+    directory.cleanup()
     if not counts[200] or not counts[101] or not counts[400]:
         wrong.append("hardly anything was done")
     marks = {name: int(size) for name, size in re.findall(
