@@ -84,6 +84,7 @@ struct config_upstream {
     const struct config_item *item;
     struct slice name;
     int balance;                              /* enum balance */
+    int http;                                 /* enum upstream_http */
     const struct config_item *const *servers; /* config: struct server_line_config */
     size_t servers_count;
     struct keepalive_config keepalive;

@@ -58,6 +58,9 @@ static void build_one(struct builder *builder, const struct config_item *item,
     upstream->balance =
         ((const struct choice_config *)config_value_of(builder, block, IN_UPSTREAM, "balance"))
             ->choice;
+    upstream->http =
+        ((const struct choice_config *)config_value_of(builder, block, IN_UPSTREAM, "http"))
+            ->choice;
     upstream->keepalive =
         *(const struct keepalive_config *)config_value_of(builder, block, IN_UPSTREAM, "keepalive");
     upstream->queue =

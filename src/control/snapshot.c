@@ -93,6 +93,7 @@ static void build_upstreams(struct snapshot_builder *b)
             .keepalive_idle = u->keepalive.idle,
             .queue = none_if_off(u->queue.size),
             .queue_timeout = u->queue.timeout,
+            .http = (enum upstream_http)u->http,
         };
         add_upstream(b, &made);
     }

@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 #include "base/check.h"
+#include "exchange/grpc.h"
 #include "fiber/thread.h"
 #include "http/status_text.h"
 
@@ -97,9 +98,13 @@ void response_replace(struct exchange *x, int status, struct slice type, struct 
 static void build_error(struct exchange *x)
 {
     int status = x->blame.answer;
-    struct slice text =
-        arena_format(&x->arena, "%d %.*s\n", status, SLICE_ARG(status_text(status)));
-    response_replace(x, status, SLICE("text/plain; charset=utf-8"), text);
+    if (grpc_is_call(x)) {
+        grpc_build_error(x);
+    } else {
+        struct slice text =
+            arena_format(&x->arena, "%d %.*s\n", status, SLICE_ARG(status_text(status)));
+        response_replace(x, status, SLICE("text/plain; charset=utf-8"), text);
+    }
     struct fields *fields = &x->response.fields;
     if (x->request_id.size > 0) /* what a user who sees this can quote */
         fields_add(fields, FIELD_X_REQUEST_ID, x->request_id);
@@ -187,6 +192,9 @@ static enum verdict go_down(struct exchange *x)
     build_target(x);
     if (x->route->timeout != CLOCK_NEVER)
         x->deadline = x->started + x->route->timeout;
+    int64_t timeout = grpc_is_call(x) ? grpc_timeout(x) : CLOCK_NEVER;
+    if (timeout < CLOCK_NEVER - x->started && x->started + timeout < x->deadline)
+        x->deadline = x->started + timeout;
     x->body_limit = x->route->limits.body_size;
     if (x->body_limit >= 0 && x->request.head.framing == FRAMING_LENGTH &&
         x->request.head.length > (uint64_t)x->body_limit)

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "fiber/block.h"
 #include "serve/serve_h1.h"
+#include "serve/serve_h2.h"
 
 #include <stdlib.h>
 
@@ -174,11 +175,39 @@ static enum parse look(struct h1_connection *c)
     return parse;
 }
 
+/* How the bytes of a connection begin that speaks HTTP/2 without having agreed on it before
+ * (RFC 9113 §3.3). */
+static enum parse look_for_preface(const struct h1_connection *c)
+{
+    size_t size = c->input.size < H2_PREFACE_SIZE ? c->input.size : H2_PREFACE_SIZE;
+    if (c->requests > 0 || c->is_secure || size == 0 ||
+        memcmp(c->input.data, H2_PREFACE, size) != 0)
+        return PARSE_ERROR;
+    return size < H2_PREFACE_SIZE ? PARSE_MORE : PARSE_DONE;
+}
+
+/* Everything of it becomes a connection of HTTP/2's. */
+static void hand_over(struct h1_connection *c)
+{
+    timer_clear(&c->worker->thread.timers, &c->timer);
+    h2_accept(c->worker, c->config, &c->stream, &c->peer, c->is_counted, c->is_secure, c->opened,
+              slice_of(c->input.data, c->input.size));
+    h1_input_release(&c->input);
+    h1_input_release(&c->spare);
+    list_remove(&c->link);
+    loop_free_later(c);
+}
+
 enum h1_next h1_next(struct h1_connection *c)
 {
     bool is_new = c->input.size > 0 && c->state == H1_ACTIVE; /* pipelined */
     for (;;) {
-        if (is_new && look(c) != PARSE_MORE)
+        enum parse preface = is_new ? look_for_preface(c) : PARSE_ERROR;
+        if (preface == PARSE_DONE) {
+            hand_over(c);
+            return H1_NEXT_GONE;
+        }
+        if (is_new && preface == PARSE_ERROR && look(c) != PARSE_MORE)
             break;
         if (!stream_has_input(&c->stream)) {
             rest(c);
@@ -203,7 +232,8 @@ enum h1_next h1_next(struct h1_connection *c)
         }
         c->input.size += (size_t)got;
         /* The parser starts anew each time, so it is asked only when a line has ended. */
-        is_new = before == 0 || memchr(c->input.data + before, '\n', (size_t)got) != NULL ||
+        is_new = before < H2_PREFACE_SIZE ||
+                 memchr(c->input.data + before, '\n', (size_t)got) != NULL ||
                  c->input.size >= (size_t)c->config->limits.request_line;
     }
     timer_clear(&c->worker->thread.timers, &c->timer);

@@ -40,9 +40,10 @@ struct serve_worker {
     struct thread thread;
     struct serve_shared *shared;
     const struct snapshot *snapshot;
-    struct list connections;   /* of struct h1_connection */
-    struct list handshakes;    /* of struct handshake */
-    int64_t connections_count; /* atomic: others read it to find the least loaded */
+    struct list connections;    /* of struct h1_connection */
+    struct list h2_connections; /* of struct h2_connection */
+    struct list handshakes;     /* of struct handshake */
+    int64_t connections_count;  /* atomic: others read it to find the least loaded */
     struct listener *listeners;
     size_t listeners_count;
     bool is_draining;                              /* no keep-alive any more */
@@ -66,6 +67,11 @@ struct slice serve_date(struct serve_worker *worker);
 /* A UUIDv7 (RFC 9562) of that time as 36 characters in the arena. */
 struct slice serve_request_id(struct arena *arena, int64_t wall);
 
+/* Fills in what an exchange knows of its connection, whichever protocol carries it. x->sink,
+ * connection and the request's head are set. On the exchange's fiber. */
+void serve_begin(struct exchange *x, struct serve_worker *worker,
+                 const struct listener_config *config, const struct address *peer, struct slice ip,
+                 bool is_secure);
 /* A client's connection has gone: it is not counted any more. */
 void serve_leave(struct serve_worker *worker, const struct address *peer, bool is_counted);
 /* Calls on_empty if the worker is draining and nothing is left of its clients. */

@@ -21,6 +21,7 @@ void pool_init(struct pool *pool, struct server *server)
 {
     pthread_mutex_init(&pool->mutex, NULL);
     list_init(&pool->idle);
+    list_init(&pool->h2);
     pool->server = server;
     pool->is_stopped = true;
     pool->sweep.on_fire = on_sweep;

@@ -39,6 +39,7 @@ struct server_connection {
 struct pool {
     pthread_mutex_t mutex;
     struct list idle;
+    struct list h2; /* of struct h2_link; the worker's own, without the mutex */
     size_t count;
     struct server *server;
     struct thread *thread; /* NULL: that worker does not run */

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "upstream/call.h"
+#include "upstream/h2_link.h"
 #include "upstream/pool.h"
 #include "upstream/server.h"
 
@@ -117,8 +118,10 @@ void upstream_worker_stop(struct upstream *upstream)
     struct upstream_local *local = &upstream->locals[index];
     local->is_stopped = true;
     fiber_scope_cancel_soon(&local->probes);
-    for (size_t i = 0; i < upstream->count; i++)
+    for (size_t i = 0; i < upstream->count; i++) {
         pool_stop(&upstream->servers[i].pools[index]);
+        h2_link_stop(&upstream->servers[i].pools[index]);
+    }
 }
 
 bool upstream_server_state(const struct upstream *upstream, size_t index,

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "net/address.h"
+#include "upstream/call.h"
 
 struct upstream;
 struct server;
@@ -38,6 +39,7 @@ struct upstream_config {
     int64_t keepalive_idle; /* ns */
     int64_t queue;          /* how many may wait for a free server */
     int64_t queue_timeout;  /* ns */
+    enum upstream_http http;
 };
 
 /* Copies what it needs. Addresses of names are filled in later by upstream_set_addresses. */

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Everything at once, for a while: pages, bodies both ways, pipelining, tunnels, event streams,
-refusals, clients and servers that break off, on several workers; half of the clients over TLS, one
-server too, and certificates that change. Not a measurement: it is run on
-builds that watch themselves, for data races and for the depth of stacks.
+refusals, clients and servers that break off, over both protocols, on several workers; some of the
+clients over TLS, one server too, and certificates that change. Not a measurement: it is run on builds
+that watch themselves, for data races and for the depth of stacks.
 
     WEIR_BINARY=build/tsan/weir tests/proxy/mixed_load.py --workers 4
     WEIR_BINARY=build/paint/weir tests/proxy/mixed_load.py --stack-max 65536
@@ -24,6 +24,8 @@ import http1
 import pki
 import tls
 from client import Client, chunked
+from h2_origin import H2Origin
+from mixed_load_h2 import H2Load, serve_some
 from origin import Origin, early, echo, reply, upgrade_echo
 from weir import REPORT, Weir, free_port
 
@@ -42,7 +44,11 @@ upstream app {
 }
 upstream secure {
     tls ca=@pki/ca.pem
-    server localhost:@third
+    server localhost:@fourth
+}
+upstream multiplexed {
+    http 2
+    server @three
 }
 site * {
     listen @listen plain
@@ -62,6 +68,9 @@ site * {
     }
     route /away {
         redirect https://x.example{uri}
+    }
+    route /h2/* {
+        proxy multiplexed
     }
     proxy app
 }
@@ -134,6 +143,14 @@ class Load:
     def get(self):
         self.ask(self.random.choice(["/a", "/b?c=d", "/chunks", "/big", "/close", "/hints",
                                      "/events", "/local", "/tls/a", "/tls/b", "/re/abc", "/a/../b"]))
+
+    def get_multiplexed(self):
+        """Its server resets some streams behind the head."""
+        try:
+            self.ask("/h2/a", expect=(200, 502))
+        except http1.Short:
+            self.counts["cut"] += 1
+            self.drop()
 
     def post(self):
         body = self.random.randbytes(self.random.choice([0, 1, 1000, 65536, 65537, 200000]))
@@ -214,7 +231,7 @@ class Load:
     def run(self, seconds):
         until = time.monotonic() + seconds
         actions = [self.get] * 6 + [self.post] * 3 + [self.post_chunked] * 2 + [
-            self.pipeline, self.tunnel, self.refused, self.broken, self.leave]
+            self.pipeline, self.get_multiplexed, self.tunnel, self.refused, self.broken, self.leave]
         while time.monotonic() < until:
             action = self.random.choice(actions)
             try:
@@ -246,15 +263,17 @@ def main():
     authority.write(directory.name, "a.example", file="a")
     authority.write(directory.name, "a.example", file="rsa", kind="rsa")
     shown = authority.write(directory.name, "localhost", file="server")
-    with Origin() as one, Origin() as two, tls.TlsOrigin(shown) as third:
+    with (Origin() as one, Origin() as two, H2Origin(serve_some) as three,
+          tls.TlsOrigin(shown) as fourth):
         script(one)
         script(two)
-        third.default = echo
+        fourth.default = echo
         port = free_port()
-        weir = Weir(CONFIG, one=one, two=two, third=third.port, workers=options.workers,
-                    nobody=free_port(), secure=port, pki=directory.name)
+        weir = Weir(CONFIG, one=one, two=two, three=three, fourth=fourth.port,
+                    workers=options.workers, nobody=free_port(), secure=port, pki=directory.name)
         made = tls.context(f"{directory.name}/ca.pem")
-        loads = [Load(weir, options.seed * 1000 + n, (made, port) if n % 2 else None)
+        loads = [H2Load(weir, options.seed * 1000 + n) if n % 2
+                 else Load(weir, options.seed * 1000 + n, (made, port) if n % 4 else None)
                  for n in range(options.clients)]
         crew = [threading.Thread(target=load.run, args=(options.seconds,)) for load in loads]
         for thread in crew:
@@ -265,7 +284,7 @@ def main():
         for thread in crew:
             thread.join()
         code = weir.stop()
-        third.complaints.clear()
+        fourth.complaints.clear()
         one.complaints.clear()  # those of requests that were cut are no fault
     counts = sum((load.counts for load in loads), collections.Counter())
     wrong = [text for load in loads for text in load.wrong]
@@ -277,7 +296,7 @@ def main():
     if REPORT.search(output):
         wrong.append("weir reported something")
     directory.cleanup()
-    if not counts[200] or not counts[101] or not counts[400]:
+    if not all(counts[key] for key in (200, 101, 400, "h2 200", "h2 tunnel", "h2 ended")):
         wrong.append("hardly anything was done")
     marks = {name: int(size) for name, size in re.findall(
         r"stack of (\S+): (\d+) bytes", output)}

@@ -81,8 +81,7 @@ SENT = {
 }
 # These need more than bytes; each has its own test below. A connection that is refused at the door
 # is no exchange: the error log tells of it.
-OTHERS = {"BODY_SHORT", "CONNECTIONS", "CONNECTIONS_PER_CLIENT", "FIBERS",
-          "MISDIRECTED"}
+OTHERS = {"BODY_SHORT", "CONNECTIONS", "CONNECTIONS_PER_CLIENT", "FIBERS", "MISDIRECTED", "SCHEME"}
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +132,17 @@ def test_body_short(pair):
         client.finish_sending()
         assert client.response("POST").status == 400
     assert entry_of(weir, "BODY_SHORT", since)["status"] == 400
+
+
+def test_scheme(pair):
+    """Of HTTP/2, where the client says it."""
+    import h2
+    origin, weir = pair
+    since = len(weir.log(0))
+    with h2.Client(weir.port) as client:
+        assert client.ask(scheme="https").status == 421
+    entry = entry_of(weir, "SCHEME", since)
+    assert entry["status"] == 421 and entry["limit"] == ""
 
 
 def full_house(limit, exempt=False):
