@@ -380,11 +380,21 @@ enum status stream_tls_connect(struct stream *stream, struct tls_client *client,
                                struct tls_sessions *sessions, int64_t deadline,
                                struct tls_trouble *trouble)
 {
+    return stream_tls_connect_as(stream, client, sessions, SLICE(""), deadline, trouble);
+}
+
+enum status stream_tls_connect_as(struct stream *stream, struct tls_client *client,
+                                  struct tls_sessions *sessions, struct slice protocols,
+                                  int64_t deadline, struct tls_trouble *trouble)
+{
     check(stream_is_plain(stream));
     pthread_once(&prepared, prepare);
     int64_t began = clock_monotonic();
     struct tls *tls = begin(stream, tls_client_start(client, sessions));
     tls->sessions = sessions;
+    if (protocols.size > 0)
+        check(SSL_set_alpn_protos(tls->ssl, (const unsigned char *)protocols.data,
+                                  (unsigned)protocols.size) == 0);
     TRY(shake(stream, deadline, trouble));
     note(tls, began);
     return OK;

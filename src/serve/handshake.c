@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "fiber/fiber.h"
 #include "serve/serve_h1.h"
+#include "serve/serve_h2.h"
 
 #include <assert.h>
 
@@ -45,6 +46,7 @@ static const struct protocol {
     void (*take)(struct serve_worker *worker, const struct listener_config *config,
                  struct stream *stream, const struct address *peer, bool is_counted);
 } PROTOCOLS[] = {
+    {{"h2", 2}, h2_take},
     {{"http/1.1", 8}, h1_take},
 };
 

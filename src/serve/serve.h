@@ -55,6 +55,8 @@ struct serve_worker {
     int64_t date_second;                           /* that `date` was written for */
     char date[DATE_HTTP_SIZE];
     uint64_t exchanges;          /* begun */
+    uint64_t h2_opened;          /* connections of HTTP/2 */
+    uint64_t h2_refused;         /* of those, ended for what they did */
     uint64_t handshakes_full;    /* of TLS */
     uint64_t handshakes_resumed; /* likewise */
     uint64_t handshakes_failed;  /* likewise */
