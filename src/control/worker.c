@@ -12,6 +12,7 @@
 #include "net/pipe.h"
 #include "net/tunnel.h"
 #include "serve/clients.h"
+#include "serve/handshake.h"
 #include "serve/listener.h"
 #include "upstream/upstream.h"
 
@@ -193,7 +194,7 @@ static enum status start_serving(struct worker *worker)
         serve->thread.fibers_max = all->snapshot->fibers_max;
     list_init(&serve->connections);
     list_init(&serve->h2_connections);
-    list_init(&serve->handshakes);
+    handshake_prepare(serve);
     for (size_t i = 0; i < all->snapshot->upstreams_count; i++)
         upstream_worker_start(all->snapshot->upstreams[i]);
     serve->log = access_log_worker_new(all->snapshot->access_log);

@@ -40,10 +40,14 @@ struct serve_worker {
     struct thread thread;
     struct serve_shared *shared;
     const struct snapshot *snapshot;
-    struct list connections;    /* of struct h1_connection */
-    struct list h2_connections; /* of struct h2_connection */
-    struct list handshakes;     /* of struct handshake */
-    int64_t connections_count;  /* atomic: others read it to find the least loaded */
+    struct list connections;     /* of struct h1_connection */
+    struct list h2_connections;  /* of struct h2_connection */
+    struct list handshakes;      /* of struct handshake */
+    struct list handshakes_next; /* of those, whose first bytes are there: their turn comes */
+    struct timer handshakes_due;
+    int64_t handshakes_turn;   /* of the loop, in which … */
+    unsigned handshakes_begun; /* … so many have begun */
+    int64_t connections_count; /* atomic: others read it to find the least loaded */
     struct listener *listeners;
     size_t listeners_count;
     bool is_draining;                              /* no keep-alive any more */
