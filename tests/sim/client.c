@@ -430,6 +430,12 @@ static void lose_patience(void *argument)
     if (client->is_done)
         return;
     int64_t left = client->active_at + SECONDS(PATIENCE_S) - world_now();
+    bool was_accepted =
+        client->end == NULL || client->end->other == NULL || client->end->other->fd >= 0;
+    if (left <= 0 && !was_accepted && world_was_struck()) {
+        conclude(client, OUTCOME_LEFT);
+        left = SECONDS(PATIENCE_S);
+    }
     if (left <= 0)
         give_account(client);
     world_after(left, lose_patience, client);

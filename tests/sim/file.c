@@ -87,6 +87,9 @@ enum status file_read(const char *path, size_t size_max, struct arena *arena, st
                       const char **why)
 {
     const struct file *file = find(path, false);
+    *why = "Input/output error";
+    if (world_fault(FAULT_FILE_READ))
+        return ERR_SYSTEM;
     *why = "No such file or directory";
     if (file == NULL)
         return ERR_UNREACHABLE;
@@ -153,6 +156,9 @@ enum status file_rewrite(const char *path, struct slice text, const char **why)
     *why = "No such file or directory";
     if (file == NULL)
         return ERR_UNREACHABLE;
+    *why = "Input/output error";
+    if (world_fault(FAULT_FSYNC) || world_fault(FAULT_RENAME))
+        return ERR_SYSTEM;
     file->size = 0;
     append(file, text.data, text.size);
     return OK;

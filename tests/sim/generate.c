@@ -264,7 +264,7 @@ static void draw_trouble(unsigned number)
     } else if (kind == 3) {
         world_after(at, clock_jumps, NULL);
     } else if (kind == 4) {
-        if (fault != FAULT_OPEN)
+        if (fault != FAULT_OPEN && fault != FAULT_FILE_READ && fault != FAULT_POLL)
             world_plan_fault(fault, nth, false);
     } else {
         files_disk_left(disk);

@@ -34,6 +34,8 @@ static struct poll *polls[POLLS_MAX];
 
 int poll_open(void)
 {
+    if (world_fault(FAULT_POLL))
+        return -1;
     for (int i = 0; i < POLLS_MAX; i++)
         if (polls[i] == NULL) {
             struct poll *poll = world_alloc(sizeof *poll);
@@ -155,6 +157,8 @@ void poll_forget(int fd)
 
 enum status bell_open(int *fd)
 {
+    if (world_fault(FAULT_POLL))
+        return ERR_SYSTEM;
     *fd = descriptor_open(DESCRIPTOR_BELL, NULL);
     return *fd < 0 ? ERR_SYSTEM : OK;
 }

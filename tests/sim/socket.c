@@ -47,7 +47,7 @@ enum status socket_listen(const struct address *address, bool v6_only, int *fd, 
 {
     (void)v6_only;
     *error = "Address already in use";
-    if (listeners_count == LISTENERS_MAX)
+    if (listeners_count == LISTENERS_MAX || world_fault(FAULT_SOCKET))
         return ERR_SYSTEM;
     struct listener_socket *listener = &listeners[listeners_count];
     listener->address = *address;
@@ -189,8 +189,10 @@ static void on_service_syn(void *argument)
 
 enum status socket_connect(const struct address *to, int *fd)
 {
+    if (world_fault(FAULT_SOCKET))
+        return ERR_LIMIT;
     if (world_fault(FAULT_CONNECT))
-        return world_chance(50) ? ERR_LIMIT : ERR_UNREACHABLE;
+        return ERR_UNREACHABLE;
     struct service *service = services;
     while (service != NULL && !address_equal(&service->address, to))
         service = service->next;
