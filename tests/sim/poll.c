@@ -70,8 +70,7 @@ static struct interest *find(struct poll *poll, int fd)
 bool poll_add(int fd, int watched, uint32_t events, uint64_t data)
 {
     struct poll *poll = of(fd);
-    enum descriptor_kind kind = descriptor_any(watched)->kind;
-    if (kind == DESCRIPTOR_SOCKET && world_fault(FAULT_WATCH))
+    if (world_fault(FAULT_WATCH))
         return false;
     if (find(poll, watched) != NULL)
         world_broken("descriptors", "descriptor %d is watched twice by one loop", watched);

@@ -52,7 +52,10 @@ enum status signal_watch(const int *signals, void (*on_signal)(int number))
         return ERR_SYSTEM;
     signal_callback = on_signal;
     signal_events.on_ready = on_ready;
-    return loop_watch_level(&signal_events, fd);
+    enum status status = loop_watch_level(&signal_events, fd);
+    if (status != OK)
+        descriptor_close(fd);
+    return status;
 }
 
 void signal_unwatch(void)
