@@ -53,12 +53,17 @@ void stream_relocate(struct stream *to, struct stream *from);
 int64_t stream_stall_deadline(int64_t stall, int64_t deadline);
 /* Whether bytes may be moved past user space on it. */
 bool stream_is_plain(const struct stream *stream);
+struct stream_moved {
+    uint64_t size;
+    int64_t waited;     /* for the source */
+    bool source_failed; /* which side an error is of */
+};
 /* Moves up to `size` bytes from one plain stream to the other through a pipe (splice), at least
  * one. ERR_CLOSED when `from` ended; ERR_LIMIT when no pipe was free: nothing moved, copy instead.
- * `source_failed` tells which side an error is of. */
+ * `stall`: how long `to` may take nothing. */
 MAY_WAIT MUST_CHECK enum status stream_move(struct stream *from, struct stream *to, uint64_t size,
-                                            uint64_t *moved, int64_t read_deadline, int64_t stall,
-                                            bool *source_failed);
+                                            int64_t read_deadline, int64_t stall,
+                                            struct stream_moved *moved);
 
 /* Connects to the first of the addresses that answers (RFC 8305: the next one is tried 250 ms after
  * the last, or at once when that failed). Waits. `which` says the one that answered. */

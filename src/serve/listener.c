@@ -11,6 +11,7 @@
 
 enum {
     ACCEPTS_PER_TURN = 64,
+    WAITING_MAX = 65536, /* no queue of the kernel is longer */
     REST_MS = 100,
     HANDOVER_LEAD = 8,          /* connections more than the least loaded worker … */
     HANDOVER_LEAD_PERCENT = 12, /* … and that much more, before one is handed over */
@@ -113,10 +114,10 @@ static void on_rest_over(struct timer *timer)
         timer_set(&listener->worker->thread.timers, timer, loop_now() + MILLISECONDS(REST_MS));
 }
 
-static void on_ready(struct watch *watch)
+static void accept_up_to(struct listener *listener, int most)
 {
-    struct listener *listener = LIST_ENTRY(watch, struct listener, watch);
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+    struct watch *watch = &listener->watch;
+    for (int i = 0; i < most; i++) {
         int fd;
         struct address peer;
         enum status status = socket_accept(watch->fd, &fd, &peer);
@@ -136,6 +137,11 @@ static void on_ready(struct watch *watch)
     }
 }
 
+static void on_ready(struct watch *watch)
+{
+    accept_up_to(LIST_ENTRY(watch, struct listener, watch), ACCEPTS_PER_TURN);
+}
+
 enum status listener_start(struct listener *listener, struct serve_worker *worker,
                            const struct listener_config *config, int fd)
 {
@@ -149,7 +155,7 @@ enum status listener_start(struct listener *listener, struct serve_worker *worke
 void listener_accept_waiting(struct listener *listener)
 {
     if (listener->watch.slot != 0)
-        on_ready(&listener->watch);
+        accept_up_to(listener, WAITING_MAX);
 }
 
 void listener_stop(struct listener *listener)

@@ -53,6 +53,7 @@ struct h1_request_body {
     struct slice ahead; /* bytes read but not yet taken */
     int64_t waited;     /* ns spent waiting for the client */
     bool was_asked;     /* 100 Continue was sent, or is not wanted */
+    bool is_moving;     /* past user space */
     bool is_failed;
 };
 
