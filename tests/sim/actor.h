@@ -45,10 +45,12 @@ struct client {
     bool waits_for_continue, may_go_on;
     bool is_paused, has_paused, is_sipping, is_sending_later, is_idling;
     bool is_lingering, was_told_to_go;
-    bool is_of_server; /* the answer that is being read */
+    bool is_of_server; /* the answer that is being read … */
+    bool is_own;       /* … or weir's own, as planned */
     size_t got;        /* bytes of answers */
     uint64_t tunnel_sent;
-    unsigned connections;
+    unsigned connections; /* that were dialled */
+    unsigned connections_made;
     bool is_done;
     int64_t done_at, active_at;
     struct client *next;

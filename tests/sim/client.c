@@ -127,16 +127,27 @@ static void on_head(struct reader *reader)
         return;
     const char *id = reader_field(reader, "X-Sim");
     plan->got_status = reader->status;
+    client->is_own = false;
     client->is_of_server = id != NULL;
-    if (id == NULL) {
+    unsigned number = id == NULL ? 0 : (unsigned)atoi(id);
+    if (number != 0 && plan->own_status != 0)
+        world_broken("route", "request %u is answered by a server: weir had to", plan->id);
+    bool is_expected = reader->status == (number == 0 ? plan->own_status : plan->status);
+    if (is_expected && plan->client_field != NULL)
+        reader_expect(reader, plan->id, plan->client_field, plan->client_value);
+    if (number == 0 && is_expected) {
+        client->is_own = true;
+        return;
+    }
+    if (number == 0) {
         bool is_known = reader->status >= 400 && reader->status < 600;
         if (!is_known)
             world_broken("pairing", "request %u is answered with a %d of nobody's", plan->id,
                          reader->status);
         return;
     }
-    if ((unsigned)atoi(id) != plan->id)
-        world_broken("pairing", "request %u got the answer of %s", plan->id, id);
+    if (number != plan->id)
+        world_broken("pairing", "request %u got the answer of %u", plan->id, number);
     if (plan->misframing != FRAMED_WELL && plan->misframing != CUT_OFF &&
         plan->misframing != BAD_CHUNK_SIZE)
         world_broken("strictness", "request %u was misframed and answered", plan->id);
@@ -175,6 +186,7 @@ static void on_end(struct reader *reader)
         world_broken("pairing", "the answer to %u seems whole with %zu of %zu bytes", plan->id,
                      plan->got_bytes, plan->reply_size);
     bool was_cut = is_whole && !has_none && plan->got_bytes != plan->reply_size;
+    is_whole = is_whole || client->is_own;
     settle(client, plan, was_cut ? OUTCOME_CUT : is_whole ? OUTCOME_WHOLE : OUTCOME_REFUSED);
     client->reading++;
     if (client->sending < client->reading && reader->says_close) { /* no use in sending the rest */
@@ -382,6 +394,8 @@ static void on_event(struct end *end)
     }
     if (end->other == NULL)
         return;
+    client->connections_made += !end->was_seen;
+    end->was_seen = true;
     while (does_read(client) && read_some(client))
         continue;
     if (client->end != end)

@@ -66,6 +66,13 @@ void files_set(const char *path, const char *text)
         append(file, text, strlen(text));
 }
 
+void files_move(const char *path, const char *to)
+{
+    struct file *file = find(path, false);
+    if (file != NULL && strlen(to) < sizeof file->path)
+        memcpy(file->path, to, strlen(to) + 1);
+}
+
 const char *files_text(const char *path, size_t *size)
 {
     const struct file *file = find(path, false);

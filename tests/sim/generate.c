@@ -2,9 +2,11 @@
 /* Scenarios drawn from the seed: a configuration, a network, servers, clients, and in most of them
  * trouble. Everything is drawn before anything is left out, so that leaving out a piece changes
  * nothing about the others. */
+#include "routes.h"
 #include "scenario.h"
 #include "world.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -68,16 +70,18 @@ static void draw_config(void)
     }
     struct address named = scenario_address("10.0.0.3:8000");
     names_set("app.sim", &named, 1);
-    scenario_config(
-        "workers %u\n"
-        "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
-        "upstream app {\n%s    balance %s\n    keepalive %u idle=%us\n}\n"
-        "timeouts {\n    keepalive %us\n    client_write %us\n}\n"
-        "site * {\n    listen 10.1.0.1:80\n"
-        "    proxy app tries=%u first_byte_timeout=%us idle_timeout=%us\n}\n",
-        1 + world_below(3), servers, BALANCES[world_below(3)], world_below(8), 1 + world_below(60),
-        drawn.is_calm ? 75 : 1 + world_below(75), 5 + world_below(56), 1 + world_below(3),
-        drawn.is_calm ? 60 : 5 + world_below(56), drawn.is_calm ? 60 : 5 + world_below(56));
+    char options[128];
+    snprintf(options, sizeof options, "tries=%u first_byte_timeout=%us idle_timeout=%us",
+             1 + world_below(3), drawn.is_calm ? 60 : 5 + world_below(56),
+             drawn.is_calm ? 60 : 5 + world_below(56));
+    scenario_config("workers %u\n"
+                    "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
+                    "upstream app {\n%s    balance %s\n    keepalive %u idle=%us\n}\n"
+                    "timeouts {\n    keepalive %us\n    client_write %us\n}\n"
+                    "site * {\n    listen 10.1.0.1:80\n%s}\n",
+                    1 + world_below(3), servers, BALANCES[world_below(3)], world_below(8),
+                    1 + world_below(60), drawn.is_calm ? 75 : 1 + world_below(75),
+                    5 + world_below(56), routes_text(options));
 }
 
 static size_t draw_size(void)
@@ -111,6 +115,8 @@ static void draw_request(struct plan *plan)
         plan->body = BODY_LENGTH;
         plan->body_size = 1 + world_below(100);
     }
+    if (world_chance(40))
+        routes_take(plan, world_below(routes_count()));
     plan->says_close = world_chance(5);
     plan->is_minor_0 = plan->body == BODY_NONE && world_chance(5);
     if (!drawn.is_calm && world_chance(5))
@@ -148,7 +154,13 @@ static void draw_reply(struct plan *plan)
 
 static void draw_tunnel(struct plan *plan)
 {
-    *plan = (struct plan){.id = plan->id, .method = "GET", .status = 101, .upgrades = true};
+    *plan = (struct plan){.id = plan->id,
+                          .method = "GET",
+                          .status = 101,
+                          .way = "",
+                          .host = "sim.test",
+                          .fields = "",
+                          .upgrades = true};
     plan->body_size = draw_size();
     plan->reply_size = draw_size();
 }
@@ -244,9 +256,22 @@ static void clock_jumps(void *unused)
     world_jump_wall(SECONDS(world_between(-100000, 100000)));
 }
 
+static void log_moves(void *unused)
+{
+    (void)unused;
+    signal_send(SIGUSR1);
+}
+
+/* In the middle of everything. */
+static void weir_ends(void *unused)
+{
+    (void)unused;
+    signal_send(SIGTERM);
+}
+
 static void draw_trouble(unsigned number)
 {
-    unsigned kind = world_below(6);
+    unsigned kind = world_below(20);
     int64_t at = world_between(MILLISECONDS(100), SECONDS(10));
     int64_t until = at + world_between(MILLISECONDS(100), SECONDS(30));
     struct server_actor *server = &drawn.servers[world_below(drawn.servers_count)];
@@ -255,15 +280,19 @@ static void draw_trouble(unsigned number)
     int64_t disk = world_between(0, 20000);
     if (!scenario_keeps(PIECE_TROUBLES + number))
         return;
-    if (kind <= 1) {
+    if (kind <= 5) {
         world_after(at, server_falls, server);
         world_after(until, server_rises, server);
-    } else if (kind == 2) {
+    } else if (kind <= 8) {
         world_after(at, name_fails, NULL);
         world_after(until, name_returns, NULL);
-    } else if (kind == 3) {
+    } else if (kind <= 11) {
         world_after(at, clock_jumps, NULL);
-    } else if (kind == 4) {
+    } else if (kind == 12) {
+        world_after(at, log_moves, NULL);
+    } else if (kind == 13) {
+        world_after(until, weir_ends, NULL);
+    } else if (kind <= 16) {
         if (fault != FAULT_OPEN && fault != FAULT_FILE_READ && fault != FAULT_POLL)
             world_plan_fault(fault, nth, false);
     } else {

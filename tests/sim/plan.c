@@ -20,7 +20,8 @@ struct plan *plan_new(void)
     if (count == PLANS_MAX)
         return NULL;
     struct plan *plan = &plans[count];
-    *plan = (struct plan){.id = ++count, .method = "GET", .status = 200};
+    *plan = (struct plan){
+        .id = ++count, .method = "GET", .status = 200, .way = "", .host = "sim.test", .fields = ""};
     return plan;
 }
 
@@ -94,8 +95,8 @@ static void add_framing(struct text *text, const struct plan *plan)
 char *plan_request(const struct plan *plan, size_t *size, size_t *head_size)
 {
     struct text text = {world_alloc(HEAD_ROOM + plan->body_size * 2 + CHUNK_ROOM), 0};
-    add(&text, "%s /r/%u HTTP/1.%d\r\nHost: sim.test\r\nX-Sim: %u\r\n", plan->method, plan->id,
-        plan->is_minor_0 ? 0 : 1, plan->id);
+    add(&text, "%s %s/r/%u HTTP/1.%d\r\nHost: %s\r\nX-Sim: %u\r\n%s", plan->method, plan->way,
+        plan->id, plan->is_minor_0 ? 0 : 1, plan->host, plan->id, plan->fields);
     if (plan->misframing == BARE_LF)
         add(&text, "X-Bare: 1\nX-Other: 2\r\n");
     if (plan->misframing == FOLDED_FIELD)

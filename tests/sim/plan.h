@@ -68,6 +68,13 @@ struct plan {
     size_t body_size;
     enum misframing misframing;
     bool expects_continue, upgrades, says_close, is_minor_0;
+    const char *way;     /* what stands before /r/ID in the path; "": nothing */
+    const char *arrives; /* and what a server has to see there; NULL: the same */
+    const char *host;
+    const char *fields;                      /* more lines of the head, each with its CRLF */
+    const char *server_field, *server_value; /* a field that a server has to see; NULL: none is */
+    const char *client_field, *client_value; /* the same of the client */
+    int own_status; /* weir has to answer by itself, with that; 0: a server answers */
     /* The answer. */
     enum manner manner;
     size_t manner_at;  /* bytes of the answer before a server stops */

@@ -33,7 +33,7 @@ static struct {
 
 void scenario_config(const char *format, ...)
 {
-    static char text[8192];
+    static char text[16384];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);

@@ -63,6 +63,11 @@
     CHECKED(name_changes)                                                                          \
     PLAIN(unknown_name)                                                                            \
     PLAIN(clock_goes_back)                                                                         \
+    PLAIN(all_ways)                                                                                \
+    PLAIN(ways_of_bodies)                                                                          \
+    CHECKED(log_is_reopened)                                                                       \
+    CHECKED(drain_says_close)                                                                      \
+    CHECKED(drain_takes_who_waits)                                                                 \
     PLAIN(several_workers)                                                                         \
     CHECKED(head_never_ends)                                                                       \
     CHECKED(head_drips)                                                                            \

@@ -179,11 +179,16 @@ static void on_head(struct reader *reader)
     if (c->tainted != NULL)
         world_broken("pooling", "request %u came over a connection that is of no use: %s", plan->id,
                      c->tainted);
-    char target[32];
-    snprintf(target, sizeof target, "/r/%u", plan->id);
+    char target[128];
+    if (plan->own_status != 0)
+        world_broken("route", "request %u reached a server: weir had to answer it", plan->id);
+    snprintf(target, sizeof target, "%s/r/%u", plan->arrives == NULL ? plan->way : plan->arrives,
+             plan->id);
     if (strcmp(reader->target, target) != 0 || strcmp(reader->method, plan->method) != 0)
         world_broken("strictness", "request %u came as %s %s", plan->id, reader->method,
                      reader->target);
+    if (plan->server_field != NULL)
+        reader_expect(reader, plan->id, plan->server_field, plan->server_value);
     if (plan->misframing != FRAMED_WELL && plan->misframing != CUT_OFF &&
         plan->misframing != BAD_CHUNK_SIZE)
         world_broken("strictness", "request %u was misframed and forwarded", plan->id);

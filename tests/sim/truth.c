@@ -30,23 +30,27 @@ void truth_at_rest(void)
         world_broken("silence", "%u connections are open though nobody wants them", sockets);
 }
 
+static const char *const LOGS[] = {"/var/log/access.log", "/var/log/access.log.1"};
+
 /* The lines of the access log that speak of that request; the last one's status and bytes. */
 static unsigned lines_of(unsigned id, int *status, unsigned long long *bytes)
 {
-    size_t size;
-    const char *log = files_text("/var/log/access.log", &size);
     char uri[48];
-    snprintf(uri, sizeof uri, "\"uri\":\"/r/%u\"", id);
     unsigned count = 0;
-    for (const char *at = strstr(log, uri); at != NULL; at = strstr(at + 1, uri)) {
-        const char *line = at;
-        while (line > log && line[-1] != '\n')
-            line--;
-        const char *said = strstr(line, "\"status\":");
-        const char *out = strstr(line, "\"bytes_out\":");
-        *status = said == NULL ? 0 : atoi(said + 9);
-        *bytes = out == NULL ? 0 : strtoull(out + 12, NULL, 10);
-        count++;
+    snprintf(uri, sizeof uri, "/r/%u\"", id);
+    for (size_t i = 0; i < sizeof LOGS / sizeof *LOGS; i++) {
+        size_t size;
+        const char *log = files_text(LOGS[i], &size);
+        for (const char *at = strstr(log, uri); at != NULL; at = strstr(at + 1, uri)) {
+            const char *line = at;
+            while (line > log && line[-1] != '\n')
+                line--;
+            const char *said = strstr(line, "\"status\":");
+            const char *out = strstr(line, "\"bytes_out\":");
+            *status = said == NULL ? 0 : atoi(said + 9);
+            *bytes = out == NULL ? 0 : strtoull(out + 12, NULL, 10);
+            count++;
+        }
     }
     return count;
 }
@@ -54,7 +58,7 @@ static unsigned lines_of(unsigned id, int *status, unsigned long long *bytes)
 static void check_log(void)
 {
     size_t size;
-    files_text("/var/log/access.log", &size);
+    files_text(LOGS[0], &size);
     if (size == 0 || files_torn() > 0)
         return;
     for (unsigned id = 1; id <= plans_count(); id++) {

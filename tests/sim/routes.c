@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "routes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char TEXT[] = "    header set X-From-Site yes\n"
+                           "    header set X-Added {method} on=request\n"
+                           "    header remove X-Secret on=request\n"
+                           "    route /strip/* {\n"
+                           "        strip_prefix /strip\n"
+                           "        header add X-From-Route yes\n"
+                           "        proxy app %s\n"
+                           "    }\n"
+                           "    route /strip/deep/* {\n        respond 403 no\n    }\n"
+                           "    route /canary/* {\n"
+                           "        match header X-Canary yes\n"
+                           "        rewrite /canary/* /bird/$1\n"
+                           "        proxy app %s\n"
+                           "    }\n"
+                           "    route /canary/* {\n"
+                           "        redirect https://else.test{uri} status=308\n"
+                           "    }\n"
+                           "    route ~^/re[0-9]/ {\n        respond 410 {path}\n    }\n"
+                           "    route /paged/* {\n"
+                           "        error_page 404 \"nothing at {path}\" type=text/plain\n"
+                           "        respond 404\n"
+                           "    }\n"
+                           "    route /cookie/* {\n"
+                           "        match cookie group b\n        match query v 2\n"
+                           "        respond 200 b\n"
+                           "    }\n"
+                           "    route /cookie/* {\n        respond 200 a\n    }\n"
+                           "    proxy app %s\n"
+                           "}\n"
+                           "site other.test *.wild.test {\n"
+                           "    listen 10.1.0.1:80\n    respond 451\n";
+
+static const struct way {
+    const char *way, *arrives, *host, *fields;
+    const char *server_field, *server_value, *client_field, *client_value;
+    int own_status;
+} WAYS[] = {
+    {.way = "", .server_field = "X-Secret", .fields = "X-Secret: 1\r\n"},
+    {.way = "", .client_field = "X-From-Site", .client_value = "yes"},
+    {.way = "/strip", .arrives = "", .client_field = "X-From-Route", .client_value = "yes"},
+    {.way = "/stripped", .client_field = "X-From-Route"},
+    {.way = "/strip/deeper", .arrives = "/deeper"},
+    {.way = "/strip/deep", .own_status = 403, .client_field = "X-From-Site", .client_value = "yes"},
+    {.way = "/strip/x/../deep", .own_status = 403},
+    {.way = "/strip/deep/../../plain", .arrives = "/plain"},
+    {.way = "/plain//double", .arrives = "/plain/double"},
+    {.way = "/%73trip", .arrives = ""},
+    {.way = "/canary", .fields = "X-Canary: yes\r\n", .arrives = "/bird"},
+    {.way = "/canary", .fields = "X-Canary: no\r\n", .own_status = 308},
+    {.way = "/canary", .own_status = 308},
+    {.way = "/re7", .own_status = 410},
+    {.way = "/rex", .arrives = "/rex"},
+    {.way = "/paged",
+     .own_status = 404,
+     .client_field = "Content-Type",
+     .client_value = "text/plain"},
+    {.way = "/cookie", .own_status = 200, .fields = "Cookie: group=b\r\n"},
+    {.way = "/strip", .host = "other.test", .own_status = 451},
+    {.way = "", .host = "a.wild.test", .own_status = 451},
+    {.way = "", .host = "a.b.wild.test", .own_status = 451},
+    {.way = "/strip", .host = "wild.test", .arrives = ""},
+};
+
+const char *routes_text(const char *options)
+{
+    static char text[4096];
+    snprintf(text, sizeof text, TEXT, options, options, options);
+    return text;
+}
+
+unsigned routes_count(void)
+{
+    return sizeof WAYS / sizeof *WAYS;
+}
+
+void routes_take(struct plan *plan, unsigned way)
+{
+    const struct way *taken = &WAYS[way % routes_count()];
+    plan->way = taken->way;
+    plan->arrives = taken->arrives;
+    plan->host = taken->host == NULL ? plan->host : taken->host;
+    plan->fields = taken->fields == NULL ? "" : taken->fields;
+    plan->own_status = taken->own_status;
+    plan->client_field = taken->client_field;
+    plan->client_value = taken->client_value;
+    plan->server_field = taken->server_field == NULL ? "X-Added" : taken->server_field;
+    plan->server_value = taken->server_field == NULL ? plan->method : taken->server_value;
+}

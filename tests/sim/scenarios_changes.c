@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What changes while weir runs: log files, and whether it goes on at all; and the ways through a
+ * site. */
+#include "scenarios.h"
+
+#include "routes.h"
+#include "world.h"
+
+#include <signal.h>
+#include <string.h>
+
+static struct client *client;
+static struct client *crowd[40];
+static const unsigned CROWD = sizeof crowd / sizeof *crowd;
+
+static void begin(unsigned count)
+{
+    scenario_site("upstream app {\n    server 10.0.0.1:8000\n}\n", "app");
+    scenario_server(1);
+    client = scenario_client(count);
+    scenario_start(client);
+}
+
+static void ways(const char *method, enum plan_body kind, size_t size)
+{
+    begin(0);
+    scenario_config("log access {\n    to file:/var/log/access.log\n}\n"
+                    "upstream app {\n    server 10.0.0.1:8000\n}\n"
+                    "site * {\n    listen 10.1.0.1:80\n%s}\n",
+                    routes_text(""));
+    for (unsigned i = 0; i < routes_count(); i++) {
+        struct plan *plan = client->plans[client->count++] = plan_new();
+        plan->method = method;
+        plan->body = kind;
+        plan->body_size = size;
+        plan->reply_size = 100;
+        routes_take(plan, i);
+    }
+}
+
+void all_ways(void)
+{
+    ways("GET", BODY_NONE, 0);
+}
+
+/* Also where weir answers by itself: the body is read over. */
+void ways_of_bodies(void)
+{
+    ways("PUT", BODY_CHUNKED, 5000);
+}
+
+static void move_log(void *unused)
+{
+    (void)unused;
+    files_move("/var/log/access.log", "/var/log/access.log.1");
+    signal_send(SIGUSR1);
+}
+
+void log_is_reopened(void)
+{
+    begin(6);
+    client->manner.idles = SECONDS(2);
+    world_after(SECONDS(5), move_log, NULL);
+}
+void log_is_reopened_check(void)
+{
+    size_t old, new;
+    files_text("/var/log/access.log.1", &old);
+    files_text("/var/log/access.log", &new);
+    if (old == 0 || new == 0)
+        world_broken("log", "%zu bytes are in the old file, %zu in the new one", old, new);
+    for (unsigned i = 0; i < client->count; i++)
+        if (client->plans[i]->outcome != OUTCOME_WHOLE)
+            world_broken("service", "request %u was lost", client->plans[i]->id);
+}
+
+static void end_now(void *unused)
+{
+    (void)unused;
+    signal_send(SIGTERM);
+}
+
+/* What is under way at the end is answered, and told that it was the last. */
+void drain_says_close(void)
+{
+    begin(3);
+    client->plans[1]->think = SECONDS(4);
+    client->manner.pipelined = 1;
+    world_after(SECONDS(2), end_now, NULL);
+    actors_expect_trouble();
+}
+void drain_says_close_check(void)
+{
+    if (client->plans[1]->outcome != OUTCOME_WHOLE || !client->was_told_to_go)
+        world_broken("expectation", "what ran at the end was not answered with a goodbye");
+    if (client->plans[2]->heads > 0)
+        world_broken("expectation", "a connection went on after the end");
+}
+
+/* Who was connected before the end is served, also while it waits to be accepted. */
+void drain_takes_who_waits(void)
+{
+    begin(1);
+    for (unsigned i = 0; i < CROWD; i++) {
+        crowd[i] = scenario_client(1);
+        client_start(crowd[i], MILLISECONDS(500) + 2000 * i);
+    }
+    world_after(MILLISECONDS(501) + 2000 * CROWD / 2, end_now, NULL);
+    actors_expect_trouble();
+}
+void drain_takes_who_waits_check(void)
+{
+    for (unsigned i = 0; i < CROWD; i++) {
+        bool was_refused = crowd[i]->connections_made == 0;
+        if (!was_refused && crowd[i]->plans[0]->outcome != OUTCOME_WHOLE)
+            world_broken("service", "request %u was connected before the end, and lost",
+                         crowd[i]->plans[0]->id);
+    }
+}
