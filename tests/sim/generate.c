@@ -115,8 +115,6 @@ static void draw_request(struct plan *plan)
         plan->body = BODY_LENGTH;
         plan->body_size = 1 + world_below(100);
     }
-    if (world_chance(40))
-        routes_take(plan, world_below(routes_count()));
     plan->says_close = world_chance(5);
     plan->is_minor_0 = plan->body == BODY_NONE && world_chance(5);
     if (!drawn.is_calm && world_chance(5))
@@ -129,6 +127,11 @@ static void draw_request(struct plan *plan)
         plan->method = "POST";
         plan->is_minor_0 = plan->expects_continue = false;
     }
+    if (world_chance(40))
+        routes_take(plan, world_below(routes_count()));
+    /* What weir answers by itself has a body that it is willing to read over. */
+    if (drawn.is_calm && plan->own_status != 0 && plan->body_size > 5000)
+        plan->body_size = 5000;
 }
 
 static void draw_reply(struct plan *plan)

@@ -17,6 +17,8 @@ void files_disk_left(int64_t bytes);
 unsigned files_torn(void);
 
 void signal_send(int number);
+/* When it was sent first; 0: never. */
+int64_t signal_sent_at(int number);
 
 /* How often an event was logged. */
 unsigned log_count(const char *event);

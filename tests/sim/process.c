@@ -71,8 +71,17 @@ void signal_block_all(void)
 {
 }
 
+static int64_t sent_at[SIGNALS_MAX];
+
+int64_t signal_sent_at(int number)
+{
+    return sent_at[number];
+}
+
 void signal_send(int number)
 {
+    if (sent_at[number] == 0)
+        sent_at[number] = world_now();
     world_trace("signal %d", number);
     pending[number] = true;
     if (signal_events.fd > 0) {

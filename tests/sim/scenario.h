@@ -9,6 +9,7 @@ struct scenario {
     const char *name;
     void (*set_up)(void);
     void (*check)(void); /* after all clients are done, before weir is told to end; may be NULL */
+    bool is_timeout;     /* it waits for one of the defaults to run out */
 };
 
 extern const struct scenario SCENARIOS[]; /* ends with one without a name */

@@ -4,8 +4,8 @@
 
 #include "scenario.h"
 
-/* PLAIN(name), CHECKED(name) */
-#define SCENARIO_LIST(PLAIN, CHECKED)                                                              \
+/* PLAIN(name), CHECKED(name); TIMEOUT(name): one that waits for a default to run out */
+#define SCENARIO_LIST(PLAIN, CHECKED, TIMEOUT)                                                     \
     PLAIN(one_get)                                                                                 \
     PLAIN(many_gets)                                                                               \
     PLAIN(one_head)                                                                                \
@@ -69,31 +69,31 @@
     CHECKED(drain_says_close)                                                                      \
     CHECKED(drain_takes_who_waits)                                                                 \
     PLAIN(several_workers)                                                                         \
-    CHECKED(head_never_ends)                                                                       \
-    CHECKED(head_drips)                                                                            \
-    CHECKED(body_stops)                                                                            \
-    CHECKED(body_stops_streamed)                                                                   \
-    CHECKED(body_drips)                                                                            \
-    CHECKED(client_idles)                                                                          \
-    CHECKED(client_says_nothing)                                                                   \
-    CHECKED(client_does_not_read)                                                                  \
-    CHECKED(server_is_silent)                                                                      \
-    CHECKED(server_never_answers)                                                                  \
-    CHECKED(server_never_answers_stream)                                                           \
-    CHECKED(server_stops_inside)                                                                   \
-    CHECKED(server_reads_nothing)                                                                  \
-    CHECKED(whole_takes_too_long)                                                                  \
-    CHECKED(queue_is_too_long)                                                                     \
-    CHECKED(tunnel_idles)                                                                          \
-    CHECKED(pool_idles)                                                                            \
-    CHECKED(drain_is_over)                                                                         \
-    CHECKED(server_is_back)                                                                        \
-    CHECKED(connection_grows_old)
+    TIMEOUT(head_never_ends)                                                                       \
+    TIMEOUT(head_drips)                                                                            \
+    TIMEOUT(body_stops)                                                                            \
+    TIMEOUT(body_stops_streamed)                                                                   \
+    TIMEOUT(body_drips)                                                                            \
+    TIMEOUT(client_idles)                                                                          \
+    TIMEOUT(client_says_nothing)                                                                   \
+    TIMEOUT(client_does_not_read)                                                                  \
+    TIMEOUT(server_is_silent)                                                                      \
+    TIMEOUT(server_never_answers)                                                                  \
+    TIMEOUT(server_never_answers_stream)                                                           \
+    TIMEOUT(server_stops_inside)                                                                   \
+    TIMEOUT(server_reads_nothing)                                                                  \
+    TIMEOUT(whole_takes_too_long)                                                                  \
+    TIMEOUT(queue_is_too_long)                                                                     \
+    TIMEOUT(tunnel_idles)                                                                          \
+    TIMEOUT(pool_idles)                                                                            \
+    TIMEOUT(drain_is_over)                                                                         \
+    TIMEOUT(server_is_back)                                                                        \
+    TIMEOUT(connection_grows_old)
 
 #define PLAIN(name) void name(void);
 #define CHECKED(name)                                                                              \
     void name(void);                                                                               \
     void name##_check(void);
-SCENARIO_LIST(PLAIN, CHECKED)
+SCENARIO_LIST(PLAIN, CHECKED, CHECKED)
 #undef PLAIN
 #undef CHECKED

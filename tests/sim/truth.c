@@ -8,13 +8,14 @@
 #include "outside.h"
 #include "world.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     MEMORY_MAX = 24 * 1024 * 1024, /* of some dozens of connections: blocks are kept for reuse */
-    LINES_FOR_NO_HEAD = 64,
+    END_S = 10,                    /* longer than a connection lingers */
 };
 
 void truth_any_time(void)
@@ -80,8 +81,23 @@ static void check_log(void)
     }
 }
 
+/* Nobody wants anything and weir was told to end: it does. */
+static void check_time_to_end(void)
+{
+    int64_t since = signal_sent_at(SIGTERM);
+    for (const struct client *client = clients_first(); client != NULL; client = client->next)
+        if (!client->is_done)
+            return; /* the drain was over */
+        else if (client->done_at > since)
+            since = client->done_at;
+    if (since > 0 && world_now() - since > SECONDS(END_S) && !world_was_struck())
+        world_broken("end", "weir took %lld s to end though nobody wanted anything",
+                     (long long)((world_now() - since) / SECONDS(1)));
+}
+
 void truth_after_end(int exit_code)
 {
+    check_time_to_end();
     bool may_not_start = world_was_struck() && log_count("ready") == 0;
     if (exit_code != 0 && !may_not_start)
         world_broken("end", "weir ended with %d", exit_code);
