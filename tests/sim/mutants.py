@@ -105,8 +105,10 @@ def judge(seeds):
     simulation = f"build/{MODE}/simulation"
     if make("simulation").returncode != 0:
         return "does not compile"
-    if not ends_well([simulation, "--seeds", "60", "--until-broken"], 60):
-        return "simulation"
+    if not ends_well([simulation, "--seeds", "1", "--until-broken"], 60):
+        return "a scenario"
+    if not ends_well([simulation, "random", "--seeds", "60", "--until-broken"], 60):
+        return "60 worlds"
     tests = [f"build/{MODE}/unit/{test.parent.name}/{test.stem}"
              for room in UNIT_ROOMS for test in sorted(Path("tests/unit", room).glob("test_*.c"))]
     if make(*tests).returncode != 0:
@@ -117,7 +119,7 @@ def judge(seeds):
     for first in range(61, seeds + 1, 400):
         if not ends_well([simulation, "random", "--from", str(first), "--seeds", "400",
                           "--until-broken"], 300):
-            return "simulation"
+            return f"{seeds} worlds"
     return None
 
 
@@ -130,7 +132,7 @@ def describe(mutant, line):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--count", type=int, default=200)
-    arguments.add_argument("--seeds", type=int, default=2000)
+    arguments.add_argument("--seeds", type=int, default=1000)
     arguments.add_argument("--seconds", type=float, default=1e9)
     arguments.add_argument("--only", type=int)
     options = arguments.parse_args()
@@ -145,7 +147,7 @@ def main():
         known = [key]
         for part in "src", "tests/sim", "tests/unit":
             shutil.rmtree(COPY / part, ignore_errors=True)
-            shutil.copytree(part, COPY / part, copy_function=shutil.copy)
+            shutil.copytree(part, COPY / part, copy_function=shutil.copy2)
         shutil.copy("Makefile", COPY / "Makefile")
     for i in range(len(known) - 1, len(chosen)):
         if options.only is not None or time.monotonic() - began > options.seconds:
@@ -183,12 +185,12 @@ def summarise(verdicts, count):
     valid = [v for v in verdicts if not v.startswith("does not")]
     alive = [v for v in valid if v.startswith("SURVIVED")]
     killed = len(valid) - len(alive)
-    by_simulation = sum(v.startswith("simulation") for v in valid)
+    by_simulation = sum(not v.startswith(("unit", "SURVIVED")) for v in valid)
     for verdict in alive:
         print(verdict)
     share = 100 * killed / max(1, len(valid))
-    print(f"{len(valid)} mutants, {killed} killed ({share:.1f} %), {by_simulation} of them by the "
-          f"simulation alone within 60 worlds; {len(verdicts) - len(valid)} were no programs; "
+    print(f"{len(valid)} mutants, {killed} killed ({share:.1f} %), {by_simulation} of them by "
+          f"the simulation; {len(verdicts) - len(valid)} were no programs; "
           f"{count - len(verdicts)} to go")
     return 0 if share >= 80 or not valid else 1
 
