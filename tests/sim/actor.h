@@ -26,7 +26,8 @@ struct client_manner {
     int64_t pauses_at; /* reads nothing for `pauses_for` once so many bytes have come; 0: never */
     int64_t pauses_for;
     int64_t idles;     /* between two requests */
-    size_t stops_at;   /* sends no more after so many bytes of a request; 0: never */
+    size_t stops_at;   /* sends no more after so many bytes of a request; 0: never … */
+    unsigned stops_in; /* … of that one and later ones */
     bool keeps_tunnel; /* never ends its side */
 };
 
@@ -66,7 +67,7 @@ struct client *clients_first(void);
 struct server_actor {
     struct service service;
     unsigned connections, requests;
-    bool reads_nothing, keeps_tunnels;
+    bool reads_nothing, keeps_tunnels, fails;
     void (*on_end)(void); /* a connection was closed by weir */
     struct server_conversation *conversations;
 };

@@ -281,7 +281,7 @@ static void send_more(struct client *client)
         bool waits = plan->expects_continue && !client->may_go_on;
         if (waits)
             until = client->out_head;
-        size_t stop = client->manner.stops_at;
+        size_t stop = client->sending >= client->manner.stops_in ? client->manner.stops_at : 0;
         if (stop > 0 && stop < until)
             until = stop;
         size_t size = until - client->out_at;

@@ -163,6 +163,7 @@ static void draw_tunnel(struct plan *plan)
                           .way = "",
                           .host = "sim.test",
                           .fields = "",
+                          .reply_fields = "",
                           .upgrades = true};
     plan->body_size = draw_size();
     plan->reply_size = draw_size();

@@ -139,15 +139,14 @@ def main():
     began = time.monotonic()
     source = Path("src")
     chosen = choose(all_mutants(source), options.count)
-    COPY.mkdir(parents=True, exist_ok=True)
     results = COPY / "results"
     key = str(hash_of(source))
     known = results.read_text().splitlines() if results.exists() else []
     if not known or known[0] != key:
         known = [key]
+        shutil.rmtree(COPY, ignore_errors=True)
         for part in "src", "tests/sim", "tests/unit":
-            shutil.rmtree(COPY / part, ignore_errors=True)
-            shutil.copytree(part, COPY / part, copy_function=shutil.copy2)
+            shutil.copytree(part, COPY / part)
         shutil.copy("Makefile", COPY / "Makefile")
     for i in range(len(known) - 1, len(chosen)):
         if options.only is not None or time.monotonic() - began > options.seconds:

@@ -72,6 +72,7 @@ struct plan {
     const char *arrives; /* and what a server has to see there; NULL: the same */
     const char *host;
     const char *fields;                      /* more lines of the head, each with its CRLF */
+    const char *reply_fields;                /* the same of its answer */
     const char *server_field, *server_value; /* a field that a server has to see; NULL: none is */
     const char *client_field, *client_value; /* the same of the client */
     int own_status; /* weir has to answer by itself, with that; 0: a server answers */
@@ -105,5 +106,5 @@ bool plan_is_idempotent(const struct plan *plan);
 char plan_byte(const struct plan *plan, bool is_reply, uint64_t at);
 /* The bytes of a request as its client sends them; *head_size: of its head. */
 char *plan_request(const struct plan *plan, size_t *size, size_t *head_size);
-/* The bytes of an answer; `is_good`: of one that behaves. */
-char *plan_reply(const struct plan *plan, bool is_good, size_t *size);
+/* The bytes of an answer as a server of that manner gives it. */
+char *plan_reply(const struct plan *plan, enum manner manner, size_t *size);

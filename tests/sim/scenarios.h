@@ -77,6 +77,11 @@
     TIMEOUT(client_idles)                                                                          \
     TIMEOUT(client_says_nothing)                                                                   \
     TIMEOUT(client_does_not_read)                                                                  \
+    TIMEOUT(second_head_never_ends)                                                                \
+    TIMEOUT(body_is_left_undrained)                                                                \
+    TIMEOUT(pool_is_told_less)                                                                     \
+    TIMEOUT(events_may_be_silent)                                                                  \
+    TIMEOUT(server_is_ejected)                                                                     \
     TIMEOUT(server_is_silent)                                                                      \
     TIMEOUT(server_never_answers)                                                                  \
     TIMEOUT(server_never_answers_stream)                                                           \

@@ -11,9 +11,9 @@ struct server_conversation {
     struct server_actor *server;
     struct end *end;
     struct reader reader;
-    struct plan *plan; /* the request that is being read or answered; NULL: idle */
-    bool is_good;      /* it is answered as if the plan were a good one */
-    bool is_whole;     /* the request was read to its end */
+    struct plan *plan;  /* the request that is being read or answered; NULL: idle */
+    enum manner manner; /* of its answer: the plan's, or a good one when it is asked again */
+    bool is_whole;      /* the request was read to its end */
     bool is_answering, is_answered;
     bool was_read_early;               /* weir had the whole answer … */
     uint64_t answer_end, written_then; /* … when it had written so much of the request */
@@ -151,18 +151,17 @@ static void answer(void *argument)
     if (c->end->is_closed || c->plan == NULL || c->is_answering)
         return;
     struct plan *plan = c->plan;
-    enum manner manner = c->is_good ? MANNER_GOOD : plan->manner;
     c->is_answering = true;
     c->is_answered = false;
-    c->out = plan_reply(plan, c->is_good, &c->out_size);
+    c->out = plan_reply(plan, c->manner, &c->out_size);
     c->out_at = 0;
     c->out_stop = c->out_size;
     c->closes = plan->framing == REPLY_CLOSE && !plan->upgrades && plan->status != 204 &&
                 plan->status != 304;
     if (c->closes)
         c->tainted = "its server said that it would close";
-    c->is_tunnel = plan->upgrades && manner != MANNER_GARBAGE;
-    take_on(c, manner);
+    c->is_tunnel = plan->upgrades && c->manner != MANNER_GARBAGE;
+    take_on(c, c->manner);
     send_more(c);
 }
 
@@ -203,10 +202,12 @@ static void on_head(struct reader *reader)
     c->server->requests++;
     c->requests++;
     c->plan = plan;
-    c->is_good = plan->heads > 1 && !plan->manner_stays;
+    c->manner = plan->heads > 1 && !plan->manner_stays ? MANNER_GOOD : plan->manner;
+    if (c->server->fails)
+        c->manner = MANNER_FAILS;
     c->is_whole = false;
     c->is_answering = c->is_answered = c->was_read_early = false;
-    enum manner manner = c->is_good ? MANNER_GOOD : plan->manner;
+    enum manner manner = c->manner;
     if (manner == MANNER_EARLY || manner == MANNER_EARLY_CLOSE || manner == MANNER_RESET_AT_HEAD ||
         plan->upgrades)
         world_after(plan->think, answer, c);
