@@ -5,6 +5,7 @@
 #include "cli/config_args.h"
 #include "cli/privileges.h"
 #include "control/access_log.h"
+#include "control/certificates.h"
 #include "control/names.h"
 #include "control/snapshot.h"
 #include "control/worker.h"
@@ -148,9 +149,11 @@ static enum exit_code serve(const struct config *config)
         code = EXIT_FAILED;
         workers_cut(workers);
     } else {
+        certificates_watch(running.snapshot->certificates);
         say_ready(running.snapshot);
     }
     loop_run();
+    certificates_unwatch(running.snapshot->certificates);
     names_stop(running.names);
     offload_stop();
     signal_unwatch();

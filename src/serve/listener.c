@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "exchange/cidr.h"
 #include "serve/clients.h"
+#include "serve/handshake.h"
 #include "serve/serve_h1.h"
 
 #include <stdlib.h>
@@ -26,11 +27,19 @@ struct handover {
     bool is_counted;
 };
 
+static void begin(struct serve_worker *worker, const struct listener_config *config, int fd,
+                  const struct address *peer, bool is_counted)
+{
+    if (config->tls != NULL)
+        handshake_accept(worker, config, fd, peer, is_counted);
+    else
+        h1_accept(worker, config, fd, peer, is_counted);
+}
+
 static void on_handover(void *argument)
 {
     struct handover *handover = argument;
-    h1_accept(handover->worker, handover->config, handover->fd, &handover->peer,
-              handover->is_counted);
+    begin(handover->worker, handover->config, handover->fd, &handover->peer, handover->is_counted);
     free(handover);
 }
 
@@ -54,7 +63,7 @@ static struct serve_worker *least_loaded(struct serve_worker *worker)
 }
 
 /* Told no before a byte was read: a short answer, best effort. */
-static void refuse(int fd, enum refusal refusal, const struct address *peer)
+static void refuse(int fd, enum refusal refusal, const struct address *peer, bool is_plain)
 {
     static const char ANSWER[] = "HTTP/1.1 503 Service Unavailable\r\n"
                                  "Connection: close\r\nContent-Length: 0\r\nRetry-After: 1\r\n"
@@ -64,7 +73,7 @@ static void refuse(int fd, enum refusal refusal, const struct address *peer)
     struct slice ip = address_format_ip(peer, text);
     log_write(LOG_WARN, "connection_refused", "a connection of %.*s was refused: %s is reached",
               SLICE_ARG(ip), refusal_text(refusal)->limit);
-    if (socket_send(fd, &part, 1, false) < 0) {
+    if (is_plain && socket_send(fd, &part, 1, false) < 0) {
         /* It has hung up already. */
     }
     socket_shutdown_send(fd);
@@ -92,7 +101,7 @@ static void take(struct listener *listener, int fd, const struct address *peer)
     }
     if (refusal != REFUSAL_NONE) {
         __atomic_sub_fetch(&shared->connections, 1, __ATOMIC_RELAXED);
-        refuse(fd, refusal, peer);
+        refuse(fd, refusal, peer, listener->config->tls == NULL);
         return;
     }
     struct serve_worker *least = least_loaded(worker);
@@ -103,7 +112,7 @@ static void take(struct listener *listener, int fd, const struct address *peer)
             return;
         free(handover);
     }
-    h1_accept(worker, listener->config, fd, peer, is_counted);
+    begin(worker, listener->config, fd, peer, is_counted);
 }
 
 static void on_rest_over(struct timer *timer)

@@ -16,6 +16,7 @@ struct proxy_config {
     int64_t tries;
     struct slice_list retry_on;
     int host; /* enum proxy_host */
+    int http; /* enum upstream_http */
     struct upstream *upstream;
     bool retry_status;
 };

@@ -16,6 +16,7 @@ enum {
     BUDGET_FREE = 10,    /* … and that many more */
     BACKOFF_MS = 25,
     QUEUE_LOOK_MS = 250,
+    HANDSHAKE_S = 5, /* with a server, connecting not included */
 };
 
 enum status call_fail(struct upstream_call *call, enum status status, int answer, const char *error,
@@ -162,6 +163,41 @@ static enum status connect_failed(struct upstream_call *call, enum status status
     }
 }
 
+enum status call_connect_failed(struct upstream_call *call, enum status status, int64_t deadline)
+{
+    struct server *server = call->inside->server;
+    if (__atomic_load_n(&server->addresses_count, __ATOMIC_RELAXED) == 0)
+        return call_fail(call, ERR_UNREACHABLE, 502, "dns_error", "the name is not resolved");
+    /* The end of the whole request is no fault of the server. */
+    bool is_late = status == ERR_TIMEOUT && loop_now() >= deadline;
+    if (status == ERR_REFUSED || status == ERR_UNREACHABLE || (status == ERR_TIMEOUT && !is_late))
+        server_unreachable(server);
+    return connect_failed(call, status);
+}
+
+/* TLS with a server that was connected to; nothing of the request is sent before it has proved who
+ * it is. */
+static enum status shake_hands(struct upstream_call *call, struct stream *stream, int64_t deadline)
+{
+    struct server *server = call->inside->server;
+    struct tls_trouble trouble = {"tls_protocol_error", "tls: the handshake failed"};
+    int64_t until = stream_stall_deadline(SECONDS(HANDSHAKE_S), deadline);
+    enum status status =
+        stream_tls_connect(stream, server->config.tls, server->sessions, until, &trouble);
+    if (status == OK)
+        return OK;
+    if (status == ERR_CANCELLED)
+        return call_fail(call, status, 0, "", "cancelled while shaking hands");
+    if (status != ERR_TIMEOUT || loop_now() < deadline)
+        server_failed(server, loop_now());
+    if (status == ERR_TIMEOUT)
+        return call_fail(call, status, 504, "connection_timeout", "tls: the handshake timed out");
+    if (status != ERR_TLS)
+        return call_fail(call, ERR_TLS, 502, "connection_terminated",
+                         "tls: the server closed in the handshake");
+    return call_fail(call, status, 502, trouble.error, trouble.why);
+}
+
 /* Not inlined: the addresses would make the frame of every call larger. */
 __attribute__((noinline)) static enum status dial(struct upstream_call *call, int64_t deadline)
 {
@@ -178,12 +214,15 @@ __attribute__((noinline)) static enum status dial(struct upstream_call *call, in
                        stream_stall_deadline(call->policy.connect_timeout, deadline));
     if (status != OK) {
         free(connection);
-        /* The end of the whole request is no fault of the server. */
-        bool is_late = status == ERR_TIMEOUT && loop_now() >= deadline;
-        if (status == ERR_REFUSED || status == ERR_UNREACHABLE ||
-            (status == ERR_TIMEOUT && !is_late))
-            server_unreachable(server);
-        return connect_failed(call, status);
+        return call_connect_failed(call, status, deadline);
+    }
+    if (server->config.tls != NULL) {
+        status = shake_hands(call, &connection->stream, deadline);
+        if (status != OK) {
+            stream_close(&connection->stream, status == ERR_TIMEOUT);
+            loop_free_later(connection);
+            return status;
+        }
     }
     connection->server = server;
     connection->pool = &server->pools[thread_self()->index];
@@ -197,6 +236,8 @@ void call_release(struct upstream_call *call)
 {
     struct upstream_exchange *inside = call->inside;
     struct server_connection *connection = inside->connection;
+    if (inside->h2 != NULL)
+        call_h2_release(call);
     if (connection == NULL)
         return;
     bool is_whole = inside->is_sent && !inside->was_early && call->head.keep_alive &&
@@ -237,6 +278,15 @@ static void leave_server(struct upstream_exchange *inside)
     inside->server = NULL;
 }
 
+/* An upgrade is of HTTP/1, and goes over a connection of its own. */
+static bool speaks_h2(const struct upstream_call *call)
+{
+    enum upstream_http http = call->policy.http;
+    if (http == UPSTREAM_HTTP_INHERITED)
+        http = call->upstream->config.http;
+    return http == UPSTREAM_HTTP_2 && call->request.upgrade.size == 0;
+}
+
 /* One try on the chosen server. `fresh`: not over a pooled connection. */
 static enum status try_once(struct upstream_call *call, bool fresh, int64_t deadline)
 {
@@ -248,6 +298,10 @@ static enum status try_once(struct upstream_call *call, bool fresh, int64_t dead
     call->connect_time = 0;
     call->body = NULL;
     call->tunnel = NULL;
+    inside->h2 = NULL;
+    inside->was_refused = inside->has_pulled = false;
+    if (speaks_h2(call))
+        return call_h2(call, deadline);
     inside->connection = fresh ? NULL : pool_take(inside->server, !is_idempotent(call));
     if (inside->connection == NULL)
         TRY(dial(call, deadline));
@@ -296,13 +350,17 @@ static enum again may_try_again(const struct upstream_call *call, enum status st
                    : AGAIN_NO;
     if (status == ERR_CANCELLED || call->client_failed || loop_now() >= deadline)
         return AGAIN_NO;
-    bool was_reused = inside->connection != NULL && inside->connection->is_reused;
-    bool can_replay = inside->is_kept || !inside->has_written;
+    bool was_reused = inside->h2 != NULL
+                          ? call_h2_was_reused(inside->h2)
+                          : inside->connection != NULL && inside->connection->is_reused;
+    bool can_replay = inside->is_kept || (!inside->has_written && !inside->has_pulled);
+    if (inside->was_refused && can_replay && !was_fresh)
+        return AGAIN_FRESH;
     bool has_died = status == ERR_CLOSED || status == ERR_SYSTEM;
     if (was_reused && has_died && !inside->has_answered && !was_fresh && can_replay &&
         (is_idempotent(call) || !inside->has_written))
         return AGAIN_FRESH;
-    if (!inside->has_written && !inside->has_answered && status != ERR_LIMIT)
+    if (!inside->has_written && !inside->has_answered && can_replay && status != ERR_LIMIT)
         return AGAIN_FREE;
     if (has_died && can_replay && is_idempotent(call) && !inside->has_answered)
         return AGAIN_PAID;
@@ -327,6 +385,13 @@ static enum status back_off(int retries)
     return fiber_sleep(loop_now() + MILLISECONDS(ms));
 }
 
+/* Its messages are passed on as they come: the answer to one may be what the next waits for. */
+static bool is_grpc(const struct upstream_call *call)
+{
+    const struct field *type = fields_find(call->request.fields, FIELD_CONTENT_TYPE);
+    return type != NULL && slice_starts_nocase(type->value, SLICE("application/grpc"));
+}
+
 static enum status prepare(struct upstream_call *call, int64_t deadline)
 {
     struct upstream_exchange *inside = arena_zero(call->arena, sizeof *inside);
@@ -344,7 +409,8 @@ static enum status prepare(struct upstream_call *call, int64_t deadline)
         inside->is_kept = true;
         return OK;
     }
-    if (body->length < 0 || body->length > CALL_KEPT_BODY || call->request.upgrade.size > 0)
+    if (body->length < 0 || body->length > CALL_KEPT_BODY || call->request.upgrade.size > 0 ||
+        is_grpc(call))
         return OK;
     return call_keep_body(call, deadline);
 }

@@ -12,7 +12,16 @@
 struct upstream;
 struct server;
 
+/* How servers are spoken to. */
+enum upstream_http {
+    UPSTREAM_HTTP_1,
+    UPSTREAM_HTTP_2,         /* in clear: both sides know it beforehand (RFC 9113 §3.3) */
+    UPSTREAM_HTTP_AUTO,      /* as TLS agrees; HTTP/1 in clear */
+    UPSTREAM_HTTP_INHERITED, /* of a call: as the upstream says */
+};
+
 struct upstream_policy {
+    enum upstream_http http;
     int64_t connect_timeout;    /* ns, names and handshakes included */
     int64_t first_byte_timeout; /* from the last byte of the request */
     int64_t idle_timeout;       /* between two reads or writes */

@@ -191,7 +191,7 @@ static bool is_ready(struct body *body)
 }
 
 /* Streams of events may be silent for as long as they like. */
-static bool is_patient(const struct upstream_call *call)
+bool call_is_patient(const struct upstream_call *call)
 {
     const struct field *type = fields_find(&call->head.fields, FIELD_CONTENT_TYPE);
     return type != NULL && (slice_starts_nocase(type->value, SLICE("text/event-stream")) ||
@@ -216,7 +216,7 @@ void call_open_body(struct upstream_call *call, struct slice ahead)
                      : call->head.framing == FRAMING_NONE ? 0
                                                           : -1;
     b->body.trailers = trailers;
-    b->is_patient = is_patient(call);
+    b->is_patient = call_is_patient(call);
     b->room = inside->data + inside->size - ahead.size;
     b->room_size = inside->capacity - inside->size + ahead.size;
     if (b->room_size < BLOCK_SIZE / 4 && call->head.framing != FRAMING_NONE) {

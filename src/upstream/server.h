@@ -6,7 +6,8 @@
 #include "base/list.h"
 #include "fiber/fiber.h"
 #include "fiber/thread.h"
-#include "net/stream.h"
+#include "net/stream_tls.h"
+#include "net/tls_client.h"
 #include "upstream/upstream.h"
 
 #include <pthread.h>
@@ -38,6 +39,7 @@ struct server_connection {
 struct pool {
     pthread_mutex_t mutex;
     struct list idle;
+    struct list h2; /* of struct h2_link; the worker's own, without the mutex */
     size_t count;
     struct server *server;
     struct thread *thread; /* NULL: that worker does not run */
@@ -59,9 +61,10 @@ struct server {
     uint32_t ejections;     /* in a row: each lasts twice as long */
     int64_t window_start;
     uint32_t window_all, window_errors;
-    bool is_probed;         /* a fiber of some worker looks after it */
-    int64_t current_weight; /* of round_robin */
-    struct pool *pools;     /* one per worker */
+    bool is_probed;                /* a fiber of some worker looks after it */
+    int64_t current_weight;        /* of round_robin */
+    struct pool *pools;            /* one per worker */
+    struct tls_sessions *sessions; /* of TLS; NULL: it is spoken to in clear */
     pthread_mutex_t addresses_mutex;
     struct address addresses[SERVER_ADDRESSES_MAX];
     size_t addresses_count; /* atomic for a quick look; 0: unresolved */

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "upstream/call.h"
+#include "upstream/h2_link.h"
 #include "upstream/pool.h"
 #include "upstream/server.h"
 
@@ -16,7 +17,11 @@ static void init_server(struct upstream *upstream, size_t index, const struct se
     server->config = *config;
     server->name = server->config.name = arena_copy(&upstream->arena, config->name);
     server->config.host = arena_copy(&upstream->arena, config->host);
-    server->host = slice_starts(server->name, SLICE("unix:")) ? SLICE("localhost") : server->name;
+    struct slice host = server->name;
+    if (slice_starts(host, SLICE("http://")) || slice_starts(host, SLICE("https://")))
+        host = slice_from(host, slice_find(host, '/') + 2);
+    server->host = slice_starts(host, SLICE("unix:")) ? SLICE("localhost") : host;
+    server->sessions = config->tls == NULL ? NULL : tls_sessions_new();
     pthread_mutex_init(&server->addresses_mutex, NULL);
     if (config->host.size == 0) {
         server->addresses[0] = config->address;
@@ -58,6 +63,8 @@ void upstream_free(struct upstream *upstream)
         for (unsigned w = 0; w < upstream->workers; w++)
             pthread_mutex_destroy(&server->pools[w].mutex);
         pthread_mutex_destroy(&server->addresses_mutex);
+        tls_sessions_free(server->sessions);
+        tls_client_free(server->config.tls);
         free(server->pools);
     }
     pthread_mutex_destroy(&upstream->queue_mutex);
@@ -111,8 +118,10 @@ void upstream_worker_stop(struct upstream *upstream)
     struct upstream_local *local = &upstream->locals[index];
     local->is_stopped = true;
     fiber_scope_cancel_soon(&local->probes);
-    for (size_t i = 0; i < upstream->count; i++)
+    for (size_t i = 0; i < upstream->count; i++) {
         pool_stop(&upstream->servers[i].pools[index]);
+        h2_link_stop(&upstream->servers[i].pools[index]);
+    }
 }
 
 bool upstream_server_state(const struct upstream *upstream, size_t index,

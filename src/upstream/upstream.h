@@ -5,9 +5,11 @@
 
 #include "base/arena.h"
 #include "net/address.h"
+#include "upstream/call.h"
 
 struct upstream;
 struct server;
+struct tls_client;
 
 enum balance {
 #define BALANCE(id, name, doc) BALANCE_##id,
@@ -25,6 +27,7 @@ struct server_config {
     int64_t max_conns; /* 0: no limit */
     bool backup;
     bool down;
+    struct tls_client *tls; /* NULL: in clear. Becomes the upstream's */
 };
 
 struct upstream_config {
@@ -36,6 +39,7 @@ struct upstream_config {
     int64_t keepalive_idle; /* ns */
     int64_t queue;          /* how many may wait for a free server */
     int64_t queue_timeout;  /* ns */
+    enum upstream_http http;
 };
 
 /* Copies what it needs. Addresses of names are filled in later by upstream_set_addresses. */
