@@ -30,14 +30,14 @@ static void draw_network(struct network *network)
 {
     static const size_t BUFFERS[] = {256, 4096, 16 * 1024, 64 * 1024, 200 * 1024};
     uint32_t least = drawn.is_calm ? 2 : 0;
-    *network = (struct network){
-        .latency = world_between(1000, MILLISECONDS(world_chance(20) && !drawn.is_calm ? 100 : 2)),
-        .jitter = world_between(0, MILLISECONDS(2)),
-        .bytes_per_ms = (uint64_t)world_between(200, 1000000),
-        .split = world_chance(40) ? (drawn.is_calm ? 50 : 1) + world_below(60) : 0,
-        .send_buffer = BUFFERS[least + world_below(5 - least)],
-        .receive_buffer = BUFFERS[least + world_below(5 - least)],
-    };
+    int64_t slowest = MILLISECONDS(world_chance(20) && !drawn.is_calm ? 100 : 2);
+    *network = (struct network){0};
+    network->latency = world_between(1000, slowest);
+    network->jitter = world_between(0, MILLISECONDS(2));
+    network->bytes_per_ms = (uint64_t)world_between(200, 1000000);
+    network->split = world_chance(40) ? (drawn.is_calm ? 50 : 1) + world_below(60) : 0;
+    network->send_buffer = BUFFERS[least + world_below(5 - least)];
+    network->receive_buffer = BUFFERS[least + world_below(5 - least)];
 }
 
 /* The server's address as the configuration names it. */
@@ -70,18 +70,27 @@ static void draw_config(void)
     }
     struct address named = scenario_address("10.0.0.3:8000");
     names_set("app.sim", &named, 1);
+    /* One draw at a time: compilers differ in the order of arguments. */
+    unsigned tries = 1 + world_below(3);
+    unsigned first_byte = drawn.is_calm ? 60 : 5 + world_below(56);
+    unsigned idle = drawn.is_calm ? 60 : 5 + world_below(56);
     char options[128];
-    snprintf(options, sizeof options, "tries=%u first_byte_timeout=%us idle_timeout=%us",
-             1 + world_below(3), drawn.is_calm ? 60 : 5 + world_below(56),
-             drawn.is_calm ? 60 : 5 + world_below(56));
+    snprintf(options, sizeof options, "tries=%u first_byte_timeout=%us idle_timeout=%us", tries,
+             first_byte, idle);
+    unsigned workers = 1 + world_below(3);
+    const char *balance = BALANCES[world_below(3)];
+    unsigned kept = world_below(8);
+    unsigned kept_for = 1 + world_below(60);
+    unsigned keepalive = drawn.is_calm ? 75 : 1 + world_below(75);
+    unsigned client_write = 5 + world_below(56);
+    bool has_front = world_chance(25);
     scenario_config("workers %u\n"
                     "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
                     "upstream app {\n%s    balance %s\n    keepalive %u idle=%us\n}\n"
                     "timeouts {\n    keepalive %us\n    client_write %us\n}\n"
-                    "site * {\n    listen 10.1.0.1:80\n%s}\n",
-                    1 + world_below(3), servers, BALANCES[world_below(3)], world_below(8),
-                    1 + world_below(60), drawn.is_calm ? 75 : 1 + world_below(75),
-                    5 + world_below(56), routes_text(options));
+                    "%s%s",
+                    workers, servers, balance, kept, kept_for, keepalive, client_write,
+                    routes_front(has_front), routes_text(routes_listen(has_front), options));
 }
 
 static size_t draw_size(void)

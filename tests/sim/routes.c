@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char TEXT[] = "    header set X-From-Site yes\n"
+static const char TEXT[] = "site * {\n"
+                           "    listen %s\n"
+                           "    header set X-From-Site yes\n"
                            "    header set X-Added {method} on=request\n"
                            "    header remove X-Secret on=request\n"
                            "    route /strip/* {\n"
@@ -34,7 +36,23 @@ static const char TEXT[] = "    header set X-From-Site yes\n"
                            "    proxy app %s\n"
                            "}\n"
                            "site other.test *.wild.test {\n"
-                           "    listen 10.1.0.1:80\n    respond 451\n";
+                           "    listen %s\n"
+                           "    respond 451\n"
+                           "}\n";
+
+static const char FRONT[] = "upstream itself {\n    server 10.1.0.2:81\n}\n"
+                            "site * {\n    listen 10.1.0.1:80\n    proxy itself http=2\n}\n";
+
+const char *routes_front(bool wanted)
+{
+    return wanted ? FRONT : "";
+}
+
+/* Behind the front: one line for each request, and no loop that Via would show. */
+const char *routes_listen(bool has_front)
+{
+    return has_front ? "10.1.0.2:81\n    log off\n    header remove Via on=request" : "10.1.0.1:80";
+}
 
 static const struct way {
     const char *way, *arrives, *host, *fields;
@@ -67,10 +85,10 @@ static const struct way {
     {.way = "/strip", .host = "wild.test", .arrives = ""},
 };
 
-const char *routes_text(const char *options)
+const char *routes_text(const char *listen, const char *options)
 {
     static char text[4096];
-    snprintf(text, sizeof text, TEXT, options, options, options);
+    snprintf(text, sizeof text, TEXT, listen, options, options, options, listen);
     return text;
 }
 

@@ -65,6 +65,14 @@
     PLAIN(clock_goes_back)                                                                         \
     PLAIN(all_ways)                                                                                \
     PLAIN(ways_of_bodies)                                                                          \
+    PLAIN(ways_of_h2)                                                                              \
+    PLAIN(bodies_of_h2)                                                                            \
+    PLAIN(h2_get)                                                                                  \
+    PLAIN(h2_crowd)                                                                                \
+    PLAIN(h2_upgrade)                                                                              \
+    PLAIN(h2_client_leaves)                                                                        \
+    PLAIN(h2_paused_reader)                                                                        \
+    PLAIN(h2_server_misbehaves)                                                                    \
     CHECKED(log_is_reopened)                                                                       \
     CHECKED(drain_says_close)                                                                      \
     CHECKED(drain_takes_who_waits)                                                                 \

@@ -21,13 +21,13 @@ static void begin(unsigned count)
     scenario_start(client);
 }
 
-static void ways(const char *method, enum plan_body kind, size_t size)
+static void ways(const char *method, enum plan_body kind, size_t size, bool has_front)
 {
     begin(0);
     scenario_config("log access {\n    to file:/var/log/access.log\n}\n"
                     "upstream app {\n    server 10.0.0.1:8000\n}\n"
-                    "site * {\n    listen 10.1.0.1:80\n%s}\n",
-                    routes_text(""));
+                    "%s%s",
+                    routes_front(has_front), routes_text(routes_listen(has_front), ""));
     for (unsigned i = 0; i < routes_count(); i++) {
         struct plan *plan = client->plans[client->count++] = plan_new();
         plan->method = method;
@@ -40,13 +40,99 @@ static void ways(const char *method, enum plan_body kind, size_t size)
 
 void all_ways(void)
 {
-    ways("GET", BODY_NONE, 0);
+    ways("GET", BODY_NONE, 0, false);
 }
 
 /* Also where weir answers by itself: the body is read over. */
 void ways_of_bodies(void)
 {
-    ways("PUT", BODY_CHUNKED, 5000);
+    ways("PUT", BODY_CHUNKED, 5000, false);
+}
+
+/* Weir asks itself over HTTP/2, and only then a server. */
+void ways_of_h2(void)
+{
+    ways("GET", BODY_NONE, 0, true);
+}
+
+void bodies_of_h2(void)
+{
+    ways("PUT", BODY_CHUNKED, 5000, true);
+    for (unsigned i = 0; i < client->count; i += 3)
+        client->plans[i]->body_size = 60;
+    for (unsigned i = 1; i < client->count; i += 3)
+        client->plans[i]->body = BODY_LENGTH;
+    client->plans[0]->reply_size = 300000;
+    client->plans[1]->body_size = 300000;
+}
+
+static void behind_h2(unsigned count)
+{
+    begin(count);
+    scenario_config("workers 1\n"
+                    "log access {\n    to file:/var/log/access.log\n}\n"
+                    "upstream app {\n    server 10.0.0.1:8000\n}\n"
+                    "%s%s",
+                    routes_front(true), routes_text(routes_listen(true), ""));
+}
+
+void h2_get(void)
+{
+    behind_h2(1);
+}
+
+void h2_crowd(void)
+{
+    behind_h2(4);
+    for (unsigned i = 0; i < CROWD; i++) {
+        crowd[i] = scenario_client(3);
+        crowd[i]->plans[1]->reply_size = 3000 * i;
+        crowd[i]->plans[2]->method = "POST";
+        crowd[i]->plans[2]->body = BODY_CHUNKED;
+        crowd[i]->plans[2]->body_size = 5000 * i;
+        client_start(crowd[i], MILLISECONDS(300) + 1000 * i);
+    }
+}
+
+void h2_upgrade(void)
+{
+    behind_h2(1);
+    client->plans[0]->upgrades = true;
+    client->plans[0]->status = 101;
+    client->plans[0]->body_size = 4000;
+    client->plans[0]->reply_size = 5000;
+}
+
+void h2_client_leaves(void)
+{
+    behind_h2(2);
+    client->plans[0]->reply_size = 2000000;
+    client->manner.leaves_at = 100000;
+}
+
+void h2_paused_reader(void)
+{
+    behind_h2(1);
+    client->plans[0]->reply_size = 2000000;
+    client->manner.pauses_at = 1000;
+    client->manner.pauses_for = SECONDS(20);
+}
+
+void h2_server_misbehaves(void)
+{
+    static const enum manner MANNERS_OF[] = {MANNER_SHORT, MANNER_RESET,      MANNER_HANG_UP,
+                                             MANNER_LONG,  MANNER_GARBAGE,    MANNER_EARLY,
+                                             MANNER_CLOSE, MANNER_EARLY_CLOSE};
+    behind_h2(8);
+    for (unsigned i = 0; i < 8; i++) {
+        client->plans[i]->manner = MANNERS_OF[i];
+        client->plans[i]->manner_at = 200;
+        client->plans[i]->reply_size = 1000;
+        client->plans[i]->method = i % 2 == 0 ? "GET" : "POST";
+        client->plans[i]->body = i % 2 == 0 ? BODY_NONE : BODY_CHUNKED;
+        client->plans[i]->body_size = i % 2 == 0 ? 0 : 30000;
+    }
+    actors_expect_trouble();
 }
 
 static void move_log(void *unused)
