@@ -163,6 +163,7 @@ static void conduct(void *argument)
 
 void scenario_run(const struct scenario *scenario, uint64_t seed, bool quiet)
 {
+    truth_before();
     world_begin(seed);
     stage.scenario = scenario;
     stage.end_after = SECONDS(REST_S);

@@ -8,4 +8,6 @@ void truth_at_rest(void);
 /* Weir has ended. */
 void truth_after_end(int exit_code);
 /* At any moment: memory is bounded. */
+/* Before the world begins. */
+void truth_before(void);
 void truth_any_time(void);
