@@ -76,6 +76,8 @@ void server_start(struct server_actor *server, const struct address *address,
 /* The machine stops: refuses or is silent; `rudely`: running connections are reset (or vanish). */
 void server_stop(struct server_actor *server, enum service_state state, bool rudely);
 void server_return(struct server_actor *server);
+/* Bytes that its open connections have handed to the network. */
+uint64_t server_written(const struct server_actor *server);
 unsigned server_open_connections(const struct server_actor *server);
 
 /* Whether something may go wrong in this world without weir being at fault: then clients accept

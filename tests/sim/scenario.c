@@ -20,6 +20,7 @@ enum {
     LOOK_MS = 500,  /* how often the conductor looks whether all is done */
     REST_S = 200,   /* longer than any idle connection lives */
     START_MS = 200, /* until weir listens */
+    BUFFERS_MAX = 1024 * 1024,
 };
 
 static struct {
@@ -105,6 +106,19 @@ struct server_actor *scenario_server(unsigned number)
 void scenario_start(struct client *client)
 {
     client_start(client, MILLISECONDS(START_MS));
+}
+
+static void look_at_pause(void *argument)
+{
+    uint64_t written = server_written(argument);
+    if (written > BUFFERS_MAX)
+        world_broken("pause", "a server could write %llu bytes while nobody read them",
+                     (unsigned long long)written);
+}
+
+void scenario_expect_pause(const struct server_actor *server, int seconds)
+{
+    world_after(SECONDS(seconds), look_at_pause, (void *)(uintptr_t)server);
 }
 
 void scenario_descriptors(unsigned limit)

@@ -24,6 +24,9 @@ struct client *scenario_client(unsigned count);
 /* A server at "10.0.0.N:8000". */
 struct server_actor *scenario_server(unsigned number);
 void scenario_start(struct client *client);
+/* A paused reader pauses the writer: `seconds` after the start the server has not written more than
+ * all buffers between it and the client hold. */
+void scenario_expect_pause(const struct server_actor *server, int seconds);
 /* How many descriptors weir may have. */
 void scenario_descriptors(unsigned limit);
 /* Another moment for SIGTERM than when all is silent; 0: at once when the clients are done. */

@@ -10,13 +10,14 @@
 #include <string.h>
 
 static struct client *client;
+static struct server_actor *server;
 static struct client *crowd[40];
 static const unsigned CROWD = sizeof crowd / sizeof *crowd;
 
 static void begin(unsigned count)
 {
     scenario_site("upstream app {\n    server 10.0.0.1:8000\n}\n", "app");
-    scenario_server(1);
+    server = scenario_server(1);
     client = scenario_client(count);
     scenario_start(client);
 }
@@ -116,6 +117,7 @@ void h2_paused_reader(void)
     client->plans[0]->reply_size = 2000000;
     client->manner.pauses_at = 1000;
     client->manner.pauses_for = SECONDS(20);
+    scenario_expect_pause(server, 10);
 }
 
 void h2_server_misbehaves(void)

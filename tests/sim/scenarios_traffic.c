@@ -165,6 +165,7 @@ void paused_reader(void)
     client->plans[0]->reply_size = 4000000;
     client->manner.pauses_at = 1000;
     client->manner.pauses_for = SECONDS(20);
+    scenario_expect_pause(servers[0], 10);
 }
 
 void client_leaves(void)

@@ -325,6 +325,14 @@ void server_return(struct server_actor *server)
     server->service.state = SERVICE_UP;
 }
 
+uint64_t server_written(const struct server_actor *server)
+{
+    uint64_t written = 0;
+    for (const struct server_conversation *c = server->conversations; c != NULL; c = c->next)
+        written += c->end->other->in.written;
+    return written;
+}
+
 unsigned server_open_connections(const struct server_actor *server)
 {
     unsigned open = 0;
