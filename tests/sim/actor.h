@@ -8,7 +8,7 @@
 #include "reader.h"
 
 enum {
-    CLIENT_PLANS_MAX = 32,
+    CLIENT_PLANS_MAX = 48,
 };
 
 /* How a client goes about its requests; the zero is one that is quick and patient. */

@@ -140,7 +140,9 @@ static void on_head(struct reader *reader)
         return;
     }
     if (number == 0) {
-        bool is_known = reader->status >= 400 && reader->status < 600;
+        bool is_grpc = strstr(plan->fields, "application/grpc") != NULL;
+        bool is_known = (reader->status >= 400 && reader->status < 600) ||
+                        (is_grpc && reader_field(reader, "grpc-status") != NULL);
         if (!is_known)
             world_broken("pairing", "request %u is answered with a %d of nobody's", plan->id,
                          reader->status);

@@ -85,6 +85,7 @@ static void draw_config(void)
     unsigned client_write = 5 + world_below(56);
     bool has_front = world_chance(25);
     scenario_config("workers %u\n"
+                    "trusted_proxies 10.2.0.0/16 10.1.0.0/16\n"
                     "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
                     "upstream app {\n%s    balance %s\n    keepalive %u idle=%us\n}\n"
                     "timeouts {\n    keepalive %us\n    client_write %us\n}\n"

@@ -33,6 +33,29 @@ static const char TEXT[] = "site * {\n"
                            "        respond 200 b\n"
                            "    }\n"
                            "    route /cookie/* {\n        respond 200 a\n    }\n"
+                           "    route /inside/* {\n"
+                           "        match client 10.9.0.0/16 2001:db8::/32\n"
+                           "        respond 202\n"
+                           "    }\n"
+                           "    route /inside/* {\n        respond 421\n    }\n"
+                           "    route /words/* {\n"
+                           "        header set X-Words '{client_ip} {query} {scheme} {user}'\n"
+                           "        header add X-Words '{upstream} {status} {request_id}'\n"
+                           "        respond 200 '{host}{uri}{path}{header.X-Sim}{cookie.group}"
+                           "{tls.sni}{tls.version}{tls.cipher}{tls.resumed}{tls.client_name}"
+                           "{tls.client_verified}' type=text/words\n"
+                           "    }\n"
+                           "    route /only/* {\n"
+                           "        match method DELETE\n        respond 405\n"
+                           "    }\n"
+                           "    route /only/* {\n"
+                           "        match header X-Kind ~^b+$\n        match query v\n"
+                           "        respond 406\n"
+                           "    }\n"
+                           "    route /again/* {\n"
+                           "        rewrite ~^/again/(.*)/r/(.*)$ /$1/once/r/$2\n"
+                           "        proxy app %s\n"
+                           "    }\n"
                            "    proxy app %s\n"
                            "}\n"
                            "site other.test *.wild.test {\n"
@@ -79,6 +102,18 @@ static const struct way {
      .client_field = "Content-Type",
      .client_value = "text/plain"},
     {.way = "/cookie", .own_status = 200, .fields = "Cookie: group=b\r\n"},
+    {.way = "/inside", .own_status = 421},
+    {.way = "/inside", .own_status = 202, .fields = "X-Forwarded-For: 10.8.0.1, 10.9.1.2\r\n"},
+    {.way = "/inside", .own_status = 421, .fields = "X-Forwarded-For: 10.9.0.1, 10.8.1.2\r\n"},
+    {.way = "/inside", .own_status = 202, .fields = "X-Forwarded-For: [2001:db8::7]:99\r\n"},
+    {.way = "/inside", .own_status = 421, .fields = "X-Forwarded-For: nobody\r\n"},
+    {.way = "/words",
+     .own_status = 200,
+     .fields = "Cookie: a=b; group=c\r\n",
+     .client_field = "Content-Type",
+     .client_value = "text/words"},
+    {.way = "/only", .fields = "X-Kind: bb\r\n"},
+    {.way = "/again/x", .arrives = "/x/once"},
     {.way = "/strip", .host = "other.test", .own_status = 451},
     {.way = "", .host = "a.wild.test", .own_status = 451},
     {.way = "", .host = "a.b.wild.test", .own_status = 451},
@@ -87,8 +122,8 @@ static const struct way {
 
 const char *routes_text(const char *listen, const char *options)
 {
-    static char text[4096];
-    snprintf(text, sizeof text, TEXT, listen, options, options, options, listen);
+    static char text[8192];
+    snprintf(text, sizeof text, TEXT, listen, options, options, options, options, listen);
     return text;
 }
 

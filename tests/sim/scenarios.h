@@ -68,6 +68,8 @@
     PLAIN(ways_of_h2)                                                                              \
     PLAIN(bodies_of_h2)                                                                            \
     PLAIN(h2_get)                                                                                  \
+    PLAIN(h2_grpc_fails)                                                                           \
+    PLAIN(h2_grpc)                                                                                 \
     PLAIN(h2_crowd)                                                                                \
     PLAIN(h2_upgrade)                                                                              \
     PLAIN(h2_client_leaves)                                                                        \

@@ -26,6 +26,7 @@ static void ways(const char *method, enum plan_body kind, size_t size, bool has_
 {
     begin(0);
     scenario_config("log access {\n    to file:/var/log/access.log\n}\n"
+                    "trusted_proxies 10.2.0.0/16 10.1.0.0/16\n"
                     "upstream app {\n    server 10.0.0.1:8000\n}\n"
                     "%s%s",
                     routes_front(has_front), routes_text(routes_listen(has_front), ""));
@@ -71,6 +72,7 @@ static void behind_h2(unsigned count)
 {
     begin(count);
     scenario_config("workers 1\n"
+                    "trusted_proxies 10.1.0.0/16\n"
                     "log access {\n    to file:/var/log/access.log\n}\n"
                     "upstream app {\n    server 10.0.0.1:8000\n}\n"
                     "%s%s",
@@ -80,6 +82,47 @@ static void behind_h2(unsigned count)
 void h2_get(void)
 {
     behind_h2(1);
+}
+
+static void grpc(struct plan *plan)
+{
+    plan->method = "POST";
+    plan->body = BODY_CHUNKED;
+    plan->body_size = 100;
+    plan->fields = "Content-Type: application/grpc+proto\r\nTE: trailers\r\n"
+                   "grpc-timeout: 7S\r\n";
+}
+
+/* Calls of gRPC are told in its own way what went wrong. */
+void h2_grpc_fails(void)
+{
+    static const enum manner MANNERS_OF[] = {MANNER_HANG_UP, MANNER_STALL, MANNER_GARBAGE,
+                                             MANNER_SHORT, MANNER_STALL_INSIDE};
+    behind_h2(5);
+    for (unsigned i = 0; i < 5; i++) {
+        grpc(client->plans[i]);
+        client->plans[i]->manner = MANNERS_OF[i];
+        client->plans[i]->manner_stays = true;
+        client->plans[i]->manner_at = 170;
+    }
+    actors_expect_trouble();
+}
+
+void h2_grpc(void)
+{
+    static const struct {
+        const char *way;
+        int own_status;
+    } CALLS[] = {{"", 0},          {"/strip/deep", 403}, {"/paged", 404}, {"/re1", 410},
+                 {"/inside", 421}, {"/strip", 0},        {"/canary", 308}};
+    behind_h2(7);
+    for (unsigned i = 0; i < 7; i++) {
+        struct plan *plan = client->plans[i];
+        grpc(plan);
+        plan->way = CALLS[i].way;
+        plan->own_status = CALLS[i].own_status;
+        plan->arrives = i == 5 ? "" : NULL;
+    }
 }
 
 void h2_crowd(void)
