@@ -179,7 +179,10 @@ enum status file_make_directory(const char *path, const char **why)
 
 enum status file_create(const char *path, struct slice text, unsigned mode, const char **why)
 {
-    (void)mode, (void)why;
+    (void)mode;
+    *why = "Input/output error";
+    if (world_fault(FAULT_OPEN) || world_fault(FAULT_FSYNC) || world_fault(FAULT_RENAME))
+        return ERR_SYSTEM;
     struct file *file = find(path, true);
     file->size = 0;
     append(file, text.data, text.size);

@@ -4,6 +4,7 @@
  * nothing about the others. */
 #include "routes.h"
 #include "scenario.h"
+#include "truth.h"
 #include "world.h"
 
 #include <signal.h>
@@ -17,12 +18,14 @@ enum {
     PIECES_OF_CLIENT = CLIENT_PLANS_MAX + 1,
     PIECE_TROUBLES = CLIENTS_MAX * PIECES_OF_CLIENT,
     CALM_PERCENT = 30,
+    DRAIN_S = 35, /* what tunnels and connections of weir to itself may take at the end */
 };
 
 static struct {
     bool is_calm;
     struct server_actor servers[SERVERS_MAX];
     unsigned servers_count;
+    enum front front;
     struct network client_side, server_side;
 } drawn;
 
@@ -83,7 +86,11 @@ static void draw_config(void)
     unsigned kept_for = 1 + world_below(60);
     unsigned keepalive = drawn.is_calm ? 75 : 1 + world_below(75);
     unsigned client_write = 5 + world_below(56);
-    bool has_front = world_chance(25);
+    drawn.front = world_chance(40) ? (enum front)world_below(FRONTS) : FRONT_NONE;
+    if (drawn.front >= FRONT_TLS)
+        routes_set_authority();
+    if (drawn.front != FRONT_NONE)
+        truth_end_within(DRAIN_S);
     scenario_config("workers %u\n"
                     "trusted_proxies 10.2.0.0/16 10.1.0.0/16\n"
                     "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
@@ -91,7 +98,7 @@ static void draw_config(void)
                     "timeouts {\n    keepalive %us\n    client_write %us\n}\n"
                     "%s%s",
                     workers, servers, balance, kept, kept_for, keepalive, client_write,
-                    routes_front(has_front), routes_text(routes_listen(has_front), options));
+                    routes_front(drawn.front), routes_text(routes_listen(drawn.front), options));
 }
 
 static size_t draw_size(void)
@@ -138,7 +145,7 @@ static void draw_request(struct plan *plan)
         plan->is_minor_0 = plan->expects_continue = false;
     }
     if (world_chance(40))
-        routes_take(plan, world_below(routes_count()));
+        routes_take(plan, world_below(routes_count()), drawn.front);
     /* What weir answers by itself has a body that it is willing to read over. */
     if (drawn.is_calm && plan->own_status != 0 && plan->body_size > 5000)
         plan->body_size = 5000;
@@ -167,6 +174,7 @@ static void draw_reply(struct plan *plan)
 
 static void draw_tunnel(struct plan *plan)
 {
+    truth_end_within(DRAIN_S);
     *plan = (struct plan){.id = plan->id,
                           .method = "GET",
                           .status = 101,

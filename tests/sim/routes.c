@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "routes.h"
 
+#include "net/certificate.h"
+#include "outside.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char TEXT[] = "site * {\n"
@@ -63,18 +67,41 @@ static const char TEXT[] = "site * {\n"
                            "    respond 451\n"
                            "}\n";
 
-static const char FRONT[] = "upstream itself {\n    server 10.1.0.2:81\n}\n"
-                            "site * {\n    listen 10.1.0.1:80\n    proxy itself http=2\n}\n";
-
-const char *routes_front(bool wanted)
+const char *routes_front(enum front front)
 {
-    return wanted ? FRONT : "";
+    static const char *const TEXTS[FRONTS] = {
+        [FRONT_NONE] = "",
+        [FRONT_H2] = "upstream itself {\n    server 10.1.0.2:81\n}\n"
+                     "site * {\n    listen 10.1.0.1:80\n    proxy itself http=2\n}\n",
+        [FRONT_TLS] =
+            "upstream itself {\n    server 10.1.0.2:443\n    tls on ca=/ca.pem sni=sim.test\n}\n"
+            "site * {\n    listen 10.1.0.1:80\n    proxy itself http=auto\n}\n",
+        [FRONT_TLS_H1] =
+            "upstream itself {\n    server 10.1.0.2:443\n    tls on ca=/ca.pem sni=sim.test\n}\n"
+            "site * {\n    listen 10.1.0.1:80\n    proxy itself http=1\n}\n",
+    };
+    return TEXTS[front];
 }
 
 /* Behind the front: one line for each request, and no loop that Via would show. */
-const char *routes_listen(bool has_front)
+const char *routes_listen(enum front front)
 {
-    return has_front ? "10.1.0.2:81\n    log off\n    header remove Via on=request" : "10.1.0.1:80";
+    switch (front) {
+    case FRONT_H2:
+        return "10.1.0.2:81\n    log off\n    header remove Via on=request";
+    case FRONT_TLS:
+    case FRONT_TLS_H1:
+        return "10.1.0.2:443\n    tls local\n    log off\n    header remove Via on=request";
+    default:
+        return "10.1.0.1:80";
+    }
+}
+
+const char *routes_text(const char *listen, const char *options)
+{
+    static char text[8192];
+    snprintf(text, sizeof text, TEXT, listen, options, options, options, options, listen);
+    return text;
 }
 
 static const struct way {
@@ -120,19 +147,12 @@ static const struct way {
     {.way = "/strip", .host = "wild.test", .arrives = ""},
 };
 
-const char *routes_text(const char *listen, const char *options)
-{
-    static char text[8192];
-    snprintf(text, sizeof text, TEXT, listen, options, options, options, options, listen);
-    return text;
-}
-
 unsigned routes_count(void)
 {
     return sizeof WAYS / sizeof *WAYS;
 }
 
-void routes_take(struct plan *plan, unsigned way)
+void routes_take(struct plan *plan, unsigned way, enum front front)
 {
     const struct way *taken = &WAYS[way % routes_count()];
     plan->way = taken->way;
@@ -140,8 +160,21 @@ void routes_take(struct plan *plan, unsigned way)
     plan->host = taken->host == NULL ? plan->host : taken->host;
     plan->fields = taken->fields == NULL ? "" : taken->fields;
     plan->own_status = taken->own_status;
+    /* The other site has a certificate of its own. */
+    if (plan->own_status == 451 && front >= FRONT_TLS)
+        plan->own_status = 421;
     plan->client_field = taken->client_field;
     plan->client_value = taken->client_value;
     plan->server_field = taken->server_field == NULL ? "X-Added" : taken->server_field;
     plan->server_value = taken->server_field == NULL ? plan->method : taken->server_value;
+}
+
+void routes_set_authority(void)
+{
+    static const struct slice NAME = {"an authority", 12};
+    struct certificate *authority = certificate_make(NULL, &NAME, 1, 3650);
+    char *text = certificate_chain_pem(authority);
+    files_set("/ca.pem", text);
+    free(text);
+    certificate_free(authority);
 }

@@ -68,6 +68,13 @@
     PLAIN(ways_of_h2)                                                                              \
     PLAIN(bodies_of_h2)                                                                            \
     PLAIN(h2_get)                                                                                  \
+    PLAIN(ways_of_tls)                                                                             \
+    PLAIN(bodies_of_tls)                                                                           \
+    PLAIN(tls_get)                                                                                 \
+    PLAIN(tls_h1_get)                                                                              \
+    PLAIN(tls_upgrade)                                                                             \
+    PLAIN(tls_paused_reader)                                                                       \
+    TIMEOUT(handshake_never_begins)                                                                \
     PLAIN(h2_grpc_fails)                                                                           \
     PLAIN(h2_grpc)                                                                                 \
     PLAIN(h2_crowd)                                                                                \

@@ -22,44 +22,45 @@ static void begin(unsigned count)
     scenario_start(client);
 }
 
-static void ways(const char *method, enum plan_body kind, size_t size, bool has_front)
+static void ways(const char *method, enum plan_body kind, size_t size, enum front front)
 {
     begin(0);
+    routes_set_authority();
     scenario_config("log access {\n    to file:/var/log/access.log\n}\n"
                     "trusted_proxies 10.2.0.0/16 10.1.0.0/16\n"
                     "upstream app {\n    server 10.0.0.1:8000\n}\n"
                     "%s%s",
-                    routes_front(has_front), routes_text(routes_listen(has_front), ""));
+                    routes_front(front), routes_text(routes_listen(front), ""));
     for (unsigned i = 0; i < routes_count(); i++) {
         struct plan *plan = client->plans[client->count++] = plan_new();
         plan->method = method;
         plan->body = kind;
         plan->body_size = size;
         plan->reply_size = 100;
-        routes_take(plan, i);
+        routes_take(plan, i, front);
     }
 }
 
 void all_ways(void)
 {
-    ways("GET", BODY_NONE, 0, false);
+    ways("GET", BODY_NONE, 0, FRONT_NONE);
 }
 
 /* Also where weir answers by itself: the body is read over. */
 void ways_of_bodies(void)
 {
-    ways("PUT", BODY_CHUNKED, 5000, false);
+    ways("PUT", BODY_CHUNKED, 5000, FRONT_NONE);
 }
 
 /* Weir asks itself over HTTP/2, and only then a server. */
 void ways_of_h2(void)
 {
-    ways("GET", BODY_NONE, 0, true);
+    ways("GET", BODY_NONE, 0, FRONT_H2);
 }
 
 void bodies_of_h2(void)
 {
-    ways("PUT", BODY_CHUNKED, 5000, true);
+    ways("PUT", BODY_CHUNKED, 5000, FRONT_H2);
     for (unsigned i = 0; i < client->count; i += 3)
         client->plans[i]->body_size = 60;
     for (unsigned i = 1; i < client->count; i += 3)
@@ -68,15 +69,21 @@ void bodies_of_h2(void)
     client->plans[1]->body_size = 300000;
 }
 
-static void behind_h2(unsigned count)
+static void behind(enum front front, unsigned count)
 {
     begin(count);
+    routes_set_authority();
     scenario_config("workers 1\n"
                     "trusted_proxies 10.1.0.0/16\n"
                     "log access {\n    to file:/var/log/access.log\n}\n"
                     "upstream app {\n    server 10.0.0.1:8000\n}\n"
                     "%s%s",
-                    routes_front(true), routes_text(routes_listen(true), ""));
+                    routes_front(front), routes_text(routes_listen(front), ""));
+}
+
+static void behind_h2(unsigned count)
+{
+    behind(FRONT_H2, count);
 }
 
 void h2_get(void)
@@ -247,4 +254,62 @@ void drain_takes_who_waits_check(void)
             world_broken("service", "request %u was connected before the end, and lost",
                          crowd[i]->plans[0]->id);
     }
+}
+
+/* TLS between weir and itself: a plain one here, but all that stands above it is real. */
+void ways_of_tls(void)
+{
+    ways("GET", BODY_NONE, 0, FRONT_TLS);
+}
+
+void bodies_of_tls(void)
+{
+    ways("PUT", BODY_CHUNKED, 5000, FRONT_TLS_H1);
+    client->plans[0]->reply_size = 300000;
+    client->plans[1]->body_size = 300000;
+}
+
+void tls_get(void)
+{
+    behind(FRONT_TLS, 1);
+}
+
+void tls_h1_get(void)
+{
+    behind(FRONT_TLS_H1, 2);
+    client->plans[1]->reply_size = 100000;
+}
+
+void tls_upgrade(void)
+{
+    behind(FRONT_TLS_H1, 1);
+    client->plans[0]->upgrades = true;
+    client->plans[0]->status = 101;
+    client->plans[0]->body_size = 4000;
+    client->plans[0]->reply_size = 5000;
+}
+
+void tls_paused_reader(void)
+{
+    behind(FRONT_TLS_H1, 1);
+    client->plans[0]->reply_size = 2000000;
+    client->manner.pauses_at = 1000;
+    client->manner.pauses_for = SECONDS(20);
+    scenario_expect_pause(server, 10);
+}
+
+/* A client of TLS that never says hello has ten seconds. */
+void handshake_never_begins(void)
+{
+    behind(FRONT_TLS, 1);
+    client->to = scenario_address("10.1.0.2:443");
+    client->manner.stops_at = 1;
+    client->manner.piece = 1;
+    actors_expect_trouble();
+}
+void handshake_never_begins_check(void)
+{
+    double took = (double)(client->done_at - client->plans[0]->began) / (double)SECONDS(1);
+    if (took < 9.5 || took > 11)
+        world_broken("deadline", "a handshake took %.3f s instead of 10", took);
 }

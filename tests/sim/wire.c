@@ -11,6 +11,7 @@ enum {
     SPLIT_BYTES = 1500,
     PIECE_MAX = 64 * 1024,
     USER_TIMEOUT_S = 60, /* unacknowledged bytes end a connection: TCP_USER_TIMEOUT */
+    KEEPALIVE_S = 90,    /* so do probes without an answer: TCP_KEEPIDLE and what follows */
 };
 
 struct end *end_new(const struct network *network, bool is_unix)
@@ -240,6 +241,8 @@ void end_sever(struct end *end)
 void end_vanish(struct end *end)
 {
     end->is_dead = true;
+    if (end->other != NULL)
+        world_after(SECONDS(KEEPALIVE_S), give_up, end->other);
 }
 
 uint32_t end_state(const struct end *end)
