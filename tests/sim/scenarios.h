@@ -19,7 +19,7 @@
     PLAIN(answer_until_close)                                                                      \
     PLAIN(old_client)                                                                              \
     PLAIN(interim_answers)                                                                         \
-    PLAIN(too_many_interims)                                                                       \
+    CHECKED(too_many_interims)                                                                     \
     PLAIN(no_content)                                                                              \
     PLAIN(pipelined)                                                                               \
     PLAIN(byte_by_byte)                                                                            \
@@ -37,11 +37,11 @@
     PLAIN(early_answer)                                                                            \
     PLAIN(early_answer_and_close)                                                                  \
     PLAIN(short_answer)                                                                            \
-    PLAIN(short_head)                                                                              \
+    CHECKED(short_head)                                                                            \
     PLAIN(reset_inside)                                                                            \
     PLAIN(long_answer)                                                                             \
-    PLAIN(garbage)                                                                                 \
-    PLAIN(two_lengths)                                                                             \
+    CHECKED(garbage)                                                                               \
+    CHECKED(two_lengths)                                                                           \
     CHECKED(hang_up)                                                                               \
     CHECKED(hang_up_on_post)                                                                       \
     PLAIN(reset_at_head)                                                                           \
@@ -82,6 +82,7 @@
     PLAIN(h2_client_leaves)                                                                        \
     PLAIN(h2_paused_reader)                                                                        \
     PLAIN(h2_server_misbehaves)                                                                    \
+    CHECKED(queue_moves_on)                                                                        \
     CHECKED(log_is_reopened)                                                                       \
     CHECKED(drain_says_close)                                                                      \
     CHECKED(drain_takes_who_waits)                                                                 \

@@ -313,3 +313,28 @@ void handshake_never_begins_check(void)
     if (took < 9.5 || took > 11)
         world_broken("deadline", "a handshake took %.3f s instead of 10", took);
 }
+
+/* Who waits for a server gets it the moment it is free, in the order of coming. */
+void queue_moves_on(void)
+{
+    begin(1);
+    scenario_config("workers 1\nupstream app {\n    server 10.0.0.1:8000 max_conns=1\n}\n"
+                    "site * {\n    listen 10.1.0.1:80\n    proxy app\n}\n");
+    client->plans[0]->think = SECONDS(1);
+    for (unsigned i = 0; i < 4; i++) {
+        crowd[i] = scenario_client(1);
+        crowd[i]->plans[0]->think = MILLISECONDS(20);
+        client_start(crowd[i], MILLISECONDS(300 + 50 * i));
+    }
+}
+void queue_moves_on_check(void)
+{
+    int64_t last = client->plans[0]->ended;
+    for (unsigned i = 0; i < 4; i++) {
+        int64_t ended = crowd[i]->plans[0]->ended;
+        if (ended < last || ended > last + MILLISECONDS(40))
+            world_broken("expectation", "number %u of the queue was served %lld ms after the last",
+                         i, (long long)((ended - last) / MILLISECONDS(1)));
+        last = ended;
+    }
+}

@@ -517,3 +517,21 @@ void several_workers(void)
         client_start(other, MILLISECONDS(200 + i));
     }
 }
+
+/* What no server may say is answered with 502. */
+void garbage_check(void)
+{
+    scenario_expect(client->plans[0], 502, 0);
+}
+void two_lengths_check(void)
+{
+    scenario_expect(client->plans[0], 502, 0);
+}
+void short_head_check(void)
+{
+    scenario_expect(client->plans[0], 502, 0);
+}
+void too_many_interims_check(void)
+{
+    scenario_expect(client->plans[0], 502, 0);
+}
