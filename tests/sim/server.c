@@ -15,9 +15,9 @@ struct server_conversation {
     enum manner manner; /* of its answer: the plan's, or a good one when it is asked again */
     bool is_whole;      /* the request was read to its end */
     bool is_answering, is_answered;
-    bool was_read_early;               /* weir had the whole answer … */
-    uint64_t answer_end, written_then; /* … when it had written so much of the request */
-    const char *tainted;               /* why weir must not use this connection again */
+    bool was_read_early;                /* weir had the answer's head … */
+    uint64_t answer_head, written_then; /* … when it had written so much of the request */
+    const char *tainted;                /* why weir must not use this connection again */
     char *out;
     size_t out_size, out_at, out_stop; /* where it stops, and how */
     bool closes, resets, stalls, is_slow, is_waiting, is_tunnel;
@@ -57,7 +57,6 @@ static void answered(struct server_conversation *c)
     if (c->stalls || c->is_tunnel)
         return;
     c->is_answered = true;
-    c->answer_end = c->end->other->in.written;
     if (c->is_whole) {
         c->plan = NULL;
         c->is_answering = false;
@@ -145,6 +144,18 @@ static void take_on(struct server_conversation *c, enum manner manner)
         c->tainted = "its server said that it would close";
 }
 
+/* Up to the end of the final head, behind interim ones. */
+static size_t head_size(const char *text, size_t size)
+{
+    size_t at = 0;
+    for (bool is_interim = true; is_interim;) {
+        is_interim = size - at > 12 && memcmp(text + at, "HTTP/1.1 1", 10) == 0;
+        const char *end = memmem(text + at, size - at, "\r\n\r\n", 4);
+        at = end == NULL ? size : (size_t)(end - text) + 4;
+    }
+    return at;
+}
+
 static void answer(void *argument)
 {
     struct server_conversation *c = argument;
@@ -156,6 +167,7 @@ static void answer(void *argument)
     c->out = plan_reply(plan, c->manner, &c->out_size);
     c->out_at = 0;
     c->out_stop = c->out_size;
+    c->answer_head = c->end->other->in.written + head_size(c->out, c->out_size);
     c->closes = plan->framing == REPLY_CLOSE && !plan->upgrades && plan->status != 204 &&
                 plan->status != 304;
     if (c->closes)
@@ -236,9 +248,9 @@ static void on_end(struct reader *reader)
                      (unsigned long long)reader->body, c->plan->body_size);
     c->plan->wholes++;
     c->is_whole = true;
+    if (c->was_read_early && reader->taken > c->written_then)
+        c->tainted = "weir had the answer before it had sent the request";
     if (c->is_answered) {
-        if (c->was_read_early && reader->taken > c->written_then)
-            c->tainted = "weir had the answer before it had sent the request";
         c->plan = NULL;
         c->is_answering = false;
     } else if (!c->is_answering) {
@@ -253,8 +265,8 @@ static void on_event(struct end *end)
     size_t got;
     if (c->server->reads_nothing && !end_is_over(end))
         return;
-    if (c->is_answered && !c->is_whole && !c->was_read_early &&
-        end->other->in.read >= c->answer_end) {
+    if (c->is_answering && !c->is_whole && !c->was_read_early &&
+        end->other->in.read >= c->answer_head) {
         c->was_read_early = true;
         c->written_then = end->in.written;
     }
