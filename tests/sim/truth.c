@@ -3,6 +3,7 @@
 
 #include "actor.h"
 #include "descriptor.h"
+#include "fiber/thread.h"
 #include "http/h2_session.h"
 #include "machine.h"
 #include "memory.h"
@@ -35,8 +36,29 @@ void truth_any_time(void)
         world_broken("memory", "weir holds %zu bytes", memory_bytes());
 }
 
+/* For debuggers in the product; in here it is all of weir's threads. */
+extern struct thread *thread_all[];
+
+/* Fibers and blocks of memory that workers hold. A server that is down is probed. */
+static void check_workers(void)
+{
+    bool is_probing = log_count("server_down") > log_count("server_up");
+    for (unsigned i = 0; i < machine_threads(); i++) {
+        const struct thread *thread = thread_all[i];
+        if (thread == NULL || thread->index < 0)
+            continue;
+        if (thread->blocks_taken > 0)
+            world_broken("silence", "%s holds %zu blocks though nobody wants anything",
+                         thread->name, (size_t)thread->blocks_taken);
+        if (thread->fibers_count > 0 && !is_probing)
+            world_broken("silence", "%s has %zu fibers though nobody wants anything", thread->name,
+                         (size_t)thread->fibers_count);
+    }
+}
+
 void truth_at_rest(void)
 {
+    check_workers();
     unsigned sockets = net_connections();
     if (sockets > 0)
         world_broken("silence", "%u connections are open though nobody wants them", sockets);
