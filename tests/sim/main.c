@@ -108,6 +108,14 @@ static int shrink(const struct order *order, const struct scenario *scenario, ui
     return wanted;
 }
 
+/* To a person who waits. */
+static void show_progress(const char *name, uint64_t done, uint64_t all, unsigned broken)
+{
+    if (isatty(STDERR_FILENO) && all > 4 && (done % 50 == 0 || done == all))
+        fprintf(stderr, "\r%s: %llu of %llu, %u broken%s", name, (unsigned long long)done,
+                (unsigned long long)all, broken, done == all ? "\n" : "");
+}
+
 static unsigned run_all(const struct order *order, const struct scenario *scenario, uint64_t *hash)
 {
     static const bool NONE[PIECES_MAX];
@@ -115,6 +123,7 @@ static unsigned run_all(const struct order *order, const struct scenario *scenar
     for (uint64_t seed = order->first; seed < order->first + order->count; seed++) {
         struct result result;
         int how = run(order, scenario, seed, NONE, 0, broken >= SHOWN_MAX, &result);
+        show_progress(scenario->name, seed - order->first + 1, order->count, broken);
         *hash = (*hash ^ result.hash) * UINT64_C(0x100000001b3);
         if (how == 0)
             continue;
