@@ -380,40 +380,6 @@ void server_vanishes(void)
     actors_expect_trouble();
 }
 
-void misframed(void)
-{
-    begin(1, 1);
-    body(client->plans[0], "POST", BODY_LENGTH, 20);
-    client->plans[0]->misframing = LENGTH_AND_CHUNKED;
-}
-
-void two_lengths_sent(void)
-{
-    begin(1, 1);
-    body(client->plans[0], "POST", BODY_LENGTH, 20);
-    client->plans[0]->misframing = TWO_LENGTHS;
-}
-
-void bad_chunk(void)
-{
-    begin(1, 1);
-    body(client->plans[0], "POST", BODY_CHUNKED, 20);
-    client->plans[0]->misframing = BAD_CHUNK_SIZE;
-}
-
-void cut_off(void)
-{
-    begin(1, 1);
-    body(client->plans[0], "POST", BODY_LENGTH, 20);
-    client->plans[0]->misframing = CUT_OFF;
-}
-
-void bare_lf(void)
-{
-    begin(1, 1);
-    client->plans[0]->misframing = BARE_LF;
-}
-
 void few_descriptors(void)
 {
     begin(3, 1);
