@@ -338,3 +338,16 @@ void queue_moves_on_check(void)
         last = ended;
     }
 }
+
+static void jump(void *unused)
+{
+    (void)unused;
+    world_jump_wall(-SECONDS(86400));
+}
+
+void clock_goes_back(void)
+{
+    begin(5);
+    client->manner.idles = SECONDS(1);
+    world_after(SECONDS(2), jump, NULL);
+}

@@ -459,19 +459,6 @@ void unknown_name(void)
     actors_expect_trouble();
 }
 
-static void jump(void *unused)
-{
-    (void)unused;
-    world_jump_wall(-SECONDS(86400));
-}
-
-void clock_goes_back(void)
-{
-    begin(5, 1);
-    client->manner.idles = SECONDS(1);
-    world_after(SECONDS(2), jump, NULL);
-}
-
 void several_workers(void)
 {
     begin(3, 1);
