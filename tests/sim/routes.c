@@ -161,6 +161,8 @@ void routes_take(struct plan *plan, unsigned way, enum front front)
     plan->host = taken->host == NULL ? plan->host : taken->host;
     plan->fields = taken->fields == NULL ? "" : taken->fields;
     plan->own_status = taken->own_status;
+    if (strcmp(plan->way, "/only") == 0 && strcmp(plan->method, "DELETE") == 0)
+        plan->own_status = 405;
     /* The other site has a certificate of its own. */
     if (plan->own_status == 451 && front >= FRONT_TLS)
         plan->own_status = 421;
