@@ -17,6 +17,7 @@ struct server_conversation {
     bool is_answering, is_answered;
     bool was_read_early;                /* weir had the answer's head … */
     uint64_t answer_head, written_then; /* … when it had written so much of the request */
+    uint64_t long_end;                  /* of what it said beyond an answer; 0: nothing */
     const char *tainted;                /* why weir must not use this connection again */
     char *out;
     size_t out_size, out_at, out_stop; /* where it stops, and how */
@@ -57,6 +58,8 @@ static void answered(struct server_conversation *c)
     if (c->stalls || c->is_tunnel)
         return;
     c->is_answered = true;
+    if (c->manner == MANNER_LONG)
+        c->long_end = c->end->other->in.written;
     if (c->is_whole) {
         c->plan = NULL;
         c->is_answering = false;
@@ -190,6 +193,8 @@ static void on_head(struct reader *reader)
     if (c->tainted != NULL)
         world_broken("pooling", "request %u came over a connection that is of no use: %s", plan->id,
                      c->tainted);
+    if (c->long_end > 0 && plan->body == BODY_NONE && c->end->other->read_at_write >= c->long_end)
+        world_broken("pooling", "request %u came behind bytes that nobody had asked for", plan->id);
     char target[128];
     if (plan->own_status != 0)
         world_broken("route", "request %u reached a server: weir had to answer it", plan->id);

@@ -161,6 +161,7 @@ size_t end_write(struct end *end, const void *data, size_t size)
         done += part;
     }
     wire->written += size;
+    end->read_at_write = end->in.read;
     if (end->other->is_dead)
         world_after(SECONDS(USER_TIMEOUT_S), give_up, end);
     else if (!end->is_dead)
