@@ -153,7 +153,7 @@ char *plan_reply(const struct plan *plan, enum manner manner, size_t *size)
         return text.data;
     }
     bool is_chunked = plan->framing == REPLY_CHUNKED && manner != MANNER_OLD;
-    if (manner == MANNER_CLOSE || manner == MANNER_EARLY_CLOSE ||
+    if (manner == MANNER_CLOSE || manner == MANNER_EARLY_CLOSE || manner == MANNER_SAYS_CLOSE ||
         (plan->framing == REPLY_CLOSE && !has_none))
         add(&text, "Connection: close\r\n");
     if (manner == MANNER_TWO_LENGTHS)

@@ -45,7 +45,8 @@ enum manner {
     MANNER_STALL_INSIDE,  /* stops inside its answer */
     MANNER_SLOW,          /* a few bytes at a time */
     MANNER_TWO_LENGTHS,
-    MANNER_FAILS, /* 503 */
+    MANNER_FAILS,      /* 503 */
+    MANNER_SAYS_CLOSE, /* and leaves it to weir */
     MANNERS,
 };
 

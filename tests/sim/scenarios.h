@@ -30,6 +30,7 @@
     PLAIN(client_leaves_sending)                                                                   \
     PLAIN(upgrade)                                                                                 \
     PLAIN(upgrade_refused)                                                                         \
+    PLAIN(server_says_close)                                                                       \
     PLAIN(server_closes)                                                                           \
     PLAIN(server_closes_unsaid)                                                                    \
     PLAIN(old_server)                                                                              \

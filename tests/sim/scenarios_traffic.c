@@ -208,6 +208,13 @@ void upgrade_refused(void)
     manner(0, MANNER_GARBAGE, 0);
 }
 
+void server_says_close(void)
+{
+    begin(4, 1);
+    for (unsigned i = 0; i < 4; i++)
+        client->plans[i]->manner = MANNER_SAYS_CLOSE;
+}
+
 void server_closes(void)
 {
     begin(4, 1);

@@ -143,7 +143,8 @@ static void take_on(struct server_conversation *c, enum manner manner)
         break;
     }
     c->is_slow = manner == MANNER_SLOW;
-    if (manner == MANNER_CLOSE || manner == MANNER_EARLY_CLOSE || manner == MANNER_OLD)
+    if (manner == MANNER_CLOSE || manner == MANNER_EARLY_CLOSE || manner == MANNER_OLD ||
+        manner == MANNER_SAYS_CLOSE)
         c->tainted = "its server said that it would close";
 }
 
