@@ -96,8 +96,14 @@ static void grpc(struct plan *plan)
     plan->method = "POST";
     plan->body = BODY_CHUNKED;
     plan->body_size = 100;
-    plan->fields = "Content-Type: application/grpc+proto\r\nTE: trailers\r\n"
-                   "grpc-timeout: 7S\r\n";
+    static const char *const FIELDS[] = {
+        "Content-Type: application/grpc+proto\r\nTE: trailers\r\ngrpc-timeout: 7S\r\n",
+        "Content-Type: application/grpc\r\nTE: trailers\r\ngrpc-timeout: 900m\r\n",
+        "Content-Type: application/grpc;a=b\r\nTE: trailers\r\ngrpc-timeout: 7000000u\r\n",
+        "Content-Type: application/grpc\r\nTE: trailers\r\ngrpc-timeout: 1H\r\n",
+        "Content-Type: application/grpc\r\nTE: trailers\r\n",
+    };
+    plan->fields = FIELDS[plan->id % 5];
 }
 
 /* Calls of gRPC are told in its own way what went wrong. */
