@@ -245,11 +245,13 @@ void drain_says_close_check(void)
 void drain_takes_who_waits(void)
 {
     begin(1);
+    scenario_config("workers 3\nsite * {\n    listen 10.1.0.1:80\n    proxy 10.0.0.1:8000\n}\n");
     for (unsigned i = 0; i < CROWD; i++) {
         crowd[i] = scenario_client(1);
-        client_start(crowd[i], MILLISECONDS(500) + 2000 * i);
+        client_start(crowd[i], MILLISECONDS(500));
     }
-    world_after(MILLISECONDS(501) + 2000 * CROWD / 2, end_now, NULL);
+    /* The moment at which all of them arrive. */
+    world_after(MILLISECONDS(500) + scenario_calm()->latency, end_now, NULL);
     actors_expect_trouble();
 }
 void drain_takes_who_waits_check(void)
