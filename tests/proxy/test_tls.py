@@ -353,6 +353,32 @@ def test_a_handshake_has_its_time(ca):
         assert tls.ask(weir, "a.example")[0].status == 200
 
 
+def test_a_crowd_shakes_hands_at_once(ca):
+    """More at a time than those after which memory is given back to the system."""
+    with Weir(SITES, pki=ca.directory) as weir:
+        made = tls.context(ca.file)
+        crowd = []
+        for _ in range(200):
+            sock = made.wrap_socket(socket.create_connection(("127.0.0.1", weir.port), 20),
+                                    server_hostname="a.example", do_handshake_on_connect=False)
+            crowd.append(sock)
+            sock.setblocking(False)
+            with pytest.raises(ssl.SSLWantReadError):
+                sock.do_handshake()
+        time.sleep(1)  # all of them are under way now, and nobody goes on
+        for sock in crowd:
+            sock.settimeout(20)
+            sock.do_handshake()
+        for _ in range(2):
+            for sock in crowd:
+                sock.sendall(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+            for sock in crowd:
+                assert sock.recv(65536).startswith(b"HTTP/1.1 200")
+            time.sleep(1.3)  # the crowd has passed
+        for sock in crowd:
+            sock.close()
+
+
 @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", b"\0" * 100,
                                   b"\x16\x03\x01\xff\xff" + b"\1" * 1000, b"\x15\x03\x01\0\2\2\0",
                                   b"\x16\x03\x01\0\4\1\0\0\0"])
