@@ -5,6 +5,7 @@
 #include "cli/config_args.h"
 #include "cli/privileges.h"
 #include "control/access_log.h"
+#include "control/health_check.h"
 #include "control/names.h"
 #include "control/snapshot.h"
 #include "control/worker.h"
@@ -39,6 +40,7 @@ static struct {
     struct snapshot *snapshot;
     struct workers workers;
     struct names *names;
+    struct health_checks *health_checks;
     struct thread control; /* of this thread */
     bool is_ending;
 } running;
@@ -136,7 +138,8 @@ static enum exit_code serve(const struct config *config)
     exchange_set_log(log_exchange);
     enum exit_code code = EXIT_DONE;
     if (names_start(config, running.snapshot, &running.names) != OK ||
-        workers_start(workers) != OK) {
+        workers_start(workers) != OK ||
+        health_checks_start(config, running.snapshot, &running.health_checks) != OK) {
         log_write(LOG_ERROR, "start_failed", "the workers could not be started");
         code = EXIT_FAILED;
         workers_cut(workers);
@@ -144,6 +147,7 @@ static enum exit_code serve(const struct config *config)
         say_ready(running.snapshot);
     }
     loop_run();
+    health_checks_stop(running.health_checks);
     names_stop(running.names);
     offload_stop();
     signal_unwatch();

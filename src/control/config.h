@@ -77,6 +77,10 @@ struct config_upstream {
     size_t servers_count;
     struct keepalive_config keepalive;
     struct queue_config queue;
+    const struct health_check_config *health_check; /* NULL: none is written */
+    struct breaker_config breaker;
+    struct adaptive_config adaptive;
+    int64_t slow_start; /* 0: off */
 };
 
 struct config {

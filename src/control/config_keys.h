@@ -102,6 +102,31 @@ struct keepalive_config {
     int64_t idle;
 };
 
+struct health_check_config {
+    struct slice what; /* a path, "tcp" */
+    int64_t interval, fast_interval, timeout;
+    int64_t rise, fall;
+    struct slice_list expect; /* statuses and ranges of them */
+    struct slice body;        /* a pattern; empty: any */
+    struct slice host;        /* empty: the server's own name */
+    int64_t port;             /* 0: where it serves */
+    bool is_tcp;              /* `what` is: set when the line has been read */
+};
+
+struct breaker_config {
+    int64_t requests; /* 0: no limit */
+    int64_t connects;
+};
+
+struct adaptive_config {
+    int64_t most; /* −1: off */
+    int64_t least;
+};
+
+struct duration_config { /* slow_start */
+    int64_t duration;    /* CLOCK_NEVER: off */
+};
+
 struct queue_config {
     int64_t size; /* −1: nobody waits */
     int64_t timeout;

@@ -2,6 +2,8 @@
 /* Upstreams, and the names that refer to them. */
 #include "control/config_build.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 
 static int compare_names(const void *left, const void *right)
@@ -49,6 +51,21 @@ static void check_servers(struct builder *builder, const struct config_upstream 
         CONFIG_REPORT(builder->errors, CONFIG_NONE_UP, upstream->item->node->place, upstream->name);
 }
 
+static const struct health_check_config *read_health_check(struct builder *builder,
+                                                           const struct config_block *block)
+{
+    const struct config_item *item = config_block_find(block, "health_check", 0);
+    if (item == NULL)
+        return NULL;
+    struct health_check_config *check = arena_alloc(builder->arena, sizeof *check);
+    *check = *(const struct health_check_config *)item->config;
+    check->is_tcp = slice_equal(check->what, SLICE("tcp"));
+    if (check->what.size > 0 && !check->is_tcp && check->what.data[0] != '/')
+        CONFIG_REPORT(builder->errors, CONFIG_PATH, item->node->values[0].place, check->what,
+                      SLICE("write a path such as /healthz, or tcp"));
+    return check;
+}
+
 static void build_one(struct builder *builder, const struct config_item *item,
                       struct config_upstream *upstream)
 {
@@ -62,6 +79,15 @@ static void build_one(struct builder *builder, const struct config_item *item,
         *(const struct keepalive_config *)config_value_of(builder, block, IN_UPSTREAM, "keepalive");
     upstream->queue =
         *(const struct queue_config *)config_value_of(builder, block, IN_UPSTREAM, "queue");
+    upstream->breaker =
+        *(const struct breaker_config *)config_value_of(builder, block, IN_UPSTREAM, "breaker");
+    upstream->adaptive = *(const struct adaptive_config *)config_value_of(
+        builder, block, IN_UPSTREAM, "adaptive_limit");
+    upstream->health_check = read_health_check(builder, block);
+    int64_t slow_start =
+        ((const struct duration_config *)config_value_of(builder, block, IN_UPSTREAM, "slow_start"))
+            ->duration;
+    upstream->slow_start = slow_start == CLOCK_NEVER ? 0 : slow_start;
     upstream->servers = config_items(builder->arena, block, "server", &upstream->servers_count);
     bool has_lines = item->node->has_block;
     bool has_bad_server = false;

@@ -111,6 +111,123 @@ static const struct option QUEUE_OPTIONS[] = {
     {0},
 };
 
+static const struct option HEALTH_CHECK_ARGUMENTS[] = {
+    {.name = "what",
+     .type = OPTION_STRING,
+     .flags = OPTION_REQUIRED,
+     .offset = offsetof(struct health_check_config, what),
+     .doc = "The path that a GET asks for, or tcp: a connection is enough."},
+    {0},
+};
+static const struct option HEALTH_CHECK_OPTIONS[] = {
+    {.name = "interval",
+     .type = OPTION_DURATION,
+     .standard = "5s",
+     .min = MILLISECONDS(10),
+     .max = SECONDS(86400),
+     .offset = offsetof(struct health_check_config, interval),
+     .doc = "From one check to the next; a fifth more or less by chance."},
+    {.name = "fast_interval",
+     .type = OPTION_DURATION,
+     .standard = "1s",
+     .min = MILLISECONDS(10),
+     .max = SECONDS(86400),
+     .offset = offsetof(struct health_check_config, fast_interval),
+     .doc = "The same while the answers have begun to differ from what is believed."},
+    {.name = "timeout",
+     .type = OPTION_DURATION,
+     .standard = "2s",
+     .min = MILLISECONDS(10),
+     .max = SECONDS(3600),
+     .offset = offsetof(struct health_check_config, timeout),
+     .doc = "How long a check may take, connecting included."},
+    {.name = "rise",
+     .type = OPTION_INT,
+     .standard = "2",
+     .min = 1,
+     .max = 100,
+     .offset = offsetof(struct health_check_config, rise),
+     .doc = "Good answers in a row that bring a server back."},
+    {.name = "fall",
+     .type = OPTION_INT,
+     .standard = "3",
+     .min = 1,
+     .max = 100,
+     .offset = offsetof(struct health_check_config, fall),
+     .doc = "Bad answers in a row that take it down; the very first check decides alone."},
+    {.name = "expect",
+     .type = OPTION_STATUS_RANGE,
+     .flags = OPTION_MANY,
+     .standard = "200-399",
+     .offset = offsetof(struct health_check_config, expect),
+     .doc = "The statuses that are good. Redirects are not followed."},
+    {.name = "body",
+     .type = OPTION_REGEX,
+     .offset = offsetof(struct health_check_config, body),
+     .doc = "A pattern that has to be found in the first 64 KiB of the body."},
+    {.name = "host",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct health_check_config, host),
+     .doc = "The Host of the check; the server's own name when left out."},
+    {.name = "port",
+     .type = OPTION_INT,
+     .standard = "0",
+     .min = 0,
+     .max = 65535,
+     .offset = offsetof(struct health_check_config, port),
+     .doc = "Where the check goes; 0: where requests go."},
+    {0},
+};
+static const struct option BREAKER_OPTIONS[] = {
+    {.name = "requests",
+     .type = OPTION_INT,
+     .standard = "0",
+     .min = 0,
+     .max = 1000000,
+     .offset = offsetof(struct breaker_config, requests),
+     .doc = "How many requests may be in work over all servers; 0: no limit."},
+    {.name = "connects",
+     .type = OPTION_INT,
+     .standard = "0",
+     .min = 0,
+     .max = 1000000,
+     .offset = offsetof(struct breaker_config, connects),
+     .doc = "How many connections each moment may be opening; 0: no limit."},
+    {0},
+};
+static const struct option ADAPTIVE_ARGUMENTS[] = {
+    {.name = "most",
+     .type = OPTION_INT,
+     .flags = OPTION_REQUIRED | OPTION_MAY_BE_OFF,
+     .standard = "off",
+     .min = 1,
+     .max = 1000000,
+     .offset = offsetof(struct adaptive_config, most),
+     .doc = "The highest it may become."},
+    {0},
+};
+static const struct option ADAPTIVE_OPTIONS[] = {
+    {.name = "min",
+     .type = OPTION_INT,
+     .standard = "8",
+     .min = 1,
+     .max = 1000000,
+     .offset = offsetof(struct adaptive_config, least),
+     .doc = "The lowest."},
+    {0},
+};
+static const struct option SLOW_START_ARGUMENTS[] = {
+    {.name = "duration",
+     .type = OPTION_DURATION,
+     .flags = OPTION_REQUIRED | OPTION_MAY_BE_OFF,
+     .standard = "30s",
+     .min = MILLISECONDS(1),
+     .max = SECONDS(3600),
+     .offset = offsetof(struct duration_config, duration),
+     .doc = "Until a server that came back has its whole share; a group of one has none of it."},
+    {0},
+};
+
 static const struct key UPSTREAM = {
     .name = "upstream",
     .contexts = IN_TOP,
@@ -163,5 +280,49 @@ static const struct key QUEUE = {
     .since = "0.1",
 };
 
-const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM,  &SERVER, &BALANCE_KEY,
-                                           &KEEPALIVE, &QUEUE,  NULL};
+static const struct key HEALTH_CHECK = {
+    .name = "health_check",
+    .contexts = IN_UPSTREAM,
+    .arguments = HEALTH_CHECK_ARGUMENTS,
+    .options = HEALTH_CHECK_OPTIONS,
+    .config_size = sizeof(struct health_check_config),
+    .doc = "Asks each server again and again whether it is well. What its answers to clients say "
+           "counts beside this, always.",
+    .example = "health_check /healthz interval=5s expect=200-299",
+    .since = "0.1",
+};
+static const struct key BREAKER = {
+    .name = "breaker",
+    .contexts = IN_UPSTREAM,
+    .options = BREAKER_OPTIONS,
+    .config_size = sizeof(struct breaker_config),
+    .doc = "What is more than this is answered 503 at once, with Retry-After. Servers have "
+           "max_conns, those who wait a queue.",
+    .example = "breaker requests=2000 connects=100",
+    .since = "0.1",
+};
+static const struct key ADAPTIVE = {
+    .name = "adaptive_limit",
+    .contexts = IN_UPSTREAM,
+    .arguments = ADAPTIVE_ARGUMENTS,
+    .options = ADAPTIVE_OPTIONS,
+    .config_size = sizeof(struct adaptive_config),
+    .doc = "Lets as many requests be in work as the servers answer without becoming slower, found "
+           "out again and again; what is more is answered 503 at once, with Retry-After.",
+    .example = "adaptive_limit 1000 min=8",
+    .since = "0.1",
+};
+static const struct key SLOW_START = {
+    .name = "slow_start",
+    .contexts = IN_UPSTREAM,
+    .arguments = SLOW_START_ARGUMENTS,
+    .config_size = sizeof(struct duration_config),
+    .doc = "A server that was away gets a tenth of its share at first and more from moment to "
+           "moment.",
+    .example = "slow_start 30s",
+    .since = "0.1",
+};
+
+const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM, &SERVER,       &BALANCE_KEY, &KEEPALIVE,
+                                           &QUEUE,    &HEALTH_CHECK, &SLOW_START,  &BREAKER,
+                                           &ADAPTIVE, NULL};

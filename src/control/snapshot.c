@@ -80,6 +80,11 @@ static void build_upstreams(struct snapshot_builder *b)
             .keepalive_idle = u->keepalive.idle,
             .queue = none_if_off(u->queue.size),
             .queue_timeout = u->queue.timeout,
+            .requests_max = u->breaker.requests,
+            .connects_max = u->breaker.connects,
+            .adaptive_min = u->adaptive.least,
+            .adaptive_max = none_if_off(u->adaptive.most),
+            .slow_start = u->slow_start,
         };
         add_upstream(b, &made);
     }

@@ -177,6 +177,10 @@ static struct slice value_of(struct exchange *x, enum variable variable, struct 
         return value;
     case VARIABLE_UPSTREAM:
         return x->upstream.upstream;
+    case VARIABLE_SERVER:
+        return x->upstream.server;
+    case VARIABLE_SERVER_STATE:
+        return x->upstream.server_state;
     case VARIABLE_STATUS:
         return x->response.status == 0 ? value : arena_format(&x->arena, "%d", x->response.status);
     case VARIABLE_TLS_SNI:

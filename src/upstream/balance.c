@@ -27,7 +27,7 @@ static bool is_tried(const struct server *server, struct server *const *tried, s
 static bool is_candidate(struct server *server, enum wanted wanted, int64_t now)
 {
     if (wanted == WANT_ANY)
-        return !server->config.down &&
+        return !server->config.down && !__atomic_load_n(&server->is_draining, __ATOMIC_RELAXED) &&
                __atomic_load_n(&server->addresses_count, __ATOMIC_RELAXED) > 0;
     return server->config.backup == (wanted == WANT_BACKUP) && server_is_usable(server, now);
 }
@@ -36,7 +36,8 @@ static struct server *choose(struct upstream *upstream, enum wanted wanted,
                              struct server *const *tried, size_t tried_count, bool *is_full)
 {
     struct candidates candidates;
-    candidates.count = 0; /* the rest stays as it is: a kilobyte */
+    candidates.count = 0;       /* the rest stays as it is: a kilobyte */
+    struct server *slow = NULL; /* one that starts slowly, in case there is no other */
     int64_t now = loop_now();
     /* Beyond the bound each request looks at another stretch of the list. */
     size_t start = upstream->count <= BALANCE_CANDIDATES_MAX
@@ -46,13 +47,15 @@ static struct server *choose(struct upstream *upstream, enum wanted wanted,
         struct server *server = &upstream->servers[(start + i) % upstream->count];
         if (!is_candidate(server, wanted, now) || is_tried(server, tried, tried_count))
             continue;
-        if (server_has_room(server))
-            candidates.servers[candidates.count++] = server;
-        else
+        if (!server_has_room(server))
             *is_full = true;
+        else if (server_stands_back(server, now))
+            slow = server;
+        else
+            candidates.servers[candidates.count++] = server;
     }
     if (candidates.count == 0)
-        return NULL;
+        return slow;
     if (candidates.count == 1)
         return candidates.servers[0];
     return POLICIES[upstream->config.balance](upstream, &candidates);

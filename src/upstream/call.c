@@ -6,15 +6,13 @@
 #include "base/log.h"
 #include "fiber/block.h"
 #include "upstream/balance.h"
+#include "upstream/breaker.h"
 #include "upstream/call_inside.h"
 #include "upstream/queue.h"
 
 #include <stdlib.h>
 
 enum {
-    BUDGET_PERCENT = 20, /* of the calls of this second may be retries … */
-    BUDGET_FREE = 10,    /* … and that many more */
-    BACKOFF_MS = 25,
     QUEUE_LOOK_MS = 250,
 };
 
@@ -25,11 +23,6 @@ enum status call_fail(struct upstream_call *call, enum status status, int answer
     call->error = error;
     call->why = why;
     return status;
-}
-
-static bool is_idempotent(const struct upstream_call *call)
-{
-    return method_is_idempotent(call->request.method) && call->request.upgrade.size == 0;
 }
 
 /* The servers that were tried already. */
@@ -54,6 +47,13 @@ static struct server *choose_server(struct upstream *upstream, const struct trie
     return balance_choose(upstream, NULL, 0, choice);
 }
 
+COLD static void say_panic(const struct upstream *upstream)
+{
+    log_write(LOG_WARN, "upstream_panic",
+              "upstream %.*s: no server is usable, so those that are down are tried",
+              SLICE_ARG(upstream->name));
+}
+
 /* Counts this call in on a server that is free now. OK; ERR_LIMIT: all are full;
  * ERR_UNREACHABLE: none is left. */
 static enum status take_server(struct upstream_call *call, const struct tried *tried)
@@ -63,9 +63,13 @@ static enum status take_server(struct upstream_call *call, const struct tried *t
         struct server *server = choose_server(call->upstream, tried, &choice);
         if (server == NULL)
             return choice.is_full ? ERR_LIMIT : ERR_UNREACHABLE;
+        if (choice.is_panic)
+            say_panic(call->upstream);
         if (server_enter(server)) {
             call->inside->server = server;
             call->server_name = server->name;
+            call->server_state =
+                slice_from_cstring(server_life_name(server_life(server, loop_now())));
             return OK;
         }
     }
@@ -133,6 +137,8 @@ static enum status hold(struct upstream_call *call, struct tried *tried, int64_t
 /* Chooses a server and counts this call in; waits in the queue when all are full. */
 static enum status enter_server(struct upstream_call *call, struct tried *tried, int64_t deadline)
 {
+    if (call->avoided != NULL) /* it stands in for another: that one waits, if any */
+        return take_server(call, tried);
     bool has_queue = __atomic_load_n(&call->upstream->waiting, __ATOMIC_RELAXED) > 0;
     enum status status = has_queue ? ERR_LIMIT : take_server(call, tried);
     if (status == ERR_LIMIT)
@@ -193,6 +199,16 @@ __attribute__((noinline)) static enum status dial(struct upstream_call *call, in
     return OK;
 }
 
+/* As many at a time as the breaker lets. */
+static enum status connect_server(struct upstream_call *call, int64_t deadline)
+{
+    if (!breaker_begin_connect(call->upstream))
+        return call_fail(call, ERR_REFUSED, 503, "connection_limit_reached", "breaker: connects");
+    enum status status = dial(call, deadline);
+    breaker_end_connect(call->upstream);
+    return status;
+}
+
 void call_release(struct upstream_call *call)
 {
     struct upstream_exchange *inside = call->inside;
@@ -241,90 +257,35 @@ static void leave_server(struct upstream_exchange *inside)
 static enum status try_once(struct upstream_call *call, bool fresh, int64_t deadline)
 {
     struct upstream_exchange *inside = call->inside;
+    int64_t whole = deadline;
+    if (call->policy.try_timeout > 0)
+        deadline = stream_stall_deadline(call->policy.try_timeout, deadline);
     inside->has_written = inside->has_answered = inside->was_early = false;
+    inside->is_cut_short = false;
     inside->is_sent = inside->is_sending = false;
     inside->send_status = OK;
     inside->size = 0;
     call->connect_time = 0;
     call->body = NULL;
     call->tunnel = NULL;
-    inside->connection = fresh ? NULL : pool_take(inside->server, !is_idempotent(call));
+    inside->connection = fresh ? NULL : pool_take(inside->server, !call_is_idempotent(call));
+    enum status status = OK;
     if (inside->connection == NULL)
-        TRY(dial(call, deadline));
-    return call_h1(call, deadline);
-}
-
-/* Counts a call, or a retry, of this second; false: the budget is spent. */
-static bool spend_budget(struct upstream *upstream, bool is_retry)
-{
-    int64_t second = loop_now() / SECONDS(1);
-    if (__atomic_load_n(&upstream->budget_second, __ATOMIC_RELAXED) != second &&
-        __atomic_exchange_n(&upstream->budget_second, second, __ATOMIC_RELAXED) != second) {
-        __atomic_store_n(&upstream->budget_calls, 0, __ATOMIC_RELAXED);
-        __atomic_store_n(&upstream->budget_spent, 0, __ATOMIC_RELAXED);
-    }
-    if (!is_retry) {
-        __atomic_add_fetch(&upstream->budget_calls, 1, __ATOMIC_RELAXED);
-        return true;
-    }
-    uint32_t calls = __atomic_load_n(&upstream->budget_calls, __ATOMIC_RELAXED);
-    uint32_t spent = __atomic_add_fetch(&upstream->budget_spent, 1, __ATOMIC_RELAXED);
-    return spent <= BUDGET_FREE + calls * BUDGET_PERCENT / 100;
-}
-
-static bool is_gateway_error(int status)
-{
-    return status == 502 || status == 503 || status == 504;
-}
-
-/* What a failed try allows. */
-enum again {
-    AGAIN_NO,
-    AGAIN_FREE,  /* nothing was sent: another server, at once, at no cost */
-    AGAIN_FRESH, /* a pooled connection had died: the same server over a new one */
-    AGAIN_PAID,  /* the budget is asked */
-};
-
-static enum again may_try_again(const struct upstream_call *call, enum status status,
-                                bool was_fresh, int64_t deadline)
-{
-    const struct upstream_exchange *inside = call->inside;
+        status = connect_server(call, deadline);
     if (status == OK)
-        return call->policy.retry_status && inside->is_kept &&
-                       is_gateway_error(call->head.status) && is_idempotent(call)
-                   ? AGAIN_PAID
-                   : AGAIN_NO;
-    if (status == ERR_CANCELLED || call->client_failed || loop_now() >= deadline)
-        return AGAIN_NO;
-    bool was_reused = inside->connection != NULL && inside->connection->is_reused;
-    bool can_replay = inside->is_kept || !inside->has_written;
-    bool has_died = status == ERR_CLOSED || status == ERR_SYSTEM;
-    if (was_reused && has_died && !inside->has_answered && !was_fresh && can_replay &&
-        (is_idempotent(call) || !inside->has_written))
-        return AGAIN_FRESH;
-    if (!inside->has_written && !inside->has_answered && status != ERR_LIMIT)
-        return AGAIN_FREE;
-    if (has_died && can_replay && is_idempotent(call) && !inside->has_answered)
-        return AGAIN_PAID;
-    return AGAIN_NO;
+        status = call_h1(call, deadline);
+    inside->is_cut_short = status == ERR_TIMEOUT && deadline < whole && loop_now() >= deadline;
+    return status;
 }
 
 static void note_health(struct upstream_call *call, struct server *server, enum status status)
 {
-    if (status == OK && !is_gateway_error(call->head.status))
+    if (status == OK && !call_is_gateway_error(call->head.status))
         server_succeeded(server);
     else if (status == OK || ((status == ERR_CLOSED || status == ERR_SYSTEM ||
                                status == ERR_PROTOCOL || status == ERR_TIMEOUT) &&
                               call->inside->has_written && !call->client_failed))
         server_failed(server, loop_now());
-}
-
-/* Waits 25 ms × 2ⁿ, half of it by chance. */
-static enum status back_off(int retries)
-{
-    int64_t ms = BACKOFF_MS << (retries < 6 ? retries : 6);
-    ms = ms / 2 + random_below(&thread_self()->random, (uint32_t)ms / 2 + 1);
-    return fiber_sleep(loop_now() + MILLISECONDS(ms));
 }
 
 static enum status prepare(struct upstream_call *call, int64_t deadline)
@@ -334,6 +295,7 @@ static enum status prepare(struct upstream_call *call, int64_t deadline)
     call->tries = 0;
     call->client_failed = false;
     call->server_name = SLICE("");
+    call->server_state = SLICE("");
     call->answer = 502;
     call->error = "";
     call->why = "";
@@ -344,7 +306,7 @@ static enum status prepare(struct upstream_call *call, int64_t deadline)
         inside->is_kept = true;
         return OK;
     }
-    if (body->length < 0 || body->length > CALL_KEPT_BODY || call->request.upgrade.size > 0)
+    if (body->length < 0 || body->length > call->policy.kept_body || call->request.upgrade.size > 0)
         return OK;
     return call_keep_body(call, deadline);
 }
@@ -357,26 +319,27 @@ static bool plan_retry(struct upstream_call *call, enum again again, struct trie
     if (again == AGAIN_NO || (again == AGAIN_FREE && !has_more))
         return false;
     if (again == AGAIN_PAID &&
-        (call->tries >= call->policy.tries || !spend_budget(call->upstream, true)))
+        (call->tries >= call->policy.tries || !call_spend_budget(call->upstream, true)))
         return false;
     if (has_more)
         tried->servers[tried->count++] = call->inside->server;
     return true;
 }
 
-enum status upstream_call(struct upstream_call *call, int64_t deadline)
+enum status call_with_retries(struct upstream_call *call, int64_t deadline)
 {
     struct tried tried = {.count = 0};
     bool fresh = false;
+    if (call->avoided != NULL)
+        tried.servers[tried.count++] = (struct server *)(uintptr_t)call->avoided;
     TRY(prepare(call, deadline));
     struct upstream_exchange *inside = call->inside;
-    spend_budget(call->upstream, false);
     for (int retries = 0;;) {
         if (!fresh && inside->server == NULL)
             TRY(enter_server(call, &tried, deadline));
         call->tries += !fresh; /* else the same try, over a connection that lives */
         enum status status = try_once(call, fresh, deadline);
-        enum again again = may_try_again(call, status, fresh, deadline);
+        enum again again = call_may_try_again(call, status, fresh, deadline);
         fresh = again == AGAIN_FRESH;
         if (fresh) {
             call_release(call);
@@ -397,14 +360,37 @@ enum status upstream_call(struct upstream_call *call, int64_t deadline)
         }
         call_release(call);
         leave_server(inside);
-        if (again == AGAIN_PAID && back_off(retries++) != OK)
+        if (again == AGAIN_PAID && call_back_off(retries++) != OK)
             return call_fail(call, ERR_CANCELLED, 0, "", "cancelled between two tries");
     }
+}
+
+enum status upstream_call(struct upstream_call *call, int64_t deadline)
+{
+    call_spend_budget(call->upstream, false);
+    if (!breaker_enter(call->upstream, &call->is_admitted)) {
+        call->client_failed = false;
+        return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached", "breaker: requests");
+    }
+    int64_t began = loop_now();
+    enum status status = call_hedge_delay(call) > 0 ? call_hedged(call, deadline)
+                                                    : call_with_retries(call, deadline);
+    if (status == OK || status == ERR_TIMEOUT)
+        breaker_measure(call->upstream, loop_now() - began, call->policy.hedge != 0);
+    return status;
+}
+
+static void dismiss(struct upstream_call *call)
+{
+    if (call->is_admitted)
+        breaker_leave(call->upstream);
+    call->is_admitted = false;
 }
 
 void upstream_call_end(struct upstream_call *call)
 {
     struct upstream_exchange *inside = call->inside;
+    dismiss(call);
     if (inside == NULL)
         return;
     call_release(call);
@@ -421,6 +407,7 @@ void *upstream_call_detach(struct upstream_call *call)
     loop_free_later(inside->connection);
     inside->connection = NULL;
     inside->server = NULL;
+    dismiss(call); /* a tunnel is no request in work any more */
     return server;
 }
 

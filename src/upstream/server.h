@@ -7,6 +7,7 @@
 #include "fiber/fiber.h"
 #include "fiber/thread.h"
 #include "net/stream.h"
+#include "upstream/breaker.h"
 #include "upstream/upstream.h"
 
 #include <pthread.h>
@@ -19,6 +20,20 @@ enum server_health {
     SERVER_UP,
     SERVER_REFUSING, /* could not be reached; probed once a second */
     SERVER_EJECTED,  /* too many errors; until `until` */
+};
+
+/* Everything that a server's life knows, the strongest first: one that is drained is not said to be
+ * ejected. */
+enum server_life {
+    SERVER_LIFE_DOWN,         /* by configuration */
+    SERVER_LIFE_DRAINING,     /* discovery knows it no more: what runs may end */
+    SERVER_LIFE_UNRESOLVED,   /* its name has no address */
+    SERVER_LIFE_CHECK_FAILED, /* by its active check */
+    SERVER_LIFE_REFUSING,
+    SERVER_LIFE_EJECTED,
+    SERVER_LIFE_SLOW_START, /* back a short while: it gets a growing share */
+    SERVER_LIFE_UP,
+    SERVER_LIVES,
 };
 
 /* A connection to a server. While it is idle it belongs to its pool; else to one call. */
@@ -54,7 +69,12 @@ struct server {
     uint32_t active;        /* exchanges in flight, all workers; atomic */
     uint32_t idle;          /* pooled connections, all workers; atomic */
     int health;             /* enum server_health; atomic */
+    bool is_check_failed;   /* by its active check; atomic */
+    bool is_draining;       /* atomic */
     int64_t until;          /* end of an ejection, monotonic; atomic */
+    int64_t back_since;     /* when it came back, monotonic; 0: it was never away; atomic */
+    const char *reason;     /* of its present state, static text; atomic */
+    int64_t since;          /* when that began, ns since 1970; atomic */
     uint32_t errors_in_row; /* atomic, as all that follows */
     uint32_t ejections;     /* in a row: each lasts twice as long */
     int64_t window_start;
@@ -87,12 +107,20 @@ struct upstream {
     uint32_t budget_calls; /* and how many calls */
     uint32_t waiting;      /* calls in the queue; atomic */
     pthread_mutex_t queue_mutex;
+    pthread_mutex_t eject_mutex; /* two workers together eject no more than one alone may */
     struct list queue;
+    struct breaker breaker;
+    struct latency latency;
     struct arena arena;
 };
 
 /* Whether it may get a request now. */
 bool server_is_usable(const struct server *server, int64_t now);
+/* Whether it stands back this time: while it starts slowly, more and more rarely. */
+bool server_stands_back(const struct server *server, int64_t now);
+enum server_life server_life(const struct server *server, int64_t now);
+/* "up", "slow_start" … as logs and placeholders say it. */
+const char *server_life_name(enum server_life life);
 /* Whether it could not be reached and is probed. */
 bool server_is_refusing(const struct server *server);
 /* Whether fewer than max_conns are in flight. */
@@ -105,6 +133,8 @@ void server_leave(struct server *server);
 void server_succeeded(struct server *server);
 void server_failed(struct server *server, int64_t now); /* a connect or gateway error */
 void server_unreachable(struct server *server);         /* refused, no route, connect timeout */
+/* What the active check says; `why` is static text. From any thread of ours. */
+void server_set_health(struct server *server, bool is_up, const char *why);
 
 /* Copies the addresses to dial; how many. */
 size_t server_addresses(struct server *server, struct address *into);

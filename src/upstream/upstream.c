@@ -42,6 +42,7 @@ struct upstream *upstream_new(const struct upstream_config *config, unsigned wor
     upstream->locals = memory_zero(workers * sizeof *upstream->locals);
     list_init(&upstream->queue);
     pthread_mutex_init(&upstream->queue_mutex, NULL);
+    pthread_mutex_init(&upstream->eject_mutex, NULL);
     size_t size = upstream->count * sizeof *upstream->servers;
     check(posix_memalign((void **)&upstream->servers, 64, size) == 0);
     memset(upstream->servers, 0, size);
@@ -61,6 +62,7 @@ void upstream_free(struct upstream *upstream)
         free(server->pools);
     }
     pthread_mutex_destroy(&upstream->queue_mutex);
+    pthread_mutex_destroy(&upstream->eject_mutex);
     free(upstream->servers);
     free(upstream->locals);
     arena_done(&upstream->arena);
@@ -95,6 +97,25 @@ void upstream_set_addresses(struct upstream *upstream, size_t index,
     pthread_mutex_unlock(&server->addresses_mutex);
 }
 
+size_t upstream_server_addresses(const struct upstream *upstream, size_t index,
+                                 struct address *addresses, size_t max)
+{
+    struct server *server = &upstream->servers[index];
+    pthread_mutex_lock(&server->addresses_mutex);
+    size_t count = server->addresses_count < max ? server->addresses_count : max;
+    if (server->config.down || __atomic_load_n(&server->is_draining, __ATOMIC_RELAXED))
+        count = 0;
+    memcpy(addresses, server->addresses, count * sizeof *addresses);
+    pthread_mutex_unlock(&server->addresses_mutex);
+    return count;
+}
+
+void upstream_set_health(struct upstream *upstream, size_t index, bool is_up, const char *why)
+{
+    check(index < upstream->count);
+    server_set_health(&upstream->servers[index], is_up, why);
+}
+
 void upstream_worker_start(struct upstream *upstream)
 {
     struct thread *thread = thread_self();
@@ -121,15 +142,14 @@ bool upstream_server_state(const struct upstream *upstream, size_t index,
     if (index >= upstream->count)
         return false;
     const struct server *server = &upstream->servers[index];
-    static const char *const NAMES[] = {
-        [SERVER_UP] = "up", [SERVER_REFUSING] = "down", [SERVER_EJECTED] = "ejected"};
-    bool is_resolved = __atomic_load_n(&server->addresses_count, __ATOMIC_RELAXED) > 0;
+    const char *reason = __atomic_load_n(&server->reason, __ATOMIC_RELAXED);
+    int64_t now = clock_monotonic();
     *state = (struct server_state){
         .name = server->name,
-        .is_usable = server_is_usable(server, clock_monotonic()),
-        .state = server->config.down ? "down"
-                 : !is_resolved      ? "unresolved"
-                                     : NAMES[__atomic_load_n(&server->health, __ATOMIC_RELAXED)],
+        .is_usable = server_is_usable(server, now),
+        .state = server_life_name(server_life(server, now)),
+        .reason = reason == NULL ? "" : reason,
+        .since = __atomic_load_n(&server->since, __ATOMIC_RELAXED),
         .active = __atomic_load_n(&server->active, __ATOMIC_RELAXED),
         .idle = __atomic_load_n(&server->idle, __ATOMIC_RELAXED),
     };

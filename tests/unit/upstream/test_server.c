@@ -151,7 +151,9 @@ static void run_refusing_is_not_capped(void)
     assert_int_equal(upstream->servers[0].health, SERVER_REFUSING);
     struct server_state state;
     assert_true(upstream_server_state(upstream, 0, &state));
-    assert_string_equal(state.state, "down");
+    assert_string_equal(state.state, "refusing");
+    assert_string_equal(state.reason, "it cannot be reached");
+    assert_true(state.since > 0);
     drop_upstream(upstream);
 }
 ON_FIBER(refusing_is_not_capped)
@@ -227,6 +229,115 @@ static void run_names_get_addresses(void)
 }
 ON_FIBER(names_get_addresses)
 
+static void with_slow_start(struct upstream_config *config, struct server_config *servers)
+{
+    (void)servers;
+    config->slow_start = SECONDS(30);
+}
+
+static const char *state_of(const struct upstream *upstream, size_t index)
+{
+    struct server_state state;
+    assert_true(upstream_server_state(upstream, index, &state));
+    return state.state;
+}
+
+/* How often of 1,000 times it does not stand back. */
+static int taken_of_1000(const struct server *server)
+{
+    int taken = 0;
+    for (int i = 0; i < 1000; i++)
+        taken += !server_stands_back(server, loop_now());
+    return taken;
+}
+
+/* Down by its check: at once and without a cap; back with a share that grows from a tenth. */
+static void run_check_takes_down_and_brings_back(void)
+{
+    struct upstream *upstream = make_upstream(anywhere, 2, with_slow_start);
+    struct server *server = &upstream->servers[0];
+    assert_int_equal(taken_of_1000(server), 1000);
+    for (size_t i = 0; i < 2; i++) {
+        upstream_set_health(upstream, i, false, "status");
+        assert_string_equal(state_of(upstream, i), "check_failed");
+    }
+    assert_int_equal(count_usable(upstream), 0);
+    upstream_set_health(upstream, 0, true, "good");
+    upstream_set_health(upstream, 0, true, "good");
+    assert_string_equal(state_of(upstream, 0), "slow_start");
+    assert_true(is_usable(server));
+    server->back_since = loop_now();
+    int taken = taken_of_1000(server);
+    assert_true(taken > 50 && taken < 200);
+    pass(SECONDS(15));
+    taken = taken_of_1000(server);
+    assert_true(taken > 400 && taken < 600);
+    pass(SECONDS(15));
+    assert_int_equal(taken_of_1000(server), 1000);
+    drop_upstream(upstream);
+}
+ON_FIBER(check_takes_down_and_brings_back)
+
+/* One alone has nobody to leave its share to. */
+static void run_no_slow_start_for_one(void)
+{
+    struct upstream *upstream = make_upstream(anywhere, 1, with_slow_start);
+    upstream_set_health(upstream, 0, false, "status");
+    upstream_set_health(upstream, 0, true, "good");
+    assert_string_equal(state_of(upstream, 0), "up");
+    assert_int_equal(taken_of_1000(&upstream->servers[0]), 1000);
+    drop_upstream(upstream);
+}
+ON_FIBER(no_slow_start_for_one)
+
+/* Check and answers count apart: an ejected server stays out when its check is good. */
+static void run_check_does_not_end_an_ejection(void)
+{
+    struct upstream *upstream = make_upstream(anywhere, 2, NULL);
+    fail_times(&upstream->servers[0], 5);
+    upstream_set_health(upstream, 0, true, "good");
+    assert_string_equal(state_of(upstream, 0), "ejected");
+    upstream_set_health(upstream, 0, false, "status");
+    assert_string_equal(state_of(upstream, 0), "check_failed");
+    pass(SECONDS(10));
+    assert_false(is_usable(&upstream->servers[0]));
+    upstream_set_health(upstream, 0, true, "good");
+    assert_true(is_usable(&upstream->servers[0]));
+    drop_upstream(upstream);
+}
+ON_FIBER(check_does_not_end_an_ejection)
+
+struct failing {
+    struct upstream *upstream;
+    int64_t now;
+};
+
+static void *fail_all(void *argument)
+{
+    const struct failing *failing = argument;
+    for (int round = 0; round < 200; round++)
+        for (size_t i = 0; i < failing->upstream->count; i++)
+            server_failed(&failing->upstream->servers[i], failing->now);
+    return NULL;
+}
+
+/* Four workers that see all servers fail at the same moment eject half of them, no more. */
+static void run_cap_holds_between_workers(void)
+{
+    for (int round = 0; round < 50; round++) {
+        struct upstream *upstream = make_upstream(anywhere, 8, NULL);
+        struct failing failing = {upstream, loop_now()};
+        pthread_t threads[4];
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, fail_all, &failing), 0);
+        for (int i = 0; i < 4; i++)
+            pthread_join(threads[i], NULL);
+        assert_int_equal(count_usable(upstream), 4);
+        drop_upstream(upstream);
+    }
+}
+ON_FIBER(cap_holds_between_workers)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +350,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(refusing_is_not_capped, world_open, world_close),
         cmocka_unit_test_setup_teardown(probe_finds_it_again, world_open, world_close),
         cmocka_unit_test_setup_teardown(names_get_addresses, world_open, world_close),
+        cmocka_unit_test_setup_teardown(check_takes_down_and_brings_back, world_open, world_close),
+        cmocka_unit_test_setup_teardown(no_slow_start_for_one, world_open, world_close),
+        cmocka_unit_test_setup_teardown(check_does_not_end_an_ejection, world_open, world_close),
+        cmocka_unit_test_setup_teardown(cap_holds_between_workers, world_open, world_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
