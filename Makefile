@@ -24,11 +24,13 @@ else ifeq ($(MODE),asan)
 FLAGS = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -DFIBER_ASAN -DCHECK_SLOW
 else ifeq ($(MODE),tsan)
 FLAGS = -O1 -fsanitize=thread -DFIBER_TSAN -DCHECK_SLOW
+else ifeq ($(MODE),cover)
+FLAGS = -O0 --coverage -DCHECK_SLOW
 else ifeq ($(MODE),fuzz)
 CC = clang
 FLAGS = -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DFIBER_ASAN -DCHECK_SLOW -Wno-error
 else
-$(error MODE is release, paint, asan, tsan or fuzz)
+$(error MODE is release, paint, asan, tsan, cover or fuzz)
 endif
 ifeq ($(ARCH),aarch64)
 COMMON := $(filter-out -fcf-protection=branch,$(COMMON))
@@ -48,7 +50,7 @@ UNIT_SUPPORT := $(wildcard tests/unit/support/*.c)
 FUZZERS := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 HEADERS := $(wildcard src/*/*.h)
 
-.PHONY: all program unit fuzzers bench-tools check-headers format check-format tidy clean help generated
+.PHONY: all program simulation unit fuzzers bench-tools check-headers format check-format tidy clean help generated
 .DELETE_ON_ERROR:
 
 all: $(if $(filter release,$(MODE)),build/weir,program)
@@ -84,6 +86,22 @@ $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIBRARY)
 	@$(CC) $(CFLAGS) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -MMD -MP -MF $@.d -o $@ $< \
 		$(if $(filter fuzz,$(MODE)),,tests/fuzz/replay.c) $(LIBRARY) $(LIBRARIES)
 
+# The simulated world: the product's objects, but those that ask the kernel.
+SIM_REPLACED = base/clock base/entropy base/log fiber/bell fiber/file fiber/native fiber/offload \
+	fiber/poll fiber/process fiber/signal net/resolver net/socket
+SIM_KEPT = $(filter-out $(SIM_REPLACED:%=$(OUT)/obj/%.o),$(OBJECTS))
+SIM_OBJECTS := $(patsubst tests/sim/%.c,$(OUT)/sim/%.o,$(wildcard tests/sim/*.c))
+SIM_WRAPPED = malloc calloc realloc posix_memalign free
+SIM_WRAPS = $(foreach name,$(SIM_WRAPPED),-Wl,--wrap=$(name))
+simulation: $(OUT)/simulation ## the world in a box: see docs/testing.md
+$(OUT)/simulation: $(SIM_OBJECTS) $(SIM_KEPT)
+	@echo '  link    $@'
+	@$(CC) $(CFLAGS) $(SIM_WRAPS) -o $@ $^ $(LIBRARIES)
+$(OUT)/sim/%.o: tests/sim/%.c $(OUT)/flags
+	@mkdir -p $(@D)
+	@echo '  compile $<'
+	@$(CC) $(CFLAGS) -fno-lto -Itests/sim -MMD -MP -c -o $@ $<
+
 # What was compiled with other flags, from another list of files or without the header by which
 # valgrind is told of stacks is compiled again.
 BUILT_FROM = $(CC) $(CFLAGS) $(SOURCES) $(wildcard /usr/include/valgrind/valgrind.h)
@@ -105,9 +123,10 @@ check-headers: ## every header compiles alone
 format: ## rewrite all C files in the house's layout
 	clang-format -i $(wildcard src/*.c src/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch] bench/*.[ch])
 check-format:
-	clang-format --dry-run -Werror $(wildcard src/*.c src/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch] bench/*.[ch])
+	@clang-format --dry-run -Werror $(wildcard src/*.c src/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch] bench/*.[ch])
 tidy: ## clang-tidy over the sources (slow)
-	clang-tidy --quiet $(filter %.c,$(SOURCES)) src/main.c -- $(filter-out -fcf-protection=branch,$(COMMON))
+	@printf '%s\n' $(filter %.c,$(SOURCES)) src/main.c | xargs -n 8 -P "$$(nproc)" sh -c \
+		'clang-tidy --quiet "$$@" -- -std=gnu17 -D_GNU_SOURCE -Isrc -DWEIR_COMMIT=\"\" 2>/dev/null' tidy
 clean: ## remove build/
 	rm -rf build
 help: ## this list

@@ -46,9 +46,9 @@ LINES_MAX = 500
 
 # The modules that may ask the kernel for something; a simulated world replaces them.
 OUTSIDE = {
-    "base/check", "base/clock", "base/log", "base/random",
-    "fiber/file", "fiber/loop", "fiber/mailbox", "fiber/offload", "fiber/pages", "fiber/process", "fiber/signal", "fiber/stack",
-    "fiber/thread", "net/pipe", "net/socket",
+    "base/check", "base/clock", "base/entropy", "base/log",
+    "fiber/bell", "fiber/file", "fiber/native", "fiber/offload", "fiber/pages", "fiber/poll", "fiber/process",
+    "fiber/signal", "fiber/stack", "net/socket",
 }
 SYSTEM_CALLS = """
     accept accept4 bind chdir chmod chown clock_gettime close connect creat dup dup2 dup3

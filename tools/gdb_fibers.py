@@ -8,6 +8,8 @@
 Works on a running process and on a core file. A parked fiber has left its registers on its own
 stack; for the time of a command the newest frame of the selected thread pretends that such a fiber
 called it. Nothing is written to the process."""
+import re
+
 import gdb
 import gdb.unwinder
 
@@ -54,7 +56,9 @@ def registers(fiber):
     values = {stack_pointer: gdb.Value(stack + above).cast(word)}
     for index, name in enumerate(names):
         values[name] = gdb.Value(stack + 8 * index).cast(word.pointer()).dereference()
-    return stack, values
+    frame = gdb.newest_frame()
+    place = (frame.pc(), int(frame.read_register("sp")))
+    return stack, values, place
 
 
 class FrameId:
@@ -71,9 +75,11 @@ class FiberUnwinder(gdb.unwinder.Unwinder):
         self.parked = None
 
     def __call__(self, pending):
-        if self.parked is None or pending.level() != 0:
+        if self.parked is None:
             return None
-        stack, values = self.parked
+        stack, values, place = self.parked
+        if place != (int(pending.read_register("pc")), int(pending.read_register("sp"))):
+            return None
         # Below the fiber's frames, or gdb takes them for a corrupt stack.
         frame = FrameId(gdb.Value(stack).cast(gdb.lookup_type("unsigned long")),
                         pending.read_register("pc"))
@@ -88,7 +94,8 @@ gdb.unwinder.register_unwinder(None, UNWINDER, replace=True)
 
 
 class Standing:
-    """with Standing(fiber): the frames are those of the parked fiber, from number 1 on."""
+    """with Standing(fiber): the frames behind that of the thread are those of the parked fiber; the
+    innermost of them is selected, and in `frame`."""
 
     def __init__(self, fiber):
         self.parked = registers(fiber)
@@ -96,7 +103,12 @@ class Standing:
     def __enter__(self):
         UNWINDER.parked = self.parked
         gdb.invalidate_cached_frames()
-        gdb.newest_frame().older().select()
+        self.frame = gdb.newest_frame()
+        while self.frame.type() == gdb.INLINE_FRAME:  # these are of the thread as well
+            self.frame = self.frame.older()
+        self.frame = self.frame.older()
+        self.frame.select()
+        return self
 
     def __exit__(self, *_):
         UNWINDER.parked = None
@@ -106,8 +118,8 @@ class Standing:
 
 def where(fiber):
     """The innermost place outside the code that parks."""
-    with Standing(fiber):
-        frame = gdb.newest_frame().older()
+    with Standing(fiber) as standing:
+        frame = standing.frame
         while frame is not None:
             place = frame.find_sal()
             file = place.symtab.filename if place.symtab else ""
@@ -147,10 +159,15 @@ class Fiber(gdb.Command):
         thread, fiber = alive[int(number)]
         if state(thread, fiber) == "running":
             raise gdb.GdbError("fiber %s runs: see `thread apply all bt`" % number)
-        with Standing(fiber):
+        with Standing(fiber) as standing:
             text = gdb.execute(command or "bt", to_string=True)
-        # The frame that pretends was not called by the fiber.
-        print("\n".join(line for line in text.splitlines() if not line.startswith("#0 ")))
+            first = standing.frame.level()
+        # The frames of the thread that pretends are none of the fiber.
+        foreign = re.compile(r"#(\d+) ")
+        for line in text.splitlines():
+            match = foreign.match(line)
+            if not match or int(match.group(1)) >= first:
+                print(line)
 
 
 Fibers()

@@ -97,7 +97,7 @@ struct slice arena_vformat(struct arena *arena, const char *format, va_list argu
     int size = vsnprintf(NULL, 0, format, arguments);
     check(size >= 0);
     char *text = arena_alloc(arena, (size_t)size + 1);
-    vsnprintf(text, (size_t)size + 1, format, again);
+    (void)vsnprintf(text, (size_t)size + 1, format, again);
     va_end(again);
     return slice_of(text, (size_t)size);
 }

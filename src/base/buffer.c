@@ -51,7 +51,7 @@ void buffer_format(struct buffer *buffer, const char *format, ...)
     check(size >= 0);
     /* vsnprintf wants a byte for its NUL, which is written but not counted. */
     if (buffer_reserve(buffer, (size_t)size + 1)) {
-        vsnprintf(buffer->data + buffer->size, (size_t)size + 1, format, again);
+        (void)vsnprintf(buffer->data + buffer->size, (size_t)size + 1, format, again);
         buffer->size += (size_t)size;
     }
     va_end(again);

@@ -128,7 +128,7 @@ __attribute__((format(printf, 3, 0))) static void keep_last(enum log_level level
     char *line = logger.last[logger.last_count++ % LAST_LINES];
     int head = snprintf(line, LAST_BYTES, "%s %s: ", LEVELS[level], event);
     if (head > 0 && head < LAST_BYTES)
-        vsnprintf(line + head, LAST_BYTES - (size_t)head, format, arguments);
+        (void)vsnprintf(line + head, LAST_BYTES - (size_t)head, format, arguments);
 }
 
 void log_raw(struct slice text)

@@ -3,19 +3,6 @@
 
 #include "base/check.h"
 
-#include <sys/random.h>
-
-void random_bytes(void *into, size_t size)
-{
-    char *at = into;
-    while (size > 0) {
-        ssize_t got = getrandom(at, size, 0);
-        check(got > 0);
-        at += got;
-        size -= (size_t)got;
-    }
-}
-
 void random_seed(struct random *random)
 {
     random_bytes(random->state, sizeof random->state);

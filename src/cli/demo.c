@@ -30,7 +30,7 @@ static const char *const NAMES[SERVERS] = {"demo-1", "demo-2 (slow)",
 /* The first port from 8080 on that nobody listens on. */
 static uint16_t free_port(void)
 {
-    for (uint16_t port = PORT_FIRST; port <= PORT_LAST; port++) {
+    for (unsigned port = PORT_FIRST; port <= PORT_LAST; port++) {
         struct address address;
         const char *error;
         char text[32];
@@ -38,7 +38,7 @@ static uint16_t free_port(void)
         if (!address_parse(slice_from_cstring(text), 0, &address) ||
             socket_probe(&address, &error) != OK)
             continue;
-        return port;
+        return (uint16_t)port;
     }
     return 0;
 }

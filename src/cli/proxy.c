@@ -62,7 +62,7 @@ static int check_words(const struct proxy_arguments *arguments)
     if (arguments->to_count < 1)
         return cli_usage_error("proxy", arguments->from == NULL ? "FROM and TO are missing"
                                                                 : "TO is missing");
-    if (!is_plain(arguments->from))
+    if (arguments->from == NULL || !is_plain(arguments->from))
         return cli_usage_error("proxy", "\"%s\" is no address", arguments->from);
     for (int i = 0; i < arguments->to_count; i++)
         if (!is_plain(arguments->to[i]))

@@ -79,7 +79,7 @@ static void write_usage(struct buffer *out, const struct key *key)
             write_words(out, argument);
         else
             for (const char *at = argument->name; *at != '\0'; at++)
-                buffer_append_byte(out, *at == '_' || *at < 'a' ? *at : (char)(*at - 32));
+                buffer_append_byte(out, *at < 'a' ? *at : (char)(*at - 32));
         buffer_format(out, "%s%s", argument->flags & OPTION_MANY ? "..." : "",
                       is_needed ? "" : "]");
     }

@@ -7,6 +7,7 @@
 #include "control/snapshot.h"
 #include "fiber/fiber.h"
 #include "fiber/file.h"
+#include "fiber/native.h"
 #include "fiber/process.h"
 #include "net/pipe.h"
 #include "net/tunnel.h"
@@ -14,7 +15,6 @@
 #include "serve/listener.h"
 #include "upstream/upstream.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ struct listening {
 struct worker {
     struct serve_worker serve;
     struct workers *all;
-    pthread_t pthread;
+    struct native *native;
     struct thread *control;
     unsigned index;
     struct timer cut;
@@ -48,8 +48,8 @@ struct worker {
 };
 
 static struct worker *worker_array;
-static pthread_barrier_t all_started;
-static pthread_barrier_t all_stopped; /* until then each may post to each */
+static struct gate *all_started;
+static struct gate *all_stopped; /* until then each may post to each */
 
 /* "QUOTA PERIOD" in microseconds, or "max PERIOD". */
 static unsigned quota_of(const char *path)
@@ -107,7 +107,7 @@ static void find_holder(const struct address *address, char *text, size_t size)
                    " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %u", &local_port,
                    &state, &uid) == 3 &&
             local_port == port && state == TCP_LISTENING) {
-            snprintf(text, size, "; a process of user %u listens there", uid);
+            (void)snprintf(text, size, "; a process of user %u listens there", uid);
             break;
         }
         table = slice_from(table, end + 1);
@@ -209,12 +209,12 @@ static void on_thread_ended(void *argument)
 {
     struct worker *worker = argument;
     struct workers *all = worker->all;
-    pthread_join(worker->pthread, NULL);
+    native_join(worker->native);
     if (--all->running == 0)
         all->on_ended();
 }
 
-static void *work(void *argument)
+static void work(void *argument)
 {
     struct worker *worker = argument;
     struct serve_worker *serve = &worker->serve;
@@ -222,32 +222,31 @@ static void *work(void *argument)
     if (worker->started == OK)
         worker->started = start_serving(worker);
     bool has_started = worker->started == OK;
-    pthread_barrier_wait(&all_started);
+    gate_pass(all_started);
     if (has_started)
         loop_run();
     serve_close_all(serve);
+    for (size_t i = 0; i < worker->all->snapshot->upstreams_count; i++)
+        upstream_worker_stop(worker->all->snapshot->upstreams[i]);
     for (int64_t until = clock_monotonic() + MILLISECONDS(CUT_GRACE_MS);
          serve->thread.fibers_count > 0 && clock_monotonic() < until;)
         loop_turn(loop_now() + MILLISECONDS(10));
     access_log_worker_free(serve->log);
-    for (size_t i = 0; i < worker->all->snapshot->upstreams_count; i++)
-        upstream_worker_stop(worker->all->snapshot->upstreams[i]);
     timer_clear(&serve->thread.timers, &worker->cut);
-    pthread_barrier_wait(&all_stopped);
+    gate_pass(all_stopped);
     tunnel_release();
     pipe_release_all();
     free(serve->listeners);
     thread_done(&serve->thread);
     check(thread_post(worker->control, on_thread_ended, worker));
-    return NULL;
 }
 
 enum status workers_start(struct workers *workers)
 {
     worker_array = memory_zero(workers->count * sizeof *worker_array);
     workers->shared.workers = memory_zero(workers->count * sizeof *workers->shared.workers);
-    pthread_barrier_init(&all_started, NULL, workers->count + 1);
-    pthread_barrier_init(&all_stopped, NULL, workers->count);
+    all_started = gate_new(workers->count + 1);
+    all_stopped = gate_new(workers->count);
     for (unsigned i = 0; i < workers->count; i++) {
         struct worker *worker = &worker_array[i];
         workers->shared.workers[i] = &worker->serve;
@@ -255,14 +254,15 @@ enum status workers_start(struct workers *workers)
         worker->index = i;
         worker->control = thread_self();
         worker->serve.shared = &workers->shared;
-        snprintf(worker->name, sizeof worker->name, "worker %u", i);
+        (void)snprintf(worker->name, sizeof worker->name, "worker %u", i);
     }
     workers->shared.workers_count = workers->count;
     for (unsigned i = 0; i < workers->count; i++) {
-        check(pthread_create(&worker_array[i].pthread, NULL, work, &worker_array[i]) == 0);
+        worker_array[i].native = native_start(work, &worker_array[i]);
+        check(worker_array[i].native != NULL);
         workers->running++;
     }
-    pthread_barrier_wait(&all_started);
+    gate_pass(all_started);
     for (unsigned i = 0; i < workers->count; i++)
         if (worker_array[i].started != OK)
             return worker_array[i].started;
@@ -338,8 +338,8 @@ void workers_done(struct workers *workers)
     if (workers->shared.clients != NULL)
         clients_free(workers->shared.clients);
     if (worker_array != NULL) { /* joined: nobody is still on the way out of one */
-        pthread_barrier_destroy(&all_started);
-        pthread_barrier_destroy(&all_stopped);
+        gate_free(all_started);
+        gate_free(all_stopped);
     }
     free(workers->shared.workers);
     free(worker_array);

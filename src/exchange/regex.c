@@ -23,7 +23,7 @@ void *regex_compile(struct slice pattern, char *error, size_t error_size, size_t
         PCRE2_UCHAR text[128];
         if (pcre2_get_error_message(code, text, sizeof text) < 0)
             text[0] = '\0';
-        snprintf(error, error_size, "%s", (const char *)text);
+        (void)snprintf(error, error_size, "%s", (const char *)text);
         *error_at = at;
     }
     return regex;

@@ -6,12 +6,10 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "fiber/fiber.h"
+#include "fiber/poll.h"
 #include "fiber/thread.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 enum {
     EVENTS_MAX = 256,
@@ -25,7 +23,7 @@ struct slot {
 };
 
 struct loop {
-    int epoll_fd;
+    int poll;
     bool is_stopped;
     struct slot *slots; /* slot 0 is never given out */
     uint32_t slots_count, slots_capacity, first_free;
@@ -42,10 +40,10 @@ struct loop {
 enum status loop_init(struct thread *thread)
 {
     struct loop *loop = memory_zero(sizeof *loop);
-    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    loop->poll = poll_open();
     loop->slots_count = 1;
     thread->loop = loop;
-    return loop->epoll_fd < 0 ? ERR_SYSTEM : OK;
+    return loop->poll < 0 ? ERR_SYSTEM : OK;
 }
 
 static void free_what_is_due(struct loop *loop)
@@ -59,7 +57,7 @@ void loop_done(struct thread *thread)
 {
     struct loop *loop = thread->loop;
     free_what_is_due(loop);
-    close(loop->epoll_fd);
+    poll_close(loop->poll);
     free(loop->free_later);
     free(loop->slots);
     free(loop);
@@ -94,11 +92,7 @@ static enum status add(struct watch *watch, int fd, uint32_t events)
     struct loop *loop = thread_self()->loop;
     check(watch->slot == 0 && fd >= 0);
     uint32_t slot = take_slot(loop);
-    struct epoll_event event = {
-        .events = events,
-        .data.u64 = (uint64_t)loop->slots[slot].generation << 32 | slot,
-    };
-    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+    if (!poll_add(loop->poll, fd, events, (uint64_t)loop->slots[slot].generation << 32 | slot)) {
         give_slot(loop, slot);
         return ERR_SYSTEM;
     }
@@ -129,14 +123,14 @@ void loop_forget(struct watch *watch, bool keep_fd)
     check(loop->slots[watch->slot].watch == watch);
     check(watch->reader == NULL && watch->writer == NULL);
     if (keep_fd)
-        check(epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL) == 0);
+        poll_remove(loop->poll, watch->fd);
     give_slot(loop, watch->slot);
     watch->slot = 0;
 }
 
 void loop_disown(struct thread *owner, int fd)
 {
-    check(epoll_ctl(owner->loop->epoll_fd, EPOLL_CTL_DEL, fd, NULL) == 0);
+    poll_remove(owner->loop->poll, fd);
 }
 
 void loop_forget_taken(struct watch *watch)
@@ -254,8 +248,7 @@ void loop_turn(int64_t until)
     }
     if (thread->yielded != NULL)
         timeout = 0;
-    int count = epoll_wait(loop->epoll_fd, loop->events, EVENTS_MAX, timeout);
-    check(count >= 0 || errno == EINTR);
+    int count = poll_wait(loop->poll, loop->events, EVENTS_MAX, timeout);
     thread->now = clock_monotonic();
     for (int i = 0; i < count; i++) {
         fetch_ahead(loop, i, count);

@@ -3,14 +3,13 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "fiber/bell.h"
 #include "fiber/fiber.h"
 #include "fiber/loop.h"
 #include "fiber/thread.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 enum {
     LETTERS_MAX = 65536,
@@ -35,6 +34,7 @@ static bool grow(struct mailbox *mailbox)
         return false;
     size_t capacity = mailbox->capacity == 0 ? 64 : mailbox->capacity * 2;
     struct letter *letters = memory_alloc(capacity * sizeof *letters);
+    check(mailbox->capacity > 0 || mailbox->count == 0);
     for (size_t i = 0; i < mailbox->count; i++)
         letters[i] = mailbox->letters[(mailbox->first + i) % mailbox->capacity];
     free(mailbox->letters);
@@ -57,7 +57,7 @@ bool thread_post(struct thread *thread, void (*fn)(void *argument), void *argume
     }
     pthread_mutex_unlock(&mailbox->mutex);
     if (must_ring)
-        check(eventfd_write(mailbox->watch.fd, 1) == 0);
+        bell_ring(mailbox->watch.fd);
     return has_room;
 }
 
@@ -79,10 +79,7 @@ static bool take(struct mailbox *mailbox, struct letter *letter)
 static void on_ready(struct watch *watch)
 {
     struct mailbox *mailbox = LIST_ENTRY(watch, struct mailbox, watch);
-    eventfd_t rings;
-    if (eventfd_read(watch->fd, &rings) != 0) {
-        /* Another turn has read it already. */
-    }
+    bell_hush(watch->fd);
     struct letter letter;
     while (take(mailbox, &letter)) {
         letter.fn(letter.argument);
@@ -92,9 +89,8 @@ static void on_ready(struct watch *watch)
 
 enum status mailbox_open(struct thread *thread)
 {
-    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (fd < 0)
-        return ERR_SYSTEM;
+    int fd;
+    TRY(bell_open(&fd));
     struct mailbox *mailbox = memory_zero(sizeof *mailbox);
     pthread_mutex_init(&mailbox->mutex, NULL);
     mailbox->watch.on_ready = on_ready;
@@ -106,7 +102,7 @@ void mailbox_close(struct thread *thread)
 {
     struct mailbox *mailbox = thread->mailbox;
     loop_forget(&mailbox->watch, false);
-    close(mailbox->watch.fd);
+    bell_close(mailbox->watch.fd);
     pthread_mutex_destroy(&mailbox->mutex);
     free(mailbox->letters);
     free(mailbox);

@@ -23,7 +23,7 @@ enum status signal_watch(const int *signals, void (*on_signal)(int signal))
     sigemptyset(&set);
     for (const int *one = signals; *one != 0; one++)
         sigaddset(&set, *one);
-    signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
     if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
         return ERR_SYSTEM;
     int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

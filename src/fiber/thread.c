@@ -26,6 +26,11 @@ __attribute__((noinline)) struct thread *thread_self(void)
     return self;
 }
 
+void thread_become(struct thread *thread)
+{
+    self = thread;
+}
+
 enum status thread_init(struct thread *thread, const char *name, int index)
 {
     *thread = (struct thread){.name = name, .index = index, .now = clock_monotonic()};
@@ -33,7 +38,7 @@ enum status thread_init(struct thread *thread, const char *name, int index)
 #if defined(FIBER_TSAN)
     thread->fibers_max = FIBERS_MAX_TSAN;
 #endif
-    self = thread;
+    thread_become(thread);
     thread->sanitizer_fiber = sanitizer_fiber_current();
     random_seed(&thread->random);
     timers_init(&thread->timers, thread->now);
@@ -61,5 +66,5 @@ void thread_done(struct thread *thread)
     fiber_release_stacks();
     block_release_all();
     loop_done(thread);
-    self = NULL;
+    thread_become(NULL);
 }

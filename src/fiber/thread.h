@@ -47,6 +47,8 @@ struct thread {
 
 /* The calling thread's; never NULL after thread_init. */
 struct thread *thread_self(void);
+/* What thread_self() answers from now on: for one real thread that plays several in turn. */
+void thread_become(struct thread *thread);
 
 /* Makes the calling thread one of weir's: storage of the caller, with a loop of its own. */
 enum status thread_init(struct thread *thread, const char *name, int index);

@@ -58,11 +58,9 @@ static enum parse take_field(struct h1_reader *reader, struct fields *fields, bo
     size_t size = (size_t)(reader->end - reader->at);
     size_t left = reader->limits->fields_size - reader->fields_size;
     *is_last = false;
-    if (size == 0)
+    if (size == 0 || (size == 1 && start[0] == '\r'))
         return PARSE_MORE;
     if (start[0] == '\r') {
-        if (size == 1)
-            return PARSE_MORE;
         if (start[1] != '\n')
             return refuse(reader, REFUSAL_BARE_LF);
         reader->at += 2;

@@ -67,6 +67,7 @@ static bool is_name_of(struct slice token, struct slice known)
     if (is_name_of(name, FIELD_NAMES[FIELD_##id]))                                                 \
     return FIELD_##id
 
+/* A case for each known name. NOLINTNEXTLINE(readability-function-size) */
 enum field_id field_id_of(struct slice name)
 {
     if (name.size < 2 || name.size > 19)

@@ -102,7 +102,7 @@ static bool make_room(struct h1_connection *c)
             larger.capacity = BLOCK_SIZE + 1;
         larger.data = memory_alloc(larger.capacity);
     }
-    if (input->size > 0)
+    if (input->data != NULL)
         memcpy(larger.data, input->data, input->size);
     h1_input_release(input);
     *input = larger;

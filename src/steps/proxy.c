@@ -122,7 +122,7 @@ static void make_via(void)
 {
     uint32_t id;
     random_bytes(&id, sizeof id);
-    snprintf(via_text, sizeof via_text, "1.1 weir-%08x", id);
+    (void)snprintf(via_text, sizeof via_text, "1.1 weir-%08x", id);
 }
 
 static struct slice via(void)

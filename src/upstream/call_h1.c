@@ -71,13 +71,16 @@ static enum status send_request(struct upstream_call *call, int64_t deadline)
     return inside->is_kept ? OK : call_send_body(call);
 }
 
-/* Until when the next byte of the head has to come. */
+/* Until when the next byte of the head has to come. While the request is still being sent it is a
+ * moment to look again: nobody wakes the reader when the last byte has gone, and that moment is
+ * never later than the deadline which begins then. */
 static int64_t head_deadline(const struct upstream_call *call, int64_t deadline)
 {
     const struct upstream_exchange *inside = call->inside;
-    if (inside->is_sending || call->policy.first_byte_timeout == CLOCK_NEVER)
+    if (call->policy.first_byte_timeout == CLOCK_NEVER)
         return deadline;
-    int64_t until = inside->sent_at + call->policy.first_byte_timeout;
+    int64_t from = inside->is_sending ? loop_now() : inside->sent_at;
+    int64_t until = from + call->policy.first_byte_timeout;
     return until < deadline ? until : deadline;
 }
 

@@ -2,6 +2,7 @@
 """Every timeout, with short values and wide margins; the log names the key that ran out."""
 import json
 import socket
+import threading
 import time
 
 import pytest
@@ -332,3 +333,16 @@ def test_client_library_notices_time(origin):
     """The harness itself: a silent connection is silent."""
     with Client(("127.0.0.1", origin.port)) as client:
         assert client.is_silent(0.05)
+
+
+def test_first_byte_after_a_long_body(origin):
+    """The clock of the answer starts when the body has gone, also for who waits already."""
+    release = threading.Event()
+    origin.on("/never", lambda request, connection: release.wait(30))
+    with Weir(site("proxy @app first_byte_timeout=700ms"), app=origin) as weir:
+        start = time.monotonic()
+        response = weir.ask("/never", "POST", body=b"b" * 300000)
+        assert response.status == 504
+        assert "http_response_timeout" in response.get("proxy-status")
+        took(start, 0.6, 5)
+        release.set()

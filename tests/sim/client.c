@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Clients: send what is planned as their manner is, and hold every answer against the ledger. */
+#include "actor.h"
+#include "world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PATIENCE_S = 240,        /* longer than all of weir's waits for one request together */
+    CONTINUE_PATIENCE_S = 2, /* for 100 Continue */
+    CONNECTIONS_MAX = 8,
+};
+
+static struct client *clients;
+static bool has_trouble;
+
+void actors_expect_trouble(void)
+{
+    has_trouble = true;
+}
+
+bool actors_trouble(void)
+{
+    return has_trouble;
+}
+
+bool clients_are_done(void)
+{
+    for (const struct client *client = clients; client != NULL; client = client->next)
+        if (!client->is_done)
+            return false;
+    return true;
+}
+
+struct client *clients_first(void)
+{
+    return clients;
+}
+
+static void connect_client(void *argument);
+
+static void settle(struct client *client, struct plan *plan, enum outcome outcome)
+{
+    static const char *const WORDS[] = {"none", "whole", "cut", "refused", "closed", "left"};
+    plan->outcome = outcome;
+    plan->is_done = true;
+    plan->ended = world_now();
+    world_trace("client: %s %u ends %s, %d, %zu bytes", plan->method, plan->id, WORDS[outcome],
+                plan->got_status, plan->got_bytes);
+    bool may_fail = has_trouble || plan->misframing != FRAMED_WELL;
+    if (!may_fail && outcome != OUTCOME_WHOLE && outcome != OUTCOME_LEFT)
+        world_broken("service", "request %u ends %s (%d) though nothing was wrong", plan->id,
+                     WORDS[outcome], plan->got_status);
+    (void)client;
+}
+
+static void finish(struct client *client)
+{
+    client->is_done = true;
+    client->done_at = world_now();
+}
+
+/* The connection is over: what was not answered is settled, what was not sent has another. */
+static void conclude(struct client *client, enum outcome outcome)
+{
+    struct end *end = client->end;
+    if (end == NULL)
+        return;
+    client->end = NULL;
+    if (outcome == OUTCOME_LEFT && client->manner.leaves_rudely)
+        end_reset(end);
+    else
+        end_close(end);
+    bool is_first = true;
+    while (client->reading < client->count) {
+        struct plan *plan = client->plans[client->reading];
+        if (client->was_told_to_go && outcome != OUTCOME_LEFT) {
+            /* What was sent behind that must not have been served, and may be sent again. */
+            if (plan->heads > 0)
+                world_broken("once", "request %u was served behind an announced end", plan->id);
+            for (unsigned i = client->reading; i < client->count; i++)
+                client->plans[i]->was_sent = false;
+        }
+        if (!plan->was_sent && outcome != OUTCOME_LEFT)
+            break;
+        bool was_cut = is_first && plan->got_status >= 200;
+        settle(client, plan,
+               outcome == OUTCOME_LEFT ? outcome
+               : was_cut               ? OUTCOME_CUT
+                                       : OUTCOME_CLOSED);
+        client->reading++;
+        is_first = false;
+    }
+    client->sending = client->reading;
+    if (client->reading >= client->count || client->connections >= CONNECTIONS_MAX)
+        finish(client);
+    else
+        world_after(MILLISECONDS(5), connect_client, client);
+}
+
+static void leave(void *argument)
+{
+    struct client *client = argument;
+    if (client->end != NULL && !client->is_done)
+        conclude(client, OUTCOME_LEFT);
+}
+
+static struct plan *awaited(struct client *client)
+{
+    return client->reading < client->count ? client->plans[client->reading] : NULL;
+}
+
+static void on_head(struct reader *reader)
+{
+    struct client *client = reader->owner;
+    struct plan *plan = awaited(client);
+    if (plan == NULL || !plan->was_sent) {
+        /* A connection may be refused, or given up on, before anything was asked. */
+        if (plan == NULL || (reader->status != 408 && reader->status != 503))
+            world_broken("pairing", "an answer %d that nobody asked for", reader->status);
+        plan->was_sent = true;
+    }
+    if (reader->status == 100)
+        client->may_go_on = true;
+    if (reader->status < 200 && reader->status != 101)
+        return;
+    const char *id = reader_field(reader, "X-Sim");
+    plan->got_status = reader->status;
+    client->is_of_server = id != NULL;
+    if (id == NULL) {
+        bool is_known = reader->status >= 400 && reader->status < 600;
+        if (!is_known)
+            world_broken("pairing", "request %u is answered with a %d of nobody's", plan->id,
+                         reader->status);
+        return;
+    }
+    if ((unsigned)atoi(id) != plan->id)
+        world_broken("pairing", "request %u got the answer of %s", plan->id, id);
+    if (plan->misframing != FRAMED_WELL && plan->misframing != CUT_OFF &&
+        plan->misframing != BAD_CHUNK_SIZE)
+        world_broken("strictness", "request %u was misframed and answered", plan->id);
+    if (reader->status == 101)
+        reader->state = READ_TUNNEL;
+}
+
+static void on_body(struct reader *reader, const char *data, size_t size)
+{
+    struct client *client = reader->owner;
+    struct plan *plan = awaited(client);
+    plan->got_bytes += size;
+    if (!client->is_of_server)
+        return;
+    for (size_t i = 0; i < size; i++)
+        if (data[i] != plan_byte(plan, true, reader->body + i))
+            world_broken("pairing", "byte %llu of the answer to %u is another",
+                         (unsigned long long)(reader->body + i), plan->id);
+    if (plan->got_bytes > plan->reply_size)
+        world_broken("pairing", "the answer to %u is longer than it was", plan->id);
+}
+
+static void send_more(struct client *client);
+
+static void on_end(struct reader *reader)
+{
+    struct client *client = reader->owner;
+    struct plan *plan = awaited(client);
+    if (plan == NULL)
+        world_broken("pairing", "an answer ends that nobody asked for");
+    bool is_whole = client->is_of_server;
+    bool is_head = strcmp(plan->method, "HEAD") == 0;
+    bool has_none = plan->status == 204 || plan->status == 304 || is_head;
+    bool can_be_short = plan->framing == REPLY_CLOSE || plan->manner == MANNER_OLD;
+    if (is_whole && !has_none && plan->got_bytes != plan->reply_size && !can_be_short)
+        world_broken("pairing", "the answer to %u seems whole with %zu of %zu bytes", plan->id,
+                     plan->got_bytes, plan->reply_size);
+    bool was_cut = is_whole && !has_none && plan->got_bytes != plan->reply_size;
+    settle(client, plan, was_cut ? OUTCOME_CUT : is_whole ? OUTCOME_WHOLE : OUTCOME_REFUSED);
+    client->reading++;
+    if (client->sending < client->reading && reader->says_close) { /* no use in sending the rest */
+        client->sending = client->reading;
+        client->out = NULL;
+    }
+    client->was_told_to_go = reader->says_close;
+    const struct plan *next = awaited(client);
+    reader->expects_no_body = next != NULL && strcmp(next->method, "HEAD") == 0;
+}
+
+static void send_later(void *argument)
+{
+    struct client *client = argument;
+    client->is_sending_later = false;
+    if (client->end != NULL)
+        send_more(client);
+}
+
+static void send_after(struct client *client, int64_t delay)
+{
+    if (client->is_sending_later)
+        return;
+    client->is_sending_later = true;
+    world_after(delay, send_later, client);
+}
+
+static void send_tunnel(struct client *client, struct plan *plan)
+{
+    if (client->tunnel_sent == 0 && plan->body_size == 0)
+        end_shutdown(client->end);
+    while (client->tunnel_sent < plan->body_size) {
+        char byte = plan_byte(plan, false, client->tunnel_sent);
+        if (end_write(client->end, &byte, 1) == 0)
+            return;
+        client->active_at = world_now();
+        if (++client->tunnel_sent == plan->body_size)
+            end_shutdown(client->end);
+    }
+}
+
+/* The next request, if it may be sent now. */
+static bool take_next(struct client *client)
+{
+    unsigned most = client->manner.pipelined > 0 ? client->manner.pipelined : 1;
+    if (client->sending >= client->count || client->sending >= client->reading + most)
+        return false;
+    if (client->manner.idles > 0 && client->sending > 0 && !client->is_idling) {
+        client->is_idling = true;
+        send_after(client, client->manner.idles);
+        return false;
+    }
+    if (client->sending > client->reading && client->plans[client->sending - 1]->says_close)
+        return false;
+    client->is_idling = false;
+    struct plan *plan = client->plans[client->sending];
+    client->out = plan_request(plan, &client->out_size, &client->out_head);
+    client->out_at = 0;
+    client->may_go_on = false;
+    client->tunnel_sent = 0;
+    return true;
+}
+
+static void stop_waiting(void *argument)
+{
+    struct client *client = argument;
+    client->may_go_on = true;
+    if (client->end != NULL)
+        send_more(client);
+}
+
+/* All bytes of a request have left. */
+static void sent(struct client *client, const struct plan *plan)
+{
+    client->out = NULL;
+    client->sending++;
+    bool is_last = client->sending == client->count;
+    if (plan->misframing == CUT_OFF || (client->manner.ends_early && is_last))
+        end_shutdown(client->end);
+}
+
+static void send_more(struct client *client)
+{
+    struct end *end = client->end;
+    while (!end->is_shut && (client->out != NULL || take_next(client))) {
+        struct plan *plan = client->plans[client->sending];
+        size_t until = client->out_size;
+        bool waits = plan->expects_continue && !client->may_go_on;
+        if (waits)
+            until = client->out_head;
+        size_t size = until - client->out_at;
+        if (client->manner.piece > 0 && size > client->manner.piece)
+            size = client->manner.piece;
+        if (!plan->was_sent)
+            plan->began = world_now();
+        size_t taken = end_write(end, client->out + client->out_at, size);
+        plan->was_sent = plan->was_sent || taken > 0;
+        client->out_at += taken;
+        client->active_at = taken > 0 ? world_now() : client->active_at;
+        if (client->out_at == client->out_size) {
+            sent(client, plan);
+        } else if (waits && client->out_at == until) {
+            if (!client->waits_for_continue)
+                world_after(SECONDS(CONTINUE_PATIENCE_S), stop_waiting, client);
+            client->waits_for_continue = true;
+            return;
+        } else if (taken < size) {
+            return;
+        }
+        if (client->manner.piece > 0 && client->manner.pause > 0) {
+            send_after(client, client->manner.pause);
+            return;
+        }
+    }
+    struct plan *plan = awaited(client);
+    if (plan != NULL && plan->upgrades && client->reader.state == READ_TUNNEL && !end->is_shut)
+        send_tunnel(client, plan);
+}
+
+static void on_event(struct end *end);
+
+static void sip(void *argument)
+{
+    struct client *client = argument;
+    client->is_sipping = false;
+    client->is_paused = false;
+    if (client->end != NULL)
+        on_event(client->end);
+}
+
+/* Whether the client reads now; else it comes back to it. */
+static bool does_read(struct client *client)
+{
+    const struct client_manner *manner = &client->manner;
+    if (manner->pauses_at > 0 && !client->has_paused && client->got >= (size_t)manner->pauses_at) {
+        client->has_paused = client->is_paused = true;
+        world_after(manner->pauses_for, sip, client);
+    }
+    return !client->is_paused && !client->is_sipping;
+}
+
+static bool read_some(struct client *client)
+{
+    char data[16 * 1024];
+    size_t most = client->manner.sip > 0 && client->manner.sip < sizeof data ? client->manner.sip
+                                                                             : sizeof data;
+    struct end *end = client->end;
+    size_t got = end_read(end, data, most);
+    if (got == 0)
+        return false;
+    client->got += got;
+    client->active_at = world_now();
+    const char *wrong = reader_feed(&client->reader, data, got);
+    if (wrong != NULL)
+        world_broken("strictness", "a client read %s", wrong);
+    if (client->manner.leaves_at > 0 && client->got >= client->manner.leaves_at)
+        conclude(client, OUTCOME_LEFT);
+    if (client->manner.sip > 0 && client->end != NULL) {
+        client->is_sipping = true;
+        world_after(client->manner.sip_pause, sip, client);
+        return false;
+    }
+    return client->end != NULL;
+}
+
+/* The end of weir's bytes. */
+static void over(struct client *client)
+{
+    struct plan *plan = awaited(client);
+    if (plan != NULL && client->reader.state == READ_TUNNEL) {
+        bool is_whole = client->reader.body == plan->reply_size;
+        if (!is_whole && !has_trouble && !client->end->is_broken)
+            world_broken("pairing", "tunnel %u: the client got %llu of %zu bytes", plan->id,
+                         (unsigned long long)client->reader.body, plan->reply_size);
+        settle(client, plan, is_whole ? OUTCOME_WHOLE : OUTCOME_CUT);
+        client->reading++;
+    } else if (client->reader.state == READ_CLOSE && !client->end->is_broken) {
+        client->reader.state = READ_HEAD;
+        on_end(&client->reader);
+    }
+    conclude(client, OUTCOME_CLOSED);
+}
+
+static void on_event(struct end *end)
+{
+    struct client *client = end->owner;
+    if (client->end != end)
+        return;
+    if (end->error != OK) {
+        if (!has_trouble)
+            world_broken("service", "weir does not accept connections");
+        client->connections = CONNECTIONS_MAX;
+        client->plans[client->reading]->was_sent = true;
+        conclude(client, OUTCOME_CLOSED);
+        return;
+    }
+    if (end->other == NULL)
+        return;
+    while (does_read(client) && read_some(client))
+        continue;
+    if (client->end != end)
+        return;
+    bool has_more = client->reader.state == READ_TUNNEL && !end->is_broken && !end->is_shut;
+    if (end_is_over(end) && has_more)
+        send_more(client);
+    if (end_is_over(end) && !client->is_paused && !client->is_sipping) {
+        if (!has_more || end->is_shut)
+            over(client);
+        return;
+    }
+    if (client->reading >= client->count && client->manner.lingers == 0) {
+        conclude(client, OUTCOME_CLOSED);
+        return;
+    }
+    if (client->reading >= client->count && !client->is_lingering) {
+        client->is_lingering = true;
+        world_after(client->manner.lingers, leave, client);
+    }
+    send_more(client);
+}
+
+_Noreturn static void give_account(const struct client *client)
+{
+    const struct end *end = client->end;
+    const struct plan *plan = client->plans[client->reading < client->count ? client->reading : 0];
+    world_note("  %s %u: body %d of %zu bytes, misframing %d, manner %d at %zu, %d, %zu bytes read",
+               plan->method, plan->id, plan->body, plan->body_size, plan->misframing, plan->manner,
+               plan->manner_at, plan->got_status, plan->got_bytes);
+    world_note("  %u of %u read, %u sent, %zu of %zu bytes of the next%s%s", client->reading,
+               client->count, client->sending, client->out == NULL ? 0 : client->out_at,
+               client->out == NULL ? 0 : client->out_size, client->is_paused ? ", paused" : "",
+               client->is_sending_later ? ", sends later" : "");
+    if (end != NULL && end->other != NULL)
+        world_note("  descriptor %d of weir, %zu bytes to read there, room for %zu", end->other->fd,
+                   end_readable(end->other), end_room(end));
+    world_broken("deadline", "nobody ends request %u", plan->id);
+}
+
+/* Whatever happens to a request, it does so in time: weir has ended it, or it moves. */
+static void lose_patience(void *argument)
+{
+    struct client *client = argument;
+    if (client->is_done)
+        return;
+    int64_t left = client->active_at + SECONDS(PATIENCE_S) - world_now();
+    if (left <= 0)
+        give_account(client);
+    world_after(left, lose_patience, client);
+}
+
+static void connect_client(void *argument)
+{
+    struct client *client = argument;
+    if (client->is_done)
+        return;
+    client->connections++;
+    client->end = net_dial(client->network, &client->from, &client->to, on_event, client);
+    client->is_paused = client->is_sipping = false;
+    client->is_idling = client->waits_for_continue = client->was_told_to_go = false;
+    client->out = NULL;
+    reader_init(&client->reader, false, client);
+    client->reader.on_head = on_head;
+    client->reader.on_body = on_body;
+    client->reader.on_end = on_end;
+    client->reader.expects_no_body = strcmp(client->plans[client->reading]->method, "HEAD") == 0;
+    if (client->connections == 1 && client->manner.leaves_after > 0)
+        world_after(client->manner.leaves_after, leave, client);
+}
+
+void client_start(struct client *client, int64_t delay)
+{
+    client->next = clients;
+    clients = client;
+    world_after(delay, connect_client, client);
+    client->active_at = world_now() + delay;
+    world_after(delay, lose_patience, client);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "descriptor.h"
+
+#include "world.h"
+
+static struct descriptor table[DESCRIPTORS_MAX];
+static unsigned limit = DESCRIPTORS_MAX;
+static unsigned in_use;
+
+void descriptor_limit(unsigned most)
+{
+    limit = most;
+}
+
+int descriptor_open(enum descriptor_kind kind, void *object)
+{
+    if (in_use >= limit)
+        return -1;
+    for (int i = 0; i < DESCRIPTORS_MAX; i++) /* the lowest, as the kernel does */
+        if (table[i].kind == DESCRIPTOR_FREE) {
+            table[i] = (struct descriptor){.kind = kind, .object = object};
+            in_use++;
+            return DESCRIPTOR_FIRST + i;
+        }
+    return -1;
+}
+
+struct descriptor *descriptor_any(int fd)
+{
+    int i = fd - DESCRIPTOR_FIRST;
+    if (i < 0 || i >= DESCRIPTORS_MAX || table[i].kind == DESCRIPTOR_FREE)
+        world_broken("descriptors", "descriptor %d is used and is not open", fd);
+    return &table[i];
+}
+
+struct descriptor *descriptor_of(int fd, enum descriptor_kind kind)
+{
+    struct descriptor *descriptor = descriptor_any(fd);
+    if (descriptor->kind != kind)
+        world_broken("descriptors", "descriptor %d is of kind %d where %d is meant", fd,
+                     descriptor->kind, kind);
+    return descriptor;
+}
+
+void descriptor_close(int fd)
+{
+    *descriptor_any(fd) = (struct descriptor){.kind = DESCRIPTOR_FREE};
+    in_use--;
+}
+
+unsigned descriptor_count(enum descriptor_kind kind)
+{
+    unsigned count = 0;
+    for (int i = 0; i < DESCRIPTORS_MAX; i++)
+        count += table[i].kind == kind;
+    return count;
+}
+
+unsigned descriptor_count_all(void)
+{
+    return in_use;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fiber/file.h in the simulated world: files in memory, on a disk that fills and tears. */
+#include "fiber/file.h"
+
+#include "descriptor.h"
+#include "outside.h"
+#include "world.h"
+
+#include <string.h>
+
+enum {
+    FILES_MAX = 32,
+};
+
+struct file {
+    char path[128];
+    char *text;
+    size_t size, capacity;
+    int64_t changed;
+    bool is_there;
+};
+
+static struct file files[FILES_MAX];
+static int64_t disk_left = -1;
+static unsigned torn;
+
+static struct file *find(const char *path, bool make)
+{
+    for (int i = 0; i < FILES_MAX; i++) {
+        struct file *file = &files[i];
+        if (file->is_there && strcmp(file->path, path) == 0)
+            return file;
+        if (!file->is_there && make && strlen(path) < sizeof file->path) {
+            *file = (struct file){.is_there = true, .changed = world_wall()};
+            memcpy(file->path, path, strlen(path) + 1);
+            return file;
+        }
+    }
+    return NULL;
+}
+
+static void append(struct file *file, const char *data, size_t size)
+{
+    if (file->size + size + 1 > file->capacity) {
+        size_t capacity = (file->size + size + 1) * 2;
+        char *larger = world_alloc(capacity);
+        if (file->size > 0)
+            memcpy(larger, file->text, file->size);
+        file->text = larger;
+        file->capacity = capacity;
+    }
+    memcpy(file->text + file->size, data, size);
+    file->size += size;
+    file->text[file->size] = '\0';
+    file->changed = world_wall();
+}
+
+void files_set(const char *path, const char *text)
+{
+    struct file *file = find(path, text != NULL);
+    if (file == NULL)
+        return;
+    file->is_there = text != NULL;
+    file->size = 0;
+    if (text != NULL)
+        append(file, text, strlen(text));
+}
+
+const char *files_text(const char *path, size_t *size)
+{
+    const struct file *file = find(path, false);
+    *size = file == NULL ? 0 : file->size;
+    return file == NULL || file->text == NULL ? "" : file->text;
+}
+
+void files_disk_left(int64_t bytes)
+{
+    disk_left = bytes;
+}
+
+unsigned files_torn(void)
+{
+    return torn;
+}
+
+enum status file_read(const char *path, size_t size_max, struct arena *arena, struct slice *text,
+                      const char **why)
+{
+    const struct file *file = find(path, false);
+    *why = "No such file or directory";
+    if (file == NULL)
+        return ERR_UNREACHABLE;
+    *why = "larger than allowed";
+    if (file->size > size_max)
+        return ERR_LIMIT;
+    *text = arena_copy(arena, slice_of(file->text, file->size));
+    return OK;
+}
+
+int64_t file_changed(const char *path)
+{
+    const struct file *file = find(path, false);
+    return file == NULL ? 0 : file->changed;
+}
+
+enum status file_open_append(const char *path, int *fd, const char **why)
+{
+    *why = "No space left on device";
+    if (world_fault(FAULT_OPEN))
+        return ERR_SYSTEM;
+    *fd = descriptor_open(DESCRIPTOR_FILE, find(path, true));
+    *why = "Too many open files";
+    return *fd < 0 ? ERR_SYSTEM : OK;
+}
+
+bool file_write_now(int fd, const void *data, size_t size)
+{
+    struct file *file = descriptor_of(fd, DESCRIPTOR_FILE)->object;
+    if (world_fault(FAULT_LOG_WRITE)) {
+        torn++;
+        return false;
+    }
+    size_t taken = disk_left >= 0 && size > (size_t)disk_left ? (size_t)disk_left : size;
+    if (disk_left >= 0)
+        disk_left -= (int64_t)taken;
+    append(file, data, taken);
+    torn += taken < size;
+    return taken == size;
+}
+
+void file_replace(int fd, int old)
+{
+    descriptor_of(old, DESCRIPTOR_FILE)->object = descriptor_of(fd, DESCRIPTOR_FILE)->object;
+    descriptor_close(fd);
+}
+
+void file_close(int fd)
+{
+    descriptor_of(fd, DESCRIPTOR_FILE);
+    descriptor_close(fd);
+}
+
+void file_match(const char *pattern, struct arena *arena, const struct slice **paths, size_t *count)
+{
+    (void)pattern, (void)arena;
+    *paths = NULL;
+    *count = 0;
+}
+
+enum status file_rewrite(const char *path, struct slice text, const char **why)
+{
+    struct file *file = find(path, false);
+    *why = "No such file or directory";
+    if (file == NULL)
+        return ERR_UNREACHABLE;
+    file->size = 0;
+    append(file, text.data, text.size);
+    return OK;
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Scenarios drawn from the seed: a configuration, a network, servers, clients, and in most of them
+ * trouble. Everything is drawn before anything is left out, so that leaving out a piece changes
+ * nothing about the others. */
+#include "scenario.h"
+#include "world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    SERVERS_MAX = 4,
+    CLIENTS_MAX = 24,
+    TROUBLES_MAX = 6,
+    PIECES_OF_CLIENT = CLIENT_PLANS_MAX + 1,
+    PIECE_TROUBLES = CLIENTS_MAX * PIECES_OF_CLIENT,
+    CALM_PERCENT = 30,
+};
+
+static struct {
+    bool is_calm;
+    struct server_actor servers[SERVERS_MAX];
+    unsigned servers_count;
+    struct network client_side, server_side;
+} drawn;
+
+static void draw_network(struct network *network)
+{
+    static const size_t BUFFERS[] = {256, 4096, 16 * 1024, 64 * 1024, 200 * 1024};
+    uint32_t least = drawn.is_calm ? 2 : 0;
+    *network = (struct network){
+        .latency = world_between(1000, MILLISECONDS(world_chance(20) && !drawn.is_calm ? 100 : 2)),
+        .jitter = world_between(0, MILLISECONDS(2)),
+        .bytes_per_ms = (uint64_t)world_between(200, 1000000),
+        .split = world_chance(40) ? 1 + world_below(60) : 0,
+        .send_buffer = BUFFERS[least + world_below(5 - least)],
+        .receive_buffer = BUFFERS[least + world_below(5 - least)],
+    };
+}
+
+/* The server's address as the configuration names it. */
+static const char *server_text(unsigned i)
+{
+    static const char *const TEXTS[] = {"10.0.0.1:8000", "10.0.0.2:8000", "app.sim:8000",
+                                        "unix:/run/app.sock"};
+    return TEXTS[i];
+}
+
+static const char *server_place(unsigned i)
+{
+    return i == 2 ? "10.0.0.3:8000" : server_text(i);
+}
+
+static void draw_config(void)
+{
+    static const char *const BALANCES[] = {"random_two", "round_robin", "least_conn"};
+    char servers[512] = "";
+    size_t at = 0;
+    unsigned first = world_chance(25) ? world_below(SERVERS_MAX) : 0;
+    for (unsigned i = 0; i < drawn.servers_count; i++) {
+        const char *text = server_text((first + i) % SERVERS_MAX);
+        const char *more = !drawn.is_calm && world_chance(20) ? " max_conns=2"
+                           : i > 0 && world_chance(10)        ? " backup"
+                                                              : "";
+        at += (size_t)snprintf(servers + at, sizeof servers - at, "    server %s%s\n", text, more);
+        struct address place = scenario_address(server_place((first + i) % SERVERS_MAX));
+        server_start(&drawn.servers[i], &place, &drawn.server_side);
+    }
+    struct address named = scenario_address("10.0.0.3:8000");
+    names_set("app.sim", &named, 1);
+    scenario_config("workers %u\n"
+                    "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
+                    "upstream app {\n%s    balance %s\n    keepalive %u idle=%us\n}\n"
+                    "timeouts {\n    keepalive %us\n    client_write %us\n}\n"
+                    "site * {\n    listen 10.1.0.1:80\n"
+                    "    proxy app tries=%u first_byte_timeout=%us idle_timeout=%us\n}\n",
+                    1 + world_below(3), servers, BALANCES[world_below(3)], world_below(8),
+                    1 + world_below(60), 1 + world_below(75), 5 + world_below(56),
+                    1 + world_below(3), drawn.is_calm ? 60 : 5 + world_below(56),
+                    drawn.is_calm ? 60 : 5 + world_below(56));
+}
+
+static size_t draw_size(void)
+{
+    switch (world_below(10)) {
+    case 0:
+        return 0;
+    case 1:
+        return 1 + world_below(3);
+    case 2:
+        return 16384 - 2 + world_below(5);
+    case 3:
+        return 65536 - 2 + world_below(5);
+    case 4:
+        return 60000 + world_below(300000);
+    default:
+        return world_below(5000);
+    }
+}
+
+static void draw_request(struct plan *plan)
+{
+    static const char *const METHODS[] = {"GET",  "GET",  "GET", "HEAD",
+                                          "POST", "POST", "PUT", "DELETE"};
+    plan->method = METHODS[world_below(8)];
+    if (strcmp(plan->method, "POST") == 0 || strcmp(plan->method, "PUT") == 0) {
+        plan->body = world_chance(60) ? BODY_LENGTH : BODY_CHUNKED;
+        plan->body_size = draw_size();
+        plan->expects_continue = world_chance(15);
+    } else if (world_chance(5)) {
+        plan->body = BODY_LENGTH;
+        plan->body_size = 1 + world_below(100);
+    }
+    plan->says_close = world_chance(5);
+    plan->is_minor_0 = plan->body == BODY_NONE && world_chance(5);
+    if (!drawn.is_calm && world_chance(5))
+        plan->misframing = (enum misframing)world_below(MISFRAMINGS);
+    if (plan->misframing == BAD_CHUNK_SIZE)
+        plan->body = BODY_CHUNKED;
+    if (plan->misframing == CUT_OFF || plan->misframing == TWO_LENGTHS)
+        plan->body = BODY_LENGTH;
+    if (plan->misframing != FRAMED_WELL) {
+        plan->method = "POST";
+        plan->is_minor_0 = plan->expects_continue = false;
+    }
+}
+
+static void draw_reply(struct plan *plan)
+{
+    static const enum manner GOOD[] = {MANNER_GOOD, MANNER_GOOD, MANNER_GOOD, MANNER_CLOSE,
+                                       MANNER_SLOW};
+    plan->framing = (enum framing_plan)world_below(REPLY_FRAMINGS);
+    plan->reply_size = draw_size();
+    plan->status = world_chance(5) ? 204 : world_chance(5) ? 404 : world_chance(3) ? 304 : 200;
+    plan->interims = world_chance(8) ? 1 + world_below(3) : 0;
+    plan->think =
+        world_chance(80) ? world_between(0, MILLISECONDS(5)) : world_between(0, SECONDS(4));
+    plan->manner = GOOD[world_below(5)];
+    if (!drawn.is_calm && world_chance(40))
+        plan->manner = (enum manner)world_below(MANNERS);
+    if (plan->manner == MANNER_LONG && plan->framing == REPLY_CLOSE) /* it would be no more */
+        plan->framing = REPLY_LENGTH;
+    plan->manner_at = draw_size();
+    plan->manner_stays = world_chance(30);
+    if (plan->manner == MANNER_SLOW && plan->reply_size > 2000)
+        plan->reply_size = 2000;
+}
+
+static void draw_tunnel(struct plan *plan)
+{
+    *plan = (struct plan){.id = plan->id, .method = "GET", .status = 101, .upgrades = true};
+    plan->body_size = draw_size();
+    plan->reply_size = draw_size();
+}
+
+static void draw_manner(struct client_manner *manner)
+{
+    manner->pipelined = world_chance(30) ? 1 + world_below(8) : 1;
+    manner->piece = world_chance(20) ? (drawn.is_calm ? 100 : 1) + world_below(2000) : 0;
+    manner->pause = world_between(0, MILLISECONDS(20));
+    if (world_chance(10)) {
+        manner->sip = 500 + world_below(16000);
+        manner->sip_pause = world_between(0, MILLISECONDS(100));
+    }
+    if (world_chance(15))
+        manner->leaves_after = world_between(0, SECONDS(world_chance(50) ? 1 : 5));
+    if (world_chance(10))
+        manner->leaves_at = 1 + world_below(100000);
+    manner->leaves_rudely = world_chance(50);
+    if (world_chance(15)) {
+        manner->pauses_at = 1 + world_below(30000);
+        manner->pauses_for = world_between(0, SECONDS(3));
+    }
+    manner->lingers = world_chance(30) ? world_between(1, SECONDS(20)) : 0;
+    manner->idles = world_chance(25) ? world_between(0, SECONDS(8)) : 0;
+    if (!drawn.is_calm && world_chance(15)) {
+        manner->ends_early = true;
+        manner->pauses_for *= world_chance(50) ? 1 : 40;
+    }
+}
+
+static void draw_client(unsigned number)
+{
+    char from[32];
+    struct client *client = world_alloc(sizeof *client);
+    struct client_manner manner = {0};
+    snprintf(from, sizeof from, "10.2.0.%u:%u", 1 + world_below(4), 20000 + number);
+    client->from = scenario_address(from);
+    client->to = scenario_address("10.1.0.1:80");
+    client->network = &drawn.client_side;
+    draw_manner(&manner);
+    unsigned wanted = 1 + world_below(world_chance(20) ? 20 : 5);
+    bool has_tunnel = world_chance(8);
+    unsigned piece = number * PIECES_OF_CLIENT;
+    for (unsigned i = 0; i < wanted; i++) {
+        struct plan *plan = plan_new();
+        if (plan == NULL)
+            break;
+        draw_request(plan);
+        draw_reply(plan);
+        if (has_tunnel && i + 1 == wanted)
+            draw_tunnel(plan);
+        if (scenario_keeps(piece + 1 + i))
+            client->plans[client->count++] = plan;
+        if (plan->upgrades || plan->misframing != FRAMED_WELL)
+            manner.pipelined = 1;
+    }
+    int64_t begins = world_between(MILLISECONDS(200), SECONDS(world_chance(70) ? 3 : 30));
+    client->manner = manner;
+    if (scenario_keeps(piece) && client->count > 0)
+        client_start(client, begins);
+}
+
+/* Trouble. */
+
+static void server_falls(void *argument)
+{
+    static const enum service_state STATES[] = {SERVICE_REFUSES, SERVICE_SILENT,
+                                                SERVICE_UNREACHABLE};
+    server_stop(argument, STATES[world_below(3)], world_chance(60));
+}
+
+static void server_rises(void *argument)
+{
+    server_return(argument);
+}
+
+static void name_fails(void *unused)
+{
+    (void)unused;
+    names_set("app.sim", NULL, 0);
+}
+
+static void name_returns(void *unused)
+{
+    (void)unused;
+    struct address named = scenario_address("10.0.0.3:8000");
+    names_set("app.sim", &named, 1);
+}
+
+static void clock_jumps(void *unused)
+{
+    (void)unused;
+    world_jump_wall(SECONDS(world_between(-100000, 100000)));
+}
+
+static void draw_trouble(unsigned number)
+{
+    unsigned kind = world_below(6);
+    int64_t at = world_between(MILLISECONDS(100), SECONDS(10));
+    int64_t until = at + world_between(MILLISECONDS(100), SECONDS(30));
+    struct server_actor *server = &drawn.servers[world_below(drawn.servers_count)];
+    enum fault fault = (enum fault)world_below(FAULTS);
+    uint32_t nth = 1 + world_below(60);
+    int64_t disk = world_between(0, 20000);
+    if (!scenario_keeps(PIECE_TROUBLES + number))
+        return;
+    if (kind <= 1) {
+        world_after(at, server_falls, server);
+        world_after(until, server_rises, server);
+    } else if (kind == 2) {
+        world_after(at, name_fails, NULL);
+        world_after(until, name_returns, NULL);
+    } else if (kind == 3) {
+        world_after(at, clock_jumps, NULL);
+    } else if (kind == 4) {
+        if (fault != FAULT_OPEN)
+            world_plan_fault(fault, nth, false);
+    } else {
+        files_disk_left(disk);
+    }
+}
+
+void scenario_generate(void)
+{
+    drawn.is_calm = world_chance(CALM_PERCENT);
+    drawn.servers_count = 1 + world_below(SERVERS_MAX);
+    draw_network(&drawn.client_side);
+    draw_network(&drawn.server_side);
+    draw_config();
+    if (!drawn.is_calm)
+        actors_expect_trouble();
+    unsigned clients = 1 + world_below(world_chance(20) ? CLIENTS_MAX : 8);
+    for (unsigned i = 0; i < clients; i++)
+        draw_client(i);
+    unsigned troubles = drawn.is_calm ? 0 : world_below(TROUBLES_MAX);
+    for (unsigned i = 0; i < troubles; i++)
+        draw_trouble(i);
+    if (world_chance(25)) /* an end in the middle of what is idle */
+        scenario_end_after(world_between(0, SECONDS(3)));
+}

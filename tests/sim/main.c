@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The runner: each world in a process of its own, so that one that breaks takes no other along.
+ *   simulation [SCENARIO] [--seed N | --seeds N [--from N]] [--trace] [--shrink] [--list]
+ *              [--fault KIND --nth N [--on]] [--torture] */
+#include "scenario.h"
+#include "world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    PIECES_MAX = 1024,
+    SHOWN_MAX = 30, /* broken seeds that are reported */
+    BROKEN = 64,    /* exit codes from here on name a truth */
+};
+
+/* A generated scenario is one too. */
+static const struct scenario RANDOM = {.name = "random", .set_up = scenario_generate};
+
+struct order {
+    const struct scenario *scenario; /* NULL: all */
+    uint64_t first, count;
+    bool traces, shrinks, is_single, tortures, faults_on;
+    enum fault fault;
+    uint32_t nth;
+};
+
+/* What a child tells. */
+struct result {
+    uint64_t hash, events;
+    uint32_t faults[FAULTS];
+    unsigned pieces, requests;
+};
+
+static void in_child(const struct order *order, const struct scenario *scenario, uint64_t seed,
+                     const bool *dropped, unsigned pieces, bool quiet, int tell)
+{
+    if (quiet && freopen("/dev/null", "w", stdout) == NULL)
+        _exit(1);
+    world_show_trace(order->traces);
+    scenario_drop(dropped, pieces);
+    if (order->nth > 0)
+        world_plan_fault(order->fault, order->nth, order->faults_on);
+    scenario_run(scenario, seed, !order->is_single);
+    fflush(stdout);
+    struct result result = {world_hash(), world_events(), {0}, scenario_pieces(), 0};
+    for (int i = 0; i < FAULTS; i++)
+        result.faults[i] = world_fault_count((enum fault)i);
+    if (write(tell, &result, sizeof result) != (ssize_t)sizeof result)
+        _exit(1);
+    exit(0); /* coverage and leak checkers want to be asked */
+}
+
+/* 0: all truths hold; else how the child ended. */
+static int run(const struct order *order, const struct scenario *scenario, uint64_t seed,
+               const bool *dropped, unsigned pieces, bool quiet, struct result *result)
+{
+    int ends[2];
+    int status = -1;
+    *result = (struct result){0};
+    fflush(stdout);
+    if (pipe(ends) != 0)
+        return -1;
+    pid_t child = fork();
+    if (child == 0) {
+        close(ends[0]);
+        alarm(60);
+        in_child(order, scenario, seed, dropped, pieces, quiet, ends[1]);
+    }
+    close(ends[1]);
+    ssize_t got = read(ends[0], result, sizeof *result);
+    close(ends[0]);
+    if (child < 0 || waitpid(child, &status, 0) < 0)
+        return -1;
+    if (status == 0 && got == (ssize_t)sizeof *result)
+        return 0;
+    return status == 0 ? -1 : status;
+}
+
+static int shrink(const struct order *order, const struct scenario *scenario, uint64_t seed)
+{
+    bool dropped[PIECES_MAX] = {false};
+    struct result result;
+    unsigned left = PIECES_MAX;
+    int wanted = run(order, scenario, seed, dropped, PIECES_MAX, true, &result);
+    if (wanted == 0)
+        return 0;
+    for (unsigned step = 64; step > 0; step /= 2)
+        for (unsigned i = 0; i < PIECES_MAX; i += step) {
+            bool before[PIECES_MAX];
+            memcpy(before, dropped, sizeof before);
+            for (unsigned k = i; k < i + step; k++)
+                dropped[k] = true;
+            if (run(order, scenario, seed, dropped, PIECES_MAX, true, &result) != wanted)
+                memcpy(dropped, before, sizeof before);
+        }
+    for (unsigned i = 0; i < PIECES_MAX; i++)
+        left -= dropped[i];
+    printf("what is left after leaving out all that does not matter (%u pieces):\n", left);
+    struct order loud = *order;
+    loud.is_single = true;
+    setenv("SIM_TRACE_LINES", "400", 0);
+    run(&loud, scenario, seed, dropped, PIECES_MAX, false, &result);
+    return wanted;
+}
+
+static unsigned run_all(const struct order *order, const struct scenario *scenario, uint64_t *hash)
+{
+    static const bool NONE[PIECES_MAX];
+    unsigned broken = 0;
+    for (uint64_t seed = order->first; seed < order->first + order->count; seed++) {
+        struct result result;
+        int how = run(order, scenario, seed, NONE, 0, broken >= SHOWN_MAX, &result);
+        *hash = (*hash ^ result.hash) * UINT64_C(0x100000001b3);
+        if (how == 0)
+            continue;
+        broken++;
+        if (!WIFEXITED(how) || WEXITSTATUS(how) < BROKEN)
+            printf("BROKEN seed %llu: ended by %s %d\n", (unsigned long long)seed,
+                   WIFSIGNALED(how) ? "signal" : "exit",
+                   WIFSIGNALED(how) ? WTERMSIG(how) : WEXITSTATUS(how));
+        if (broken <= SHOWN_MAX)
+            printf("  again: script/sim %s --seed %llu --trace\n", scenario->name,
+                   (unsigned long long)seed);
+        if (order->shrinks && broken == 1)
+            shrink(order, scenario, seed);
+    }
+    return broken;
+}
+
+/* Every call of every kind fails once, and from there on for ever. */
+static unsigned torture(const struct order *order, const struct scenario *scenario,
+                        unsigned *worlds)
+{
+    static const bool NONE[PIECES_MAX];
+    struct result whole;
+    unsigned broken = run(order, scenario, order->first, NONE, 0, false, &whole) != 0;
+    for (int kind = 0; kind < FAULTS; kind++)
+        for (uint32_t nth = 1; nth <= whole.faults[kind]; nth++)
+            for (int on = 0; on < 2; on++) {
+                struct order one = *order;
+                struct result result;
+                one.fault = (enum fault)kind;
+                one.nth = nth;
+                one.faults_on = on == 1;
+                (*worlds)++;
+                if (run(&one, scenario, order->first, NONE, 0, broken >= SHOWN_MAX, &result) == 0)
+                    continue;
+                broken++;
+                printf("  again: script/sim %s --seed %llu --fault %s --nth %u%s\n", scenario->name,
+                       (unsigned long long)order->first, FAULT_NAMES[kind], nth,
+                       on == 1 ? " --on" : "");
+            }
+    return broken;
+}
+
+static const struct scenario *scenario_named(const char *name)
+{
+    if (strcmp(name, RANDOM.name) == 0)
+        return &RANDOM;
+    for (const struct scenario *one = SCENARIOS; one->name != NULL; one++)
+        if (strcmp(one->name, name) == 0)
+            return one;
+    fprintf(stderr, "no scenario \"%s\"; --list names them\n", name);
+    exit(2);
+}
+
+static void list_and_exit(void)
+{
+    printf("random\n");
+    for (const struct scenario *one = SCENARIOS; one->name != NULL; one++)
+        printf("%s\n", one->name);
+    exit(0);
+}
+
+static struct order read_order(int argc, char **argv)
+{
+    struct order order = {.first = 1, .count = 1, .is_single = true};
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(argv[i], "--list") == 0)
+            list_and_exit();
+        else if (strcmp(argv[i], "--trace") == 0)
+            order.traces = true;
+        else if (strcmp(argv[i], "--shrink") == 0)
+            order.shrinks = true;
+        else if (strcmp(argv[i], "--torture") == 0)
+            order.tortures = true;
+        else if (strcmp(argv[i], "--on") == 0)
+            order.faults_on = true;
+        else if (strcmp(argv[i], "--seed") == 0 || strcmp(argv[i], "--from") == 0)
+            order.first = strtoull(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--seeds") == 0)
+            order.count = strtoull(value, NULL, 10), order.is_single = false, i++;
+        else if (strcmp(argv[i], "--nth") == 0)
+            order.nth = (uint32_t)strtoul(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--fault") == 0) {
+            for (int kind = 0; kind < FAULTS; kind++)
+                if (strcmp(FAULT_NAMES[kind], value) == 0)
+                    order.fault = (enum fault)kind;
+            i++;
+        } else
+            order.scenario = scenario_named(argv[i]);
+    }
+    order.is_single = order.is_single && order.scenario != NULL && !order.tortures;
+    return order;
+}
+
+int main(int argc, char **argv)
+{
+    struct order order = read_order(argc, argv);
+    struct timespec began, ended;
+    unsigned broken = 0, worlds = 0;
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    for (const struct scenario *one = SCENARIOS; order.scenario == NULL && one->name != NULL;
+         one++) {
+        struct order each = order;
+        each.count = order.count > 4 ? 4 : order.count; /* chance plays a small part in them */
+        broken += order.tortures ? torture(&each, one, &worlds) : run_all(&each, one, &hash);
+        worlds += (unsigned)each.count;
+    }
+    const struct scenario *scenario = order.scenario == NULL ? &RANDOM : order.scenario;
+    if (!order.tortures || order.scenario != NULL) {
+        broken +=
+            order.tortures ? torture(&order, scenario, &worlds) : run_all(&order, scenario, &hash);
+        worlds += (unsigned)order.count;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    double took =
+        (double)(ended.tv_sec - began.tv_sec) + 1e-9 * (double)(ended.tv_nsec - began.tv_nsec);
+    if (!order.is_single)
+        printf("%u worlds, %u broken, %.1f s, hash %016llx\n", worlds, broken, took,
+               (unsigned long long)hash);
+    return broken == 0 ? 0 : 1;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a scenario may do to the rest of weir's outside: names, files, signals. */
+#pragma once
+
+#include "net/address.h"
+
+/* The addresses a name has from now on; none: it does not resolve. */
+void names_set(const char *host, const struct address *addresses, size_t count);
+
+/* A file's text; made when it is not there. NULL data: it is removed. */
+void files_set(const char *path, const char *text);
+const char *files_text(const char *path, size_t *size);
+/* How many more bytes the disk takes; what is written beyond is torn off. −1: all. */
+void files_disk_left(int64_t bytes);
+/* Lines that could not be written whole. */
+unsigned files_torn(void);
+
+void signal_send(int number);
+
+/* How often an event was logged. */
+unsigned log_count(const char *event);

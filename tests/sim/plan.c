@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan.h"
+
+#include "world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    HEAD_ROOM = 2048,
+    CHUNK_ROOM = 32, /* of a chunk's lines */
+};
+
+static struct plan plans[PLANS_MAX];
+static unsigned count;
+
+struct plan *plan_new(void)
+{
+    if (count == PLANS_MAX)
+        return NULL;
+    struct plan *plan = &plans[count];
+    *plan = (struct plan){.id = ++count, .method = "GET", .status = 200};
+    return plan;
+}
+
+struct plan *plan_of(unsigned id)
+{
+    return id >= 1 && id <= count ? &plans[id - 1] : NULL;
+}
+
+unsigned plans_count(void)
+{
+    return count;
+}
+
+bool plan_is_idempotent(const struct plan *plan)
+{
+    return strcmp(plan->method, "POST") != 0 && !plan->upgrades;
+}
+
+char plan_byte(const struct plan *plan, bool is_reply, uint64_t at)
+{
+    uint64_t x = plan->id * UINT64_C(0x9e3779b97f4a7c15) + is_reply * 77 + at;
+    x = (x ^ x >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
+    return (char)(x >> 56);
+}
+
+struct text {
+    char *data;
+    size_t size;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    text->size += (size_t)vsprintf(text->data + text->size, format, arguments);
+    va_end(arguments);
+}
+
+static void add_body(struct text *text, const struct plan *plan, bool is_reply, bool is_chunked,
+                     size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        size_t part = size - at;
+        if (is_chunked && part > 64)
+            part = 64 + world_below((uint32_t)(part - 64 < 20000 ? part - 64 : 20000) + 1);
+        if (is_chunked)
+            add(text, "%zx\r\n", part);
+        for (size_t i = 0; i < part; i++)
+            text->data[text->size++] = plan_byte(plan, is_reply, at + i);
+        at += part;
+        if (is_chunked)
+            add(text, "\r\n");
+    }
+    if (is_chunked)
+        add(text, "0\r\n\r\n");
+}
+
+static void add_framing(struct text *text, const struct plan *plan)
+{
+    size_t size = plan->body_size;
+    if (plan->misframing == TWO_LENGTHS)
+        add(text, "Content-Length: %zu\r\nContent-Length: %zu\r\n", size, size + 1);
+    else if (plan->misframing == LENGTH_AND_CHUNKED)
+        add(text, "Content-Length: %zu\r\nTransfer-Encoding: chunked\r\n", size);
+    else if (plan->body == BODY_LENGTH)
+        add(text, "Content-Length: %zu\r\n", plan->misframing == CUT_OFF ? size + 10 : size);
+    else if (plan->body == BODY_CHUNKED)
+        add(text, "Transfer-Encoding: chunked\r\n");
+}
+
+char *plan_request(const struct plan *plan, size_t *size, size_t *head_size)
+{
+    struct text text = {world_alloc(HEAD_ROOM + plan->body_size * 2 + CHUNK_ROOM), 0};
+    add(&text, "%s /r/%u HTTP/1.%d\r\nHost: sim.test\r\nX-Sim: %u\r\n", plan->method, plan->id,
+        plan->is_minor_0 ? 0 : 1, plan->id);
+    if (plan->misframing == BARE_LF)
+        add(&text, "X-Bare: 1\nX-Other: 2\r\n");
+    if (plan->misframing == FOLDED_FIELD)
+        add(&text, "X-Folded: 1\r\n 2\r\n");
+    if (plan->misframing == BLANK_BEFORE_COLON)
+        add(&text, "Content-Length : 7\r\n");
+    if (plan->misframing == NUL_IN_FIELD) {
+        add(&text, "X-Nul: a");
+        text.data[text.size++] = '\0';
+        add(&text, "b\r\n");
+    }
+    add_framing(&text, plan);
+    if (plan->expects_continue)
+        add(&text, "Expect: 100-continue\r\n");
+    if (plan->upgrades)
+        add(&text, "Connection: upgrade\r\nUpgrade: sim\r\n");
+    else if (plan->says_close)
+        add(&text, "Connection: close\r\n");
+    else if (plan->is_minor_0)
+        add(&text, "Connection: keep-alive\r\n");
+    add(&text, "\r\n");
+    *head_size = text.size;
+    if (plan->misframing == BAD_CHUNK_SIZE)
+        add(&text, "0x5\r\nabcde\r\n0\r\n\r\n");
+    else if (!plan->upgrades)
+        add_body(&text, plan, false, plan->body == BODY_CHUNKED, plan->body_size);
+    *size = text.size;
+    return text.data;
+}
+
+char *plan_reply(const struct plan *plan, bool is_good, size_t *size)
+{
+    struct text text = {world_alloc(HEAD_ROOM + plan->reply_size * 2 + CHUNK_ROOM), 0};
+    enum manner manner = is_good ? MANNER_GOOD : plan->manner;
+    bool is_head = strcmp(plan->method, "HEAD") == 0;
+    bool has_none = plan->status == 204 || plan->status == 304;
+    for (unsigned i = 0; i < plan->interims; i++)
+        add(&text, "HTTP/1.1 103 Early Hints\r\nX-Sim: %u\r\n\r\n", plan->id);
+    if (manner == MANNER_GARBAGE) {
+        add(&text, "SSH-2.0-nothing of the kind\r\n\r\n");
+        *size = text.size;
+        return text.data;
+    }
+    int status = manner == MANNER_FAILS ? 503 : plan->status;
+    add(&text, "HTTP/1.%d %d %s\r\nX-Sim: %u\r\n", manner == MANNER_OLD ? 0 : 1,
+        plan->upgrades ? 101 : status, "Said", plan->id);
+    if (plan->upgrades) {
+        add(&text, "Connection: upgrade\r\nUpgrade: sim\r\n\r\n");
+        *size = text.size;
+        return text.data;
+    }
+    bool is_chunked = plan->framing == REPLY_CHUNKED && manner != MANNER_OLD;
+    if (manner == MANNER_CLOSE || manner == MANNER_EARLY_CLOSE ||
+        (plan->framing == REPLY_CLOSE && !has_none))
+        add(&text, "Connection: close\r\n");
+    if (manner == MANNER_TWO_LENGTHS)
+        add(&text, "Content-Length: 3\r\nContent-Length: 4\r\n");
+    else if (!has_none && is_chunked)
+        add(&text, "Transfer-Encoding: chunked\r\n");
+    else if (!has_none && plan->framing != REPLY_CLOSE)
+        add(&text, "Content-Length: %zu\r\n", plan->reply_size);
+    add(&text, "\r\n");
+    if (!has_none && !is_head)
+        add_body(&text, plan, true, is_chunked, plan->reply_size);
+    if (manner == MANNER_LONG)
+        add(&text, "and another thing");
+    *size = text.size;
+    return text.data;
+}

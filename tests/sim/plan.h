@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ledger: every request of a scenario, what its client will do, what its server will answer,
+ * and what both of them saw. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    PLANS_MAX = 512,
+};
+
+enum plan_body { BODY_NONE, BODY_LENGTH, BODY_CHUNKED };
+
+/* How a request is wrong; a strict reader must never see it. */
+enum misframing {
+    FRAMED_WELL,
+    LENGTH_AND_CHUNKED,
+    TWO_LENGTHS,
+    BARE_LF,
+    FOLDED_FIELD,
+    BAD_CHUNK_SIZE,
+    BLANK_BEFORE_COLON,
+    NUL_IN_FIELD,
+    CUT_OFF, /* fewer bytes than said, then an end */
+    MISFRAMINGS,
+};
+
+/* How a server behaves when a request reaches it for the first time. */
+enum manner {
+    MANNER_GOOD,
+    MANNER_EARLY,         /* answers before it has read the body, and reads on */
+    MANNER_EARLY_CLOSE,   /* the same, and closes */
+    MANNER_SHORT,         /* closes inside its answer */
+    MANNER_RESET,         /* resets inside its answer */
+    MANNER_LONG,          /* says more than its answer */
+    MANNER_GARBAGE,       /* no HTTP */
+    MANNER_HANG_UP,       /* closes without an answer */
+    MANNER_RESET_AT_HEAD, /* resets when the head has come */
+    MANNER_CLOSE,         /* says so and does it */
+    MANNER_CLOSE_UNSAID,  /* a good answer, then it closes without a word */
+    MANNER_OLD,           /* HTTP/1.0 */
+    MANNER_STALL,         /* never answers */
+    MANNER_STALL_INSIDE,  /* stops inside its answer */
+    MANNER_SLOW,          /* a few bytes at a time */
+    MANNER_TWO_LENGTHS,
+    MANNER_FAILS, /* 503 */
+    MANNERS,
+};
+
+enum framing_plan { REPLY_LENGTH, REPLY_CHUNKED, REPLY_CLOSE, REPLY_FRAMINGS };
+
+enum outcome {
+    OUTCOME_NONE,
+    OUTCOME_WHOLE,   /* the server's answer, every byte */
+    OUTCOME_CUT,     /* a part of it, and the client could tell */
+    OUTCOME_REFUSED, /* an answer of weir's own */
+    OUTCOME_CLOSED,  /* the connection ended without an answer */
+    OUTCOME_LEFT,    /* the client went away */
+};
+
+struct plan {
+    unsigned id;
+    /* The request. */
+    const char *method;
+    enum plan_body body;
+    size_t body_size;
+    enum misframing misframing;
+    bool expects_continue, upgrades, says_close, is_minor_0;
+    /* The answer. */
+    enum manner manner;
+    size_t manner_at;  /* bytes of the answer before a server stops */
+    bool manner_stays; /* also when it is asked again */
+    int status;
+    enum framing_plan framing;
+    size_t reply_size;
+    unsigned interims;
+    int64_t think;
+    /* What was seen. */
+    bool was_sent; /* a byte of it left the client */
+    unsigned heads;
+    unsigned wholes; /* requests with their bodies */
+    enum outcome outcome;
+    int got_status;
+    size_t got_bytes;
+    bool is_done; /* nobody waits for it any more */
+    int64_t began, ended;
+};
+
+struct plan *plan_new(void);
+/* NULL: there is no such request. */
+struct plan *plan_of(unsigned id);
+unsigned plans_count(void);
+bool plan_is_idempotent(const struct plan *plan);
+
+/* The byte at that place of a request's or an answer's body. */
+char plan_byte(const struct plan *plan, bool is_reply, uint64_t at);
+/* The bytes of a request as its client sends them; *head_size: of its head. */
+char *plan_request(const struct plan *plan, size_t *size, size_t *head_size);
+/* The bytes of an answer; `is_good`: of one that behaves. */
+char *plan_reply(const struct plan *plan, bool is_good, size_t *size);

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fiber/process.h, fiber/signal.h and fiber/offload.h in the simulated world. */
+#include "fiber/process.h"
+
+#include "base/check.h"
+#include "descriptor.h"
+#include "fiber/fiber.h"
+#include "fiber/loop.h"
+#include "fiber/offload.h"
+#include "fiber/signal.h"
+#include "fiber/thread.h"
+#include "outside.h"
+#include "world.h"
+
+#include <sys/epoll.h>
+
+enum {
+    SIGNALS_MAX = 65,
+    OFFLOAD_MS = 200, /* a job takes up to that */
+};
+
+int64_t process_raise_open_files(void)
+{
+    return DESCRIPTORS_MAX;
+}
+
+bool process_become(uint32_t user, uint32_t group)
+{
+    (void)user, (void)group;
+    return true;
+}
+
+static struct watch signal_events;
+static void (*signal_callback)(int number);
+static bool pending[SIGNALS_MAX];
+
+static void on_ready(struct watch *watch)
+{
+    descriptor_of(watch->fd, DESCRIPTOR_SIGNAL)->is_set = false;
+    for (int i = 0; i < SIGNALS_MAX; i++)
+        if (pending[i]) {
+            pending[i] = false;
+            signal_callback(i);
+        }
+}
+
+enum status signal_watch(const int *signals, void (*on_signal)(int number))
+{
+    (void)signals;
+    int fd = descriptor_open(DESCRIPTOR_SIGNAL, NULL);
+    if (fd < 0)
+        return ERR_SYSTEM;
+    signal_callback = on_signal;
+    signal_events.on_ready = on_ready;
+    return loop_watch_level(&signal_events, fd);
+}
+
+void signal_unwatch(void)
+{
+    int fd = signal_events.fd;
+    loop_forget(&signal_events, false);
+    poll_forget(fd);
+    descriptor_close(fd);
+    signal_events.fd = 0;
+}
+
+void signal_block_all(void)
+{
+}
+
+void signal_send(int number)
+{
+    world_trace("signal %d", number);
+    pending[number] = true;
+    if (signal_events.fd > 0) {
+        descriptor_of(signal_events.fd, DESCRIPTOR_SIGNAL)->is_set = true;
+        poll_notify(signal_events.fd, EPOLLIN);
+    }
+}
+
+/* A job runs at some later moment, in no thread of weir's. */
+struct call {
+    void (*run)(void *job);
+    void (*free_job)(void *job);
+    void *job;
+    struct thread *thread;
+    struct fiber *fiber; /* NULL: it has given up */
+    bool is_done;
+};
+
+static void on_done(void *argument)
+{
+    struct call *call = argument;
+    call->is_done = true;
+    if (call->fiber != NULL)
+        fiber_wake(call->fiber);
+    else
+        call->free_job(call->job);
+}
+
+static void run_job(void *argument)
+{
+    struct call *call = argument;
+    call->run(call->job);
+    check(thread_post(call->thread, on_done, call));
+}
+
+enum status offload(void (*run)(void *job), void *job, void (*free_job)(void *job),
+                    int64_t deadline)
+{
+    struct call *call = world_alloc(sizeof *call);
+    *call = (struct call){.run = run,
+                          .free_job = free_job,
+                          .job = job,
+                          .thread = thread_self(),
+                          .fiber = fiber_self()};
+    world_after(world_between(0, MILLISECONDS(OFFLOAD_MS)), run_job, call);
+    while (!call->is_done) {
+        enum status status = fiber_wait(deadline);
+        if (status != OK && !call->is_done) {
+            call->fiber = NULL;
+            return status;
+        }
+    }
+    return OK;
+}
+
+enum status offload_start(unsigned threads)
+{
+    (void)threads;
+    return OK;
+}
+
+void offload_stop(void)
+{
+}

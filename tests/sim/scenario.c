@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a scenario to a running world and its end. */
+#include "scenario.h"
+
+#include "cli/cli.h"
+#include "descriptor.h"
+#include "machine.h"
+#include "memory.h"
+#include "truth.h"
+#include "world.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PIECES_MAX = 1024,
+    LOOK_MS = 500,  /* how often the conductor looks whether all is done */
+    REST_S = 200,   /* longer than any idle connection lives */
+    START_MS = 200, /* until weir listens */
+};
+
+static struct {
+    const struct scenario *scenario;
+    int exit_code;
+    int64_t end_after;
+    bool has_checked, has_ended;
+    bool dropped[PIECES_MAX];
+    unsigned pieces;
+} stage;
+
+void scenario_config(const char *format, ...)
+{
+    static char text[8192];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    files_set("/weir.conf", text);
+}
+
+struct address scenario_address(const char *text)
+{
+    struct address address;
+    if (!address_parse(slice_from_cstring(text), 80, &address))
+        world_broken("scenario", "\"%s\" is no address", text);
+    return address;
+}
+
+const struct network *scenario_calm(void)
+{
+    static const struct network CALM = {
+        .latency = MILLISECONDS(1),
+        .bytes_per_ms = 100000,
+        .send_buffer = 64 * 1024,
+        .receive_buffer = 64 * 1024,
+    };
+    return &CALM;
+}
+
+struct client *scenario_client(unsigned count)
+{
+    struct client *client = world_alloc(sizeof *client);
+    client->from = scenario_address("10.2.0.1:40000");
+    client->to = scenario_address("10.1.0.1:80");
+    client->network = scenario_calm();
+    client->count = count;
+    for (unsigned i = 0; i < count; i++) {
+        client->plans[i] = plan_new();
+        client->plans[i]->reply_size = 100;
+    }
+    return client;
+}
+
+struct server_actor *scenario_server(unsigned number)
+{
+    char text[32];
+    snprintf(text, sizeof text, "10.0.0.%u:8000", number);
+    struct server_actor *server = world_alloc(sizeof *server);
+    struct address address = scenario_address(text);
+    server_start(server, &address, scenario_calm());
+    return server;
+}
+
+void scenario_start(struct client *client)
+{
+    client_start(client, MILLISECONDS(START_MS));
+}
+
+void scenario_end_after(int64_t ns)
+{
+    stage.end_after = ns;
+}
+
+bool scenario_keeps(unsigned i)
+{
+    if (i >= PIECES_MAX)
+        return true;
+    stage.pieces = i + 1 > stage.pieces ? i + 1 : stage.pieces;
+    return !stage.dropped[i];
+}
+
+void scenario_drop(const bool *dropped, unsigned count)
+{
+    memcpy(stage.dropped, dropped, (count < PIECES_MAX ? count : PIECES_MAX) * sizeof *dropped);
+}
+
+unsigned scenario_pieces(void)
+{
+    return stage.pieces;
+}
+
+static void run_weir(void *argument)
+{
+    (void)argument;
+    stage.exit_code = run_configuration((struct slice){NULL, 0}, "/weir.conf");
+}
+
+static void end_weir(void *argument)
+{
+    (void)argument;
+    if (stage.end_after >= SECONDS(REST_S))
+        truth_at_rest();
+    signal_send(SIGTERM);
+}
+
+static void conduct(void *argument)
+{
+    truth_any_time();
+    if (!clients_are_done()) {
+        world_after(MILLISECONDS(LOOK_MS), conduct, argument);
+        return;
+    }
+    if (stage.scenario->check != NULL)
+        stage.scenario->check();
+    world_after(stage.end_after, end_weir, NULL);
+}
+
+void scenario_run(const struct scenario *scenario, uint64_t seed, bool quiet)
+{
+    world_begin(seed);
+    stage.scenario = scenario;
+    stage.end_after = SECONDS(REST_S);
+    stage.pieces = 0;
+    scenario->set_up();
+    world_after(MILLISECONDS(LOOK_MS), conduct, NULL);
+    int64_t began = world_now();
+    machine_run(run_weir, NULL);
+    truth_after_end(stage.exit_code);
+    if (!quiet)
+        printf("%-24s seed %-6llu %6u requests %8llu events %8.1f s of time  hash %016llx\n",
+               scenario->name, (unsigned long long)seed, plans_count(),
+               (unsigned long long)world_events(),
+               (double)(world_now() - began) / (double)SECONDS(1),
+               (unsigned long long)world_hash());
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A scenario: weir's configuration, its neighbours, and what happens. */
+#pragma once
+
+#include "actor.h"
+#include "outside.h"
+
+struct scenario {
+    const char *name;
+    void (*set_up)(void);
+    void (*check)(void); /* after all clients are done, before weir is told to end; may be NULL */
+};
+
+extern const struct scenario SCENARIOS[]; /* ends with one without a name */
+
+/* For set_up. */
+void scenario_config(const char *format, ...) __attribute__((format(printf, 1, 2)));
+struct address scenario_address(const char *text);
+/* A path without surprises. */
+const struct network *scenario_calm(void);
+/* One client with `count` plain GET requests, a moment after weir has started. */
+struct client *scenario_client(unsigned count);
+/* A server at "10.0.0.N:8000". */
+struct server_actor *scenario_server(unsigned number);
+void scenario_start(struct client *client);
+/* Another moment for SIGTERM than when all is silent; 0: at once when the clients are done. */
+void scenario_end_after(int64_t ns);
+
+/* What a generated scenario consists of can be left out piece by piece: whether piece number `i`
+ * of this run is wanted. */
+bool scenario_keeps(unsigned i);
+void scenario_drop(const bool *dropped, unsigned count);
+unsigned scenario_pieces(void); /* that were asked about */
+void scenario_generate(void);
+
+/* Runs it to its end; prints one line unless `quiet`. Ends the process if a truth is broken. */
+void scenario_run(const struct scenario *scenario, uint64_t seed, bool quiet);
