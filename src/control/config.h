@@ -75,6 +75,8 @@ struct config_upstream {
     int balance;                              /* enum balance */
     const struct config_item *const *servers; /* config: struct server_line_config */
     size_t servers_count;
+    const struct config_item *const *discovers; /* config: struct discover_config */
+    size_t discovers_count;
     struct keepalive_config keepalive;
     struct queue_config queue;
     const struct health_check_config *health_check; /* NULL: none is written */

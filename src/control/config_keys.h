@@ -92,9 +92,19 @@ struct server_line_config {
     struct slice address; /* host:port, unix:/path or http://host[:port] */
     int64_t weight;
     int64_t max_conns; /* 0: no limit */
+    int64_t priority;
     bool backup;
     bool down;
     struct slice name; /* empty: the address */
+    int resolve;       /* enum server_resolve */
+};
+enum server_resolve { RESOLVE_EACH, RESOLVE_ONE };
+
+enum discover_kind { DISCOVER_SRV, DISCOVER_FILE };
+struct discover_config {
+    int kind; /* enum discover_kind */
+    struct slice what;
+    int64_t max_conns; /* of each server that the source says nothing of */
 };
 
 struct keepalive_config {

@@ -47,7 +47,8 @@ static void check_servers(struct builder *builder, const struct config_upstream 
         config_error_note(builder->errors, error, "first written at line %u; weight=2 doubles it",
                           sorted[i - 1]->node->place.line);
     }
-    if (upstream->servers_count > 0 && down == upstream->servers_count)
+    if (upstream->servers_count > 0 && down == upstream->servers_count &&
+        upstream->discovers_count == 0)
         CONFIG_REPORT(builder->errors, CONFIG_NONE_UP, upstream->item->node->place, upstream->name);
 }
 
@@ -64,6 +65,28 @@ static const struct health_check_config *read_health_check(struct builder *build
         CONFIG_REPORT(builder->errors, CONFIG_PATH, item->node->values[0].place, check->what,
                       SLICE("write a path such as /healthz, or tcp"));
     return check;
+}
+
+/* A service's name is one that can be asked for; whether it is there is found out while it runs. */
+static void check_discovers(struct builder *builder, const struct config_upstream *upstream)
+{
+    for (size_t i = 0; i < upstream->discovers_count; i++) {
+        const struct config_item *item = upstream->discovers[i];
+        const struct discover_config *discover = item->config;
+        if (item->node->values_count < 2 || discover->kind != DISCOVER_SRV)
+            continue;
+        struct slice what = discover->what;
+        bool is_name = what.size > 0 && what.size < 254 && what.data[0] != '.';
+        for (size_t c = 0; c < what.size; c++)
+            is_name = is_name &&
+                      ((what.data[c] >= 'a' && what.data[c] <= 'z') ||
+                       (what.data[c] >= 'A' && what.data[c] <= 'Z') ||
+                       (what.data[c] >= '0' && what.data[c] <= '9') || what.data[c] == '_' ||
+                       what.data[c] == '-' || (what.data[c] == '.' && what.data[c - 1] != '.'));
+        if (!is_name)
+            CONFIG_REPORT(builder->errors, CONFIG_ADDRESS, item->node->values[1].place, what,
+                          SLICE("write the name of a service, such as _http._tcp.app.internal"));
+    }
 }
 
 static void build_one(struct builder *builder, const struct config_item *item,
@@ -89,10 +112,14 @@ static void build_one(struct builder *builder, const struct config_item *item,
             ->duration;
     upstream->slow_start = slow_start == CLOCK_NEVER ? 0 : slow_start;
     upstream->servers = config_items(builder->arena, block, "server", &upstream->servers_count);
+    upstream->discovers =
+        config_items(builder->arena, block, "discover", &upstream->discovers_count);
+    check_discovers(builder, upstream);
     bool has_lines = item->node->has_block;
     bool has_bad_server = false;
     for (const struct config_node *node = item->node->children; node != NULL; node = node->next)
-        has_bad_server = has_bad_server || slice_equal(node->name, SLICE("server"));
+        has_bad_server = has_bad_server || slice_equal(node->name, SLICE("server")) ||
+                         slice_equal(node->name, SLICE("discover"));
     if (has_lines && !has_bad_server && upstream->servers_count == 0) {
         struct config_error *error =
             CONFIG_REPORT(builder->errors, CONFIG_NO_SERVER, item->node->place, upstream->name);

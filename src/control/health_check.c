@@ -26,7 +26,8 @@ struct checked {
     struct checked_upstream *upstream;
     size_t index;
     int64_t next_at;
-    int64_t in_row; /* answers in a row that say other than is_up */
+    int64_t in_row;      /* answers in a row that say other than is_up */
+    uint32_t generation; /* of the server that was checked last */
     bool is_up;
     bool is_known;   /* it was checked before: the first answer counts at once */
     bool is_running; /* a check is under way */
@@ -84,6 +85,12 @@ static void run_check(void *argument)
     struct server_state state;
     check(upstream_server_state(u->upstream, checked->index, &state));
     struct health_answer answer = {0};
+    if (state.generation != checked->generation) { /* another server stands there now */
+        checked->generation = state.generation;
+        checked->is_known = false;
+        checked->is_up = true;
+        checked->in_row = 0;
+    }
     /* One without an address is down anyway, and its life of checks begins when it gets one. */
     if (count == 0)
         checked->is_known = false;

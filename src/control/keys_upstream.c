@@ -10,6 +10,9 @@ static const char *const BALANCES_WORDS[] = {
     NULL,
 };
 
+static const char *const RESOLVES[] = {"each", "one", NULL};
+static const char *const DISCOVERS[] = {"srv", "file", NULL};
+
 static const struct option UPSTREAM_ARGUMENTS[] = {
     {.name = "name",
      .type = OPTION_NAME,
@@ -42,6 +45,13 @@ static const struct option SERVER_OPTIONS[] = {
      .max = 1000000,
      .offset = offsetof(struct server_line_config, max_conns),
      .doc = "How many exchanges it takes at a time; 0: no limit."},
+    {.name = "priority",
+     .type = OPTION_INT,
+     .standard = "0",
+     .min = 0,
+     .max = 255,
+     .offset = offsetof(struct server_line_config, priority),
+     .doc = "Servers of a higher number serve when none of a lower one is usable."},
     {.name = "backup",
      .type = OPTION_FLAG,
      .offset = offsetof(struct server_line_config, backup),
@@ -54,6 +64,43 @@ static const struct option SERVER_OPTIONS[] = {
      .type = OPTION_NAME,
      .offset = offsetof(struct server_line_config, name),
      .doc = "How logs call it; its address if none is written."},
+    {.name = "resolve",
+     .type = OPTION_ENUM,
+     .standard = "each",
+     .words = RESOLVES,
+     .offset = offsetof(struct server_line_config, resolve),
+     .doc = "What the addresses of a name are. each: a server each, but for one of IPv4 and one of "
+            "IPv6, which are one machine; one: ways to the same server, tried one after the "
+            "other."},
+    {0},
+};
+static const struct option DISCOVER_ARGUMENTS[] = {
+    {.name = "from",
+     .type = OPTION_ENUM,
+     .flags = OPTION_REQUIRED,
+     .words = DISCOVERS,
+     .offset = offsetof(struct discover_config, kind),
+     .doc = "srv: the SRV records of a name, their priorities and weights included, again and "
+            "again as their TTL ends; file: a file, read again when it has changed. Its lines are "
+            "written as the server line without that word; in a file whose name ends in .json an "
+            "array of the same as in a configuration in JSON."},
+    {.name = "what",
+     .type = OPTION_STRING,
+     .flags = OPTION_REQUIRED,
+     .offset = offsetof(struct discover_config, what),
+     .doc = "The name, such as _http._tcp.app.internal, or the file's path. What cannot be read "
+            "or is wrong leaves the servers as they are."},
+    {0},
+};
+static const struct option DISCOVER_OPTIONS[] = {
+    {.name = "max_conns",
+     .type = OPTION_INT,
+     .standard = "0",
+     .min = 0,
+     .max = 1000000,
+     .offset = offsetof(struct discover_config, max_conns),
+     .doc = "How many exchanges each of them takes at a time, if nothing else is said of it; 0: "
+            "no limit."},
     {0},
 };
 static const struct option BALANCE_ARGUMENTS[] = {
@@ -250,6 +297,18 @@ static const struct key SERVER = {
     .example = "server 10.0.0.13:3000 weight=2",
     .since = "0.1",
 };
+static const struct key DISCOVER = {
+    .name = "discover",
+    .contexts = IN_UPSTREAM,
+    .flags = KEY_MANY,
+    .arguments = DISCOVER_ARGUMENTS,
+    .options = DISCOVER_OPTIONS,
+    .config_size = sizeof(struct discover_config),
+    .doc = "Servers that somebody else knows. Those that appear join, those that go finish what "
+           "runs there; the others notice nothing.",
+    .example = "discover srv _http._tcp.app.internal",
+    .since = "0.1",
+};
 static const struct key BALANCE_KEY = {
     .name = "balance",
     .contexts = IN_UPSTREAM,
@@ -325,4 +384,4 @@ static const struct key SLOW_START = {
 
 const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM, &SERVER,       &BALANCE_KEY, &KEEPALIVE,
                                            &QUEUE,    &HEALTH_CHECK, &SLOW_START,  &BREAKER,
-                                           &ADAPTIVE, NULL};
+                                           &ADAPTIVE, &DISCOVER,     NULL};

@@ -41,12 +41,26 @@ static struct server_config read_server(const struct server_line_config *line)
     struct server_config server = {
         .name = line->name.size > 0 ? line->name : line->address,
         .weight = (uint32_t)line->weight,
+        .priority = (uint32_t)line->priority,
         .max_conns = line->max_conns,
         .backup = line->backup,
         .down = line->down,
     };
     check(server_parse(line->address, &server.host, &server.port, &server.address));
+    if (server.host.size > 0)
+        server.source = line->resolve == RESOLVE_ONE ? SERVER_ONE : SERVER_NAME;
     return server;
+}
+
+static struct server_config read_discover(const struct discover_config *line)
+{
+    return (struct server_config){
+        .name = line->what,
+        .source = line->kind == DISCOVER_SRV ? SERVER_SRV : SERVER_FILE,
+        .host = line->what,
+        .weight = 1,
+        .max_conns = line->max_conns,
+    };
 }
 
 static void add_upstream(struct snapshot_builder *b, const struct upstream_config *config)
@@ -67,15 +81,17 @@ static void build_upstreams(struct snapshot_builder *b)
     const struct config *config = b->config;
     for (size_t i = 0; i < config->upstreams_count; i++) {
         const struct config_upstream *u = &config->upstreams[i];
-        struct server_config *servers =
-            arena_alloc(&b->snapshot->arena, u->servers_count * sizeof *servers);
+        struct server_config *servers = arena_alloc(
+            &b->snapshot->arena, (u->servers_count + u->discovers_count) * sizeof *servers);
         for (size_t s = 0; s < u->servers_count; s++)
             servers[s] = read_server(u->servers[s]->config);
+        for (size_t d = 0; d < u->discovers_count; d++)
+            servers[u->servers_count + d] = read_discover(u->discovers[d]->config);
         struct upstream_config made = {
             .name = u->name,
             .balance = (enum balance)u->balance,
             .servers = servers,
-            .servers_count = u->servers_count,
+            .servers_count = u->servers_count + u->discovers_count,
             .keepalive = none_if_off(u->keepalive.kept),
             .keepalive_idle = u->keepalive.idle,
             .queue = none_if_off(u->queue.size),
@@ -96,6 +112,8 @@ static struct upstream *inline_upstream(struct snapshot_builder *b, struct slice
     struct server_config server = {.name = name, .weight = 1};
     if (!server_parse(name, &server.host, &server.port, &server.address))
         return NULL;
+    if (server.host.size > 0)
+        server.source = SERVER_NAME;
     struct upstream_config config = {
         .name = name,
         .balance = BALANCE_RANDOM_TWO,
@@ -105,6 +123,7 @@ static struct upstream *inline_upstream(struct snapshot_builder *b, struct slice
         .keepalive_idle = SECONDS(60),
         .queue = 1024,
         .queue_timeout = SECONDS(5),
+        .slow_start = SECONDS(30),
     };
     add_upstream(b, &config);
     return b->snapshot->upstreams[b->snapshot->upstreams_count - 1];

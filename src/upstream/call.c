@@ -79,7 +79,8 @@ static enum status take_server(struct upstream_call *call, const struct tried *t
 static bool all_refuse(struct upstream *upstream)
 {
     bool has_refusing = false;
-    for (size_t i = 0; i < upstream->count; i++) {
+    size_t count = upstream_count(upstream);
+    for (size_t i = 0; i < count; i++) {
         if (server_is_usable(&upstream->servers[i], loop_now()))
             return false;
         has_refusing = has_refusing || server_is_refusing(&upstream->servers[i]);
@@ -314,7 +315,8 @@ static enum status prepare(struct upstream_call *call, int64_t deadline)
 /* Whether there will be another try; notes where it must not go. */
 static bool plan_retry(struct upstream_call *call, enum again again, struct tried *tried)
 {
-    bool has_more = tried->count + 1 < CALL_TRIES_MAX && tried->count + 1 < call->upstream->count;
+    bool has_more =
+        tried->count + 1 < CALL_TRIES_MAX && tried->count + 1 < upstream_members(call->upstream);
     tried->may_repeat = again == AGAIN_PAID;
     if (again == AGAIN_NO || (again == AGAIN_FREE && !has_more))
         return false;

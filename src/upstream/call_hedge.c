@@ -25,7 +25,7 @@ int64_t call_hedge_delay(const struct upstream_call *call)
 {
     int64_t hedge = call->policy.hedge;
     if (hedge == 0 || !method_is_safe(call->request.method) || call->request.body->length != 0 ||
-        call->request.upgrade.size > 0 || call->upstream->count < 2)
+        call->request.upgrade.size > 0 || upstream_members(call->upstream) < 2)
         return 0;
     return hedge == UPSTREAM_HEDGE_P95 ? latency_percentile(&call->upstream->latency, PERCENT)
                                        : hedge;

@@ -17,6 +17,7 @@ enum {
     EJECTED_PERCENT_MAX = 50,
     PROBE_INTERVAL_MS = 1000,
     PROBE_TIMEOUT_MS = 1000,
+    RANK_BACKUP = 1 << 20,
     SLOW_START_PERCENT_MIN = 10, /* of its share, from the first moment on */
 };
 
@@ -25,8 +26,10 @@ enum {
 
 bool server_is_usable(const struct server *server, int64_t now)
 {
-    if (server->config.down || LOAD(server->addresses_count) == 0 ||
-        LOAD(server->is_check_failed) || LOAD(server->is_draining))
+    /* First of all: only of a member the rest may be read. */
+    if (__atomic_load_n(&server->is_draining, __ATOMIC_ACQUIRE))
+        return false;
+    if (server->config.down || LOAD(server->addresses_count) == 0 || LOAD(server->is_check_failed))
         return false;
     switch ((enum server_health)LOAD(server->health)) {
     case SERVER_UP:
@@ -43,28 +46,42 @@ static bool is_starting(const struct server *server, int64_t now)
 {
     int64_t back_since = LOAD(server->back_since);
     return back_since != 0 && now - back_since < server->upstream->config.slow_start &&
-           server->upstream->count > 1;
+           upstream_members(server->upstream) > 1;
+}
+
+static int64_t start_percent(const struct server *server, int64_t now)
+{
+    int64_t slow_start = server->upstream->config.slow_start;
+    int64_t percent = (now - LOAD(server->back_since)) / (slow_start / 100 + 1);
+    return percent < SLOW_START_PERCENT_MIN ? SLOW_START_PERCENT_MIN : percent;
+}
+
+uint32_t server_weight_now(const struct server *server, int64_t now)
+{
+    uint32_t weight = LOAD(server->config.weight) * SERVER_WEIGHT_UNIT;
+    return is_starting(server, now) ? (uint32_t)(weight * start_percent(server, now) / 100)
+                                    : weight;
+}
+
+uint32_t server_rank(const struct server *server)
+{
+    return LOAD(server->config.priority) + (LOAD(server->config.backup) ? RANK_BACKUP : 0);
 }
 
 bool server_stands_back(const struct server *server, int64_t now)
 {
-    if (!is_starting(server, now))
-        return false;
-    int64_t slow_start = server->upstream->config.slow_start;
-    int64_t percent = (now - LOAD(server->back_since)) / (slow_start / 100 + 1);
-    if (percent < SLOW_START_PERCENT_MIN)
-        percent = SLOW_START_PERCENT_MIN;
-    return random_below(&thread_self()->random, 100) >= percent;
+    return is_starting(server, now) &&
+           random_below(&thread_self()->random, 100) >= start_percent(server, now);
 }
 
 enum server_life server_life(const struct server *server, int64_t now)
 {
     if (server->config.down)
         return SERVER_LIFE_DOWN;
-    if (LOAD(server->is_draining))
-        return SERVER_LIFE_DRAINING;
     if (LOAD(server->addresses_count) == 0)
         return SERVER_LIFE_UNRESOLVED;
+    if (LOAD(server->is_draining))
+        return SERVER_LIFE_DRAINING;
     if (LOAD(server->is_check_failed))
         return SERVER_LIFE_CHECK_FAILED;
     if (LOAD(server->health) == SERVER_REFUSING)
@@ -97,16 +114,18 @@ bool server_is_refusing(const struct server *server)
 
 bool server_has_room(const struct server *server)
 {
-    return server->config.max_conns == 0 ||
-           __atomic_load_n(&server->active, __ATOMIC_SEQ_CST) < server->config.max_conns;
+    int64_t most = LOAD(server->config.max_conns);
+    return most == 0 || __atomic_load_n(&server->active, __ATOMIC_SEQ_CST) < most;
 }
 
 bool server_enter(struct server *server)
 {
-    uint32_t active = __atomic_add_fetch(&server->active, 1, __ATOMIC_RELAXED);
-    if (server->config.max_conns == 0 || active <= server->config.max_conns)
+    int64_t most = LOAD(server->config.max_conns);
+    uint32_t active = __atomic_add_fetch(&server->active, 1, __ATOMIC_SEQ_CST);
+    /* Whoever drains it looks at `active` after that: one of the two sees the other. */
+    if ((most == 0 || active <= most) && !__atomic_load_n(&server->is_draining, __ATOMIC_SEQ_CST))
         return true;
-    __atomic_sub_fetch(&server->active, 1, __ATOMIC_RELAXED);
+    __atomic_sub_fetch(&server->active, 1, __ATOMIC_SEQ_CST);
     return false;
 }
 
@@ -189,7 +208,8 @@ static bool may_eject(const struct upstream *upstream, int64_t now)
 {
     size_t out = 1;
     size_t members = 0;
-    for (size_t i = 0; i < upstream->count; i++) {
+    size_t count = upstream_count(upstream);
+    for (size_t i = 0; i < count; i++) {
         if (LOAD(upstream->servers[i].is_draining))
             continue; /* no member of the group any more */
         members++;
@@ -266,7 +286,7 @@ static void probe(void *argument)
 {
     struct server *server = argument;
     bool is_running = true;
-    while (is_running && LOAD(server->health) == SERVER_REFUSING)
+    while (is_running && LOAD(server->health) == SERVER_REFUSING && !LOAD(server->is_draining))
         is_running = fiber_sleep(loop_now() + MILLISECONDS(PROBE_INTERVAL_MS)) == OK &&
                      (LOAD(server->health) != SERVER_REFUSING || probe_once(server));
     __atomic_store_n(&server->is_probed, false, __ATOMIC_SEQ_CST);

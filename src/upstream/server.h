@@ -14,6 +14,7 @@
 
 enum {
     SERVER_ADDRESSES_MAX = 8,
+    SERVER_NAME_MAX = 264,
 };
 
 enum server_health {
@@ -66,11 +67,16 @@ struct server {
     struct slice host; /* as Host, when the client's is not kept */
     struct server_config config;
     size_t index;
+    size_t source;          /* index of the line of the configuration that it stands for */
     uint32_t active;        /* exchanges in flight, all workers; atomic */
     uint32_t idle;          /* pooled connections, all workers; atomic */
     int health;             /* enum server_health; atomic */
     bool is_check_failed;   /* by its active check; atomic */
-    bool is_draining;       /* atomic */
+    bool is_draining;       /* no member (any more), or a place for one to come; atomic */
+    bool was_discovered;    /* of a line's own place: the line has had servers; control's own */
+    bool is_resting;        /* drained, and nothing of it runs any more; control's own */
+    int64_t drained_since;  /* monotonic; control's own */
+    uint32_t generation;    /* how often the place was taken; atomic */
     int64_t until;          /* end of an ejection, monotonic; atomic */
     int64_t back_since;     /* when it came back, monotonic; 0: it was never away; atomic */
     const char *reason;     /* of its present state, static text; atomic */
@@ -84,7 +90,9 @@ struct server {
     struct pool *pools;     /* one per worker */
     pthread_mutex_t addresses_mutex;
     struct address addresses[SERVER_ADDRESSES_MAX];
-    size_t addresses_count; /* atomic for a quick look; 0: unresolved */
+    size_t addresses_count;          /* atomic for a quick look; 0: unresolved */
+    char name_text[SERVER_NAME_MAX]; /* of one that was discovered */
+    char host_text[SERVER_NAME_MAX];
 } __attribute__((aligned(64)));
 
 /* What hangs on one worker. */
@@ -96,9 +104,15 @@ struct upstream_local {
 struct upstream {
     struct slice name;
     struct upstream_config config;
-    struct server *servers;
-    size_t count;
-    bool has_backup;
+    struct server *servers;      /* in places that never move */
+    void *places;                /* the memory under them */
+    size_t count;                /* of places that are or were taken; atomic, never smaller again */
+    size_t capacity;             /* of all places */
+    struct server_config *lines; /* as they were configured: the first places are theirs */
+    size_t sources;              /* of them */
+    bool has_ranks;              /* some server has another rank than 0; atomic */
+    size_t members;              /* servers that are no place alone and are not drained; atomic */
+    void (*on_members)(struct upstream *upstream); /* runs on control's thread; may be NULL */
     unsigned workers;
     struct upstream_local *locals;
     uint32_t round;        /* of round_robin */
@@ -114,6 +128,25 @@ struct upstream {
     struct arena arena;
 };
 
+/* How many of upstream->servers are to be looked at. */
+static inline size_t upstream_count(const struct upstream *upstream)
+{
+    return __atomic_load_n(&upstream->count, __ATOMIC_ACQUIRE);
+}
+/* How many servers belong to it now. */
+static inline size_t upstream_members(const struct upstream *upstream)
+{
+    return __atomic_load_n(&upstream->members, __ATOMIC_RELAXED);
+}
+
+enum {
+    SERVER_WEIGHT_UNIT = 256, /* of server_weight_now(), for a weight of 1 */
+};
+/* Its share at this moment, in units: its weight, and less while it starts slowly; never 0. */
+uint32_t server_weight_now(const struct server *server, int64_t now);
+/* Those of a lower rank are asked first: priorities, then backups. */
+uint32_t server_rank(const struct server *server);
+
 /* Whether it may get a request now. */
 bool server_is_usable(const struct server *server, int64_t now);
 /* Whether it stands back this time: while it starts slowly, more and more rarely. */
@@ -125,7 +158,8 @@ const char *server_life_name(enum server_life life);
 bool server_is_refusing(const struct server *server);
 /* Whether fewer than max_conns are in flight. */
 bool server_has_room(const struct server *server);
-/* Counts a request in; false when max_conns are in flight. And out; wakes one that waits. */
+/* Counts a request in; false when max_conns are in flight or it was drained just now. And out;
+ * wakes one that waits. */
 bool server_enter(struct server *server);
 void server_leave(struct server *server);
 

@@ -16,15 +16,41 @@ enum balance {
     BALANCES,
 };
 
+/* Where the servers of a line come from. */
+enum server_source {
+    SERVER_FIXED, /* `address`: one server, always */
+    SERVER_NAME,  /* each address of `host` is a server */
+    SERVER_ONE,   /* all addresses of `host` are one server, dialled one after the other */
+    SERVER_SRV,   /* the records of `host` */
+    SERVER_FILE,  /* the file `host` */
+};
+
 struct server_config {
     struct slice name; /* as written: "10.0.0.12:3000", "app.internal:8080", "unix:/x" */
-    struct slice host; /* to be resolved; empty: `address` is it */
+    enum server_source source;
+    struct slice host; /* to be resolved, or the file's path; empty: `address` is it */
     uint16_t port;
     struct address address;
     uint32_t weight;   /* 1–256 */
+    uint32_t priority; /* a lower one serves as long as it can */
     int64_t max_conns; /* 0: no limit */
-    bool backup;
+    bool backup;       /* behind every priority */
     bool down;
+};
+
+/* A server as discovery knows it. */
+struct upstream_member {
+    struct slice name; /* how logs call it */
+    struct slice host; /* as Host, when the client's is not kept; empty: as the name */
+    const struct address *addresses;
+    size_t addresses_count; /* > 0 */
+    uint32_t weight, priority;
+    int64_t max_conns;
+    bool backup;
+};
+
+enum {
+    UPSTREAM_DISCOVERED_MAX = 512, /* servers beyond the lines, drained ones included */
 };
 
 struct upstream_config {
@@ -42,18 +68,22 @@ struct upstream_config {
     int64_t slow_start; /* ns in which a server that came back gets its share; 0: at once */
 };
 
-/* Copies what it needs. Addresses of names are filled in later by upstream_set_addresses. */
+/* Copies what it needs. What is discovered is filled in later by upstream_set_members. */
 struct upstream *upstream_new(const struct upstream_config *config, unsigned workers);
 void upstream_free(struct upstream *upstream);
 
-/* Names that want resolving, for control: host and port of server `index`; false past the end. A
- * server that needs none is passed over with an empty host. */
-bool upstream_server_host(const struct upstream *upstream, size_t index, struct slice *host,
-                          uint16_t *port);
-/* Pushed by control when a name was resolved: from then on the server is dialled there. count 0: it
- * is down (unresolved). Called on control's thread; safe beside running exchanges. */
-void upstream_set_addresses(struct upstream *upstream, size_t index,
-                            const struct address *addresses, size_t count);
+/* What wants discovering, for control: line `index`; false past the end. */
+bool upstream_source(const struct upstream *upstream, size_t index, struct server_config *source);
+/* Pushed by control: from now on the servers of line `index` are these and no others. One that is
+ * there already (by its addresses) goes on as it is, but for weight, priority and limits; new ones
+ * join; the others get no new request, and their place is free for another when what runs has
+ * ended. count 0: the line has no server. Returns how many found no place. Called on control's
+ * thread; safe beside running exchanges. */
+size_t upstream_set_members(struct upstream *upstream, size_t index,
+                            const struct upstream_member *members, size_t count);
+/* Frees the places of drained servers of which nothing runs any more; control calls it about once a
+ * second. */
+void upstream_reap(struct upstream *upstream);
 
 /* What an active check made of server `index`, pushed by control; `why` is static text. From the
  * first "down" on no request goes there, until an "up". */
@@ -69,9 +99,11 @@ void upstream_worker_stop(struct upstream *upstream); /* closes its idle connect
 struct server_state {
     struct slice name;
     bool is_usable;
-    const char *state;  /* "up", "slow_start", "ejected", "refusing", "check_failed" … */
-    const char *reason; /* static text of why it is in that state; "" as it was configured */
-    int64_t since;      /* ns since 1970; 0: since the start */
+    const char *state;   /* "up", "slow_start", "ejected", "refusing", "check_failed" … */
+    const char *reason;  /* static text of why it is in that state; "" as it was configured */
+    int64_t since;       /* ns since 1970; 0: since the start */
+    bool is_member;      /* false: drained, or a place where none is */
+    uint32_t generation; /* another number: another server in its place */
     uint32_t active;
     uint32_t idle;
 };

@@ -195,6 +195,7 @@ ON_FIBER(probe_finds_it_again)
 static void with_name(struct upstream_config *config, struct server_config *servers)
 {
     (void)config;
+    servers[1].source = SERVER_ONE;
     servers[1].host = SLICE("app.internal");
     servers[1].port = 8080;
 }
@@ -205,24 +206,32 @@ static void run_names_get_addresses(void)
     struct server *server = &upstream->servers[1];
     static struct address addresses[SERVER_ADDRESSES_MAX + 2];
     struct address got[SERVER_ADDRESSES_MAX];
-    struct slice host = {0};
-    uint16_t port = 0;
-    assert_true(upstream_server_host(upstream, 0, &host, &port));
-    assert_int_equal(host.size, 0);
-    assert_true(upstream_server_host(upstream, 1, &host, &port));
-    assert_true(slice_equal(host, SLICE("app.internal")) && port == 8080);
-    assert_false(upstream_server_host(upstream, 2, &host, &port));
+    struct server_config line;
+    assert_true(upstream_source(upstream, 0, &line));
+    assert_int_equal(line.source, SERVER_FIXED);
+    assert_true(upstream_source(upstream, 1, &line));
+    assert_int_equal(line.source, SERVER_ONE);
+    assert_true(slice_equal(line.host, SLICE("app.internal")) && line.port == 8080);
+    assert_false(upstream_source(upstream, 2, &line));
     assert_false(is_usable(server));
     struct server_state state;
     assert_true(upstream_server_state(upstream, 1, &state));
     assert_string_equal(state.state, "unresolved");
     memset(addresses, 0, sizeof addresses);
-    for (int i = 0; i < SERVER_ADDRESSES_MAX + 2; i++)
+    for (int i = 0; i < SERVER_ADDRESSES_MAX + 2; i++) {
         assert_true(address_parse(SLICE("127.0.0.1:80"), 0, &addresses[i]));
-    upstream_set_addresses(upstream, 1, addresses, SERVER_ADDRESSES_MAX + 2);
+        address_set_port(&addresses[i], (uint16_t)(80 + i));
+    }
+    const struct upstream_member member = {
+        .name = SLICE("app.internal:8080"),
+        .addresses = addresses,
+        .addresses_count = SERVER_ADDRESSES_MAX + 2,
+        .weight = 1,
+    };
+    assert_int_equal(upstream_set_members(upstream, 1, &member, 1), 0);
     assert_int_equal(server_addresses(server, got), SERVER_ADDRESSES_MAX);
     assert_true(is_usable(server));
-    upstream_set_addresses(upstream, 1, NULL, 0);
+    assert_int_equal(upstream_set_members(upstream, 1, NULL, 0), 0);
     assert_false(is_usable(server));
     assert_false(upstream_server_state(upstream, 2, &state));
     drop_upstream(upstream);
