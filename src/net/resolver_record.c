@@ -82,12 +82,13 @@ size_t resolver_parse_services(const unsigned char *text, size_t size,
                                struct resolver_service *services, int *ttl)
 {
     struct reading r = {text, size, 4, false};
+    if (size < HEADER_SIZE)
+        return 0;
     unsigned questions = read_number(&r, 2);
     unsigned answers = read_number(&r, 2);
     size_t count = 0;
     *ttl = TTL_MAX;
     r.at = HEADER_SIZE;
-    r.is_broken = size < HEADER_SIZE;
     for (unsigned i = 0; i < questions && !r.is_broken; i++) {
         read_name(&r, NULL);
         read_number(&r, 4);
