@@ -25,7 +25,7 @@ static inline bool balance_is_less_busy(const struct server *a, const struct ser
 {
     uint64_t a_load = __atomic_load_n(&a->active, __ATOMIC_RELAXED);
     uint64_t b_load = __atomic_load_n(&b->active, __ATOMIC_RELAXED);
-    return a_load * b->config.weight < b_load * a->config.weight;
+    return a_load * server_weight(b) < b_load * server_weight(a);
 }
 
 /* What balance_choose found beside a server. */

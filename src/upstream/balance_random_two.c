@@ -6,9 +6,9 @@ static struct server *draw(const struct candidates *candidates, uint32_t total)
 {
     uint32_t ticket = random_below(&thread_self()->random, total);
     for (size_t i = 0; i < candidates->count; i++) {
-        if (ticket < candidates->servers[i]->config.weight)
+        if (ticket < server_weight(candidates->servers[i]))
             return candidates->servers[i];
-        ticket -= candidates->servers[i]->config.weight;
+        ticket -= server_weight(candidates->servers[i]);
     }
     return candidates->servers[0];
 }
@@ -18,7 +18,7 @@ struct server *balance_random_two(struct upstream *upstream, const struct candid
     (void)upstream;
     uint32_t total = 0;
     for (size_t i = 0; i < candidates->count; i++)
-        total += candidates->servers[i]->config.weight;
+        total += server_weight(candidates->servers[i]);
     struct server *a = draw(candidates, total);
     struct server *b = draw(candidates, total);
     return balance_is_less_busy(b, a) ? b : a;

@@ -12,7 +12,7 @@ struct server *balance_round_robin(struct upstream *upstream, const struct candi
     int64_t best_weight = INT64_MIN;
     for (size_t i = 0; i < candidates->count; i++) {
         struct server *server = candidates->servers[i];
-        int64_t weight = server->config.weight;
+        int64_t weight = server_weight(server);
         int64_t current = __atomic_add_fetch(&server->current_weight, weight, __ATOMIC_RELAXED);
         total += weight;
         if (current > best_weight) {

@@ -144,6 +144,11 @@ enum {
 };
 /* Its share at this moment, in units: its weight, and less while it starts slowly; never 0. */
 uint32_t server_weight_now(const struct server *server, int64_t now);
+/* As it was configured or discovered last. */
+static inline uint32_t server_weight(const struct server *server)
+{
+    return __atomic_load_n(&server->config.weight, __ATOMIC_RELAXED);
+}
 /* Those of a lower rank are asked first: priorities, then backups. */
 uint32_t server_rank(const struct server *server);
 
