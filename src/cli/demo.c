@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* weir demo: a proxy on loopback before three small servers of its own. Writes no file. */
+/* weir demo: a proxy on loopback before three small servers of its own. Writes no file, but for the
+ * local authority when TLS is asked for. */
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/demo_origin.h"
+#include "control/local_authority.h"
 #include "fiber/signal.h"
 #include "net/socket.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char USAGE[] =
-    "usage: weir demo [--print-config]\n"
+    "usage: weir demo [--tls=local] [--print-config]\n"
     "\n"
     "Starts three small servers, one of them slow and one failing now and then, and a proxy in\n"
-    "front of them on 127.0.0.1. Writes no file; Ctrl-C ends it.\n"
+    "front of them on 127.0.0.1. Writes no file (with --tls that of the local authority); Ctrl-C "
+    "ends it.\n"
     "\n"
+    "  --tls=local     speak TLS, with a certificate of a local authority\n"
     "  --print-config  print a configuration like the demo's instead\n";
 
 enum {
@@ -43,7 +48,8 @@ static uint16_t free_port(void)
     return 0;
 }
 
-static void write_configuration(struct buffer *out, uint16_t port, const struct address *servers)
+static void write_configuration(struct buffer *out, uint16_t port, const struct address *servers,
+                                bool has_tls)
 {
     buffer_append(out,
                   SLICE("# The demo of weir: three servers, one slow, one failing now and then.\n"
@@ -54,27 +60,33 @@ static void write_configuration(struct buffer *out, uint16_t port, const struct 
         buffer_format(out, "    server %.*s\n", SLICE_ARG(address));
     }
     buffer_format(out,
-                  "}\n\nsite * {\n    listen 127.0.0.1:%u\n"
-                  "    header set X-Demo weir\n"
+                  "}\n\nsite * {\n    listen 127.0.0.1:%u%s\n"
+                  "%s    header set X-Demo weir\n"
                   "    error_page 502 503 504 \"no demo server answers\\n\" type=text/plain\n"
                   "    proxy demo tries=3\n}\n",
-                  port);
+                  port, has_tls ? " tls" : "", has_tls ? "    tls local\n" : "");
 }
 
-static void introduce(uint16_t port)
+static void introduce(uint16_t port, bool has_tls)
 {
-    fprintf(stderr,
-            "\n  proxy   http://127.0.0.1:%u      %d demo servers behind it, 1 slow, 1 failing now "
-            "and then\n"
-            "  try     curl -i http://127.0.0.1:%u/api/hello      (balanced, retried)\n"
-            "          curl -N http://127.0.0.1:%u/sse     ws://127.0.0.1:%u/chat\n"
-            "  config  weir demo --print-config > weir.conf     then: weir run\n\n"
-            "Ctrl-C stops it and leaves nothing behind.\n\n",
-            port, SERVERS, port, port, port);
+    const char *s = has_tls ? "s" : "";
+    fprintf(
+        stderr,
+        "\n  proxy   http%s://127.0.0.1:%u      %d demo servers behind it, 1 slow, 1 failing now "
+        "and then\n"
+        "  try     curl -i http%s://127.0.0.1:%u/api/hello      (balanced, retried)\n"
+        "          curl -N http%s://127.0.0.1:%u/sse     ws%s://127.0.0.1:%u/chat\n"
+        "%s%s%s"
+        "  config  weir demo --print-config > weir.conf     then: weir run\n\n"
+        "Ctrl-C stops it and leaves nothing behind%s.\n\n",
+        s, port, SERVERS, s, port, s, port, s, port,
+        has_tls ? "  trust   the local authority: curl --cacert " : "",
+        has_tls ? local_authority_path() : "", has_tls ? "\n" : "",
+        has_tls ? " but the local authority" : "");
 }
 
 /* What is printed is to be kept: it names three servers of the reader's own to be filled in. */
-static int print(void)
+static int print(bool has_tls)
 {
     struct arena arena;
     struct address servers[SERVERS];
@@ -86,13 +98,13 @@ static int print(void)
         if (!address_parse(slice_from_cstring(address), 0, &servers[i]))
             continue;
     }
-    write_configuration(&text, PORT_FIRST, servers);
+    write_configuration(&text, PORT_FIRST, servers, has_tls);
     fwrite(text.data, 1, text.size, stdout);
     arena_done(&arena);
     return EXIT_DONE;
 }
 
-static int demonstrate(void)
+static int demonstrate(bool has_tls)
 {
     uint16_t port = free_port();
     if (port == 0) {
@@ -110,8 +122,8 @@ static int demonstrate(void)
     struct arena arena;
     arena_init(&arena, NULL, 0);
     struct buffer text = buffer_in(&arena, 1024);
-    write_configuration(&text, port, addresses);
-    introduce(port);
+    write_configuration(&text, port, addresses, has_tls);
+    introduce(port, has_tls);
     int code = run_configuration(buffer_slice(&text), "weir demo");
     for (int i = 0; i < SERVERS; i++)
         demo_origin_stop(origins[i]);
@@ -122,12 +134,19 @@ static int demonstrate(void)
 int command_demo(int argc, char **argv)
 {
     bool prints = false;
-    const struct cli_option table[] = {{"--print-config", NULL, &prints, NULL}, {0}};
+    const char *tls = NULL;
+    const struct cli_option table[] = {
+        {"--tls", "local", NULL, &tls},
+        {"--print-config", NULL, &prints, NULL},
+        {0},
+    };
     int count;
     int code = cli_options(argc, argv, table, USAGE, &count);
     if (code >= 0)
         return code;
     if (count > 0)
         return cli_usage_error("demo", "takes no \"%s\"", argv[1]);
-    return prints ? print() : demonstrate();
+    if (tls != NULL && strcmp(tls, "local") != 0)
+        return cli_usage_error("demo", "--tls takes the word local, not \"%s\"", tls);
+    return prints ? print(tls != NULL) : demonstrate(tls != NULL);
 }

@@ -3,16 +3,19 @@
 #include "cli/cli.h"
 
 #include "base/buffer.h"
+#include "control/local_authority.h"
 #include "control/snapshot.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char USAGE[] =
-    "usage: weir proxy FROM TO... [--access-log=FORMAT] [--print-config]\n"
+    "usage: weir proxy FROM TO... [--tls=local] [--access-log=FORMAT] [--print-config]\n"
     "\n"
     "Proxies without a configuration file. FROM is an address to listen on (:8080,\n"
-    "127.0.0.1:8080) or a host name (served on port 80); TO are the servers.\n"
+    "127.0.0.1:8080) or a host name (served on port 80, with --tls on 443); TO are the servers.\n"
     "\n"
+    "  --tls=local          speak TLS, with a certificate of a local authority\n"
     "  --access-log=FORMAT  a line for each request on stdout: json, combined or common\n"
     "  --print-config       print the configuration instead of serving it\n";
 
@@ -21,19 +24,22 @@ struct proxy_arguments {
     char **to;
     int to_count;
     const char *access_log;
+    const char *tls; /* local: with a certificate of the local authority; NULL: none */
     bool prints;
 };
 
-/* FROM is an address to listen on (any site), or a host name (on port 80). */
-static void write_site(struct buffer *out, const char *from)
+/* FROM is an address to listen on (any site), or a host name (on port 80, with TLS 443). */
+static void write_site(struct buffer *out, const char *from, bool has_tls)
 {
     struct slice text = slice_from_cstring(from);
     struct address address;
     bool is_address = address_parse(text, 0, &address) || slice_find(text, ':') < text.size;
     if (is_address)
-        buffer_format(out, "site * {\n    listen %s\n", from);
+        buffer_format(out, "site * {\n    listen %s%s\n", from, has_tls ? " tls" : "");
     else
         buffer_format(out, "site %s {\n", from);
+    if (has_tls)
+        buffer_append(out, SLICE("    tls local\n"));
 }
 
 static void write_configuration(struct buffer *out, const struct proxy_arguments *arguments)
@@ -47,7 +53,7 @@ static void write_configuration(struct buffer *out, const struct proxy_arguments
             buffer_format(out, "    server %s\n", arguments->to[i]);
         buffer_append(out, SLICE("}\n\n"));
     }
-    write_site(out, arguments->from);
+    write_site(out, arguments->from, arguments->tls != NULL);
     buffer_format(out, "    proxy %s\n}\n", arguments->to_count > 1 ? "servers" : arguments->to[0]);
 }
 
@@ -69,6 +75,8 @@ static int check_words(const struct proxy_arguments *arguments)
             return cli_usage_error("proxy", "\"%s\" is no address", arguments->to[i]);
     if (arguments->access_log != NULL && !is_plain(arguments->access_log))
         return cli_usage_error("proxy", "\"%s\" is no log format", arguments->access_log);
+    if (arguments->tls != NULL && strcmp(arguments->tls, "local") != 0)
+        return cli_usage_error("proxy", "--tls takes the word local, not \"%s\"", arguments->tls);
     return -1;
 }
 
@@ -76,6 +84,7 @@ int command_proxy(int argc, char **argv)
 {
     struct proxy_arguments arguments = {0};
     const struct cli_option table[] = {
+        {"--tls", "local", NULL, &arguments.tls},
         {"--access-log", "FORMAT", NULL, &arguments.access_log},
         {"--print-config", NULL, &arguments.prints, NULL},
         {0},
@@ -94,6 +103,11 @@ int command_proxy(int argc, char **argv)
     arena_init(&arena, NULL, 0);
     struct buffer text = buffer_in(&arena, 1024);
     write_configuration(&text, &arguments);
+    if (arguments.tls != NULL && !arguments.prints)
+        fprintf(stderr,
+                "weir: the local authority is %s; browsers and curl --cacert must be told to trust "
+                "it\n",
+                local_authority_path());
     code = EXIT_DONE;
     if (arguments.prints)
         fwrite(text.data, 1, text.size, stdout);

@@ -5,6 +5,7 @@
 #include "cli/config_args.h"
 #include "cli/privileges.h"
 #include "control/access_log.h"
+#include "control/certificates.h"
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/snapshot.h"
@@ -144,9 +145,11 @@ static enum exit_code serve(const struct config *config)
         code = EXIT_FAILED;
         workers_cut(workers);
     } else {
+        certificates_watch(running.snapshot->certificates);
         say_ready(running.snapshot);
     }
     loop_run();
+    certificates_unwatch(running.snapshot->certificates);
     health_checks_stop(running.health_checks);
     discovery_stop(running.discovery);
     offload_stop();

@@ -56,7 +56,10 @@ static void format_json(const struct exchange *x, int64_t now, struct buffer *ou
     json_field(out, "method", head->method_text);
     json_field(out, "host", cut(head->host));
     json_field(out, "uri", target_of(x));
-    json_field(out, "protocol", head->minor == 0 ? SLICE("http/1.0") : SLICE("http/1.1"));
+    json_field(out, "protocol",
+               head->major == 2   ? SLICE("h2")
+               : head->minor == 0 ? SLICE("http/1.0")
+                                  : SLICE("http/1.1"));
     json_field_seconds(out, "duration", now - x->started);
     json_field_int(out, "bytes_in", (int64_t)x->bytes_in);
     json_field_int(out, "bytes_out", (int64_t)x->bytes_out);
@@ -75,8 +78,14 @@ static void format_json(const struct exchange *x, int64_t now, struct buffer *ou
     json_field_seconds(out, "first_byte", x->upstream.first_byte);
     json_field_int(out, "tries", x->upstream.tries);
     json_field(out, "cache", SLICE(""));
-    json_field(out, "tls", SLICE(""));
-    json_field(out, "sni", SLICE(""));
+    json_field(out, "tls", x->tls == NULL ? SLICE("") : x->tls->version);
+    json_field(out, "tls_cipher", x->tls == NULL ? SLICE("") : x->tls->cipher);
+    json_field(out, "sni", x->tls == NULL ? SLICE("") : cut(x->tls->server_name));
+    json_field(out, "tls_resumed",
+               x->tls == NULL       ? SLICE("")
+               : x->tls->is_resumed ? SLICE("yes")
+                                    : SLICE("no"));
+    json_field_seconds(out, "handshake", x->tls == NULL ? 0 : x->tls->handshake_time);
     json_field(out, "step", slice_from_cstring(x->refused_by));
     json_field(out, "error", slice_from_cstring(x->blame.error));
     json_field(out, "reason", slice_from_cstring(x->blame.why));
@@ -122,7 +131,9 @@ static void format_common(const struct exchange *x, struct buffer *out, bool is_
         escaped(out, head->method_text);
         buffer_append_byte(out, ' ');
         escaped(out, target_of(x));
-        buffer_append(out, head->minor == 0 ? SLICE(" HTTP/1.0") : SLICE(" HTTP/1.1"));
+        buffer_append(out, head->major == 2   ? SLICE(" HTTP/2.0")
+                           : head->minor == 0 ? SLICE(" HTTP/1.0")
+                                              : SLICE(" HTTP/1.1"));
     }
     buffer_append(out, SLICE("\" "));
     buffer_append_u64(out, (uint64_t)status_of(x));

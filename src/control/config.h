@@ -42,8 +42,17 @@ struct config_alias {
     const struct config_item *item;
 };
 
+/* TLS of a site: its lines merged over those of the top level. */
+struct config_tls {
+    bool is_on;                             /* a line names a certificate */
+    const struct config_item *const *lines; /* config: struct tls_config */
+    size_t lines_count;
+    struct tls_config settings;
+};
+
 struct config_site {
     const struct config_item *item;
+    struct config_tls tls;
     struct slice_list hosts; /* lower case: "example.com", "*.example.com", "*" */
     const struct config_alias *aliases;
     size_t aliases_count;
@@ -62,10 +71,12 @@ struct config_listen {
     struct slice name; /* as first written: ":8080" */
     struct address address;
     bool half_close;
+    bool is_tls;
     struct timeouts timeouts; /* merged: top, this address */
     struct limits limits;
     const struct config_site *const *sites;
     size_t sites_count;
+    size_t redirects_count;         /* so many at the end only send their clients to TLS */
     const struct config_item *item; /* the line with its options, or the first; NULL: implied :80 */
 };
 
@@ -73,6 +84,7 @@ struct config_upstream {
     const struct config_item *item;
     struct slice name;
     int balance;                              /* enum balance */
+    int http;                                 /* enum upstream_http */
     const struct config_item *const *servers; /* config: struct server_line_config */
     size_t servers_count;
     const struct config_item *const *discovers; /* config: struct discover_config */
@@ -82,7 +94,9 @@ struct config_upstream {
     const struct health_check_config *health_check; /* NULL: none is written */
     struct breaker_config breaker;
     struct adaptive_config adaptive;
-    int64_t slow_start; /* 0: off */
+    int64_t slow_start;                 /* 0: off */
+    const struct config_item *tls_item; /* NULL: not written */
+    struct server_tls_config tls;       /* is_on only when written */
 };
 
 struct config {

@@ -30,6 +30,7 @@ static void collect(void)
     all_count = append(all_keys, all_count, KEYS_TIMES);
     all_count = append(all_keys, all_count, KEYS_UPSTREAM);
     all_count = append(all_keys, all_count, KEYS_SITE);
+    all_count = append(all_keys, all_count, KEYS_TLS);
     for (size_t i = 0; steps_all[i] != NULL; i++) {
         check(all_count < KEYS_MAX - 1);
         all_keys[all_count++] = steps_all[i]->key;

@@ -14,6 +14,7 @@ extern const struct key *const KEYS_TOP[];
 extern const struct key *const KEYS_SITE[];
 extern const struct key *const KEYS_UPSTREAM[];
 extern const struct key *const KEYS_TIMES[];
+extern const struct key *const KEYS_TLS[];
 
 struct name_config { /* user, group, include, snippet, use */
     struct slice name;
@@ -60,6 +61,31 @@ enum half_close { HALF_CLOSE_CANCEL, HALF_CLOSE_ALLOW };
 struct listen_config {
     struct slice_list addresses;
     int half_close; /* enum half_close */
+    bool is_tls;
+    bool is_plain;
+};
+
+enum tls_client_mode { TLS_CLIENT_REQUIRE, TLS_CLIENT_REQUEST };
+struct tls_config {           /* of a site, or for all */
+    struct slice certificate; /* a file, "local" or "off"; empty: the line only sets options */
+    struct slice key;         /* empty: it stands in the certificate's file */
+    int min_version;          /* 0: 1.2, 1: 1.3 */
+    int ciphers;              /* 0: intermediate, 1: modern */
+    struct slice client_ca;
+    int client_mode; /* enum tls_client_mode */
+    struct slice client_crl;
+    int64_t hsts; /* ns; CLOCK_NEVER: off */
+    bool hsts_subdomains;
+    bool hsts_preload;
+    bool session_tickets;
+    struct slice_list alpn; /* empty: all */
+};
+
+struct server_tls_config {
+    bool is_on;
+    bool verify;
+    struct slice sni, name;     /* empty: the server's host */
+    struct slice ca, cert, key; /* files; empty: none */
 };
 
 struct alias_config {

@@ -14,6 +14,7 @@ struct use {
     const struct config_item *item; /* NULL: implied :80 */
     const struct config_word *word;
     size_t order;
+    bool is_redirect; /* the site only sends its clients to TLS there */
 };
 
 static int compare_uses(const void *left, const void *right)
@@ -21,6 +22,8 @@ static int compare_uses(const void *left, const void *right)
     const struct use *a = left;
     const struct use *b = right;
     int order = slice_compare(slice_of(a->text, a->text_size), slice_of(b->text, b->text_size));
+    if (order == 0 && a->is_redirect != b->is_redirect)
+        return a->is_redirect ? 1 : -1;
     return order != 0 ? order : a->order < b->order ? -1 : 1;
 }
 
@@ -37,13 +40,6 @@ static bool add_use(struct builder *builder, struct use *use, size_t *count)
                       SLICE("weir listens to an IP address, a port alone or unix:/path"));
         return false;
     }
-    if (!slice_starts(use->name, SLICE("unix:")) && address_port(&use->address) == 443) {
-        struct config_error *error =
-            CONFIG_REPORT(builder->errors, CONFIG_LISTEN_TLS,
-                          use->word == NULL ? (struct config_place){0} : use->word->place);
-        config_error_note(builder->errors, error, "listen to another port");
-        return false;
-    }
     bool is_any = slice_starts(use->name, SLICE(":"));
     struct slice text = is_any ? use->name : address_format(&use->address, use->text);
     if (is_any)
@@ -56,7 +52,7 @@ static bool add_use(struct builder *builder, struct use *use, size_t *count)
 static struct use *collect(struct builder *builder, size_t *count)
 {
     const struct config *config = builder->config;
-    size_t most = config->sites_count;
+    size_t most = 2 * config->sites_count;
     for (size_t i = 0; i < config->sites_count; i++)
         for (const struct config_item *item = config->sites[i].item->block->first; item != NULL;
              item = item->next)
@@ -79,8 +75,13 @@ static struct use *collect(struct builder *builder, size_t *count)
                 add_use(builder, use, count);
             }
         }
+        if (lines == 0 && site->tls.is_on) {
+            uses[*count] = (struct use){.name = SLICE(":443"), .site = site};
+            add_use(builder, &uses[*count], count);
+        }
         if (lines == 0) {
-            uses[*count] = (struct use){.name = SLICE(":80"), .site = site};
+            uses[*count] =
+                (struct use){.name = SLICE(":80"), .site = site, .is_redirect = site->tls.is_on};
             add_use(builder, &uses[*count], count);
         }
     }
@@ -99,7 +100,8 @@ static bool spelt_alike(const struct config_item *a, const struct config_item *b
     const struct listen_config *second = b->config;
     if (a->block->count > 0 || b->block->count > 0)
         return false;
-    return a->options_set == b->options_set && first->half_close == second->half_close;
+    return a->options_set == b->options_set && first->half_close == second->half_close &&
+           first->is_tls == second->is_tls && first->is_plain == second->is_plain;
 }
 
 static void choose_item(struct builder *builder, struct config_listen *listen,
@@ -184,7 +186,54 @@ static void check_hosts(struct builder *builder, const struct config_listen *lis
     }
 }
 
-/* `uses` are those of one address, in the order of the file. */
+/* Whether an address speaks TLS: as a line says; else port 443 does, port 80 does not, and any
+ * other as soon as a site there has a certificate. */
+static void choose_tls(struct builder *builder, struct config_listen *listen,
+                       const struct use *uses, size_t count)
+{
+    const struct use *says_tls = NULL;
+    const struct use *says_plain = NULL;
+    bool has_certificate = false;
+    for (size_t i = 0; i < count; i++) {
+        const struct listen_config *line = uses[i].item == NULL ? NULL : uses[i].item->config;
+        if (line != NULL && line->is_tls)
+            says_tls = &uses[i];
+        if (line != NULL && line->is_plain)
+            says_plain = &uses[i];
+        has_certificate = has_certificate || uses[i].site->tls.is_on;
+    }
+    bool is_unix = slice_starts(uses[0].name, SLICE("unix:"));
+    uint16_t port = is_unix ? 0 : address_port(&uses[0].address);
+    listen->is_tls = says_tls != NULL ||
+                     (says_plain == NULL && (port == 443 || (port != 80 && has_certificate)));
+    if (says_tls != NULL && says_plain != NULL) {
+        struct config_error *error = CONFIG_REPORT(builder->errors, CONFIG_LISTEN_TLS,
+                                                   says_plain->word->place, says_plain->name);
+        config_error_note(builder->errors, error, "line %u says tls",
+                          says_tls->item->node->place.line);
+    }
+    for (size_t i = 0; listen->is_tls && i < count; i++) {
+        const struct config_site *site = uses[i].site;
+        if (site->tls.is_on || site->hosts.count == 0)
+            continue;
+        CONFIG_REPORT(builder->errors, CONFIG_NO_CERTIFICATE,
+                      uses[i].word == NULL ? site->item->node->place : uses[i].word->place,
+                      site->hosts.items[0], uses[i].name);
+    }
+}
+
+/* Whether another site at the address takes a name of this one, which then need not redirect. */
+static bool is_taken(const struct use *uses, size_t count, const struct config_site *site)
+{
+    for (size_t i = 0; i < count && !uses[i].is_redirect; i++)
+        for (size_t h = 0; h < uses[i].site->hosts.count; h++)
+            for (size_t o = 0; o < site->hosts.count; o++)
+                if (slice_equal(uses[i].site->hosts.items[h], site->hosts.items[o]))
+                    return true;
+    return false;
+}
+
+/* `uses` are those of one address, in the order of the file; redirects last. */
 static void build_one(struct builder *builder, struct config_listen *listen, const struct use *uses,
                       size_t count)
 {
@@ -196,10 +245,14 @@ static void build_one(struct builder *builder, struct config_listen *listen, con
             CONFIG_REPORT(builder->errors, CONFIG_LISTEN_TWICE, uses[i].word->place, uses[i].name);
             continue;
         }
+        if (uses[i].is_redirect && is_taken(uses, count, uses[i].site))
+            continue;
+        listen->redirects_count += uses[i].is_redirect;
         sites[listen->sites_count++] = uses[i].site;
         choose_item(builder, listen, &uses[i]);
     }
     listen->sites = sites;
+    choose_tls(builder, listen, uses, count);
     listen->timeouts = builder->config->timeouts;
     listen->limits = builder->config->limits;
     if (listen->item != NULL) {

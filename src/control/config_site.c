@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sites and their routes: the order of steps, and what several levels say merged into one path. */
 #include "control/config_build.h"
+#include "net/tls_context.h"
+#include "serve/handshake.h"
 
 #include <stdlib.h>
 
@@ -194,6 +196,61 @@ static const struct config_item *setting(const struct builder *builder,
     return item;
 }
 
+static void report_setting(struct builder *builder, const struct config_item *item,
+                           const char *message)
+{
+    CONFIG_REPORT(builder->errors, CONFIG_TLS_SETTING, item->node->place,
+                  slice_from_cstring(message));
+}
+
+static void check_protocols(struct builder *builder, const struct config_item *item)
+{
+    struct slice known[SERVE_PROTOCOLS_MAX];
+    size_t count = serve_protocols(known);
+    const struct slice_list *written = &((const struct tls_config *)item->config)->alpn;
+    for (size_t i = 0; i < written->count; i++) {
+        bool is_known = false;
+        for (size_t k = 0; k < count; k++)
+            is_known = is_known || slice_equal(written->items[i], known[k]);
+        if (!is_known)
+            CONFIG_REPORT(builder->errors, CONFIG_TLS_SETTING, item->node->place,
+                          arena_format(builder->arena,
+                                       "\"%.*s\" is no protocol that weir offers over TLS",
+                                       SLICE_ARG(written->items[i])));
+    }
+}
+
+static void build_tls(struct builder *builder, struct config_site *site)
+{
+    struct config_tls *tls = &site->tls;
+    const struct config_item *top = config_block_find(&builder->config->top, "tls", 0);
+    const struct key *key = config_key_find(builder->decoder->schema, IN_SITE, SLICE("tls"));
+    if (key == NULL)
+        return;
+    struct tls_config *settings =
+        config_key_defaults(builder->decoder->schema, key, builder->arena);
+    if (top != NULL) /* of its own table, which lacks the key: each option by its name */
+        config_item_merge(top, settings);
+    tls->lines = config_items(builder->arena, site->item->block, "tls", &tls->lines_count);
+    for (size_t i = 0; i < tls->lines_count; i++) {
+        const struct tls_config *line = tls->lines[i]->config;
+        bool is_off = slice_equal(line->certificate, SLICE("off"));
+        config_item_merge(tls->lines[i], settings);
+        check_protocols(builder, tls->lines[i]);
+        tls->is_on = tls->is_on || (line->certificate.size > 0 && !is_off);
+        if (slice_equal(line->certificate, SLICE("auto")))
+            report_setting(builder, tls->lines[i],
+                           "certificates are not fetched from an authority yet: name a file");
+        if (line->certificate.size == 0 && line->key.size > 0)
+            report_setting(builder, tls->lines[i], "a key stands without its certificate");
+    }
+    tls->settings = *settings;
+    if (tls->is_on && settings->client_ca.size == 0 && settings->client_crl.size > 0)
+        report_setting(builder, tls->lines[0], "client_crl needs a client_ca");
+    if (tls->is_on && settings->alpn.count > TLS_PROTOCOLS_MAX)
+        report_setting(builder, tls->lines[0], "too many protocols");
+}
+
 static void build_settings(struct builder *builder, struct config_site *site)
 {
     const struct config_item *names = setting(builder, site, "field_names");
@@ -227,6 +284,7 @@ void config_build_sites(struct builder *builder)
         sites[i].item = items[i];
         sites[i].hosts = ((const struct site_config *)items[i]->config)->hosts;
         build_settings(builder, &sites[i]);
+        build_tls(builder, &sites[i]);
         build_aliases(builder, &sites[i]);
         config_build_routes(builder, &sites[i]);
     }

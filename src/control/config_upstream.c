@@ -98,6 +98,9 @@ static void build_one(struct builder *builder, const struct config_item *item,
     upstream->balance =
         ((const struct choice_config *)config_value_of(builder, block, IN_UPSTREAM, "balance"))
             ->choice;
+    upstream->http =
+        ((const struct choice_config *)config_value_of(builder, block, IN_UPSTREAM, "http"))
+            ->choice;
     upstream->keepalive =
         *(const struct keepalive_config *)config_value_of(builder, block, IN_UPSTREAM, "keepalive");
     upstream->queue =
@@ -111,6 +114,18 @@ static void build_one(struct builder *builder, const struct config_item *item,
         ((const struct duration_config *)config_value_of(builder, block, IN_UPSTREAM, "slow_start"))
             ->duration;
     upstream->slow_start = slow_start == CLOCK_NEVER ? 0 : slow_start;
+    upstream->tls_item = config_block_find(block, "tls", 0);
+    if (config_key_find(builder->decoder->schema, IN_UPSTREAM, SLICE("tls")) != NULL)
+        upstream->tls =
+            *(const struct server_tls_config *)config_value_of(builder, block, IN_UPSTREAM, "tls");
+    if (upstream->tls_item == NULL)
+        upstream->tls.is_on = false;
+    else if (!upstream->tls.verify)
+        CONFIG_REPORT(builder->errors, CONFIG_SERVER_UNVERIFIED, upstream->tls_item->node->place,
+                      upstream->name);
+    if (upstream->tls.cert.size == 0 && upstream->tls.key.size > 0)
+        CONFIG_REPORT(builder->errors, CONFIG_TLS_SETTING, upstream->tls_item->node->place,
+                      SLICE("a key stands without its certificate"));
     upstream->servers = config_items(builder->arena, block, "server", &upstream->servers_count);
     upstream->discovers =
         config_items(builder->arena, block, "discover", &upstream->discovers_count);

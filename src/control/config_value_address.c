@@ -107,17 +107,15 @@ static bool read_address(const struct config_value *value, bool needs_host)
 static bool read_server(const struct config_value *value)
 {
     struct slice text = value->word->text;
-    if (slice_starts(text, SLICE("https://")))
-        return config_value_fail(value, CONFIG_ADDRESS,
-                                 "this version of weir does not speak TLS to servers", "%s",
-                                 "write http://");
-    if (!slice_starts(text, SLICE("http://")))
+    bool is_tls = slice_starts(text, SLICE("https://"));
+    if (!is_tls && !slice_starts(text, SLICE("http://")))
         return read_address(value, true);
-    struct slice authority = slice_from(text, 7);
+    struct slice authority = slice_from(text, is_tls ? 8 : 7);
     size_t slash = slice_find(authority, '/');
     if (slash < authority.size)
         return config_value_fail(value, CONFIG_ADDRESS, "a server has no path",
-                                 "write http://%.*s; steps such as rewrite change the path",
+                                 "write %s://%.*s; steps such as rewrite change the path",
+                                 is_tls ? "https" : "http",
                                  SLICE_ARG(slice_first(authority, slash)));
     const char *why = authority_problem(authority, true, false);
     return why == NULL ? config_value_store(value, text)

@@ -258,13 +258,11 @@ static void on_services(void *argument, const struct resolver_service *services,
 
 static struct target *target_of(struct line *line, const struct server_line_config *server)
 {
-    struct address address;
-    struct slice host;
-    uint16_t port;
-    check(server_parse(server->address, &host, &port, &address));
-    bool is_fixed = host.size == 0;
+    struct server_parts parts;
+    check(server_parse(server->address, &parts));
+    bool is_fixed = parts.host.size == 0;
     struct target *target = new_target(line, server->name.size > 0 ? server->name : server->address,
-                                       is_fixed ? server->address : host, port);
+                                       is_fixed ? server->address : parts.host, parts.port);
     target->share.weight = (uint32_t)server->weight;
     target->share.priority = (uint32_t)server->priority;
     if (server->max_conns > 0)
@@ -273,8 +271,8 @@ static struct target *target_of(struct line *line, const struct server_line_conf
     target->is_one = server->resolve == RESOLVE_ONE;
     target->is_told = is_fixed;
     if (is_fixed) {
-        target->addresses = memory_alloc(sizeof address);
-        target->addresses[0] = address;
+        target->addresses = memory_alloc(sizeof parts.address);
+        target->addresses[0] = parts.address;
         target->count = 1;
     }
     return target;

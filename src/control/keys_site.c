@@ -31,6 +31,15 @@ static const struct option LISTEN_OPTIONS[] = {
      .offset = offsetof(struct listen_config, half_close),
      .doc = "What it means when a client ends its side after the request: that it hung up, or "
             "that it still waits for the response."},
+    {.name = "tls",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct listen_config, is_tls),
+     .doc = "Clients speak TLS there. Goes without saying on port 443, and where a site has a "
+            "certificate, but for port 80."},
+    {.name = "plain",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct listen_config, is_plain),
+     .doc = "Clients speak in clear there, though a site has a certificate."},
     {0},
 };
 static const struct option ALIAS_ARGUMENTS[] = {
@@ -133,8 +142,10 @@ static const struct key LISTEN = {
     .arguments = LISTEN_ARGUMENTS,
     .options = LISTEN_OPTIONS,
     .config_size = sizeof(struct listen_config),
-    .doc = "Addresses at which the site is served; :80 when none is written. The options of an "
-           "address that several sites share stand at one of them.",
+    .doc =
+        "Addresses at which the site is served. When none is written: :80, or with a certificate "
+        ":443, and :80 redirects there. The options of an address that several sites share "
+        "stand at one of them.",
     .example = "listen :8080 127.0.0.1:9000",
     .since = "0.1",
 };

@@ -22,8 +22,13 @@
 #define KEEPALIVE    TIMEOUT(keepalive, "75s", "A connection without a request.")
 #define LINGER                                                                                     \
     TIMEOUT(linger, "5s", "What is still read after the last response, so that it arrives.")
-#define TUNNEL TIMEOUT(tunnel, "1h", "A WebSocket or other tunnel in which nothing moves.")
-#define DRAIN  TIMEOUT(drain, "30s", "What running exchanges get to end when weir stops.")
+#define TUNNEL       TIMEOUT(tunnel, "1h", "A WebSocket or other tunnel in which nothing moves.")
+#define H2_KEEPALIVE TIMEOUT(h2_keepalive, "180s", "A connection of HTTP/2 without a stream.")
+#define H2_WINDOW                                                                                  \
+    TIMEOUT(h2_window, "30s",                                                                      \
+            "A client of HTTP/2 that makes no room for its response, or less than 500 bytes a "    \
+            "second.")
+#define DRAIN TIMEOUT(drain, "30s", "What running exchanges get to end when weir stops.")
 
 #define LIMIT(member, kind, may, value, low, high, text)                                           \
     {                                                                                              \
@@ -58,13 +63,36 @@
     LIMIT(connection_age, OPTION_DURATION, OPTION_MAY_BE_OFF, "1h", SECONDS(1),                    \
           SECONDS(365 * 86400), "Age after which a connection is closed with its next response.")
 
+#define H2_STREAMS                                                                                 \
+    LIMIT(h2_streams, OPTION_INT, 0, "100", 1, 10000,                                              \
+          "Requests that an HTTP/2 connection may have under way.")
+#define H2_STREAM_WINDOW                                                                           \
+    LIMIT(h2_stream_window, OPTION_SIZE, 0, "64KiB", 16384, 16777216,                              \
+          "What a client may send of a body on HTTP/2 before somebody reads it.")
+#define H2_CONNECTION_WINDOW                                                                       \
+    LIMIT(h2_connection_window, OPTION_SIZE, 0, "1MiB", 65536, 1073741824,                         \
+          "The same for all bodies of one connection.")
+#define H2_RESETS                                                                                  \
+    LIMIT(h2_resets, OPTION_INT, 0, "100", 1, 1000000,                                             \
+          "Streams of one connection that may be reset at once, by the client or because of it.")
+#define H2_RESETS_PER_SECOND                                                                       \
+    LIMIT(h2_resets_per_second, OPTION_INT, 0, "10", 0, 1000000, "How many more each second.")
+#define H2_GLITCHES                                                                                \
+    LIMIT(h2_glitches, OPTION_INT, 0, "500", 4, 1000000,                                           \
+          "Useless or wrong frames after which an HTTP/2 connection is closed; at three quarters " \
+          "it is asked to go.")
+#define H2_LIMITS                                                                                  \
+    H2_STREAMS, H2_STREAM_WINDOW, H2_CONNECTION_WINDOW, H2_RESETS, H2_RESETS_PER_SECOND, H2_GLITCHES
+
 static const char *const AUTO[] = {"auto", NULL};
 
 static const struct option TIMEOUTS_TOP[] = {
-    HANDSHAKE, REQUEST_HEADER, REQUEST_BODY, CLIENT_WRITE, KEEPALIVE, LINGER, TUNNEL, DRAIN, {0},
+    HANDSHAKE, REQUEST_HEADER, REQUEST_BODY, CLIENT_WRITE, KEEPALIVE, LINGER,
+    TUNNEL,    DRAIN,          H2_KEEPALIVE, H2_WINDOW,    {0},
 };
-static const struct option TIMEOUTS_LISTEN[] = {HANDSHAKE, REQUEST_HEADER, KEEPALIVE, LINGER, {0}};
-static const struct option TIMEOUTS_SITE[] = {REQUEST_BODY, CLIENT_WRITE, TUNNEL, {0}};
+static const struct option TIMEOUTS_LISTEN[] = {HANDSHAKE, REQUEST_HEADER, KEEPALIVE,
+                                                LINGER,    H2_KEEPALIVE,   {0}};
+static const struct option TIMEOUTS_SITE[] = {REQUEST_BODY, CLIENT_WRITE, TUNNEL, H2_WINDOW, {0}};
 static const struct option LIMITS_TOP[] = {
     REQUEST_LINE,
     FIELDS,
@@ -74,6 +102,7 @@ static const struct option LIMITS_TOP[] = {
     CONNECTIONS_PER_CLIENT,
     REQUESTS_PER_CONNECTION,
     CONNECTION_AGE,
+    H2_LIMITS,
     {0},
 };
 static const struct option LIMITS_LISTEN[] = {
@@ -84,6 +113,7 @@ static const struct option LIMITS_LISTEN[] = {
     CONNECTIONS_PER_CLIENT,
     REQUESTS_PER_CONNECTION,
     CONNECTION_AGE,
+    H2_LIMITS,
     {0},
 };
 static const struct option LIMITS_SITE[] = {BODY_SIZE, {0}};

@@ -12,6 +12,7 @@ static const char *const BALANCES_WORDS[] = {
 
 static const char *const RESOLVES[] = {"each", "one", NULL};
 static const char *const DISCOVERS[] = {"srv", "file", NULL};
+static const char *const HTTP_WORDS[] = {"1", "2", "auto", NULL}; /* enum upstream_http */
 
 static const struct option UPSTREAM_ARGUMENTS[] = {
     {.name = "name",
@@ -112,6 +113,17 @@ static const struct option BALANCE_ARGUMENTS[] = {
      .offset = offsetof(struct choice_config, choice),
      .doc = "random_two: the less busy of two taken by chance; round_robin: one after the other; "
             "least_conn: the least busy of all. All regard the weights."},
+    {0},
+};
+static const struct option HTTP_ARGUMENTS[] = {
+    {.name = "version",
+     .type = OPTION_ENUM,
+     .flags = OPTION_REQUIRED,
+     .standard = "1",
+     .words = HTTP_WORDS,
+     .offset = offsetof(struct choice_config, choice),
+     .doc = "1: HTTP/1.1; 2: HTTP/2, many requests over few connections, in clear without asking "
+            "first; auto: what TLS agrees on, in clear HTTP/1.1. WebSockets go over HTTP/1.1."},
     {0},
 };
 static const struct option KEEPALIVE_ARGUMENTS[] = {
@@ -318,6 +330,15 @@ static const struct key BALANCE_KEY = {
     .example = "balance least_conn",
     .since = "0.1",
 };
+static const struct key HTTP_KEY = {
+    .name = "http",
+    .contexts = IN_UPSTREAM,
+    .arguments = HTTP_ARGUMENTS,
+    .config_size = sizeof(struct choice_config),
+    .doc = "Which HTTP the servers are spoken to in.",
+    .example = "http 2",
+    .since = "0.1",
+};
 static const struct key KEEPALIVE = {
     .name = "keepalive",
     .contexts = IN_UPSTREAM,
@@ -382,6 +403,6 @@ static const struct key SLOW_START = {
     .since = "0.1",
 };
 
-const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM, &SERVER,       &BALANCE_KEY, &KEEPALIVE,
-                                           &QUEUE,    &HEALTH_CHECK, &SLOW_START,  &BREAKER,
-                                           &ADAPTIVE, &DISCOVER,     NULL};
+const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM, &SERVER,   &BALANCE_KEY,  &KEEPALIVE,
+                                           &QUEUE,    &HTTP_KEY, &HEALTH_CHECK, &SLOW_START,
+                                           &BREAKER,  &ADAPTIVE, &DISCOVER,     NULL};

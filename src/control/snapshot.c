@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "control/certificates.h"
 #include "control/names.h"
 #include "control/snapshot_route.h"
 #include "exchange/cidr.h"
@@ -13,54 +14,84 @@
 
 enum {
     PORT_HTTP = 80,
+    PORT_HTTPS = 443,
 };
 
-bool server_parse(struct slice text, struct slice *host, uint16_t *port, struct address *address)
+bool server_parse(struct slice text, struct server_parts *parts)
 {
     static const struct slice SCHEME = {"http://", 7};
-    *host = SLICE("");
-    *port = 0;
-    if (slice_starts_nocase(text, SCHEME)) {
-        text = slice_from(text, SCHEME.size);
+    static const struct slice SCHEME_TLS = {"https://", 8};
+    *parts = (struct server_parts){.is_tls = slice_starts_nocase(text, SCHEME_TLS)};
+    if (parts->is_tls || slice_starts_nocase(text, SCHEME)) {
+        text = slice_from(text, parts->is_tls ? SCHEME_TLS.size : SCHEME.size);
         text = slice_first(text, slice_find(text, '/'));
     }
-    if (address_parse(text, PORT_HTTP, address))
+    bool is_bracketed = text.size > 0 && text.data[0] == '[';
+    size_t colon = is_bracketed ? slice_find(text, ']') + 1 : slice_find(text, ':');
+    uint64_t number = parts->is_tls ? PORT_HTTPS : PORT_HTTP;
+    parts->name = slice_first(text, colon);
+    if (address_parse(text, (uint16_t)number, &parts->address))
         return true;
-    size_t colon = slice_find(text, ':');
-    uint64_t number = PORT_HTTP;
     if (colon < text.size &&
         (!slice_to_u64(slice_from(text, colon + 1), 65535, &number) || number == 0))
         return false;
-    *host = slice_first(text, colon);
-    *port = (uint16_t)number;
-    return host->size > 0;
+    parts->host = parts->name;
+    parts->port = (uint16_t)number;
+    return parts->host.size > 0;
 }
 
-static struct server_config read_server(const struct server_line_config *line)
+static struct server_config read_server(struct snapshot_builder *b,
+                                        const struct config_upstream *upstream,
+                                        const struct server_line_config *line)
 {
+    struct server_parts parts;
+    check(server_parse(line->address, &parts));
     struct server_config server = {
         .name = line->name.size > 0 ? line->name : line->address,
+        .host = parts.host,
+        .port = parts.port,
+        .address = parts.address,
         .weight = (uint32_t)line->weight,
         .priority = (uint32_t)line->priority,
         .max_conns = line->max_conns,
         .backup = line->backup,
         .down = line->down,
     };
-    check(server_parse(line->address, &server.host, &server.port, &server.address));
-    if (server.host.size > 0)
+    if (parts.host.size > 0)
         server.source = line->resolve == RESOLVE_ONE ? SERVER_ONE : SERVER_NAME;
+    if (parts.is_tls || upstream->tls.is_on)
+        server.tls =
+            certificates_client(b->snapshot->certificates, upstream, parts.name, b->errors);
     return server;
 }
 
-static struct server_config read_discover(const struct discover_config *line)
+/* _http._tcp.app.internal is expected to show a certificate for app.internal, unless sni says
+ * otherwise; servers of a file one for the upstream's name. */
+static struct slice discovered_name(const struct config_upstream *upstream,
+                                    const struct discover_config *line)
 {
-    return (struct server_config){
+    struct slice name = line->kind == DISCOVER_SRV ? line->what : upstream->name;
+    while (line->kind == DISCOVER_SRV && slice_starts(name, SLICE("_")) &&
+           slice_find(name, '.') < name.size)
+        name = slice_from(name, slice_find(name, '.') + 1);
+    return name;
+}
+
+static struct server_config read_discover(struct snapshot_builder *b,
+                                          const struct config_upstream *upstream,
+                                          const struct discover_config *line)
+{
+    struct server_config server = {
         .name = line->what,
         .source = line->kind == DISCOVER_SRV ? SERVER_SRV : SERVER_FILE,
         .host = line->what,
         .weight = 1,
         .max_conns = line->max_conns,
     };
+    if (upstream->tls.is_on)
+        server.tls = certificates_client(b->snapshot->certificates, upstream,
+                                         discovered_name(upstream, line), b->errors);
+    return server;
 }
 
 static void add_upstream(struct snapshot_builder *b, const struct upstream_config *config)
@@ -84,9 +115,9 @@ static void build_upstreams(struct snapshot_builder *b)
         struct server_config *servers = arena_alloc(
             &b->snapshot->arena, (u->servers_count + u->discovers_count) * sizeof *servers);
         for (size_t s = 0; s < u->servers_count; s++)
-            servers[s] = read_server(u->servers[s]->config);
+            servers[s] = read_server(b, u, u->servers[s]->config);
         for (size_t d = 0; d < u->discovers_count; d++)
-            servers[u->servers_count + d] = read_discover(u->discovers[d]->config);
+            servers[u->servers_count + d] = read_discover(b, u, u->discovers[d]->config);
         struct upstream_config made = {
             .name = u->name,
             .balance = (enum balance)u->balance,
@@ -101,6 +132,7 @@ static void build_upstreams(struct snapshot_builder *b)
             .adaptive_min = u->adaptive.least,
             .adaptive_max = none_if_off(u->adaptive.most),
             .slow_start = u->slow_start,
+            .http = (enum upstream_http)u->http,
         };
         add_upstream(b, &made);
     }
@@ -109,11 +141,17 @@ static void build_upstreams(struct snapshot_builder *b)
 /* A server that stands where the name of an upstream could: an upstream of its own. */
 static struct upstream *inline_upstream(struct snapshot_builder *b, struct slice name)
 {
-    struct server_config server = {.name = name, .weight = 1};
-    if (!server_parse(name, &server.host, &server.port, &server.address))
+    struct server_parts parts;
+    if (!server_parse(name, &parts))
         return NULL;
-    if (server.host.size > 0)
-        server.source = SERVER_NAME;
+    struct server_config server = {.name = name,
+                                   .source = parts.host.size > 0 ? SERVER_NAME : SERVER_FIXED,
+                                   .weight = 1,
+                                   .host = parts.host,
+                                   .port = parts.port,
+                                   .address = parts.address};
+    if (parts.is_tls)
+        server.tls = certificates_plain_client(parts.name);
     struct upstream_config config = {
         .name = name,
         .balance = BALANCE_RANDOM_TWO,
@@ -142,6 +180,30 @@ static struct site *find_site(struct snapshot_builder *b, const struct config_si
     return &b->sites[config - b->config->sites];
 }
 
+/* The names of an address, and what each of them shows. */
+static void build_tls(struct snapshot_builder *b, const struct config_listen *from,
+                      struct listener_config *listener)
+{
+    size_t most = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < from->sites_count; i++)
+        most += from->sites[i]->hosts.count + from->sites[i]->aliases_count;
+    struct tls_name *names = arena_alloc(&b->snapshot->arena, (most + 1) * sizeof *names);
+    for (size_t i = 0; i < from->sites_count; i++) {
+        const struct config_site *site = from->sites[i];
+        struct tls_context *context =
+            certificates_context(b->snapshot->certificates, site, b->errors);
+        if (context == NULL)
+            continue;
+        for (size_t h = 0; h < site->hosts.count; h++)
+            names[count++] = (struct tls_name){site->hosts.items[h], context};
+        for (size_t a = 0; a < site->aliases_count; a++)
+            names[count++] = (struct tls_name){site->aliases[a].host, context};
+    }
+    if (count > 0)
+        listener->tls = snapshot_keep_server(b, tls_server_new(names, count));
+}
+
 static void build_listener(struct snapshot_builder *b, const struct config_listen *from,
                            struct listener_config *listener)
 {
@@ -159,7 +221,9 @@ static void build_listener(struct snapshot_builder *b, const struct config_liste
     struct site_name *names = arena_alloc(arena, (count + 1) * sizeof *names);
     size_t at = 0;
     for (size_t i = 0; i < from->sites_count; i++) {
-        struct site *site = find_site(b, from->sites[i]);
+        bool is_redirect = i >= from->sites_count - from->redirects_count;
+        struct site *site =
+            is_redirect ? snapshot_redirect_site(b, from->sites[i]) : find_site(b, from->sites[i]);
         /* The parser is as lenient as the most lenient site; each site checks for itself. */
         if (site->field_names > listener->field_names)
             listener->field_names = site->field_names;
@@ -171,6 +235,8 @@ static void build_listener(struct snapshot_builder *b, const struct config_liste
         at += snapshot_alias_sites(b, from->sites[i], names + at);
     }
     site_table_build(&listener->sites, names, at, arena);
+    if (from->is_tls)
+        build_tls(b, from, listener);
 }
 
 static void build_trust(struct snapshot_builder *b)
@@ -222,6 +288,7 @@ static struct snapshot *build(const struct config *config, unsigned workers, boo
     struct snapshot_builder b = {
         .snapshot = snapshot, .config = config, .errors = errors, .without_files = without_files};
     size_t errors_before = errors->errors;
+    snapshot->certificates = certificates_new(config, without_files);
     build_upstreams(&b);
     build_trust(&b);
     b.sites = arena_zero(&snapshot->arena, (config->sites_count + 1) * sizeof *b.sites);
@@ -265,6 +332,7 @@ void snapshot_free(struct snapshot *snapshot)
     free(snapshot->upstreams);
     access_log_free(snapshot->access_log);
     snapshot_release_kept(snapshot);
+    certificates_free(snapshot->certificates);
     arena_done(&snapshot->arena);
     free(snapshot);
 }

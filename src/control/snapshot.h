@@ -18,6 +18,7 @@ struct snapshot {
     struct timeouts timeouts; /* of the top level */
     struct limits limits;
     struct access_log *access_log; /* NULL: off */
+    struct certificates *certificates;
     unsigned workers;
     size_t fibers_max;          /* per worker */
     struct snapshot_kept *kept; /* objects to be released with it */
@@ -35,5 +36,13 @@ void snapshot_free(struct snapshot *snapshot);
 void snapshot_check(const struct config *config, bool without_files, bool without_names,
                     struct config_errors *errors);
 
-/* Takes a server as it is written (host:port, [v6]:port, unix:/path, http://host[:port]) apart. */
-bool server_parse(struct slice text, struct slice *host, uint16_t *port, struct address *address);
+/* Takes a server as it is written (host:port, [v6]:port, unix:/path, http://host[:port], https://…)
+ * apart. `name` is its host as it is written, also of an address. */
+struct server_parts {
+    struct slice host; /* to be resolved; empty: `address` is it */
+    struct slice name;
+    uint16_t port;
+    struct address address;
+    bool is_tls;
+};
+bool server_parse(struct slice text, struct server_parts *parts);

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "control/certificates.h"
 #include "exchange/cidr.h"
 #include "exchange/variable.h"
 #include "steps/proxy.h"
@@ -202,6 +203,18 @@ static void build_route(struct snapshot_builder *b, const struct config_route *f
     route->at = config_item_at(arena, from->item);
 }
 
+/* RFC 6797 §6.1 */
+static struct slice hsts_of(struct snapshot_builder *b, const struct config_site *from)
+{
+    const struct tls_config *settings = &from->tls.settings;
+    if (!from->tls.is_on || settings->hsts == CLOCK_NEVER)
+        return SLICE("");
+    return arena_format(&b->snapshot->arena, "max-age=%lld%s%s",
+                        (long long)(settings->hsts / SECONDS(1)),
+                        settings->hsts_subdomains ? "; includeSubDomains" : "",
+                        settings->hsts_preload ? "; preload" : "");
+}
+
 void snapshot_build_site(struct snapshot_builder *b, const struct config_site *from,
                          struct site *site)
 {
@@ -212,27 +225,39 @@ void snapshot_build_site(struct snapshot_builder *b, const struct config_site *f
                        .keep_slashes = !from->path_merge_slashes},
         .field_names = (enum field_names)from->field_names,
         .access_log = from->access_log,
+        .hsts = hsts_of(b, from),
         .at = config_item_at(arena, from->item),
         .routes_count = from->routes_count,
     };
+    const struct tls_context *context =
+        certificates_context(b->snapshot->certificates, from, b->errors);
+    site->tls_policy = context == NULL ? 0 : tls_context_policy(context);
     site->routes = arena_zero(arena, (from->routes_count + 1) * sizeof *site->routes);
     for (size_t i = 0; i < from->routes_count; i++)
         build_route(b, &from->routes[i], &site->path_rules, &site->routes[i]);
     routes_sort(site->routes, site->routes_count);
 }
 
-/* One that sends every path to the site's own name. */
-static void build_alias(struct snapshot_builder *b, const struct config_site *from,
-                        const struct config_alias *alias, struct site *site)
+/* A site that sends every path elsewhere, for a site that is written. */
+struct elsewhere {
+    struct slice host;
+    struct slice to;
+    int64_t status;
+    const struct config_item *item;
+};
+
+static void build_elsewhere(struct snapshot_builder *b, const struct config_site *from,
+                            const struct elsewhere *elsewhere, struct site *site)
 {
     struct arena *arena = &b->snapshot->arena;
+    const struct site *own = &b->sites[from - b->config->sites];
     struct redirect_config *redirect = arena_zero(arena, sizeof *redirect);
-    redirect->to = arena_format(arena, "{scheme}://%.*s{uri}", SLICE_ARG(from->hosts.items[0]));
-    redirect->status = alias->status;
-    struct preparing preparing = preparing_for(b, alias->item);
+    redirect->to = elsewhere->to;
+    redirect->status = elsewhere->status;
+    struct preparing preparing = preparing_for(b, elsewhere->item);
     check(step_redirect.prepare(redirect, &preparing.prepare) == OK);
     struct step_use *use = arena_alloc(arena, sizeof *use);
-    *use = (struct step_use){&step_redirect, redirect, config_item_at(arena, alias->item)};
+    *use = (struct step_use){&step_redirect, redirect, config_item_at(arena, elsewhere->item)};
     struct route *route = arena_zero(arena, sizeof *route);
     *route = (struct route){
         .kind = ROUTE_PREFIX,
@@ -246,15 +271,37 @@ static void build_alias(struct snapshot_builder *b, const struct config_site *fr
         .at = use->at,
     };
     *site = (struct site){
-        .name = alias->host,
+        .name = elsewhere->host,
         .routes = route,
         .routes_count = 1,
         .path_rules = {.keep_escaped_slash = from->path_escaped_slash,
                        .keep_slashes = !from->path_merge_slashes},
         .field_names = (enum field_names)from->field_names,
         .access_log = from->access_log,
+        .tls_policy = own->tls_policy,
+        .hsts = own->hsts,
         .at = use->at,
     };
+}
+
+struct site *snapshot_redirect_site(struct snapshot_builder *b, const struct config_site *from)
+{
+    struct site *site = arena_alloc(&b->snapshot->arena, sizeof *site);
+    struct elsewhere elsewhere = {from->hosts.items[0], SLICE("https://{host}{uri}"), 308,
+                                  from->item};
+    build_elsewhere(b, from, &elsewhere, site);
+    return site;
+}
+
+static void release_server(void *server)
+{
+    tls_server_free(server);
+}
+
+struct tls_server *snapshot_keep_server(struct snapshot_builder *b, struct tls_server *server)
+{
+    keep_in(b->snapshot, release_server, server);
+    return server;
 }
 
 size_t snapshot_alias_sites(struct snapshot_builder *b, const struct config_site *from,
@@ -263,7 +310,12 @@ size_t snapshot_alias_sites(struct snapshot_builder *b, const struct config_site
     struct site *sites =
         arena_alloc(&b->snapshot->arena, (from->aliases_count + 1) * sizeof *sites);
     for (size_t i = 0; i < from->aliases_count; i++) {
-        build_alias(b, from, &from->aliases[i], &sites[i]);
+        const struct config_alias *alias = &from->aliases[i];
+        struct elsewhere elsewhere = {alias->host,
+                                      arena_format(&b->snapshot->arena, "{scheme}://%.*s{uri}",
+                                                   SLICE_ARG(from->hosts.items[0])),
+                                      alias->status, alias->item};
+        build_elsewhere(b, from, &elsewhere, &sites[i]);
         struct slice host = from->aliases[i].host;
         bool is_wildcard = slice_starts(host, SLICE("*."));
         names[i] = (struct site_name){is_wildcard ? slice_from(host, 1) : host, &sites[i]};

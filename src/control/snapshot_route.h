@@ -19,5 +19,9 @@ void snapshot_build_site(struct snapshot_builder *b, const struct config_site *f
 /* Aliases of a site are sites of their own that redirect; how many names were written. */
 size_t snapshot_alias_sites(struct snapshot_builder *b, const struct config_site *from,
                             struct site_name *names);
+/* A site that sends every path of its clients to TLS. */
+struct site *snapshot_redirect_site(struct snapshot_builder *b, const struct config_site *from);
+/* Keeps it as long as the snapshot. */
+struct tls_server *snapshot_keep_server(struct snapshot_builder *b, struct tls_server *server);
 /* Releases what regular expressions and steps keep. */
 void snapshot_release_kept(struct snapshot *snapshot);

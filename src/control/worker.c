@@ -192,6 +192,8 @@ static enum status start_serving(struct worker *worker)
     if (all->snapshot->fibers_max < serve->thread.fibers_max)
         serve->thread.fibers_max = all->snapshot->fibers_max;
     list_init(&serve->connections);
+    list_init(&serve->h2_connections);
+    list_init(&serve->handshakes);
     for (size_t i = 0; i < all->snapshot->upstreams_count; i++)
         upstream_worker_start(all->snapshot->upstreams[i]);
     serve->log = access_log_worker_new(all->snapshot->access_log);

@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 #include "base/check.h"
+#include "exchange/grpc.h"
 #include "fiber/thread.h"
 #include "http/status_text.h"
 
@@ -97,9 +98,13 @@ void response_replace(struct exchange *x, int status, struct slice type, struct 
 static void build_error(struct exchange *x)
 {
     int status = x->blame.answer;
-    struct slice text =
-        arena_format(&x->arena, "%d %.*s\n", status, SLICE_ARG(status_text(status)));
-    response_replace(x, status, SLICE("text/plain; charset=utf-8"), text);
+    if (grpc_is_call(x)) {
+        grpc_build_error(x);
+    } else {
+        struct slice text =
+            arena_format(&x->arena, "%d %.*s\n", status, SLICE_ARG(status_text(status)));
+        response_replace(x, status, SLICE("text/plain; charset=utf-8"), text);
+    }
     struct fields *fields = &x->response.fields;
     if (x->request_id.size > 0) /* what a user who sees this can quote */
         fields_add(fields, FIELD_X_REQUEST_ID, x->request_id);
@@ -132,6 +137,9 @@ static enum verdict choose_route(struct exchange *x)
     x->site = site_choose(x->sites, head->host);
     if (x->site == NULL)
         return exchange_refuse(x, REFUSAL_NO_SITE);
+    /* What the client was asked for, or shown, must be what this site would have. */
+    if (x->tls != NULL && x->site->tls_policy != x->tls->policy)
+        return exchange_refuse(x, REFUSAL_MISDIRECTED);
     if (x->sites->names_vary && x->site->field_names == FIELD_NAMES_REJECT &&
         has_odd_name(&head->fields))
         return exchange_refuse(x, REFUSAL_FIELD_NAME_POLICY);
@@ -184,6 +192,9 @@ static enum verdict go_down(struct exchange *x)
     build_target(x);
     if (x->route->timeout != CLOCK_NEVER)
         x->deadline = x->started + x->route->timeout;
+    int64_t timeout = grpc_is_call(x) ? grpc_timeout(x) : CLOCK_NEVER;
+    if (timeout < CLOCK_NEVER - x->started && x->started + timeout < x->deadline)
+        x->deadline = x->started + timeout;
     x->body_limit = x->route->limits.body_size;
     if (x->body_limit >= 0 && x->request.head.framing == FRAMING_LENGTH &&
         x->request.head.length > (uint64_t)x->body_limit)
@@ -281,6 +292,9 @@ static enum status send_body(struct exchange *x)
 static enum status send_response(struct exchange *x)
 {
     frame_response(x);
+    /* RFC 6797 §7.2: over a secure transport only. */
+    if (x->tls != NULL && x->site != NULL && x->site->hsts.size > 0)
+        fields_set_named(&x->response.fields, SLICE("Strict-Transport-Security"), x->site->hsts);
     bool hold = x->response.framing == FRAMING_NONE || x->response.body->is_ready(x->response.body);
     enum status status = x->sink->head(x, hold);
     if (status != OK) {
@@ -391,12 +405,22 @@ struct exchange *exchange_copy_for_log(const struct exchange *x)
     size_t text_size = x->request.head.method_text.size + x->request.head.target.size +
                        x->request.head.host.size + x->client_ip.size + x->request_id.size +
                        x->user.size + x->upstream.upstream.size + x->upstream.server.size +
-                       agent_text.size + referer_text.size;
+                       agent_text.size + referer_text.size +
+                       (x->tls == NULL ? 0 : x->tls->server_name.size);
     struct field *fields;
-    struct exchange *copy = memory_alloc(sizeof *copy + 2 * sizeof *fields + text_size);
+    struct tls_facts *tls;
+    struct exchange *copy =
+        memory_alloc(sizeof *copy + 2 * sizeof *fields + sizeof *tls + text_size);
     *copy = *x;
     fields = (struct field *)(void *)(copy + 1);
-    char *at = (char *)(fields + 2);
+    tls = (struct tls_facts *)(void *)(fields + 2);
+    char *at = (char *)(tls + 1);
+    if (x->tls != NULL) {
+        *tls = *x->tls;
+        tls->server_name = keep(&at, x->tls->server_name);
+        tls->protocol = tls->client_name = tls->client_fingerprint = SLICE("");
+        copy->tls = tls;
+    }
     struct request_head *head = &copy->request.head;
     head->method_text = keep(&at, head->method_text);
     head->target = keep(&at, head->target);

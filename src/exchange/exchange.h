@@ -8,7 +8,7 @@
 #include "http/body.h"
 #include "http/message.h"
 #include "net/address.h"
-#include "net/stream.h"
+#include "net/stream_tls.h"
 
 struct exchange;
 struct snapshot;
@@ -108,6 +108,7 @@ struct exchange {
     const struct address *peer;   /* of the connection */
     struct slice client_ip;       /* text, without port */
     struct slice scheme;          /* "http" or "https" */
+    const struct tls_facts *tls;  /* of the client's connection; NULL: it is in clear */
     struct slice request_id;
     struct slice user; /* verified identity; empty */
     struct blame blame;

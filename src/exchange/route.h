@@ -17,6 +17,8 @@ struct timeouts { /* nanoseconds; CLOCK_NEVER: off */
     int64_t linger;
     int64_t tunnel;
     int64_t drain;
+    int64_t h2_keepalive; /* a connection of HTTP/2 without a stream */
+    int64_t h2_window;    /* a client that opens no window for its response */
 };
 
 struct limits { /* −1: none */
@@ -28,6 +30,12 @@ struct limits { /* −1: none */
     int64_t connections_per_client;
     int64_t requests_per_connection;
     int64_t connection_age; /* nanoseconds */
+    int64_t h2_streams;
+    int64_t h2_stream_window;
+    int64_t h2_connection_window;
+    int64_t h2_resets;
+    int64_t h2_resets_per_second;
+    int64_t h2_glitches;
 };
 
 /* A step in its place on a route. */
@@ -87,6 +95,8 @@ struct site {
     struct uri_path_rules path_rules;
     enum field_names field_names;
     bool access_log;
+    uint64_t tls_policy; /* a connection over TLS must have the same; 0: the site has none */
+    struct slice hsts;   /* value of Strict-Transport-Security; empty: not sent */
     struct slice at;
 };
 

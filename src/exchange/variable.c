@@ -148,6 +148,26 @@ static struct slice uri_of(struct exchange *x)
     return buffer_slice(&out);
 }
 
+static struct slice tls_value(const struct tls_facts *tls, enum variable variable)
+{
+    switch (variable) {
+    case VARIABLE_TLS_SNI:
+        return tls->server_name;
+    case VARIABLE_TLS_VERSION:
+        return tls->version;
+    case VARIABLE_TLS_CIPHER:
+        return tls->cipher;
+    case VARIABLE_TLS_RESUMED:
+        return tls->is_resumed ? SLICE("yes") : SLICE("no");
+    case VARIABLE_TLS_CLIENT_NAME:
+        return tls->client_name;
+    case VARIABLE_TLS_CLIENT_FINGERPRINT:
+        return tls->client_fingerprint;
+    default:
+        return tls->is_client_verified ? SLICE("verified") : SLICE("none");
+    }
+}
+
 static struct slice value_of(struct exchange *x, enum variable variable, struct slice name)
 {
     struct slice value = SLICE("");
@@ -184,7 +204,13 @@ static struct slice value_of(struct exchange *x, enum variable variable, struct 
     case VARIABLE_STATUS:
         return x->response.status == 0 ? value : arena_format(&x->arena, "%d", x->response.status);
     case VARIABLE_TLS_SNI:
-    case VARIABLE_TLS_VERSION: /* connections are plain so far */
+    case VARIABLE_TLS_VERSION:
+    case VARIABLE_TLS_CIPHER:
+    case VARIABLE_TLS_RESUMED:
+    case VARIABLE_TLS_CLIENT_NAME:
+    case VARIABLE_TLS_CLIENT_FINGERPRINT:
+    case VARIABLE_TLS_CLIENT_VERIFIED:
+        return x->tls == NULL ? value : tls_value(x->tls, variable);
     default:
         return value;
     }

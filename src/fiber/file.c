@@ -123,20 +123,35 @@ static enum status write_all(int fd, struct slice text, const char **why)
     return fsync(fd) == 0 ? OK : failed(errno, why);
 }
 
-enum status file_rewrite(const char *path, struct slice text, const char **why)
+enum status file_make_directory(const char *path, const char **why)
 {
-    struct stat old;
+    char part[1024];
+    if (snprintf(part, sizeof(part), "%s", path) >= (int)sizeof(part))
+        return failed(ENAMETOOLONG, why);
+    for (char *at = part + 1;; at++) {
+        bool is_last = *at == '\0';
+        if (*at != '/' && !is_last)
+            continue;
+        *at = '\0';
+        if (mkdir(part, 0700) != 0 && errno != EEXIST)
+            return failed(errno, why);
+        if (is_last)
+            return OK;
+        *at = '/';
+    }
+}
+
+enum status file_create(const char *path, struct slice text, unsigned mode, const char **why)
+{
     static const char SUFFIX[] = ".XXXXXX";
     char beside[1024]; /* a longer path is nobody's configuration */
-    if (stat(path, &old) != 0)
-        return failed(errno, why);
     if (snprintf(beside, sizeof(beside), "%s%s", path, SUFFIX) >= (int)sizeof(beside))
         return failed(ENAMETOOLONG, why);
     int fd = mkostemp(beside, O_CLOEXEC);
     if (fd < 0)
         return failed(errno, why);
     enum status status = write_all(fd, text, why);
-    if (status == OK && fchmod(fd, old.st_mode & 07777) != 0)
+    if (status == OK && fchmod(fd, mode) != 0)
         status = failed(errno, why);
     close(fd);
     if (status == OK && rename(beside, path) != 0)
@@ -144,4 +159,12 @@ enum status file_rewrite(const char *path, struct slice text, const char **why)
     if (status != OK)
         unlink(beside);
     return status;
+}
+
+enum status file_rewrite(const char *path, struct slice text, const char **why)
+{
+    struct stat old;
+    if (stat(path, &old) != 0)
+        return failed(errno, why);
+    return file_create(path, text, old.st_mode & 07777, why);
 }

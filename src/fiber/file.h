@@ -26,5 +26,10 @@ void file_close(int fd);
 void file_match(const char *pattern, struct arena *arena, const struct slice **paths,
                 size_t *count);
 
+/* Makes a directory and those above it (0700); one that is there is fine. */
+MUST_CHECK enum status file_make_directory(const char *path, const char **why);
+/* Makes a file of that mode, whole or not at all, in the place of any that was there. */
+MUST_CHECK enum status file_create(const char *path, struct slice text, unsigned mode,
+                                   const char **why);
 /* Puts a text in the place of a file's, whole or not at all; the file keeps its mode. */
 MUST_CHECK enum status file_rewrite(const char *path, struct slice text, const char **why);

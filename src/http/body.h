@@ -6,6 +6,10 @@
 
 struct stream;
 
+enum {
+    BODY_MOVE_MIN = 64 * 1024, /* bytes left before moving them is cheaper than copying */
+};
+
 struct body {
     /* Sets *chunk to the next bytes, valid until the next call; an empty chunk with OK is the end,
      * and every call after it says the same. Waits. Errors leave the body unusable:

@@ -223,3 +223,34 @@ bool h1_is_hop_field(enum field_id id)
         return false;
     }
 }
+
+bool h1_may_trail(const struct field *field)
+{
+    enum field_id id = (enum field_id)field->id;
+    switch (id) {
+    case FIELD_CONTENT_LENGTH:
+    case FIELD_CONTENT_TYPE:
+    case FIELD_CONTENT_ENCODING:
+    case FIELD_HOST:
+    case FIELD_AUTHORIZATION:
+    case FIELD_COOKIE:
+    case FIELD_SET_COOKIE:
+    case FIELD_CACHE_CONTROL:
+    case FIELD_EXPECT:
+    case FIELD_LOCATION:
+    case FIELD_VIA:
+    case FIELD_VARY:
+    case FIELD_FORWARDED:
+    case FIELD_X_FORWARDED_FOR:
+    case FIELD_X_FORWARDED_HOST:
+    case FIELD_X_FORWARDED_PROTO:
+    case FIELD_X_REAL_IP:
+    case FIELD_X_REQUEST_ID:
+    case FIELD_WWW_AUTHENTICATE:
+    case FIELD_PROXY_AUTHENTICATE:
+        return false;
+    default:
+        return !h1_is_hop_field(id) && !slice_equal_nocase(field->name, SLICE("content-range")) &&
+               !slice_equal_nocase(field->name, SLICE("range"));
+    }
+}

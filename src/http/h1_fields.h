@@ -45,3 +45,7 @@ bool h1_read_connection(const struct fields *fields, struct h1_connection_option
 
 /* Fields of one hop, which are never passed on (RFC 9110 §7.6.1). */
 bool h1_is_hop_field(enum field_id id);
+
+/* Whether a field may follow a body: names that mean something before it is read may not
+ * (RFC 9110 §6.5.1). */
+bool h1_may_trail(const struct field *field);

@@ -129,43 +129,11 @@ size_t h1_write_chunk_line(char *into, uint64_t size)
     return (size_t)digits + 2;
 }
 
-/* Names that mean something before the body is read must not come after it (RFC 9110 §6.5.1). */
-static bool may_trail(const struct field *field)
-{
-    enum field_id id = (enum field_id)field->id;
-    switch (id) {
-    case FIELD_CONTENT_LENGTH:
-    case FIELD_CONTENT_TYPE:
-    case FIELD_CONTENT_ENCODING:
-    case FIELD_HOST:
-    case FIELD_AUTHORIZATION:
-    case FIELD_COOKIE:
-    case FIELD_SET_COOKIE:
-    case FIELD_CACHE_CONTROL:
-    case FIELD_EXPECT:
-    case FIELD_LOCATION:
-    case FIELD_VIA:
-    case FIELD_VARY:
-    case FIELD_FORWARDED:
-    case FIELD_X_FORWARDED_FOR:
-    case FIELD_X_FORWARDED_HOST:
-    case FIELD_X_FORWARDED_PROTO:
-    case FIELD_X_REAL_IP:
-    case FIELD_X_REQUEST_ID:
-    case FIELD_WWW_AUTHENTICATE:
-    case FIELD_PROXY_AUTHENTICATE:
-        return false;
-    default:
-        return !h1_is_hop_field(id) && !slice_equal_nocase(field->name, SLICE("content-range")) &&
-               !slice_equal_nocase(field->name, SLICE("range"));
-    }
-}
-
 void h1_write_last_chunk(struct buffer *out, const struct fields *trailers)
 {
     buffer_append(out, SLICE("0\r\n"));
     for (uint32_t i = 0; trailers != NULL && i < trailers->count; i++)
-        if (may_trail(&trailers->items[i]))
+        if (h1_may_trail(&trailers->items[i]))
             write_field(out, trailers->items[i].name, trailers->items[i].value);
     buffer_append(out, SLICE("\r\n"));
 }

@@ -108,7 +108,8 @@ struct request_head {
     struct slice path;   /* raw, before the "?"; "*" for OPTIONS * */
     struct slice query;  /* raw, after the "?" */
     bool has_query;      /* there was a "?" */
-    uint8_t minor;       /* 0 or 1 of HTTP/1.x */
+    uint8_t minor;       /* 0 or 1 of HTTP/1.x; 1 of HTTP/2 */
+    uint8_t major;       /* 0: HTTP/1; 2 */
     enum framing framing;
     uint64_t length; /* with FRAMING_LENGTH */
     bool keep_alive; /* the connection may carry another request */

@@ -356,9 +356,37 @@ static void on_record(void *argument, int status, int timeouts, unsigned char *t
     failed(resolution, status == ARES_SUCCESS ? "no SRV record" : ares_strerror(status));
 }
 
+/* Whether the name is `top`, or below it. */
+static bool is_under(const char *host, struct slice top)
+{
+    struct slice name = slice_from_cstring(host);
+    if (name.size > top.size && name.data[name.size - top.size - 1] == '.')
+        name = slice_from(name, name.size - top.size);
+    return slice_equal_nocase(name, top);
+}
+
+static void answer_localhost(struct resolution *resolution)
+{
+    struct address addresses[2];
+    check(address_parse_ip(SLICE("127.0.0.1"), &addresses[0]));
+    check(address_parse_ip(SLICE("::1"), &addresses[1]));
+    for (int i = 0; i < 2; i++)
+        address_set_port(&addresses[i], resolution->port);
+    succeeded(resolution, addresses, 2, INT32_MAX);
+}
+
 static void ask(struct resolution *resolution)
 {
     struct resolver *resolver = resolution->resolver;
+    /* Names that no server is asked for (RFC 6761 §6.3, §6.4), be there an /etc/hosts or not. */
+    if (is_under(resolution->host, SLICE("localhost"))) {
+        answer_localhost(resolution);
+        return;
+    }
+    if (is_under(resolution->host, SLICE("invalid"))) {
+        failed(resolution, ares_strerror(ARES_ENOTFOUND));
+        return;
+    }
     struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     look_at_system(resolver);
     resolver->in_flight++;

@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ordered bytes in two directions; every call with a deadline. The one place that loops round
- * non-blocking I/O. TLS will be a stream over a stream. */
+/* Ordered bytes in two directions, over TCP, unix sockets or TLS; every call with a deadline. The
+ * one place that loops round non-blocking I/O. */
 #pragma once
 
 #include "fiber/loop.h"
 #include "net/socket.h"
 
 struct stream;
+struct tls;
 
+/* What stream_receive() and stream_send() answer in place of a count of bytes. */
+enum {
+    STREAM_ENDED = 0,        /* receive: the other side will send no more */
+    STREAM_WANTS_READ = -1,  /* nothing goes on before the socket can be read */
+    STREAM_WANTS_WRITE = -2, /* nothing goes on before it takes bytes */
+    STREAM_FAILED = -3,      /* it is broken */
+};
+
+/* None of them waits. */
 struct stream_operations {
-    enum status (*read)(struct stream *stream, void *into, size_t size, size_t *got,
-                        int64_t deadline);
-    enum status (*wait)(struct stream *stream, int64_t deadline);
-    enum status (*write)(struct stream *stream, struct iovec *parts, int count, int64_t stall,
-                         int64_t deadline);
+    ssize_t (*receive)(struct stream *stream, void *into, size_t size);
+    ssize_t (*send)(struct stream *stream, const struct iovec *parts, int count);
+    bool (*has_input)(const struct stream *stream); /* beyond what the socket has */
     void (*shutdown)(struct stream *stream);
     void (*close)(struct stream *stream, bool reset);
 };
@@ -25,7 +33,18 @@ struct stream {
     uint64_t bytes_out;
     void *argument;             /* for the owner's on_ready */
     bool short_read_is_drained; /* of TCP; unix sockets are read until they say no */
+    struct tls *tls;            /* of net/stream_tls; NULL: bytes travel as they are */
 };
+
+/* Reads what can be had at once: how many bytes, or one of the above. For those who run on the
+ * loop. */
+ssize_t stream_receive(struct stream *stream, void *into, size_t size);
+/* Writes what is taken at once. What was refused must be offered again, first and unchanged. */
+ssize_t stream_send(struct stream *stream, const struct iovec *parts, int count);
+/* Whether stream_receive() may have something to say. */
+bool stream_has_input(const struct stream *stream);
+/* Whether an idle connection is as it should be: open, with nothing to read. Asks the kernel. */
+bool stream_is_quiet(const struct stream *stream);
 
 /* Reads what is there, at least one byte. ERR_CLOSED at the end of the other side's bytes,
  * ERR_PROTOCOL never (a reset is ERR_SYSTEM), ERR_TIMEOUT, ERR_CANCELLED. */
@@ -47,18 +66,32 @@ void stream_close(struct stream *stream, bool reset);
 /* Over a connected, non-blocking descriptor that now belongs to the stream (also after a failure it
  * is the caller's). Keeps watch.on_ready. ERR_SYSTEM. */
 MUST_CHECK enum status stream_tcp_open(struct stream *stream, int fd, bool is_unix);
+/* The same two without a loop, for what stands on top of a socket. */
+ssize_t stream_tcp_receive(struct stream *stream, void *into, size_t size);
+ssize_t stream_tcp_send(struct stream *stream, const struct iovec *parts, int count);
+void stream_tcp_close(struct stream *stream, bool reset);
+/* Takes what was sent off the front of the parts. */
+void stream_advance(struct iovec **parts, int *count, size_t sent);
+/* Waits for what STREAM_WANTS_READ or STREAM_WANTS_WRITE asked for. ERR_CLOSED: it broke. */
+MAY_WAIT MUST_CHECK enum status stream_wait_for(struct stream *stream, ssize_t wants,
+                                                int64_t deadline);
 /* Moves a stream that no fiber waits on to other memory; `from` is empty afterwards. */
 void stream_relocate(struct stream *to, struct stream *from);
 /* When a wait without progress gives up. */
 int64_t stream_stall_deadline(int64_t stall, int64_t deadline);
 /* Whether bytes may be moved past user space on it. */
 bool stream_is_plain(const struct stream *stream);
+struct stream_moved {
+    uint64_t size;
+    int64_t waited;     /* for the source */
+    bool source_failed; /* which side an error is of */
+};
 /* Moves up to `size` bytes from one plain stream to the other through a pipe (splice), at least
  * one. ERR_CLOSED when `from` ended; ERR_LIMIT when no pipe was free: nothing moved, copy instead.
- * `source_failed` tells which side an error is of. */
+ * `stall`: how long `to` may take nothing. */
 MAY_WAIT MUST_CHECK enum status stream_move(struct stream *from, struct stream *to, uint64_t size,
-                                            uint64_t *moved, int64_t read_deadline, int64_t stall,
-                                            bool *source_failed);
+                                            int64_t read_deadline, int64_t stall,
+                                            struct stream_moved *moved);
 
 /* Connects to the first of the addresses that answers (RFC 8305: the next one is tried 250 ms after
  * the last, or at once when that failed). Waits. `which` says the one that answered. */

@@ -47,18 +47,19 @@ static enum status drain(struct pipe *pipe, struct stream *to, bool more, int64_
     return OK;
 }
 
-enum status stream_move(struct stream *from, struct stream *to, uint64_t size, uint64_t *moved,
-                        int64_t read_deadline, int64_t stall, bool *source_failed)
+enum status stream_move(struct stream *from, struct stream *to, uint64_t size,
+                        int64_t read_deadline, int64_t stall, struct stream_moved *moved)
 {
     struct pipe *pipe;
-    *source_failed = false;
-    *moved = 0;
+    *moved = (struct stream_moved){0};
     TRY(pipe_take(&pipe));
+    int64_t began = loop_now();
     enum status status = fill(from, pipe, size, read_deadline);
-    *source_failed = status != OK;
+    moved->waited = loop_now() - began;
+    moved->source_failed = status != OK;
     if (status == OK) {
-        *moved = pipe->filled;
-        status = drain(pipe, to, *moved < size, stall);
+        moved->size = pipe->filled;
+        status = drain(pipe, to, moved->size < size, stall);
     }
     pipe_give(pipe);
     return status;

@@ -80,11 +80,9 @@ static enum status flush(struct half *half)
 {
     while (half->start < half->end) {
         struct iovec part = {half->block + half->start, half->end - half->start};
-        ssize_t sent = socket_send(half->to->watch.fd, &part, 1, false);
-        if (sent == SOCKET_AGAIN) {
-            half->to->watch.ready &= (uint8_t)~READY_WRITE;
+        ssize_t sent = stream_send(half->to, &part, 1);
+        if (sent == STREAM_WANTS_WRITE || sent == STREAM_WANTS_READ)
             return ERR_LIMIT;
-        }
         if (sent < 0)
             return ERR_SYSTEM;
         half->start += (size_t)sent;
@@ -101,8 +99,7 @@ static enum status step(struct half *half)
             return ERR_LIMIT;
         TRY(flush(half));
     }
-    if (half->is_ended ||
-        (half->from->watch.ready & (READY_READ | READY_CLOSED | READY_BROKEN)) == 0) {
+    if (half->is_ended || !stream_has_input(half->from)) {
         drop_block(half);
         return ERR_LIMIT;
     }
@@ -110,7 +107,7 @@ static enum status step(struct half *half)
         drop_block(half);
     if (half->block == NULL)
         half->block = block_take();
-    ssize_t got = socket_receive(half->from->watch.fd, half->block, BLOCK_SIZE);
+    ssize_t got = stream_receive(half->from, half->block, BLOCK_SIZE);
     half->start = 0;
     half->end = got > 0 ? (size_t)got : 0;
     if (got > 0)
@@ -120,8 +117,7 @@ static enum status step(struct half *half)
         stream_shutdown(half->to);
         return OK;
     }
-    half->from->watch.ready &= (uint8_t) ~(READY_READ | READY_CLOSED);
-    return got == SOCKET_AGAIN && (half->from->watch.ready & READY_BROKEN) == 0 ? OK : ERR_SYSTEM;
+    return got != STREAM_FAILED ? OK : ERR_SYSTEM;
 }
 
 static enum status run_half(struct half *half, bool *has_more)

@@ -18,6 +18,35 @@ static enum status refuse(struct h1_request_body *b, enum status status, enum re
     return status;
 }
 
+static int64_t body_deadline(const struct h1_request_body *b, int64_t deadline)
+{
+    const struct h1_connection *c = b->connection;
+    const struct exchange *x = &c->active->x;
+    int64_t timeout =
+        x->route == NULL ? c->config->timeouts.request_body : x->route->timeouts.request_body;
+    return stream_stall_deadline(timeout, deadline);
+}
+
+/* What came of reading `got` bytes from the client in `waited`. `is_ours`: the deadline was that of
+ * the body. */
+static enum status judge(struct h1_request_body *b, enum status status, size_t got, int64_t waited,
+                         bool is_ours)
+{
+    b->waited += waited;
+    if (status == ERR_TIMEOUT && is_ours)
+        return refuse(b, status, REFUSAL_BODY_TIMEOUT);
+    if (status == ERR_CLOSED)
+        return refuse(b, status, REFUSAL_BODY_SHORT);
+    if (status == ERR_SYSTEM)
+        exchange_blame(&b->connection->active->x, status, SIDE_CLIENT, 0, "",
+                       "the client's connection broke");
+    TRY(status);
+    uint64_t wanted = (uint64_t)(b->waited / SECONDS(1)) * SLOW_BYTES_PER_S;
+    if (b->waited > SECONDS(SLOW_AFTER_S) && b->parser.body_bytes + got < wanted)
+        return refuse(b, ERR_TIMEOUT, REFUSAL_BODY_TIMEOUT);
+    return OK;
+}
+
 /* Reads more of the body into the spare block. */
 static enum status fetch(struct h1_request_body *b, int64_t deadline)
 {
@@ -30,23 +59,11 @@ static enum status fetch(struct h1_request_body *b, int64_t deadline)
     if (c->spare.data == NULL)
         c->spare = (struct h1_input){block_take(), 0, BLOCK_SIZE, true};
     int64_t began = loop_now();
-    int64_t timeout =
-        x->route == NULL ? c->config->timeouts.request_body : x->route->timeouts.request_body;
-    int64_t until = stream_stall_deadline(timeout, deadline);
+    int64_t until = body_deadline(b, deadline);
     size_t got = 0;
     enum status status = stream_read(&c->stream, c->spare.data, BLOCK_SIZE, &got, until);
-    b->waited += loop_now() - began;
-    if (status == ERR_TIMEOUT && until < deadline)
-        return refuse(b, status, REFUSAL_BODY_TIMEOUT);
-    if (status == ERR_CLOSED)
-        return refuse(b, status, REFUSAL_BODY_SHORT);
-    if (status == ERR_SYSTEM)
-        exchange_blame(x, status, SIDE_CLIENT, 0, "", "the client's connection broke");
-    TRY(status);
+    TRY(judge(b, status, got, loop_now() - began, until < deadline));
     b->ahead = slice_of(c->spare.data, got);
-    uint64_t wanted = (uint64_t)(b->waited / SECONDS(1)) * SLOW_BYTES_PER_S;
-    if (b->waited > SECONDS(SLOW_AFTER_S) && b->parser.body_bytes + got < wanted)
-        return refuse(b, ERR_TIMEOUT, REFUSAL_BODY_TIMEOUT);
     return OK;
 }
 
@@ -69,6 +86,34 @@ static enum status read_body(struct body *body, struct slice *chunk, int64_t dea
     }
 }
 
+static enum status move_body(struct body *body, struct stream *to, int64_t stall, uint64_t *moved,
+                             bool *to_failed)
+{
+    struct h1_request_body *b = LIST_ENTRY(body, struct h1_request_body, body);
+    struct stream *from = &b->connection->stream;
+    struct exchange *x = &b->connection->active->x;
+    *to_failed = false;
+    *moved = 0;
+    bool is_too_large = x->body_limit >= 0 && body->length > x->body_limit;
+    if (b->ahead.size > 0 || b->is_failed || !b->was_asked || is_too_large || b->parser.left == 0 ||
+        (!b->is_moving && b->parser.left < BODY_MOVE_MIN) || !stream_is_plain(from))
+        return ERR_LIMIT;
+    struct stream_moved done;
+    enum status status =
+        stream_move(from, to, b->parser.left, body_deadline(b, CLOCK_NEVER), stall, &done);
+    if (status == ERR_LIMIT)
+        return status;
+    b->is_moving = true;
+    *moved = done.size;
+    x->bytes_in += done.size;
+    *to_failed = status != OK && !done.source_failed;
+    if (!*to_failed)
+        status = judge(b, status, done.size, done.waited, true);
+    b->is_failed = status != OK && !*to_failed;
+    h1_body_skip(&b->parser, done.size);
+    return status;
+}
+
 static bool is_ready(struct body *body)
 {
     struct h1_request_body *b = LIST_ENTRY(body, struct h1_request_body, body);
@@ -89,6 +134,7 @@ void h1_request_body_init(struct h1_exchange *e, struct slice ahead)
     h1_body_init(&b->parser, head->framing, head->length, trailers, &e->x.arena);
     b->body.read = read_body;
     b->body.is_ready = is_ready;
+    b->body.move = head->framing == FRAMING_LENGTH ? move_body : NULL;
     b->body.length = head->framing == FRAMING_CHUNKED  ? -1
                      : head->framing == FRAMING_LENGTH ? (int64_t)head->length
                                                        : 0;

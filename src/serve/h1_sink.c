@@ -177,8 +177,7 @@ static void on_tunnel_end(void *argument, struct tunnel_result *result)
     free(log->x);
     struct serve_worker *worker = log->worker;
     free(log);
-    if (worker->is_draining && list_is_empty(&worker->connections) && tunnel_count() == 0)
-        worker->on_empty(worker);
+    serve_look_if_empty(worker);
 }
 
 static enum status sink_tunnel(struct exchange *x)

@@ -5,8 +5,8 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "fiber/block.h"
-#include "serve/clients.h"
 #include "serve/serve_h1.h"
+#include "serve/serve_h2.h"
 
 #include <stdlib.h>
 
@@ -33,17 +33,13 @@ void h1_close(struct h1_connection *c, bool reset)
     h1_input_release(&c->spare);
     if (c->stream.watch.fd >= 0)
         stream_close(&c->stream, reset);
-    if (c->is_counted)
-        clients_leave(worker->shared->clients, &c->peer);
-    __atomic_sub_fetch(&worker->connections_count, 1, __ATOMIC_RELAXED);
-    __atomic_sub_fetch(&worker->shared->connections, 1, __ATOMIC_RELAXED);
+    serve_leave(worker, &c->peer, c->is_counted);
     list_remove(&c->link);
     loop_free_later(c);
-    if (worker->is_draining && list_is_empty(&worker->connections) && tunnel_count() == 0)
-        worker->on_empty(worker);
+    serve_look_if_empty(worker);
 }
 
-/* Reads and drops. */
+/* Reads and drops, also what nobody will decrypt any more. */
 static void drop_input(struct h1_connection *c)
 {
     char *block = block_take();
@@ -179,14 +175,41 @@ static enum parse look(struct h1_connection *c)
     return parse;
 }
 
+/* How the bytes of a connection begin that speaks HTTP/2 without having agreed on it before
+ * (RFC 9113 §3.3). */
+static enum parse look_for_preface(const struct h1_connection *c)
+{
+    size_t size = c->input.size < H2_PREFACE_SIZE ? c->input.size : H2_PREFACE_SIZE;
+    if (c->requests > 0 || c->is_secure || size == 0 ||
+        memcmp(c->input.data, H2_PREFACE, size) != 0)
+        return PARSE_ERROR;
+    return size < H2_PREFACE_SIZE ? PARSE_MORE : PARSE_DONE;
+}
+
+/* Everything of it becomes a connection of HTTP/2's. */
+static void hand_over(struct h1_connection *c)
+{
+    timer_clear(&c->worker->thread.timers, &c->timer);
+    h2_accept(c->worker, c->config, &c->stream, &c->peer, c->is_counted, c->is_secure, c->opened,
+              slice_of(c->input.data, c->input.size));
+    h1_input_release(&c->input);
+    h1_input_release(&c->spare);
+    list_remove(&c->link);
+    loop_free_later(c);
+}
+
 enum h1_next h1_next(struct h1_connection *c)
 {
-    struct watch *watch = &c->stream.watch;
     bool is_new = c->input.size > 0 && c->state == H1_ACTIVE; /* pipelined */
     for (;;) {
-        if (is_new && look(c) != PARSE_MORE)
+        enum parse preface = is_new ? look_for_preface(c) : PARSE_ERROR;
+        if (preface == PARSE_DONE) {
+            hand_over(c);
+            return H1_NEXT_GONE;
+        }
+        if (is_new && preface == PARSE_ERROR && look(c) != PARSE_MORE)
             break;
-        if ((watch->ready & (READY_READ | READY_CLOSED | READY_BROKEN)) == 0) {
+        if (!stream_has_input(&c->stream)) {
             rest(c);
             return H1_NEXT_WAIT;
         }
@@ -198,9 +221,8 @@ enum h1_next h1_next(struct h1_connection *c)
             break;
         }
         size_t room = c->input.capacity - before;
-        ssize_t got = socket_receive(watch->fd, c->input.data + before, room);
-        if (got == SOCKET_AGAIN) {
-            watch->ready &= (uint8_t) ~(READY_READ | READY_CLOSED);
+        ssize_t got = stream_receive(&c->stream, c->input.data + before, room);
+        if (got == STREAM_WANTS_READ || got == STREAM_WANTS_WRITE) {
             is_new = false;
             continue;
         }
@@ -208,13 +230,10 @@ enum h1_next h1_next(struct h1_connection *c)
             h1_close(c, false);
             return H1_NEXT_GONE;
         }
-        if ((size_t)got < room && (watch->ready & (READY_CLOSED | READY_BROKEN)) == 0 &&
-            c->stream.short_read_is_drained)
-            watch->ready &= (uint8_t)~READY_READ;
-        c->stream.bytes_in += (uint64_t)got;
         c->input.size += (size_t)got;
         /* The parser starts anew each time, so it is asked only when a line has ended. */
-        is_new = before == 0 || memchr(c->input.data + before, '\n', (size_t)got) != NULL ||
+        is_new = before < H2_PREFACE_SIZE ||
+                 memchr(c->input.data + before, '\n', (size_t)got) != NULL ||
                  c->input.size >= (size_t)c->config->limits.request_line;
     }
     timer_clear(&c->worker->thread.timers, &c->timer);
@@ -234,7 +253,7 @@ static void refuse_exchange(struct h1_connection *c)
     arena_done(&c->active->x.arena);
     block_give(c->active);
     c->active = NULL;
-    if (socket_send(c->stream.watch.fd, &part, 1, false) < 0)
+    if (stream_send(&c->stream, &part, 1) < 0)
         h1_close(c, true);
     else
         h1_linger(c);
@@ -280,8 +299,9 @@ static void on_timer(struct timer *timer)
         refuse_exchange(c);
 }
 
-void h1_accept(struct serve_worker *worker, const struct listener_config *config, int fd,
-               const struct address *peer, bool is_counted)
+static struct h1_connection *new_connection(struct serve_worker *worker,
+                                            const struct listener_config *config,
+                                            const struct address *peer, bool is_counted)
 {
     struct h1_connection *c = memory_zero(sizeof *c);
     c->worker = worker;
@@ -290,13 +310,20 @@ void h1_accept(struct serve_worker *worker, const struct listener_config *config
     c->is_counted = is_counted;
     c->opened = loop_now();
     c->timer.on_fire = on_timer;
-    c->stream.watch.on_ready = on_ready;
     char text[ADDRESS_TEXT_MAX];
     struct slice ip = address_format_ip(peer, text);
     check(ip.size <= sizeof c->ip);
     memcpy(c->ip, ip.data, ip.size);
     c->ip_size = (uint8_t)ip.size;
     list_append(&worker->connections, &c->link);
+    return c;
+}
+
+void h1_accept(struct serve_worker *worker, const struct listener_config *config, int fd,
+               const struct address *peer, bool is_counted)
+{
+    struct h1_connection *c = new_connection(worker, config, peer, is_counted);
+    c->stream.watch.on_ready = on_ready;
     __atomic_add_fetch(&worker->connections_count, 1, __ATOMIC_RELAXED);
     if (stream_tcp_open(&c->stream, fd, peer->any.sa_family == AF_UNIX) != OK) {
         c->stream.watch.fd = -1;
@@ -305,6 +332,19 @@ void h1_accept(struct serve_worker *worker, const struct listener_config *config
         return;
     }
     rest(c);
+}
+
+void h1_take(struct serve_worker *worker, const struct listener_config *config,
+             struct stream *stream, const struct address *peer, bool is_counted)
+{
+    struct h1_connection *c = new_connection(worker, config, peer, is_counted);
+    stream_relocate(&c->stream, stream);
+    c->stream.watch.on_ready = on_ready;
+    c->is_secure = c->stream.tls != NULL;
+    /* The first request may have come with the end of the handshake. */
+    c->state = H1_ACTIVE;
+    if (h1_next(c) == H1_NEXT_READY)
+        h1_serve(c);
 }
 
 void h1_end(struct h1_connection *c)

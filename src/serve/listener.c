@@ -5,12 +5,14 @@
 #include "base/log.h"
 #include "exchange/cidr.h"
 #include "serve/clients.h"
+#include "serve/handshake.h"
 #include "serve/serve_h1.h"
 
 #include <stdlib.h>
 
 enum {
     ACCEPTS_PER_TURN = 64,
+    WAITING_MAX = 65536, /* no queue of the kernel is longer */
     REST_MS = 100,
     HANDOVER_LEAD = 8,          /* connections more than the least loaded worker … */
     HANDOVER_LEAD_PERCENT = 12, /* … and that much more, before one is handed over */
@@ -25,11 +27,19 @@ struct handover {
     bool is_counted;
 };
 
+static void begin(struct serve_worker *worker, const struct listener_config *config, int fd,
+                  const struct address *peer, bool is_counted)
+{
+    if (config->tls != NULL)
+        handshake_accept(worker, config, fd, peer, is_counted);
+    else
+        h1_accept(worker, config, fd, peer, is_counted);
+}
+
 static void on_handover(void *argument)
 {
     struct handover *handover = argument;
-    h1_accept(handover->worker, handover->config, handover->fd, &handover->peer,
-              handover->is_counted);
+    begin(handover->worker, handover->config, handover->fd, &handover->peer, handover->is_counted);
     free(handover);
 }
 
@@ -53,7 +63,7 @@ static struct serve_worker *least_loaded(struct serve_worker *worker)
 }
 
 /* Told no before a byte was read: a short answer, best effort. */
-static void refuse(int fd, enum refusal refusal, const struct address *peer)
+static void refuse(int fd, enum refusal refusal, const struct address *peer, bool is_plain)
 {
     static const char ANSWER[] = "HTTP/1.1 503 Service Unavailable\r\n"
                                  "Connection: close\r\nContent-Length: 0\r\nRetry-After: 1\r\n"
@@ -63,7 +73,7 @@ static void refuse(int fd, enum refusal refusal, const struct address *peer)
     struct slice ip = address_format_ip(peer, text);
     log_write(LOG_WARN, "connection_refused", "a connection of %.*s was refused: %s is reached",
               SLICE_ARG(ip), refusal_text(refusal)->limit);
-    if (socket_send(fd, &part, 1, false) < 0) {
+    if (is_plain && socket_send(fd, &part, 1, false) < 0) {
         /* It has hung up already. */
     }
     socket_shutdown_send(fd);
@@ -91,7 +101,7 @@ static void take(struct listener *listener, int fd, const struct address *peer)
     }
     if (refusal != REFUSAL_NONE) {
         __atomic_sub_fetch(&shared->connections, 1, __ATOMIC_RELAXED);
-        refuse(fd, refusal, peer);
+        refuse(fd, refusal, peer, listener->config->tls == NULL);
         return;
     }
     struct serve_worker *least = least_loaded(worker);
@@ -102,7 +112,7 @@ static void take(struct listener *listener, int fd, const struct address *peer)
             return;
         free(handover);
     }
-    h1_accept(worker, listener->config, fd, peer, is_counted);
+    begin(worker, listener->config, fd, peer, is_counted);
 }
 
 static void on_rest_over(struct timer *timer)
@@ -113,10 +123,10 @@ static void on_rest_over(struct timer *timer)
         timer_set(&listener->worker->thread.timers, timer, loop_now() + MILLISECONDS(REST_MS));
 }
 
-static void on_ready(struct watch *watch)
+static void accept_up_to(struct listener *listener, int most)
 {
-    struct listener *listener = LIST_ENTRY(watch, struct listener, watch);
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+    struct watch *watch = &listener->watch;
+    for (int i = 0; i < most; i++) {
         int fd;
         struct address peer;
         enum status status = socket_accept(watch->fd, &fd, &peer);
@@ -136,6 +146,11 @@ static void on_ready(struct watch *watch)
     }
 }
 
+static void on_ready(struct watch *watch)
+{
+    accept_up_to(LIST_ENTRY(watch, struct listener, watch), ACCEPTS_PER_TURN);
+}
+
 enum status listener_start(struct listener *listener, struct serve_worker *worker,
                            const struct listener_config *config, int fd)
 {
@@ -149,7 +164,7 @@ enum status listener_start(struct listener *listener, struct serve_worker *worke
 void listener_accept_waiting(struct listener *listener)
 {
     if (listener->watch.slot != 0)
-        on_ready(&listener->watch);
+        accept_up_to(listener, WAITING_MAX);
 }
 
 void listener_stop(struct listener *listener)

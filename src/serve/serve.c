@@ -2,9 +2,13 @@
 #include "serve/serve.h"
 
 #include "base/clock.h"
+#include "exchange/cidr.h"
 #include "net/tunnel.h"
+#include "serve/clients.h"
+#include "serve/handshake.h"
 #include "serve/listener.h"
 #include "serve/serve_h1.h"
+#include "serve/serve_h2.h"
 
 #include <endian.h>
 
@@ -62,6 +66,47 @@ struct slice serve_request_id(struct arena *arena, int64_t wall)
     return slice_of(text, REQUEST_ID_SIZE);
 }
 
+void serve_begin(struct exchange *x, struct serve_worker *worker,
+                 const struct listener_config *config, const struct address *peer, struct slice ip,
+                 bool is_secure)
+{
+    x->sites = &config->sites;
+    x->snapshot = worker->snapshot;
+    x->fiber = fiber_self();
+    x->started = loop_now();
+    x->started_wall = clock_wall();
+    x->peer = peer;
+    x->client = peer;
+    x->client_ip = ip;
+    x->scheme = is_secure ? SLICE("https") : SLICE("http");
+    x->request.body = body_none();
+    x->response.body = body_none();
+    worker->exchanges++;
+    const struct trust *trust = &worker->shared->trust;
+    x->client_trusted = trust->count > 0 && cidr_list_has(trust->cidrs, trust->count, peer);
+    if (x->client_trusted)
+        exchange_find_client(x, trust->cidrs, trust->count);
+    const struct field *id = fields_find(&x->request.head.fields, FIELD_X_REQUEST_ID);
+    x->request_id =
+        id != NULL && x->client_trusted ? id->value : serve_request_id(&x->arena, x->started_wall);
+}
+
+void serve_leave(struct serve_worker *worker, const struct address *peer, bool is_counted)
+{
+    if (is_counted)
+        clients_leave(worker->shared->clients, peer);
+    __atomic_sub_fetch(&worker->connections_count, 1, __ATOMIC_RELAXED);
+    __atomic_sub_fetch(&worker->shared->connections, 1, __ATOMIC_RELAXED);
+}
+
+void serve_look_if_empty(struct serve_worker *worker)
+{
+    if (worker->is_draining && list_is_empty(&worker->connections) &&
+        list_is_empty(&worker->h2_connections) && list_is_empty(&worker->handshakes) &&
+        tunnel_count() == 0)
+        worker->on_empty(worker);
+}
+
 void serve_drain(struct serve_worker *worker, void (*on_empty)(struct serve_worker *worker))
 {
     for (size_t i = 0; i < worker->listeners_count; i++)
@@ -70,8 +115,11 @@ void serve_drain(struct serve_worker *worker, void (*on_empty)(struct serve_work
     worker->on_empty = on_empty;
     for (size_t i = 0; i < worker->listeners_count; i++)
         listener_stop(&worker->listeners[i]);
-    if (list_is_empty(&worker->connections) && tunnel_count() == 0)
-        on_empty(worker);
+    LIST_EACH(link, &worker->h2_connections)
+    {
+        h2_shutdown(LIST_ENTRY(link, struct h2_connection, link));
+    }
+    serve_look_if_empty(worker);
 }
 
 void serve_close_all(struct serve_worker *worker)
@@ -79,6 +127,14 @@ void serve_close_all(struct serve_worker *worker)
     LIST_EACH(link, &worker->connections)
     {
         h1_end(LIST_ENTRY(link, struct h1_connection, link));
+    }
+    LIST_EACH(link, &worker->h2_connections)
+    {
+        h2_end(LIST_ENTRY(link, struct h2_connection, link));
+    }
+    LIST_EACH(link, &worker->handshakes)
+    {
+        handshake_end(LIST_ENTRY(link, struct handshake, link));
     }
     tunnel_end_all();
 }

@@ -6,6 +6,7 @@
 #include "exchange/exchange.h"
 #include "fiber/thread.h"
 #include "http/date.h"
+#include "net/stream_tls.h"
 
 /* Addresses whose word about the client is taken. */
 struct trust {
@@ -22,6 +23,7 @@ struct listener_config {
     struct timeouts timeouts;
     struct limits limits;
     enum field_names field_names; /* the most lenient of its sites: each site checks again */
+    const struct tls_server *tls; /* NULL: clients speak in clear */
 };
 
 /* What all workers look at. */
@@ -38,16 +40,21 @@ struct serve_worker {
     struct thread thread;
     struct serve_shared *shared;
     const struct snapshot *snapshot;
-    struct list connections;   /* of struct h1_connection */
-    int64_t connections_count; /* atomic: others read it to find the least loaded */
+    struct list connections;    /* of struct h1_connection */
+    struct list h2_connections; /* of struct h2_connection */
+    struct list handshakes;     /* of struct handshake */
+    int64_t connections_count;  /* atomic: others read it to find the least loaded */
     struct listener *listeners;
     size_t listeners_count;
     bool is_draining;                              /* no keep-alive any more */
     void (*on_empty)(struct serve_worker *worker); /* draining, and the last connection has gone */
     int64_t date_second;                           /* that `date` was written for */
     char date[DATE_HTTP_SIZE];
-    uint64_t exchanges; /* begun */
-    void *log;          /* of the access log: what control keeps per worker */
+    uint64_t exchanges;          /* begun */
+    uint64_t handshakes_full;    /* of TLS */
+    uint64_t handshakes_resumed; /* likewise */
+    uint64_t handshakes_failed;  /* likewise */
+    void *log;                   /* of the access log: what control keeps per worker */
 };
 
 static inline struct serve_worker *serve_self(void)
@@ -59,6 +66,16 @@ static inline struct serve_worker *serve_self(void)
 struct slice serve_date(struct serve_worker *worker);
 /* A UUIDv7 (RFC 9562) of that time as 36 characters in the arena. */
 struct slice serve_request_id(struct arena *arena, int64_t wall);
+
+/* Fills in what an exchange knows of its connection, whichever protocol carries it. x->sink,
+ * connection and the request's head are set. On the exchange's fiber. */
+void serve_begin(struct exchange *x, struct serve_worker *worker,
+                 const struct listener_config *config, const struct address *peer, struct slice ip,
+                 bool is_secure);
+/* A client's connection has gone: it is not counted any more. */
+void serve_leave(struct serve_worker *worker, const struct address *peer, bool is_counted);
+/* Calls on_empty if the worker is draining and nothing is left of its clients. */
+void serve_look_if_empty(struct serve_worker *worker);
 
 /* On the worker's thread: no new connections, no keep-alive; on_empty is called (at once if so)
  * when nothing is left. Then: ends what still is. */

@@ -3,8 +3,6 @@
 #include "serve/serve_h1.h"
 
 #include "base/check.h"
-#include "base/clock.h"
-#include "exchange/cidr.h"
 #include "fiber/block.h"
 
 /* Fills in what an exchange knows of its connection. */
@@ -14,26 +12,9 @@ static void begin(struct h1_exchange *e)
     struct exchange *x = &e->x;
     x->sink = &h1_sink;
     x->connection = e;
-    x->sites = &c->config->sites;
-    x->snapshot = c->worker->snapshot;
-    x->fiber = fiber_self();
-    x->started = loop_now();
-    x->started_wall = clock_wall();
-    x->peer = &c->peer;
-    x->client = &c->peer;
-    x->client_ip = slice_of(c->ip, c->ip_size);
-    x->scheme = c->is_secure ? SLICE("https") : SLICE("http");
-    x->request.body = body_none();
-    x->response.body = body_none();
+    x->tls = stream_tls_facts(&c->stream);
     c->requests++;
-    c->worker->exchanges++;
-    const struct trust *trust = &c->worker->shared->trust;
-    x->client_trusted = trust->count > 0 && cidr_list_has(trust->cidrs, trust->count, &c->peer);
-    if (x->client_trusted)
-        exchange_find_client(x, trust->cidrs, trust->count);
-    const struct field *id = fields_find(&x->request.head.fields, FIELD_X_REQUEST_ID);
-    x->request_id =
-        id != NULL && x->client_trusted ? id->value : serve_request_id(&x->arena, x->started_wall);
+    serve_begin(x, c->worker, c->config, &c->peer, slice_of(c->ip, c->ip_size), c->is_secure);
 }
 
 /* Whether the connection may carry another request after this one. */

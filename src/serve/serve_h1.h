@@ -53,6 +53,7 @@ struct h1_request_body {
     struct slice ahead; /* bytes read but not yet taken */
     int64_t waited;     /* ns spent waiting for the client */
     bool was_asked;     /* 100 Continue was sent, or is not wanted */
+    bool is_moving;     /* past user space */
     bool is_failed;
 };
 
@@ -81,6 +82,10 @@ struct h1_exchange {
 /* Takes a connected descriptor over. */
 void h1_accept(struct serve_worker *worker, const struct listener_config *config, int fd,
                const struct address *peer, bool is_counted);
+/* Takes the stream of a counted connection over whose handshake has ended, on the fiber that shook
+ * hands: serves what has come already. */
+MAY_WAIT void h1_take(struct serve_worker *worker, const struct listener_config *config,
+                      struct stream *stream, const struct address *peer, bool is_counted);
 /* Ends a connection at once, whatever it does; an exchange is cancelled and ends a little later. */
 void h1_end(struct h1_connection *c);
 

@@ -14,6 +14,8 @@
 enum proxy_host { HOST_PRESERVE, HOST_UPSTREAM };
 static const char *const HOSTS[] = {"preserve", "upstream", NULL};
 
+static const char *const HTTP_WORDS[] = {"1", "2", "auto", "upstream", NULL};
+
 static const struct option ARGUMENTS[] = {
     {.name = "to",
      .type = OPTION_UPSTREAM,
@@ -99,6 +101,12 @@ static const struct option OPTIONS[] = {
      .words = HOSTS,
      .offset = offsetof(struct proxy_config, host),
      .doc = "Host as the client sent it, or the server's own name."},
+    {.name = "http",
+     .type = OPTION_ENUM,
+     .standard = "upstream",
+     .words = HTTP_WORDS,
+     .offset = offsetof(struct proxy_config, http),
+     .doc = "Which HTTP is spoken to the servers; upstream: as the upstream says, else 1."},
     {0},
 };
 
@@ -303,6 +311,7 @@ static enum verdict on_request(struct exchange *x, const void *config)
         .first_byte_timeout = c->first_byte_timeout,
         .idle_timeout = c->idle_timeout,
         .tries = (int)c->tries,
+        .http = (enum upstream_http)c->http,
         .try_timeout = c->try_timeout == CLOCK_NEVER ? 0 : c->try_timeout,
         .retry = &c->retry,
         .kept_body = c->retry_body,

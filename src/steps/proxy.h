@@ -18,6 +18,7 @@ struct proxy_config {
     int64_t retry_body;
     struct slice hedge;
     int host; /* enum proxy_host */
+    int http; /* enum upstream_http */
     struct upstream *upstream;
     struct upstream_retry retry; /* prepared from retry_on */
     int64_t hedge_after;         /* and from hedge, as upstream_policy has it */

@@ -14,6 +14,7 @@
 
 enum {
     QUEUE_LOOK_MS = 250,
+    HANDSHAKE_S = 5, /* with a server, connecting not included */
 };
 
 enum status call_fail(struct upstream_call *call, enum status status, int answer, const char *error,
@@ -169,6 +170,41 @@ static enum status connect_failed(struct upstream_call *call, enum status status
     }
 }
 
+enum status call_connect_failed(struct upstream_call *call, enum status status, int64_t deadline)
+{
+    struct server *server = call->inside->server;
+    if (__atomic_load_n(&server->addresses_count, __ATOMIC_RELAXED) == 0)
+        return call_fail(call, ERR_UNREACHABLE, 502, "dns_error", "the name is not resolved");
+    /* The end of the whole request is no fault of the server. */
+    bool is_late = status == ERR_TIMEOUT && loop_now() >= deadline;
+    if (status == ERR_REFUSED || status == ERR_UNREACHABLE || (status == ERR_TIMEOUT && !is_late))
+        server_unreachable(server);
+    return connect_failed(call, status);
+}
+
+/* TLS with a server that was connected to; nothing of the request is sent before it has proved who
+ * it is. */
+static enum status shake_hands(struct upstream_call *call, struct stream *stream, int64_t deadline)
+{
+    struct server *server = call->inside->server;
+    struct tls_trouble trouble = {"tls_protocol_error", "tls: the handshake failed"};
+    int64_t until = stream_stall_deadline(SECONDS(HANDSHAKE_S), deadline);
+    enum status status =
+        stream_tls_connect(stream, server->config.tls, server->sessions, until, &trouble);
+    if (status == OK)
+        return OK;
+    if (status == ERR_CANCELLED)
+        return call_fail(call, status, 0, "", "cancelled while shaking hands");
+    if (status != ERR_TIMEOUT || loop_now() < deadline)
+        server_failed(server, loop_now());
+    if (status == ERR_TIMEOUT)
+        return call_fail(call, status, 504, "connection_timeout", "tls: the handshake timed out");
+    if (status != ERR_TLS)
+        return call_fail(call, ERR_TLS, 502, "connection_terminated",
+                         "tls: the server closed in the handshake");
+    return call_fail(call, status, 502, trouble.error, trouble.why);
+}
+
 /* Not inlined: the addresses would make the frame of every call larger. */
 __attribute__((noinline)) static enum status dial(struct upstream_call *call, int64_t deadline)
 {
@@ -185,12 +221,15 @@ __attribute__((noinline)) static enum status dial(struct upstream_call *call, in
                        stream_stall_deadline(call->policy.connect_timeout, deadline));
     if (status != OK) {
         free(connection);
-        /* The end of the whole request is no fault of the server. */
-        bool is_late = status == ERR_TIMEOUT && loop_now() >= deadline;
-        if (status == ERR_REFUSED || status == ERR_UNREACHABLE ||
-            (status == ERR_TIMEOUT && !is_late))
-            server_unreachable(server);
-        return connect_failed(call, status);
+        return call_connect_failed(call, status, deadline);
+    }
+    if (server->config.tls != NULL) {
+        status = shake_hands(call, &connection->stream, deadline);
+        if (status != OK) {
+            stream_close(&connection->stream, status == ERR_TIMEOUT);
+            loop_free_later(connection);
+            return status;
+        }
     }
     connection->server = server;
     connection->pool = &server->pools[thread_self()->index];
@@ -214,6 +253,8 @@ void call_release(struct upstream_call *call)
 {
     struct upstream_exchange *inside = call->inside;
     struct server_connection *connection = inside->connection;
+    if (inside->h2 != NULL)
+        call_h2_release(call);
     if (connection == NULL)
         return;
     bool is_whole = inside->is_sent && !inside->was_early && call->head.keep_alive &&
@@ -254,6 +295,15 @@ static void leave_server(struct upstream_exchange *inside)
     inside->server = NULL;
 }
 
+/* An upgrade is of HTTP/1, and goes over a connection of its own. */
+static bool speaks_h2(const struct upstream_call *call)
+{
+    enum upstream_http http = call->policy.http;
+    if (http == UPSTREAM_HTTP_INHERITED)
+        http = call->upstream->config.http;
+    return http == UPSTREAM_HTTP_2 && call->request.upgrade.size == 0;
+}
+
 /* One try on the chosen server. `fresh`: not over a pooled connection. */
 static enum status try_once(struct upstream_call *call, bool fresh, int64_t deadline)
 {
@@ -269,11 +319,17 @@ static enum status try_once(struct upstream_call *call, bool fresh, int64_t dead
     call->connect_time = 0;
     call->body = NULL;
     call->tunnel = NULL;
-    inside->connection = fresh ? NULL : pool_take(inside->server, !call_is_idempotent(call));
+    inside->h2 = NULL;
+    inside->was_refused = inside->has_pulled = false;
+    bool is_h2 = speaks_h2(call);
+    inside->connection =
+        fresh || is_h2 ? NULL : pool_take(inside->server, !call_is_idempotent(call));
     enum status status = OK;
-    if (inside->connection == NULL)
+    if (is_h2)
+        status = call_h2(call, deadline);
+    else if (inside->connection == NULL)
         status = connect_server(call, deadline);
-    if (status == OK)
+    if (status == OK && !is_h2)
         status = call_h1(call, deadline);
     inside->is_cut_short = status == ERR_TIMEOUT && deadline < whole && loop_now() >= deadline;
     return status;
@@ -287,6 +343,13 @@ static void note_health(struct upstream_call *call, struct server *server, enum 
                                status == ERR_PROTOCOL || status == ERR_TIMEOUT) &&
                               call->inside->has_written && !call->client_failed))
         server_failed(server, loop_now());
+}
+
+/* Its messages are passed on as they come: the answer to one may be what the next waits for. */
+static bool is_grpc(const struct upstream_call *call)
+{
+    const struct field *type = fields_find(call->request.fields, FIELD_CONTENT_TYPE);
+    return type != NULL && slice_starts_nocase(type->value, SLICE("application/grpc"));
 }
 
 static enum status prepare(struct upstream_call *call, int64_t deadline)
@@ -307,7 +370,8 @@ static enum status prepare(struct upstream_call *call, int64_t deadline)
         inside->is_kept = true;
         return OK;
     }
-    if (body->length < 0 || body->length > call->policy.kept_body || call->request.upgrade.size > 0)
+    if (body->length < 0 || body->length > call->policy.kept_body ||
+        call->request.upgrade.size > 0 || is_grpc(call))
         return OK;
     return call_keep_body(call, deadline);
 }

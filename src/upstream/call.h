@@ -16,6 +16,14 @@ enum {
     UPSTREAM_HEDGE_P95 = -1, /* as `hedge`: after the time that 95 % of the answers took */
 };
 
+/* How servers are spoken to. */
+enum upstream_http {
+    UPSTREAM_HTTP_1,
+    UPSTREAM_HTTP_2,         /* in clear: both sides know it beforehand (RFC 9113 §3.3) */
+    UPSTREAM_HTTP_AUTO,      /* as TLS agrees; HTTP/1 in clear */
+    UPSTREAM_HTTP_INHERITED, /* of a call: as the upstream says */
+};
+
 /* After what another server may be asked, as long as no byte of an answer came. Idempotent methods
  * only, but for `connect`: there nothing was sent. */
 struct upstream_retry {
@@ -31,6 +39,7 @@ struct upstream_retry {
 bool upstream_retry_add(struct upstream_retry *retry, struct slice word);
 
 struct upstream_policy {
+    enum upstream_http http;
     int64_t connect_timeout;            /* ns, names and handshakes included */
     int64_t first_byte_timeout;         /* from the last byte of the request */
     int64_t idle_timeout;               /* between two reads or writes */

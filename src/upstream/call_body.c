@@ -5,10 +5,6 @@
 #include "http/h1_write.h"
 #include "upstream/call_inside.h"
 
-enum {
-    MOVE_MIN = 64 * 1024, /* left to move before that is cheaper than copying */
-};
-
 static enum status client_failed(struct upstream_call *call, enum status status)
 {
     call->client_failed = true;
@@ -53,31 +49,48 @@ static enum status send_chunk(struct upstream_call *call, struct slice chunk)
     return stream_write(stream, parts, 3, call->policy.idle_timeout, CLOCK_NEVER);
 }
 
+/* Passes the next piece on, past user space where that is possible. *is_end: there is no more. */
+static enum status pass_piece(struct upstream_call *call, bool *is_end, bool *server_failed)
+{
+    struct body *body = call->request.body;
+    struct stream *to = &call->inside->connection->stream;
+    *is_end = false;
+    if (body->move != NULL && stream_is_plain(to)) {
+        uint64_t moved;
+        enum status status = body->move(body, to, call->policy.idle_timeout, &moved, server_failed);
+        if (status != ERR_LIMIT)
+            return status;
+    }
+    struct slice chunk;
+    *server_failed = false;
+    TRY(body->read(body, &chunk, CLOCK_NEVER));
+    *server_failed = true;
+    *is_end = chunk.size == 0;
+    return send_chunk(call, chunk);
+}
+
 /* The child: pulls from the client, writes to the server, until the end or a failure of either. */
 static void send_body(void *argument)
 {
     struct upstream_call *call = argument;
     struct upstream_exchange *inside = call->inside;
-    struct body *body = call->request.body;
-    struct slice chunk;
+    bool is_end;
+    bool server_failed;
     enum status status;
     do {
-        status = body->read(body, &chunk, CLOCK_NEVER);
-        if (status != OK) {
-            inside->send_status = status;
-            inside->is_sending = false;
-            if (status != ERR_CANCELLED) {
-                call->client_failed = true;
-                stream_break(&inside->connection->stream); /* the answer is of no use any more */
-            }
-            return;
-        }
-        status = send_chunk(call, chunk);
-    } while (status == OK && chunk.size > 0);
+        status = pass_piece(call, &is_end, &server_failed);
+    } while (status == OK && !is_end);
     inside->send_status = status;
+    inside->is_sending = false;
+    if (status != OK && !server_failed) {
+        if (status != ERR_CANCELLED) {
+            call->client_failed = true;
+            stream_break(&inside->connection->stream); /* the answer is of no use any more */
+        }
+        return;
+    }
     inside->is_sent = status == OK;
     inside->sent_at = loop_now();
-    inside->is_sending = false;
     /* A server that closed its side may have answered: the reader finds out. */
     if (status == ERR_TIMEOUT)
         stream_break(&inside->connection->stream);
@@ -155,18 +168,19 @@ static enum status move_body(struct body *body, struct stream *to, int64_t stall
     *to_failed = false;
     *moved = 0;
     if (b->ahead.size > 0 || b->is_failed || inside->connection == NULL ||
-        (!b->is_moving && b->parser.left < MOVE_MIN) || b->parser.left == 0 ||
+        (!b->is_moving && b->parser.left < BODY_MOVE_MIN) || b->parser.left == 0 ||
         !stream_is_plain(&inside->connection->stream))
         return ERR_LIMIT;
-    bool source_failed;
-    enum status status = stream_move(&inside->connection->stream, to, b->parser.left, moved,
-                                     read_deadline(b, CLOCK_NEVER), stall, &source_failed);
+    struct stream_moved done;
+    enum status status = stream_move(&inside->connection->stream, to, b->parser.left,
+                                     read_deadline(b, CLOCK_NEVER), stall, &done);
     if (status == ERR_LIMIT)
         return status;
+    *moved = done.size;
+    *to_failed = status != OK && !done.source_failed;
     b->is_moving = true;
     b->is_failed = status != OK;
-    *to_failed = status != OK && !source_failed;
-    h1_body_skip(&b->parser, *moved);
+    h1_body_skip(&b->parser, done.size);
     return status;
 }
 
@@ -177,7 +191,7 @@ static bool is_ready(struct body *body)
 }
 
 /* Streams of events may be silent for as long as they like. */
-static bool is_patient(const struct upstream_call *call)
+bool call_is_patient(const struct upstream_call *call)
 {
     const struct field *type = fields_find(&call->head.fields, FIELD_CONTENT_TYPE);
     return type != NULL && (slice_starts_nocase(type->value, SLICE("text/event-stream")) ||
@@ -202,7 +216,7 @@ void call_open_body(struct upstream_call *call, struct slice ahead)
                      : call->head.framing == FRAMING_NONE ? 0
                                                           : -1;
     b->body.trailers = trailers;
-    b->is_patient = is_patient(call);
+    b->is_patient = call_is_patient(call);
     b->room = inside->data + inside->size - ahead.size;
     b->room_size = inside->capacity - inside->size + ahead.size;
     if (b->room_size < BLOCK_SIZE / 4 && call->head.framing != FRAMING_NONE) {

@@ -8,18 +8,15 @@
 #include <stdlib.h>
 
 enum {
-    HEAD_LINE_MAX = 16 * 1024,
-    HEAD_FIELDS_SIZE_MAX = 64 * 1024,
-    HEAD_FIELDS_MAX = 100,
-    HEAD_SIZE_MAX = HEAD_LINE_MAX + HEAD_FIELDS_SIZE_MAX + 4 * HEAD_FIELDS_MAX + 64,
+    HEAD_SIZE_MAX = CALL_LINE_MAX + CALL_FIELDS_SIZE_MAX + 4 * CALL_FIELDS_MAX + 64,
     INTERIM_MAX = 8,
     REQUEST_SIZE = 1024, /* a guess; grows */
 };
 
 static const struct h1_limits LIMITS = {
-    .line_size = HEAD_LINE_MAX,
-    .fields_size = HEAD_FIELDS_SIZE_MAX,
-    .fields_count = HEAD_FIELDS_MAX,
+    .line_size = CALL_LINE_MAX,
+    .fields_size = CALL_FIELDS_SIZE_MAX,
+    .fields_count = CALL_FIELDS_MAX,
     .field_names = FIELD_NAMES_ALLOW,
 };
 
@@ -135,6 +132,8 @@ static enum status read_more(struct upstream_call *call, int64_t deadline)
                          "the server did not answer in time");
     if (status == ERR_CANCELLED)
         return call_fail(call, status, 0, "", "cancelled while waiting for the answer");
+    if (status != OK && inside->send_status == ERR_TIMEOUT)
+        return call_fail(call, ERR_TIMEOUT, 504, "connection_timeout", "the server does not read");
     if (status != OK)
         return closed(call, status);
     inside->size += got;
@@ -158,7 +157,7 @@ static enum status read_head(struct upstream_call *call, size_t *used, int64_t d
     for (;;) {
         /* The parser starts anew each time, so it is asked only when a line has ended. */
         bool has_line =
-            inside->size > seen && (seen == 0 || inside->size >= HEAD_LINE_MAX ||
+            inside->size > seen && (seen == 0 || inside->size >= CALL_LINE_MAX ||
                                     memchr(inside->data + seen, '\n', inside->size - seen) != NULL);
         seen = inside->size;
         if (has_line) {

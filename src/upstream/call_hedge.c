@@ -79,6 +79,8 @@ static enum status adopt(struct upstream_call *call, const struct side *side, in
     call->policy = was.policy;
     call->tries = tries;
     call->inside->body.call = call;
+    if (call->inside->h2 != NULL)
+        call_h2_adopt(call->inside->h2, call);
     return side->status;
 }
 

@@ -11,6 +11,9 @@
 enum {
     CALL_FIELDS = 20, /* of a response, before the list grows in the arena */
     CALL_TRIES_MAX = 10,
+    CALL_LINE_MAX = 16 * 1024, /* of a server's head */
+    CALL_FIELDS_SIZE_MAX = 64 * 1024,
+    CALL_FIELDS_MAX = 100,
 };
 
 /* A response's body, pulled from the server's connection. */
@@ -26,8 +29,12 @@ struct call_body {
     bool is_failed;
 };
 
+struct call_h2;
+struct h2_stream;
+
 struct upstream_exchange {
     struct server *server;
+    struct call_h2 *h2; /* NULL: this try goes over HTTP/1 */
     struct server_connection *connection;
     struct call_body body;
     /* The response's head, and what came with it. */
@@ -49,11 +56,27 @@ struct upstream_exchange {
     bool is_cut_short; /* by try_timeout */
     bool has_written;  /* a byte of the request was given to the kernel */
     bool has_answered; /* a byte of the response came */
+    bool has_pulled;   /* some of a body that is not kept has gone */
+    bool was_refused;  /* the server says that nothing was done */
 };
 
 /* Sends the request over inside->connection and reads the head of the final response. Sets
  * call->why and call->error on failures. (call_h1.c) */
 MUST_CHECK enum status call_h1(struct upstream_call *call, int64_t deadline);
+
+/* The same over a stream of a shared connection. (call_h2.c) */
+MUST_CHECK enum status call_h2(struct upstream_call *call, int64_t deadline);
+void call_h2_release(struct upstream_call *call);
+/* The call's storage is another one from now on. */
+void call_h2_adopt(struct call_h2 *h2, struct upstream_call *call);
+bool call_h2_was_reused(const struct call_h2 *h2);
+/* Something happened on a stream: wakes the call. */
+void call_h2_changed(struct h2_stream *stream);
+/* Whether the response may be silent for as long as it likes. (call_body.c) */
+bool call_is_patient(const struct upstream_call *call);
+/* A dial failed: what the client hears, and what it says of the server. (call.c) */
+COLD enum status call_connect_failed(struct upstream_call *call, enum status status,
+                                     int64_t deadline);
 
 /* Reads a small body of known length into memory. (call_body.c) */
 MUST_CHECK enum status call_keep_body(struct upstream_call *call, int64_t deadline);

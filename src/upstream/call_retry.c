@@ -86,13 +86,17 @@ enum again call_may_try_again(const struct upstream_call *call, enum status stat
                    : AGAIN_NO;
     if (status == ERR_CANCELLED || call->client_failed || loop_now() >= deadline)
         return AGAIN_NO;
-    bool was_reused = inside->connection != NULL && inside->connection->is_reused;
-    bool can_replay = inside->is_kept || !inside->has_written;
+    bool was_reused = inside->h2 != NULL
+                          ? call_h2_was_reused(inside->h2)
+                          : inside->connection != NULL && inside->connection->is_reused;
+    bool can_replay = inside->is_kept || (!inside->has_written && !inside->has_pulled);
+    if (inside->was_refused && can_replay && !was_fresh)
+        return AGAIN_FRESH;
     bool has_died = status == ERR_CLOSED || status == ERR_SYSTEM;
     if (was_reused && has_died && !inside->has_answered && !was_fresh && can_replay &&
         (call_is_idempotent(call) || !inside->has_written))
         return AGAIN_FRESH;
-    if (!inside->has_written && !inside->has_answered && status != ERR_LIMIT)
+    if (!inside->has_written && !inside->has_answered && can_replay && status != ERR_LIMIT)
         return retry->connect ? AGAIN_FREE : AGAIN_NO;
     bool is_late = status == ERR_TIMEOUT && (retry->timeout || inside->is_cut_short);
     if (((has_died && retry->reset) || is_late) && can_replay && may_repeat &&

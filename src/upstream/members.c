@@ -73,6 +73,15 @@ static struct slice keep_text(char *into, struct slice text)
     return slice_of(into, size);
 }
 
+/* A session is resumed with the server that it was begun with, and no other. */
+static void set_tls(struct server *server, struct tls_client *tls)
+{
+    if (server->sessions != NULL)
+        tls_sessions_free(server->sessions);
+    server->sessions = tls == NULL ? NULL : tls_sessions_new();
+    server->config.tls = tls;
+}
+
 /* A new life: nothing of the server that had the place before is left. */
 static void join(struct upstream *upstream, struct server *server, size_t source,
                  const struct upstream_member *member)
@@ -81,8 +90,9 @@ static void join(struct upstream *upstream, struct server *server, size_t source
     bool is_late = upstream->servers[source].was_discovered;
     server->source = source;
     server->name = keep_text(server->name_text, member->name);
-    server->host =
-        keep_text(server->host_text, member->host.size > 0 ? member->host : member->name);
+    server->host = keep_text(server->host_text,
+                             server_host_of(member->host.size > 0 ? member->host : member->name));
+    set_tls(server, upstream->lines[source].tls);
     pthread_mutex_lock(&server->addresses_mutex);
     size_t count = 0;
     for (; count < member->addresses_count && count < SERVER_ADDRESSES_MAX; count++)
@@ -142,6 +152,7 @@ void upstream_reap(struct upstream *upstream)
         /* `active` first: what ends puts its connection away before it is counted out. */
         bool is_quiet = __atomic_load_n(&server->active, __ATOMIC_SEQ_CST) == 0 &&
                         __atomic_load_n(&server->idle, __ATOMIC_SEQ_CST) == 0 &&
+                        __atomic_load_n(&server->links, __ATOMIC_SEQ_CST) == 0 &&
                         !__atomic_load_n(&server->is_probed, __ATOMIC_SEQ_CST);
         if (!is_quiet) {
             server->drained_since = now;

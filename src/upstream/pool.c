@@ -21,6 +21,7 @@ void pool_init(struct pool *pool, struct server *server)
 {
     pthread_mutex_init(&pool->mutex, NULL);
     list_init(&pool->idle);
+    list_init(&pool->h2);
     pool->server = server;
     pool->is_stopped = true;
     pool->sweep.on_fire = on_sweep;
@@ -127,7 +128,8 @@ static void on_husk(void *argument)
 }
 
 /* Under the mutex of another worker's pool: its descriptor, out of its epoll; −1: not to be had. */
-static int take_descriptor(struct pool *pool, bool *is_unix, int64_t *idle_timeout)
+static int take_descriptor(struct pool *pool, bool *is_unix, int64_t *idle_timeout,
+                           struct stream *husk_stream)
 {
     if (pool->is_stopped || list_is_empty(&pool->idle))
         return -1;
@@ -138,6 +140,8 @@ static int take_descriptor(struct pool *pool, bool *is_unix, int64_t *idle_timeo
     husk->is_taken = true;
     *is_unix = !husk->stream.short_read_is_drained;
     *idle_timeout = husk->idle_timeout;
+    *husk_stream = (struct stream){.tls = husk->stream.tls};
+    husk->stream.tls = NULL;
     loop_disown(pool->thread, husk->stream.watch.fd);
     return husk->stream.watch.fd;
 }
@@ -149,13 +153,15 @@ static struct server_connection *take_from_other(struct server *server, unsigned
         struct pool *pool = &server->pools[(self + i) % workers];
         bool is_unix = false;
         int64_t idle_timeout = 0;
+        struct stream taken = {0};
         if (pthread_mutex_trylock(&pool->mutex) != 0)
             continue;
-        int fd = take_descriptor(pool, &is_unix, &idle_timeout);
+        int fd = take_descriptor(pool, &is_unix, &idle_timeout, &taken);
         pthread_mutex_unlock(&pool->mutex);
         if (fd < 0)
             continue;
         if (!socket_is_quiet(fd)) {
+            stream_tls_drop(&taken);
             socket_close(fd, false);
             continue;
         }
@@ -164,8 +170,11 @@ static struct server_connection *take_from_other(struct server *server, unsigned
         connection->pool = &server->pools[self];
         connection->idle_timeout = idle_timeout;
         connection->stream.watch.on_ready = on_ready;
-        if (stream_tcp_open(&connection->stream, fd, is_unix) == OK)
+        if (stream_tcp_open(&connection->stream, fd, is_unix) == OK) {
+            stream_tls_adopt(&connection->stream, &taken);
             return connection;
+        }
+        stream_tls_drop(&taken);
         socket_close(fd, false);
         free(connection);
     }
@@ -193,7 +202,7 @@ struct server_connection *pool_take(struct server *server, bool careful)
     while ((connection = take_own(&server->pools[self])) != NULL) {
         bool is_quiet = (connection->stream.watch.ready & ~(unsigned)READY_WRITE) == 0 &&
                         connection->expires > loop_now() &&
-                        (!careful || socket_is_quiet(connection->stream.watch.fd));
+                        (!careful || stream_is_quiet(&connection->stream));
         if (is_quiet)
             break;
         pool_close(connection, false);
@@ -212,9 +221,9 @@ void pool_put(struct server_connection *connection)
     struct pool *pool = connection->pool;
     /* The last read may have emptied the socket to the byte: only the kernel knows. */
     if ((watch->ready & (READY_READ | READY_CLOSED | READY_BROKEN)) == READY_READ &&
-        socket_is_quiet(watch->fd))
+        stream_is_quiet(&connection->stream))
         watch->ready &= (uint8_t)~READY_READ;
-    bool is_quiet = (watch->ready & ~(unsigned)READY_WRITE) == 0;
+    bool is_quiet = !stream_has_input(&connection->stream);
     uint32_t idle = __atomic_add_fetch(&server->idle, 1, __ATOMIC_RELAXED);
     /* As many more than the cap as are in flight: under load those are asked for at once. The sweep
      * closes what was not. */

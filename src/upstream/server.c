@@ -136,6 +136,13 @@ void server_leave(struct server *server)
         upstream_queue_wake(server->upstream);
 }
 
+struct slice server_host_of(struct slice name)
+{
+    if (slice_starts(name, SLICE("http://")) || slice_starts(name, SLICE("https://")))
+        name = slice_from(name, slice_find(name, '/') + 2);
+    return slice_starts(name, SLICE("unix:")) ? SLICE("localhost") : name;
+}
+
 size_t server_addresses(struct server *server, struct address *into)
 {
     pthread_mutex_lock(&server->addresses_mutex);

@@ -6,7 +6,8 @@
 #include "base/list.h"
 #include "fiber/fiber.h"
 #include "fiber/thread.h"
-#include "net/stream.h"
+#include "net/stream_tls.h"
+#include "net/tls_client.h"
 #include "upstream/breaker.h"
 #include "upstream/upstream.h"
 
@@ -54,6 +55,7 @@ struct server_connection {
 struct pool {
     pthread_mutex_t mutex;
     struct list idle;
+    struct list h2; /* of struct h2_link; the worker's own, without the mutex */
     size_t count;
     struct server *server;
     struct thread *thread; /* NULL: that worker does not run */
@@ -70,6 +72,7 @@ struct server {
     size_t source;          /* index of the line of the configuration that it stands for */
     uint32_t active;        /* exchanges in flight, all workers; atomic */
     uint32_t idle;          /* pooled connections, all workers; atomic */
+    uint32_t links;         /* shared ones of HTTP/2, likewise */
     int health;             /* enum server_health; atomic */
     bool is_check_failed;   /* by its active check; atomic */
     bool is_draining;       /* no member (any more), or a place for one to come; atomic */
@@ -85,9 +88,10 @@ struct server {
     uint32_t ejections;     /* in a row: each lasts twice as long */
     int64_t window_start;
     uint32_t window_all, window_errors;
-    bool is_probed;         /* a fiber of some worker looks after it */
-    int64_t current_weight; /* of round_robin */
-    struct pool *pools;     /* one per worker */
+    bool is_probed;                /* a fiber of some worker looks after it */
+    int64_t current_weight;        /* of round_robin */
+    struct pool *pools;            /* one per worker */
+    struct tls_sessions *sessions; /* of TLS; NULL: it is spoken to in clear */
     pthread_mutex_t addresses_mutex;
     struct address addresses[SERVER_ADDRESSES_MAX];
     size_t addresses_count;          /* atomic for a quick look; 0: unresolved */
@@ -175,5 +179,7 @@ void server_unreachable(struct server *server);         /* refused, no route, co
 /* What the active check says; `why` is static text. From any thread of ours. */
 void server_set_health(struct server *server, bool is_up, const char *why);
 
+/* What stands in Host for a server of that name. */
+struct slice server_host_of(struct slice name);
 /* Copies the addresses to dial; how many. */
 size_t server_addresses(struct server *server, struct address *into);

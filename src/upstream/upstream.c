@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "upstream/call.h"
+#include "upstream/h2_link.h"
 #include "upstream/pool.h"
 #include "upstream/server.h"
 
@@ -41,7 +42,8 @@ static void init_line(struct upstream *upstream, size_t index, const struct serv
     server->config = *line;
     server->source = index;
     server->name = line->name;
-    server->host = slice_starts(server->name, SLICE("unix:")) ? SLICE("localhost") : server->name;
+    server->host = server_host_of(server->name);
+    server->sessions = line->tls == NULL ? NULL : tls_sessions_new();
     if (line->source != SERVER_FIXED)
         return;
     server->addresses[0] = config->address;
@@ -99,8 +101,11 @@ void upstream_free(struct upstream *upstream)
         for (unsigned w = 0; w < upstream->workers; w++)
             pthread_mutex_destroy(&server->pools[w].mutex);
         pthread_mutex_destroy(&server->addresses_mutex);
+        tls_sessions_free(server->sessions);
         free(server->pools);
     }
+    for (size_t i = 0; i < upstream->sources; i++)
+        tls_client_free(upstream->lines[i].tls);
     pthread_mutex_destroy(&upstream->queue_mutex);
     pthread_mutex_destroy(&upstream->eject_mutex);
     free(upstream->places);
@@ -149,8 +154,10 @@ void upstream_worker_stop(struct upstream *upstream)
     struct upstream_local *local = &upstream->locals[index];
     local->is_stopped = true;
     fiber_scope_cancel_soon(&local->probes);
-    for (size_t i = 0; i < upstream->capacity; i++)
+    for (size_t i = 0; i < upstream->capacity; i++) {
         pool_stop(&upstream->servers[i].pools[index]);
+        h2_link_stop(&upstream->servers[i].pools[index]);
+    }
 }
 
 bool upstream_server_state(const struct upstream *upstream, size_t index,

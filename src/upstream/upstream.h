@@ -5,9 +5,11 @@
 
 #include "base/arena.h"
 #include "net/address.h"
+#include "upstream/call.h"
 
 struct upstream;
 struct server;
+struct tls_client;
 
 enum balance {
 #define BALANCE(id, name, doc) BALANCE_##id,
@@ -36,6 +38,7 @@ struct server_config {
     int64_t max_conns; /* 0: no limit */
     bool backup;       /* behind every priority */
     bool down;
+    struct tls_client *tls; /* NULL: in clear. Becomes the upstream's */
 };
 
 /* A server as discovery knows it. */
@@ -66,6 +69,7 @@ struct upstream_config {
     int64_t connects_max;               /* connections that are being opened; 0: no limit */
     int64_t adaptive_min, adaptive_max; /* between which a limit of requests adapts; max 0: none */
     int64_t slow_start; /* ns in which a server that came back gets its share; 0: at once */
+    enum upstream_http http;
 };
 
 /* Copies what it needs. What is discovered is filled in later by upstream_set_members. */

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Everything at once, for a while: pages, bodies both ways, pipelining, tunnels, event streams,
-refusals, clients and servers that break off, on several workers. Not a measurement: it is run on
-builds that watch themselves, for data races and for the depth of stacks.
+refusals, clients and servers that break off, over both protocols, on several workers. Not a
+measurement: it is run on builds that watch themselves, for data races and for the depth of stacks.
 
     WEIR_BINARY=build/tsan/weir tests/proxy/mixed_load.py --workers 4
     WEIR_BINARY=build/paint/weir tests/proxy/mixed_load.py --stack-max 65536
@@ -18,6 +18,8 @@ import time
 
 import http1
 from client import Client, chunked
+from h2_origin import H2Origin
+from mixed_load_h2 import H2Load, serve_some
 from origin import Origin, early, echo, reply, upgrade_echo
 from weir import REPORT, Weir, free_port
 
@@ -39,6 +41,10 @@ upstream app {
     adaptive_limit 5000 min=100
     slow_start 1s
 }
+upstream multiplexed {
+    http 2
+    server @three
+}
 site * {
     listen @listen
     header set X-Load {path}
@@ -51,6 +57,9 @@ site * {
     }
     route /away {
         redirect https://x.example{uri}
+    }
+    route /h2/* {
+        proxy multiplexed
     }
     proxy app hedge=5ms
 }
@@ -110,6 +119,14 @@ class Load:
     def get(self):
         self.ask(self.random.choice(["/a", "/b?c=d", "/chunks", "/big", "/close", "/hints",
                                      "/events", "/local", "/re/abc", "/a/../b"]))
+
+    def get_multiplexed(self):
+        """Its server resets some streams behind the head."""
+        try:
+            self.ask("/h2/a", expect=(200, 502))
+        except http1.Short:
+            self.counts["cut"] += 1
+            self.drop()
 
     def post(self):
         body = self.random.randbytes(self.random.choice([0, 1, 1000, 65536, 65537, 200000]))
@@ -190,7 +207,7 @@ class Load:
     def run(self, seconds):
         until = time.monotonic() + seconds
         actions = [self.get] * 6 + [self.post] * 3 + [self.post_chunked] * 2 + [
-            self.pipeline, self.tunnel, self.refused, self.broken, self.leave]
+            self.pipeline, self.get_multiplexed, self.tunnel, self.refused, self.broken, self.leave]
         while time.monotonic() < until:
             action = self.random.choice(actions)
             try:
@@ -226,11 +243,13 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--stack-max", type=int)
     options = parser.parse_args()
-    with Origin() as one, Origin() as two:
+    with Origin() as one, Origin() as two, H2Origin(serve_some) as three:
         script(one)
         script(two)
-        weir = Weir(CONFIG, one=one, two=two, workers=options.workers, nobody=free_port())
-        loads = [Load(weir, options.seed * 1000 + n) for n in range(options.clients)]
+        weir = Weir(CONFIG, one=one, two=two, three=three, workers=options.workers,
+                    nobody=free_port())
+        loads = [(H2Load if n % 2 else Load)(weir, options.seed * 1000 + n)
+                 for n in range(options.clients)]
         crew = [threading.Thread(target=load.run, args=(options.seconds,)) for load in loads]
         crew.append(threading.Thread(target=move_servers, args=(
             weir, (one.address, two.address), time.monotonic() + options.seconds)))
@@ -249,7 +268,7 @@ def main():
         wrong.append(f"exit code {code}")
     if REPORT.search(output):
         wrong.append("weir reported something")
-    if not counts[200] or not counts[101] or not counts[400]:
+    if not all(counts[key] for key in (200, 101, 400, "h2 200", "h2 tunnel", "h2 ended")):
         wrong.append("hardly anything was done")
     marks = {name: int(size) for name, size in re.findall(
         r"stack of (\S+): (\d+) bytes", output)}

@@ -281,7 +281,7 @@ site * {
 }
 upstream app {
     server 127.0.0.1:3000
-    server other.invalid:3000
+    server other.example:3000
 }
 """
 
@@ -291,7 +291,7 @@ def test_check_warns_of_names_that_do_not_resolve():
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("warning[W0501]") == 2
     assert '"there.invalid" does not resolve now' in result.stderr
-    assert '"other.invalid" does not resolve now' in result.stderr
+    assert '"other.example" does not resolve now' in result.stderr
     assert "weir.conf:10:11" in result.stderr and "weir.conf:14:12" in result.stderr
     assert run("check", "--strict", "@config", config=NAMES).returncode == 1
 

@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+import pki
+import tls
 from client import Client
 from origin import Origin, reply
 from refusals import REFUSALS
@@ -79,7 +81,7 @@ SENT = {
 }
 # These need more than bytes; each has its own test below. A connection that is refused at the door
 # is no exchange: the error log tells of it.
-OTHERS = {"BODY_SHORT", "CONNECTIONS", "CONNECTIONS_PER_CLIENT", "FIBERS"}
+OTHERS = {"BODY_SHORT", "CONNECTIONS", "CONNECTIONS_PER_CLIENT", "FIBERS", "MISDIRECTED", "SCHEME"}
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +132,17 @@ def test_body_short(pair):
         client.finish_sending()
         assert client.response("POST").status == 400
     assert entry_of(weir, "BODY_SHORT", since)["status"] == 400
+
+
+def test_scheme(pair):
+    """Of HTTP/2, where the client says it."""
+    import h2
+    origin, weir = pair
+    since = len(weir.log(0))
+    with h2.Client(weir.port) as client:
+        assert client.ask(scheme="https").status == 421
+    entry = entry_of(weir, "SCHEME", since)
+    assert entry["status"] == 421 and entry["limit"] == ""
 
 
 def full_house(limit, exempt=False):
@@ -194,6 +207,26 @@ def test_connections_per_client():
             time.sleep(0.05)
         else:
             raise AssertionError("the place of a closed connection was not given away")
+
+
+def test_misdirected(tmp_path):
+    """A request for a site with other TLS settings than those that the connection was made with."""
+    authority = pki.Authority("authority")
+    for name in ("a.example", "b.example"):
+        authority.write(tmp_path, name)
+    sites = "".join(f"""
+    site {name} {{
+        listen @listen
+        tls @pki/{name}.pem key=@pki/{name}.key
+        respond 200
+    }}
+    """ for name in ("a.example", "b.example"))
+    with Weir("log access {\n to file:@dir/access.log\n flush 10ms\n}\n" + sites, pki=tmp_path) as weir:
+        made = tls.context(authority.write_self(tmp_path))
+        assert tls.ask(weir, "a.example", host="a.example", made=made)[0].status == 200
+        refusal = REFUSALS["MISDIRECTED"]
+        assert tls.ask(weir, "a.example", host="b.example", made=made)[0].status == refusal.status
+        assert entry_of(weir, "MISDIRECTED", 0)["status"] == refusal.status
 
 
 def test_fibers(origin):

@@ -25,7 +25,9 @@ struct client_manner {
     int64_t lingers;      /* keeps the idle connection that long */
     int64_t pauses_at; /* reads nothing for `pauses_for` once so many bytes have come; 0: never */
     int64_t pauses_for;
-    int64_t idles; /* between two requests */
+    int64_t idles;     /* between two requests */
+    size_t stops_at;   /* sends no more after so many bytes of a request; 0: never */
+    bool keeps_tunnel; /* never ends its side */
 };
 
 struct client {
@@ -62,6 +64,8 @@ struct client *clients_first(void);
 struct server_actor {
     struct service service;
     unsigned connections, requests;
+    bool reads_nothing, keeps_tunnels;
+    void (*on_end)(void); /* a connection was closed by weir */
     struct server_conversation *conversations;
 };
 void server_start(struct server_actor *server, const struct address *address,

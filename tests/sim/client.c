@@ -204,7 +204,9 @@ static void send_after(struct client *client, int64_t delay)
 
 static void send_tunnel(struct client *client, struct plan *plan)
 {
-    if (client->tunnel_sent == 0 && plan->body_size == 0)
+    if (client->manner.keeps_tunnel)
+        client->active_at = world_now() + SECONDS(2) * 3600;
+    if (client->tunnel_sent == 0 && plan->body_size == 0 && !client->manner.keeps_tunnel)
         end_shutdown(client->end);
     while (client->tunnel_sent < plan->body_size) {
         char byte = plan_byte(plan, false, client->tunnel_sent);
@@ -224,10 +226,12 @@ static bool take_next(struct client *client)
         return false;
     if (client->manner.idles > 0 && client->sending > 0 && !client->is_idling) {
         client->is_idling = true;
+        client->active_at = world_now() + client->manner.idles;
         send_after(client, client->manner.idles);
         return false;
     }
-    if (client->sending > client->reading && client->plans[client->sending - 1]->says_close)
+    const struct plan *last = client->sending > 0 ? client->plans[client->sending - 1] : NULL;
+    if (client->sending > client->reading && (last->says_close || last->is_minor_0))
         return false;
     client->is_idling = false;
     struct plan *plan = client->plans[client->sending];
@@ -265,7 +269,12 @@ static void send_more(struct client *client)
         bool waits = plan->expects_continue && !client->may_go_on;
         if (waits)
             until = client->out_head;
+        size_t stop = client->manner.stops_at;
+        if (stop > 0 && stop < until)
+            until = stop;
         size_t size = until - client->out_at;
+        if (size == 0 && stop > 0)
+            return;
         if (client->manner.piece > 0 && size > client->manner.piece)
             size = client->manner.piece;
         if (!plan->was_sent)
@@ -377,7 +386,8 @@ static void on_event(struct end *end)
         continue;
     if (client->end != end)
         return;
-    bool has_more = client->reader.state == READ_TUNNEL && !end->is_broken && !end->is_shut;
+    bool has_more = client->reader.state == READ_TUNNEL && !end->is_broken && !end->is_shut &&
+                    !client->manner.keeps_tunnel;
     if (end_is_over(end) && has_more)
         send_more(client);
     if (end_is_over(end) && !client->is_paused && !client->is_sipping) {

@@ -48,12 +48,10 @@ void descriptor_close(int fd)
     in_use--;
 }
 
-unsigned descriptor_count(enum descriptor_kind kind)
+void *descriptor_object(int fd, enum descriptor_kind kind)
 {
-    unsigned count = 0;
-    for (int i = 0; i < DESCRIPTORS_MAX; i++)
-        count += table[i].kind == kind;
-    return count;
+    const struct descriptor *descriptor = &table[fd - DESCRIPTOR_FIRST];
+    return descriptor->kind == kind ? descriptor->object : NULL;
 }
 
 unsigned descriptor_count_all(void)

@@ -38,7 +38,8 @@ void descriptor_close(int fd);
 /* Of that kind: everything else is a bug of weir (a descriptor used after it was closed). */
 struct descriptor *descriptor_of(int fd, enum descriptor_kind kind);
 struct descriptor *descriptor_any(int fd);
-unsigned descriptor_count(enum descriptor_kind kind);
+/* NULL when it is not open, or of another kind. */
+void *descriptor_object(int fd, enum descriptor_kind kind);
 unsigned descriptor_count_all(void);
 
 /* Something happened to it: EPOLL… bits that became true (or true again: an edge). */

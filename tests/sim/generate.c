@@ -32,7 +32,7 @@ static void draw_network(struct network *network)
         .latency = world_between(1000, MILLISECONDS(world_chance(20) && !drawn.is_calm ? 100 : 2)),
         .jitter = world_between(0, MILLISECONDS(2)),
         .bytes_per_ms = (uint64_t)world_between(200, 1000000),
-        .split = world_chance(40) ? 1 + world_below(60) : 0,
+        .split = world_chance(40) ? (drawn.is_calm ? 50 : 1) + world_below(60) : 0,
         .send_buffer = BUFFERS[least + world_below(5 - least)],
         .receive_buffer = BUFFERS[least + world_below(5 - least)],
     };
@@ -68,16 +68,16 @@ static void draw_config(void)
     }
     struct address named = scenario_address("10.0.0.3:8000");
     names_set("app.sim", &named, 1);
-    scenario_config("workers %u\n"
-                    "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
-                    "upstream app {\n%s    balance %s\n    keepalive %u idle=%us\n}\n"
-                    "timeouts {\n    keepalive %us\n    client_write %us\n}\n"
-                    "site * {\n    listen 10.1.0.1:80\n"
-                    "    proxy app tries=%u first_byte_timeout=%us idle_timeout=%us\n}\n",
-                    1 + world_below(3), servers, BALANCES[world_below(3)], world_below(8),
-                    1 + world_below(60), 1 + world_below(75), 5 + world_below(56),
-                    1 + world_below(3), drawn.is_calm ? 60 : 5 + world_below(56),
-                    drawn.is_calm ? 60 : 5 + world_below(56));
+    scenario_config(
+        "workers %u\n"
+        "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
+        "upstream app {\n%s    balance %s\n    keepalive %u idle=%us\n}\n"
+        "timeouts {\n    keepalive %us\n    client_write %us\n}\n"
+        "site * {\n    listen 10.1.0.1:80\n"
+        "    proxy app tries=%u first_byte_timeout=%us idle_timeout=%us\n}\n",
+        1 + world_below(3), servers, BALANCES[world_below(3)], world_below(8), 1 + world_below(60),
+        drawn.is_calm ? 75 : 1 + world_below(75), 5 + world_below(56), 1 + world_below(3),
+        drawn.is_calm ? 60 : 5 + world_below(56), drawn.is_calm ? 60 : 5 + world_below(56));
 }
 
 static size_t draw_size(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The runner: each world in a process of its own, so that one that breaks takes no other along.
  *   simulation [SCENARIO] [--seed N | --seeds N [--from N]] [--trace] [--shrink] [--list]
- *              [--fault KIND --nth N [--on]] [--torture] */
+ *              [--fault KIND --nth N [--on]] [--torture] [--until-broken] */
 #include "scenario.h"
 #include "world.h"
 
@@ -24,7 +24,7 @@ static const struct scenario RANDOM = {.name = "random", .set_up = scenario_gene
 struct order {
     const struct scenario *scenario; /* NULL: all */
     uint64_t first, count;
-    bool traces, shrinks, is_single, tortures, faults_on;
+    bool traces, shrinks, is_single, tortures, faults_on, stops;
     enum fault fault;
     uint32_t nth;
 };
@@ -128,6 +128,8 @@ static unsigned run_all(const struct order *order, const struct scenario *scenar
                    (unsigned long long)seed);
         if (order->shrinks && broken == 1)
             shrink(order, scenario, seed);
+        if (order->stops)
+            break;
     }
     return broken;
 }
@@ -188,6 +190,8 @@ static struct order read_order(int argc, char **argv)
             order.traces = true;
         else if (strcmp(argv[i], "--shrink") == 0)
             order.shrinks = true;
+        else if (strcmp(argv[i], "--until-broken") == 0)
+            order.stops = true;
         else if (strcmp(argv[i], "--torture") == 0)
             order.tortures = true;
         else if (strcmp(argv[i], "--on") == 0)

@@ -28,5 +28,8 @@ struct end *net_dial(const struct network *network, const struct address *from,
                      const struct address *to, void (*on_event)(struct end *end), void *owner);
 /* How many connections may wait to be accepted by each socket of weir. */
 void net_backlog(unsigned size);
+/* How many connections weir has; those that are not connected yet may be its looks at servers that
+ * are down. */
+unsigned net_connections(void);
 /* Bytes that weir has in its pipes now. */
 size_t net_bytes_in_pipes(void);

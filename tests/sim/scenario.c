@@ -41,6 +41,24 @@ void scenario_config(const char *format, ...)
     files_set("/weir.conf", text);
 }
 
+void scenario_site(const char *top, const char *proxy)
+{
+    scenario_config("workers 1\n"
+                    "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
+                    "%s\nsite * {\n    listen 10.1.0.1:80\n    proxy %s\n}\n",
+                    top, proxy);
+}
+
+void scenario_expect(const struct plan *plan, int status, double seconds)
+{
+    double took = (double)(plan->ended - plan->began) / (double)SECONDS(1);
+    if (plan->got_status != status)
+        world_broken("expectation", "request %u: %d instead of %d", plan->id, plan->got_status,
+                     status);
+    if (took < seconds || took > seconds + 1)
+        world_broken("deadline", "request %u took %.3f s instead of %.3f", plan->id, took, seconds);
+}
+
 struct address scenario_address(const char *text)
 {
     struct address address;
@@ -87,6 +105,11 @@ struct server_actor *scenario_server(unsigned number)
 void scenario_start(struct client *client)
 {
     client_start(client, MILLISECONDS(START_MS));
+}
+
+void scenario_descriptors(unsigned limit)
+{
+    descriptor_limit(limit);
 }
 
 void scenario_end_after(int64_t ns)

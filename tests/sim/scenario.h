@@ -23,8 +23,16 @@ struct client *scenario_client(unsigned count);
 /* A server at "10.0.0.N:8000". */
 struct server_actor *scenario_server(unsigned number);
 void scenario_start(struct client *client);
+/* How many descriptors weir may have. */
+void scenario_descriptors(unsigned limit);
 /* Another moment for SIGTERM than when all is silent; 0: at once when the clients are done. */
 void scenario_end_after(int64_t ns);
+
+/* weir's configuration with one site, whose only step is `proxy` with these options, and these
+ * lines at the top. */
+void scenario_site(const char *top, const char *proxy);
+/* For check: the request ended as said, after that many seconds (and at most one more). */
+void scenario_expect(const struct plan *plan, int status, double seconds);
 
 /* What a generated scenario consists of can be left out piece by piece: whether piece number `i`
  * of this run is wanted. */

@@ -75,7 +75,7 @@ static void send_tunnel(struct server_conversation *c)
         }
         c->tunnel_sent += end_write(c->end, piece, size);
     }
-    if (c->tunnel_sent == c->plan->reply_size)
+    if (c->tunnel_sent == c->plan->reply_size && !c->server->keeps_tunnels)
         end_shutdown(c->end);
     else
         c->end->wants_room = true;
@@ -245,6 +245,8 @@ static void on_event(struct end *end)
     struct server_conversation *c = end->owner;
     char data[16 * 1024];
     size_t got;
+    if (c->server->reads_nothing && !end_is_over(end))
+        return;
     if (c->is_answered && !c->is_whole && !c->was_read_early &&
         end->other->in.read >= c->answer_end) {
         c->was_read_early = true;
@@ -258,6 +260,8 @@ static void on_event(struct end *end)
             return;
     }
     if (end_is_over(end)) {
+        if (c->server->on_end != NULL)
+            c->server->on_end();
         if (c->is_tunnel && !end->is_broken)
             send_more(c);
         if (c->is_tunnel && c->reader.body != c->plan->body_size && !end->is_broken &&

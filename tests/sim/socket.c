@@ -379,6 +379,16 @@ ssize_t socket_splice(int from, int to, size_t size, bool more)
     return drain_pipe(descriptor_of(from, DESCRIPTOR_PIPE_IN)->object, to, size);
 }
 
+unsigned net_connections(void)
+{
+    unsigned count = 0;
+    for (int fd = DESCRIPTOR_FIRST; fd < DESCRIPTOR_FIRST + DESCRIPTORS_MAX; fd++) {
+        const struct end *end = descriptor_object(fd, DESCRIPTOR_SOCKET);
+        count += end != NULL && end->other != NULL;
+    }
+    return count;
+}
+
 /* The end. */
 
 static void close_listener(struct listener_socket *listener)

@@ -25,7 +25,7 @@ void truth_any_time(void)
 
 void truth_at_rest(void)
 {
-    unsigned sockets = descriptor_count(DESCRIPTOR_SOCKET);
+    unsigned sockets = net_connections();
     if (sockets > 0)
         world_broken("silence", "%u connections are open though nobody wants them", sockets);
 }

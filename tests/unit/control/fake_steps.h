@@ -190,8 +190,8 @@ static inline const struct config_schema *fake_schema(void)
         &FAKE_HEADER, &FAKE_STRIP, &FAKE_REWRITE,  &FAKE_ERROR_PAGE, &FAKE_GUARD,
         &FAKE_ASK,    &FAKE_PROXY, &FAKE_REDIRECT, &FAKE_RESPOND,    NULL,
     };
-    static const struct key *const *const LISTS[] = {KEYS_TOP, KEYS_TIMES, KEYS_UPSTREAM, KEYS_SITE,
-                                                     STEPS};
+    static const struct key *const *const LISTS[] = {KEYS_TOP,  KEYS_TIMES, KEYS_UPSTREAM,
+                                                     KEYS_SITE, KEYS_TLS,   STEPS};
     static const struct key *keys[128];
     static struct config_schema schema = {.keys = keys, .placeholder = fake_placeholder};
     if (schema.count == 0)

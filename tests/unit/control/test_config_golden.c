@@ -2,6 +2,7 @@
 /* Every error that an operator can be told has a file that provokes it, and the text that is then
  * shown: tests/golden/config/CODE/{input.conf,expected.txt}. WRITE_GOLDEN=1 writes the texts anew,
  * for reading the difference. */
+#include "control/certificates.h"
 #include "control/fake_steps.h"
 #include "control/names.h"
 
@@ -46,6 +47,16 @@ static void prepare_steps(const struct config *config, struct config_errors *err
     config_errors_sort(errors);
 }
 
+/* What is wrong with files shows when they are loaded. */
+static void load_certificates(const struct config *config, struct config_errors *errors)
+{
+    struct certificates *certificates = certificates_new(config, false);
+    for (size_t i = 0; i < config->sites_count; i++)
+        certificates_context(certificates, &config->sites[i], errors);
+    certificates_free(certificates);
+    config_errors_sort(errors);
+}
+
 static struct slice shown(const char *path, struct arena *arena, struct config_errors *errors)
 {
     const char *name = strrchr(path, '/') + 1;
@@ -59,6 +70,8 @@ static struct slice shown(const char *path, struct arena *arena, struct config_e
     const struct config *config = config_load(&request, arena, errors);
     if (errors->errors == 0)
         prepare_steps(config, errors);
+    if (errors->errors == 0)
+        load_certificates(config, errors);
     struct buffer out = buffer_in(arena, 1024);
     config_errors_render(errors, false, &out);
     return buffer_slice(&out);

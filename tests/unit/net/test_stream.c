@@ -130,15 +130,14 @@ struct relay {
 static void move_all(void *argument)
 {
     struct relay *relay = argument;
-    bool source_failed;
-    uint64_t moved;
+    struct stream_moved moved;
     enum status status;
     do
-        status = stream_move(relay->from, relay->to, UINT64_C(1) << 40, &moved,
-                             loop_now() + SECONDS(5), SECONDS(5), &source_failed);
+        status = stream_move(relay->from, relay->to, UINT64_C(1) << 40, loop_now() + SECONDS(5),
+                             SECONDS(5), &moved);
     while (status == OK);
     assert_int_equal(status, ERR_CLOSED);
-    assert_true(source_failed);
+    assert_true(moved.source_failed);
     stream_shutdown(relay->to);
 }
 

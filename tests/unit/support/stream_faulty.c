@@ -2,7 +2,6 @@
 #include "support/stream_faulty.h"
 
 #include "fiber/fiber.h"
-#include "fiber/thread.h"
 
 static struct {
     const struct stream_operations *real;
@@ -12,41 +11,46 @@ static struct {
     struct fiber *victim;
 } faulty;
 
-/* Nothing happens until the deadline, or until the owner breaks the stream. */
-static enum status stall(const struct stream *stream, int64_t deadline)
+/* Nothing has come and nothing is taken, until the next edge or an end. */
+static ssize_t nothing(struct stream *stream, ssize_t wants)
 {
-    while (loop_now() < deadline) {
-        if (stream->watch.ready & READY_BROKEN)
-            return ERR_SYSTEM;
-        TRY(fiber_sleep(loop_now() + MILLISECONDS(2)));
-    }
-    return ERR_TIMEOUT;
+    uint8_t bits = wants == STREAM_WANTS_READ ? READY_READ | READY_CLOSED : READY_WRITE;
+    if (stream->watch.ready & READY_BROKEN)
+        return STREAM_FAILED;
+    stream->watch.ready &= (uint8_t)~bits;
+    return wants;
 }
 
-/* OK: this call is made as usual. */
-static enum status fail(struct stream *stream, int64_t deadline)
+/* Whether this call goes wrong, and with which answer. */
+static bool fails(struct stream *stream, ssize_t wants, ssize_t *answer)
 {
     if (faulty.left-- > 0)
-        return OK;
+        return false;
     faulty.left = 0;
     faulty.was_reached = true;
     switch (faulty.fault) {
     case FAULT_BROKEN:
         stream_break(stream); /* as the kernel would tell the other direction */
-        return ERR_SYSTEM;
+        *answer = STREAM_FAILED;
+        return true;
     case FAULT_CLOSED:
         stream_break(stream);
-        return ERR_CLOSED;
+        *answer = wants == STREAM_WANTS_READ ? STREAM_ENDED : STREAM_FAILED;
+        return true;
     case FAULT_TIMEOUT:
-        return stall(stream, deadline);
+        *answer = nothing(stream, wants);
+        return true;
     case FAULT_CANCEL:
         fiber_cancel(faulty.victim);
-        return faulty.victim == fiber_self() ? ERR_CANCELLED : OK;
+        if (faulty.victim != fiber_self())
+            return false;
+        *answer = nothing(stream, wants);
+        return true;
     case FAULT_ONE_BYTE:
     case FAULTS:
         break;
     }
-    return OK;
+    return false;
 }
 
 static bool is_small(void)
@@ -54,31 +58,23 @@ static bool is_small(void)
     return faulty.was_reached && faulty.fault == FAULT_ONE_BYTE;
 }
 
-static enum status faulty_read(struct stream *stream, void *into, size_t size, size_t *got,
-                               int64_t deadline)
+static ssize_t faulty_receive(struct stream *stream, void *into, size_t size)
 {
-    TRY(fail(stream, deadline));
-    return faulty.real->read(stream, into, is_small() ? 1 : size, got, deadline);
+    ssize_t answer;
+    if (fails(stream, STREAM_WANTS_READ, &answer))
+        return answer;
+    return faulty.real->receive(stream, into, is_small() ? 1 : size);
 }
 
-static enum status faulty_wait(struct stream *stream, int64_t deadline)
+static ssize_t faulty_send(struct stream *stream, const struct iovec *parts, int count)
 {
-    TRY(fail(stream, deadline));
-    return faulty.real->wait(stream, deadline);
-}
-
-static enum status faulty_write(struct stream *stream, struct iovec *parts, int count,
-                                int64_t stall_ns, int64_t deadline)
-{
-    TRY(fail(stream, stream_stall_deadline(stall_ns, deadline)));
+    ssize_t answer;
+    if (fails(stream, STREAM_WANTS_WRITE, &answer))
+        return answer;
     if (!is_small())
-        return faulty.real->write(stream, parts, count, stall_ns, deadline);
-    for (int i = 0; i < count; i++)
-        for (size_t at = 0; at < parts[i].iov_len; at++) {
-            struct iovec byte = {(char *)parts[i].iov_base + at, 1};
-            TRY(faulty.real->write(stream, &byte, 1, stall_ns, deadline));
-        }
-    return OK;
+        return faulty.real->send(stream, parts, count);
+    struct iovec byte = {parts[0].iov_base, 1};
+    return faulty.real->send(stream, &byte, 1);
 }
 
 static void faulty_shutdown(struct stream *stream)
@@ -92,9 +88,8 @@ static void faulty_close(struct stream *stream, bool reset)
 }
 
 static const struct stream_operations FAULTY = {
-    .read = faulty_read,
-    .wait = faulty_wait,
-    .write = faulty_write,
+    .receive = faulty_receive,
+    .send = faulty_send,
     .shutdown = faulty_shutdown,
     .close = faulty_close,
 };

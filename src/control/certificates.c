@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/certificates_inside.h"
+
+#include "base/check.h"
+#include "control/local_authority.h"
+#include "fiber/file.h"
+#include "net/tls_tickets.h"
+#include "serve/handshake.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    PEM_MAX = 1024 * 1024,
+    AUTHORITIES_MAX = 16 * 1024 * 1024,
+    LOCAL_DAYS = 90,
+    LOCAL_NAMES_MAX = 64,
+};
+
+struct certificates *certificates_new(const struct config *config, bool without_files)
+{
+    struct certificates *made = memory_zero(sizeof *made);
+    arena_init(&made->arena, NULL, 0);
+    made->config = config;
+    made->without_files = without_files;
+    made->tickets = tls_tickets_new();
+    made->sites = memory_zero((config->sites_count + 1) * sizeof *made->sites);
+    return made;
+}
+
+static struct slice full_path(struct arena *arena, const struct config_item *item,
+                              struct slice path)
+{
+    struct slice directory =
+        slice_starts(path, SLICE("/")) ? SLICE("") : config_item_directory(item);
+    return arena_format(arena, "%.*s%.*s", SLICE_ARG(directory), SLICE_ARG(path));
+}
+
+static enum status read_file(struct slice path, struct arena *arena, struct slice *text,
+                             struct certificate_error *error, bool is_of_key)
+{
+    const char *why = "";
+    if (file_read(arena_cstring(arena, path), PEM_MAX, arena, text, &why) == OK)
+        return OK;
+    error->is_of_key = is_of_key;
+    snprintf(error->why, sizeof error->why, "cannot be read: %s", why);
+    return ERR_CONFIG;
+}
+
+enum status certificates_read(const struct shown *shown, struct arena *arena,
+                              struct certificate **certificate, struct slice *path,
+                              struct certificate_error *error)
+{
+    struct slice chain = SLICE("");
+    struct slice key = SLICE("");
+    enum status status = read_file(shown->chain_path, arena, &chain, error, false);
+    if (status == OK && shown->key_path.size > 0)
+        status = read_file(shown->key_path, arena, &key, error, true);
+    if (status == OK && shown->key_path.size > 0 && key.size == 0) {
+        error->is_of_key = true;
+        snprintf(error->why, sizeof error->why, "is empty");
+        status = ERR_CONFIG;
+    }
+    if (status == OK)
+        status = certificate_read(chain, key, certificate, error);
+    explicit_bzero((char *)(uintptr_t)key.data, key.size);
+    if (status != OK)
+        *path = error->is_of_key ? shown->key_path : shown->chain_path;
+    return status;
+}
+
+static struct config_place place_of(const struct config_item *item, const char *option)
+{
+    const struct config_node *node = item->node;
+    struct slice name = slice_from_cstring(option);
+    for (size_t i = 0; i < node->options_count; i++)
+        if (slice_equal(node->options[i].name.text, name))
+            return node->options[i].value.place;
+    for (const struct config_node *child = node->children; child != NULL; child = child->next)
+        if (slice_equal(child->name, name) && child->values_count > 0)
+            return child->values[0].place;
+    return name.size == 0 && node->values_count > 0 ? node->values[0].place : node->place;
+}
+
+static void report(struct config_errors *errors, const struct config_item *item, const char *option,
+                   struct slice path, const char *why)
+{
+    CONFIG_REPORT(errors, CONFIG_CERTIFICATE, place_of(item, option), path,
+                  slice_from_cstring(why));
+}
+
+/* What is no mistake, but will be. */
+static void warn(const struct shown *shown, const struct certificate *certificate,
+                 const struct config_site *site, struct config_errors *errors)
+{
+    struct config_place place = place_of(shown->line, "");
+    for (size_t i = 0; i < site->hosts.count; i++)
+        if (!slice_equal(site->hosts.items[i], SLICE("*")) &&
+            !certificate_covers(certificate, site->hosts.items[i]))
+            CONFIG_REPORT(errors, CONFIG_CERTIFICATE_NAME, place, shown->chain_path,
+                          site->hosts.items[i]);
+}
+
+/* One for the names of a site, and for this machine. Not inlined: the authority's paths would be in
+ * the frame of whoever loads. */
+__attribute__((noinline)) static struct certificate *make_local(struct certificates *c,
+                                                                const struct config_site *site)
+{
+    static const struct slice HERE[] = {{"localhost", 9}, {"127.0.0.1", 9}, {"::1", 3}};
+    struct slice *names = arena_alloc(&c->arena, (LOCAL_NAMES_MAX + 3) * sizeof *names);
+    size_t count = 0;
+    if (c->authority == NULL)
+        c->authority = local_authority(c->without_files);
+    for (size_t i = 0; i < site->hosts.count && count < LOCAL_NAMES_MAX; i++)
+        if (!slice_equal(site->hosts.items[i], SLICE("*")))
+            names[count++] = site->hosts.items[i];
+    for (size_t i = 0; i < site->aliases_count && count < LOCAL_NAMES_MAX; i++)
+        names[count++] = site->aliases[i].host;
+    for (size_t i = 0; i < 3; i++)
+        names[count++] = HERE[i];
+    return certificate_make(c->authority, names, count, LOCAL_DAYS);
+}
+
+/* Fills in what a line names; the certificate, or NULL after an error. */
+static struct certificate *load(struct certificates *c, const struct config_site *site,
+                                struct shown *shown, struct config_errors *errors)
+{
+    const struct tls_config *line = shown->line->config;
+    struct certificate *certificate = NULL;
+    struct certificate_error error;
+    struct slice path;
+    if (slice_equal(line->certificate, SLICE("local")))
+        return make_local(c, site);
+    shown->chain_path = full_path(&c->arena, shown->line, line->certificate);
+    if (line->key.size > 0)
+        shown->key_path = full_path(&c->arena, shown->line, line->key);
+    shown->chain_changed = file_changed(arena_cstring(&c->arena, shown->chain_path));
+    shown->key_changed =
+        shown->key_path.size == 0 ? 0 : file_changed(arena_cstring(&c->arena, shown->key_path));
+    if (certificates_read(shown, &c->arena, &certificate, &path, &error) != OK) {
+        report(errors, shown->line, error.is_of_key ? "key" : "", path, error.why);
+        return NULL;
+    }
+    shown->expires = certificate_expires(certificate);
+    warn(shown, certificate, site, errors);
+    return certificate;
+}
+
+/* The line on which an option of the site was written, for messages. */
+static const struct config_item *line_of(const struct certificates *c,
+                                         const struct config_site *site, const char *option)
+{
+    for (size_t i = 0; i < site->tls.lines_count; i++) {
+        const struct config_item *line = site->tls.lines[i];
+        struct config_place place = place_of(line, option);
+        if (place.line != line->node->place.line || place.column != line->node->place.column)
+            return line;
+    }
+    const struct config_item *top = config_block_find(&c->config->top, "tls", 0);
+    return top != NULL ? top : site->tls.lines[0];
+}
+
+/* Reads authorities or revocation lists, and checks that they are what they should be. */
+static bool read_list(struct certificates *c, const struct config_item *item, const char *option,
+                      struct slice written, const char *(*problem)(struct slice pem),
+                      struct slice *pem, struct config_errors *errors)
+{
+    const char *why = "";
+    char text[160];
+    if (written.size == 0)
+        return true;
+    struct slice path = full_path(&c->arena, item, written);
+    if (file_read(arena_cstring(&c->arena, path), AUTHORITIES_MAX, &c->arena, pem, &why) != OK) {
+        snprintf(text, sizeof text, "cannot be read: %s", why);
+        report(errors, item, option, path, text);
+        return false;
+    }
+    why = problem(*pem);
+    if (why == NULL)
+        return true;
+    snprintf(text, sizeof text, "is of no use: %s", why);
+    report(errors, item, option, path, text);
+    return false;
+}
+
+static bool read_clients(struct certificates *c, const struct config_site *site,
+                         struct tls_context_config *made, struct config_errors *errors)
+{
+    const struct tls_config *settings = &site->tls.settings;
+    if (settings->client_ca.size == 0)
+        return true;
+    made->clients =
+        settings->client_mode == TLS_CLIENT_REQUEST ? TLS_CLIENTS_REQUEST : TLS_CLIENTS_REQUIRE;
+    made->has_tickets = false;
+    return read_list(c, line_of(c, site, "client_ca"), "client_ca", settings->client_ca,
+                     certificate_authorities_problem, &made->client_ca, errors) &&
+           read_list(c, line_of(c, site, "client_crl"), "client_crl", settings->client_crl,
+                     certificate_revocations_problem, &made->client_crl, errors);
+}
+
+/* FNV-1a over the paths: which certificates a session vouches for, whatever stands in them. */
+static uint64_t identity_of(const struct site_certificates *own)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < own->count; i++) {
+        struct slice path = own->shown[i].chain_path;
+        if (path.size == 0) /* each site has a local one of its own */
+            path = own->site->hosts.items[0];
+        for (size_t at = 0; at <= path.size; at++)
+            hash = (hash ^ (at < path.size ? (unsigned char)path.data[at] : 0u)) *
+                   UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+static void make_context(struct certificates *c, struct site_certificates *own,
+                         struct certificate *const *loaded, struct config_errors *errors)
+{
+    const struct tls_config *settings = &own->site->tls.settings;
+    struct slice protocols[SERVE_PROTOCOLS_MAX];
+    struct tls_context_config made = {
+        .only_1_3 = settings->min_version == 1 || settings->ciphers == 1,
+        .has_tickets = settings->session_tickets,
+        .protocols = protocols,
+        .protocols_count = serve_protocols(protocols),
+        .identity = identity_of(own),
+        .tickets = c->tickets,
+    };
+    if (settings->alpn.count > 0) {
+        made.protocols = settings->alpn.items;
+        made.protocols_count = settings->alpn.count;
+    }
+    const char *why = "";
+    if (!read_clients(c, own->site, &made, errors))
+        return;
+    if (tls_context_new(&made, loaded, own->count, &own->context, &why) != OK)
+        report(errors, own->shown[own->count - 1].line, "", own->shown[own->count - 1].chain_path,
+               why);
+}
+
+static void build_site(struct certificates *c, struct site_certificates *own,
+                       struct config_errors *errors)
+{
+    struct certificate *loaded[TLS_CERTIFICATES_MAX] = {NULL};
+    bool is_good = true;
+    for (size_t i = 0; i < own->site->tls.lines_count; i++) {
+        const struct config_item *line = own->site->tls.lines[i];
+        struct slice written = ((const struct tls_config *)line->config)->certificate;
+        if (written.size == 0 || slice_equal(written, SLICE("off")))
+            continue;
+        if (own->count == TLS_CERTIFICATES_MAX) {
+            CONFIG_REPORT(errors, CONFIG_TLS_SETTING, line->node->place,
+                          SLICE("a site shows 4 certificates at most"));
+            break;
+        }
+        struct shown *shown = &own->shown[own->count];
+        shown->line = line;
+        loaded[own->count] = load(c, own->site, shown, errors);
+        is_good = is_good && loaded[own->count] != NULL;
+        own->count++;
+    }
+    if (is_good && own->count > 0)
+        make_context(c, own, loaded, errors);
+    for (size_t i = 0; i < own->count; i++)
+        certificate_free(loaded[i]);
+}
+
+struct tls_context *certificates_context(struct certificates *certificates,
+                                         const struct config_site *site,
+                                         struct config_errors *errors)
+{
+    if (!site->tls.is_on || certificates->without_files)
+        return NULL;
+    for (size_t i = 0; i < certificates->count; i++)
+        if (certificates->sites[i].site == site)
+            return certificates->sites[i].context;
+    struct site_certificates *own = &certificates->sites[certificates->count++];
+    own->site = site;
+    build_site(certificates, own, errors);
+    return own->context;
+}

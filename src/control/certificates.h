@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Certificates, keys and authorities of a configuration: loading them, saying what is wrong with
+ * them, and reading them again when their files change. */
+#pragma once
+
+#include "control/config.h"
+#include "net/tls_client.h"
+#include "net/tls_context.h"
+
+struct certificates;
+struct tls_tickets;
+
+/* What is loaded lives until certificates_free(). `without_files`: nothing is read from disk or
+ * written to it. */
+struct certificates *certificates_new(const struct config *config, bool without_files);
+void certificates_free(struct certificates *certificates);
+
+/* The context of a site; the same for each of its addresses. NULL: it has none, or an error was
+ * reported. */
+struct tls_context *certificates_context(struct certificates *certificates,
+                                         const struct config_site *site,
+                                         struct config_errors *errors);
+/* How a server of an upstream is spoken to; NULL after an error. It is the caller's. */
+struct tls_client *certificates_client(struct certificates *certificates,
+                                       const struct config_upstream *upstream, struct slice host,
+                                       struct config_errors *errors);
+/* The same for one that is written without an upstream. */
+struct tls_client *certificates_plain_client(struct slice host);
+
+/* On control's loop: from then on changed files are read again, and ticket keys change; until
+ * certificates_unwatch(). */
+void certificates_watch(struct certificates *certificates);
+void certificates_unwatch(struct certificates *certificates);

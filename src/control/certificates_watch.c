@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files that have changed are read again and shown to whoever connects from then on. What is bad is
+ * refused, and the old ones stay. */
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "control/certificates_inside.h"
+#include "fiber/file.h"
+#include "fiber/thread.h"
+#include "net/tls_tickets.h"
+
+#include <stdlib.h>
+
+enum {
+    LOOK_MS = 1000,
+    DAY_S = 86400,
+    SOON_S = 14 * DAY_S, /* before the end of a certificate it is said every day */
+};
+
+static int64_t changed(struct arena *arena, struct slice path)
+{
+    return path.size == 0 ? 0 : file_changed(arena_cstring(arena, path));
+}
+
+/* Whether a file is not what it was when it was read last. */
+static bool has_changed(const struct site_certificates *own, struct arena *arena)
+{
+    for (size_t i = 0; i < own->count; i++)
+        if (changed(arena, own->shown[i].chain_path) != own->shown[i].chain_changed ||
+            changed(arena, own->shown[i].key_path) != own->shown[i].key_changed)
+            return true;
+    return false;
+}
+
+static void refuse(struct site_certificates *own, struct slice path, const char *why)
+{
+    /* Two files are seldom written at once: said once, and tried again until they match. */
+    if (!own->was_refused)
+        log_write(LOG_ERROR, "certificate_refused",
+                  "the certificate of %.*s stays as it was: %.*s %s",
+                  SLICE_ARG(own->site->hosts.items[0]), SLICE_ARG(path), why);
+    own->was_refused = true;
+}
+
+static void read_again(struct site_certificates *own, struct arena *arena)
+{
+    struct certificate *loaded[TLS_CERTIFICATES_MAX] = {NULL};
+    struct shown now[TLS_CERTIFICATES_MAX];
+    struct certificate_error error;
+    struct slice path = own->shown[0].chain_path;
+    const char *why = error.why;
+    enum status status = OK;
+    for (size_t i = 0; i < own->count && status == OK; i++) {
+        now[i] = own->shown[i];
+        now[i].chain_changed = changed(arena, now[i].chain_path);
+        now[i].key_changed = changed(arena, now[i].key_path);
+        status = certificates_read(&now[i], arena, &loaded[i], &path, &error);
+        if (status == OK)
+            now[i].expires = certificate_expires(loaded[i]);
+    }
+    if (status == OK)
+        status = tls_context_replace(own->context, loaded, own->count, &why);
+    if (status != OK) {
+        refuse(own, path, why);
+    } else {
+        for (size_t i = 0; i < own->count; i++)
+            own->shown[i] = now[i];
+        own->was_refused = false;
+        log_write(LOG_INFO, "certificate_replaced", "%.*s shows a new certificate",
+                  SLICE_ARG(own->site->hosts.items[0]));
+    }
+    for (size_t i = 0; i < own->count; i++)
+        certificate_free(loaded[i]);
+}
+
+static bool is_local(const struct site_certificates *own)
+{
+    for (size_t i = 0; i < own->count; i++)
+        if (own->shown[i].chain_path.size == 0)
+            return true;
+    return false;
+}
+
+static void warn(struct certificates *c)
+{
+    int64_t now = clock_wall() / SECONDS(1);
+    if (c->warned != 0 && loop_now() - c->warned < SECONDS(DAY_S))
+        return;
+    c->warned = loop_now();
+    for (size_t i = 0; i < c->count; i++)
+        for (size_t s = 0; s < c->sites[i].count; s++) {
+            const struct shown *shown = &c->sites[i].shown[s];
+            int64_t left = shown->expires - now;
+            if (shown->chain_path.size > 0 && left < SOON_S)
+                log_write(LOG_WARN, "certificate_ends", "the certificate %.*s %s %lld h",
+                          SLICE_ARG(shown->chain_path), left < 0 ? "has ended for" : "ends in",
+                          (long long)(left < 0 ? -left : left) / 3600);
+        }
+}
+
+static void on_look(struct timer *timer)
+{
+    struct certificates *c = LIST_ENTRY(timer, struct certificates, look);
+    warn(c);
+    struct arena arena;
+    arena_init(&arena, NULL, 0);
+    for (size_t i = 0; i < c->count; i++)
+        if (c->sites[i].context != NULL && !is_local(&c->sites[i]) &&
+            has_changed(&c->sites[i], &arena))
+            read_again(&c->sites[i], &arena);
+    arena_done(&arena);
+    timer_set(&thread_self()->timers, timer, loop_now() + MILLISECONDS(LOOK_MS));
+}
+
+static void on_rotate(struct timer *timer)
+{
+    struct certificates *c = LIST_ENTRY(timer, struct certificates, rotate);
+    tls_tickets_rotate(c->tickets);
+    timer_set(&thread_self()->timers, timer, loop_now() + SECONDS(TLS_TICKETS_ROTATE_S));
+}
+
+void certificates_watch(struct certificates *certificates)
+{
+    struct timers *timers = &thread_self()->timers;
+    if (certificates->count == 0)
+        return;
+    certificates->is_watching = true;
+    certificates->look.on_fire = on_look;
+    certificates->rotate.on_fire = on_rotate;
+    timer_set(timers, &certificates->look, loop_now() + MILLISECONDS(LOOK_MS));
+    timer_set(timers, &certificates->rotate, loop_now() + SECONDS(TLS_TICKETS_ROTATE_S));
+}
+
+void certificates_unwatch(struct certificates *certificates)
+{
+    if (!certificates->is_watching)
+        return;
+    timer_clear(&thread_self()->timers, &certificates->look);
+    timer_clear(&thread_self()->timers, &certificates->rotate);
+    certificates->is_watching = false;
+}
+
+void certificates_free(struct certificates *certificates)
+{
+    for (size_t i = 0; i < certificates->count; i++)
+        if (certificates->sites[i].context != NULL)
+            tls_context_free(certificates->sites[i].context);
+    certificate_free(certificates->authority);
+    tls_tickets_free(certificates->tickets);
+    free(certificates->sites);
+    arena_done(&certificates->arena);
+    free(certificates);
+}

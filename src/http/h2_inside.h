@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of an HTTP/2 session, shared by its files; nobody else includes it. */
+#pragma once
+
+#include "http/h2_head.h"
+#include "http/h2_memory.h"
+#include "http/h2_session.h"
+
+#include <nghttp2/nghttp2.h>
+
+/* A supply that fills by the second. */
+struct h2_tokens {
+    uint64_t left; /* in thousandths */
+    int64_t at;
+};
+
+struct h2_session {
+    nghttp2_session *engine;
+    enum h2_role role;
+    struct h2_limits limits;
+    const struct h2_events *events;
+    void *owner;
+    struct h2_memory memory;
+    int64_t now;
+
+    /* The head that is being read: there is only one at a time. */
+    struct h2_head head;
+    struct h2_stream *head_stream;
+    struct fields interim_fields;
+    bool is_in_head;
+
+    /* Bounds on what the other side may make us do (h2_budget.c). */
+    struct h2_tokens resets;
+    struct h2_tokens control;
+    uint64_t frame_bytes;   /* received */
+    uint64_t payload_bytes; /* of those, in heads and bodies; and in bodies that were sent */
+    uint64_t updates;       /* WINDOW_UPDATEs received … */
+    uint64_t data_sent;     /* … and DATA frames that may have asked for them */
+    uint32_t glitches;
+    uint32_t doom;   /* enum h2_error that the connection ends with; 0: none */
+    const char *why; /* of that */
+
+    struct list open; /* streams that are not closed */
+    uint32_t streams;
+    uint64_t pongs;
+    int64_t initial_window;     /* of streams, as the other side said before its last settings */
+    uint32_t continuations;     /* of the head that is being read */
+    int32_t last_id;            /* of the other side's streams */
+    int32_t gap_first, gap_end; /* numbers that it left out last */
+    bool has_spoken;            /* our settings have gone out */
+    bool is_leaving;            /* a GOAWAY came or went */
+    bool is_over;               /* beyond repair */
+
+    /* What h2_session_fill() writes to, and what of the last frame did not fit. */
+    struct buffer *out;
+    const uint8_t *rest;
+    size_t rest_size;
+};
+
+/* Counts. Each may doom the session. (h2_budget.c) */
+void h2_count_frame(struct h2_session *session, const nghttp2_frame_hd *frame, bool is_known);
+void h2_count_bytes(struct h2_session *session, size_t size);
+void h2_count_reset(struct h2_session *session);
+void h2_count_glitch(struct h2_session *session);
+/* The connection ends with this error, and `why` for the log. */
+void h2_doom(struct h2_session *session, enum h2_error error, const char *why);
+
+/* Says so to the other side, once. (h2_session.c) */
+void h2_end_if_doomed(struct h2_session *session);
+
+/* Callbacks for what comes. (h2_receive.c) */
+void h2_set_receive_callbacks(nghttp2_session_callbacks *callbacks);
+/* The stream is no longer the engine's. */
+void h2_stream_closed(struct h2_session *session, struct h2_stream *stream, uint32_t error);
+/* Takes it out of the session's list; the owner is not told. */
+void h2_stream_forget(struct h2_session *session, struct h2_stream *stream);
+/* Callbacks for what goes. (h2_send.c) */
+void h2_prepare_names(void);
+void h2_set_send_callbacks(nghttp2_session_callbacks *callbacks);

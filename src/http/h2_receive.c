@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What comes: heads are built, bodies are kept in blocks until their owner takes them (only then is
+ * the window opened again), ends are judged. */
+#include "base/check.h"
+#include "fiber/block.h"
+#include "http/h2_inside.h"
+
+enum {
+    INTERIM_MAX = 8,
+    CONTINUATIONS_MAX = 8,
+};
+
+/* A part of a body that nobody has taken yet. */
+struct h2_block {
+    struct h2_block *next;
+    uint32_t start, end; /* of what stands in data */
+    char data[];
+};
+enum {
+    BLOCK_ROOM = BLOCK_SIZE - sizeof(struct h2_block),
+};
+
+bool h2_body_end(const struct h2_stream *stream)
+{
+    return !stream->has_length || stream->received == stream->declared;
+}
+
+static void reset(struct h2_session *session, struct h2_stream *stream, enum h2_error error)
+{
+    if (stream->is_reset)
+        return;
+    stream->is_reset = true;
+    nghttp2_submit_rst_stream(session->engine, NGHTTP2_FLAG_NONE, stream->id, error);
+}
+
+static struct h2_stream *stream_of(struct h2_session *session, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(session->engine, id);
+}
+
+static int go_on(const struct h2_session *session)
+{
+    return session->doom == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+/* Numbers that were left out cannot be used later (RFC 9113 §5.1.1). Others below the last one are
+ * of streams that are closed: what still comes for them is passed over. */
+static void judge_number(struct h2_session *session, int32_t id)
+{
+    if (session->role != H2_SERVER || id % 2 == 0)
+        return;
+    if (id >= session->gap_first && id < session->gap_end)
+        h2_doom(session, H2_PROTOCOL_ERROR, "h2: a stream's number goes back");
+    if (id <= session->last_id)
+        return;
+    if (id > session->last_id + 2) {
+        session->gap_first = session->last_id + 1;
+        session->gap_end = id;
+    }
+    session->last_id = id;
+}
+
+/* A setting that makes a window overflow is an error of the connection (RFC 9113 §6.9.2), where the
+ * engine resets the stream. */
+static void judge_windows(struct h2_session *session, bool is_before)
+{
+    nghttp2_session *engine = session->engine;
+    int64_t initial =
+        nghttp2_session_get_remote_settings(engine, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
+    LIST_EACH(link, &session->open)
+    {
+        struct h2_stream *stream = LIST_ENTRY(link, struct h2_stream, link);
+        if (is_before)
+            stream->window = nghttp2_session_get_stream_remote_window_size(engine, stream->id);
+        else if (stream->window + initial - session->initial_window > INT32_MAX)
+            h2_doom(session, H2_FLOW_CONTROL_ERROR, "h2: a setting lets a window overflow");
+    }
+    session->initial_window = initial;
+}
+
+static int on_begin_frame(nghttp2_session *engine, const nghttp2_frame_hd *frame, void *user_data)
+{
+    struct h2_session *session = user_data;
+    (void)engine;
+    if (frame->type != NGHTTP2_CONTINUATION) {
+        session->is_in_head = false; /* it ended, or was refused */
+        session->continuations = 0;
+    } else if (++session->continuations > CONTINUATIONS_MAX) {
+        h2_doom(session, H2_ENHANCE_YOUR_CALM, "h2: too many CONTINUATION frames");
+    }
+    if (frame->type == NGHTTP2_HEADERS)
+        judge_number(session, frame->stream_id);
+    if (frame->type == NGHTTP2_SETTINGS)
+        judge_windows(session, true);
+    if (frame->type == NGHTTP2_PRIORITY && frame->stream_id == 0)
+        h2_doom(session, H2_PROTOCOL_ERROR, "h2: the priority of no stream");
+    h2_count_frame(session, frame,
+                   frame->stream_id != 0 && stream_of(session, frame->stream_id) != NULL);
+    return go_on(session);
+}
+
+static int begin_request(struct h2_session *session, int32_t id)
+{
+    bool is_full = session->streams >= session->limits.streams;
+    struct h2_stream *stream = is_full ? NULL : session->events->begin(session->owner, id);
+    if (stream == NULL) {
+        nghttp2_submit_rst_stream(session->engine, NGHTTP2_FLAG_NONE, id, H2_REFUSED_STREAM);
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    stream->session = session;
+    stream->id = id;
+    session->streams++;
+    list_append(&session->open, &stream->link);
+    nghttp2_session_set_stream_user_data(session->engine, id, stream);
+    h2_head_begin(&session->head, H2_BLOCK_REQUEST, &session->limits, stream->arena,
+                  &stream->request->fields);
+    session->head_stream = stream;
+    return 0;
+}
+
+static int on_begin_headers(nghttp2_session *engine, const nghttp2_frame *frame, void *user_data)
+{
+    struct h2_session *session = user_data;
+    (void)engine;
+    session->is_in_head = true;
+    session->head_stream = NULL;
+    if (session->role == H2_SERVER && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+        return begin_request(session, frame->hd.stream_id);
+    struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
+    if (stream == NULL)
+        return 0; /* of one that its owner has left */
+    session->head_stream = stream;
+    if (session->role == H2_CLIENT && !stream->has_head) {
+        memset(stream->response, 0, sizeof *stream->response);
+        fields_init(&stream->response->fields, stream->arena, NULL, 0);
+        h2_head_begin(&session->head, H2_BLOCK_RESPONSE, &session->limits, stream->arena,
+                      &stream->response->fields);
+    } else {
+        fields_init(&stream->trailers, stream->arena, NULL, 0);
+        h2_head_begin(&session->head, H2_BLOCK_TRAILERS, &session->limits, stream->arena,
+                      &stream->trailers);
+    }
+    return 0;
+}
+
+static int on_header(nghttp2_session *engine, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags,
+                     void *user_data)
+{
+    struct h2_session *session = user_data;
+    (void)engine, (void)frame, (void)flags;
+    if (session->head_stream == NULL)
+        return 0;
+    h2_head_add(&session->head, slice_of((const char *)name, name_size),
+                slice_of((const char *)value, value_size));
+    if (session->head.ignored > H2_IGNORED_MAX)
+        h2_doom(session, H2_ENHANCE_YOUR_CALM, "limits.fields");
+    return go_on(session);
+}
+
+/* The engine found it wrong by itself: it would leave the field out; we refuse the head. */
+static int on_invalid_header(nghttp2_session *engine, const nghttp2_frame *frame,
+                             const uint8_t *name, size_t name_size, const uint8_t *value,
+                             size_t value_size, uint8_t flags, void *user_data)
+{
+    struct h2_session *session = user_data;
+    (void)engine, (void)frame, (void)name, (void)name_size, (void)value, (void)value_size;
+    (void)flags;
+    if (session->head_stream != NULL)
+        session->head.is_malformed = true;
+    return 0;
+}
+
+void h2_stream_forget(struct h2_session *session, struct h2_stream *stream)
+{
+    nghttp2_session_set_stream_user_data(session->engine, stream->id, NULL);
+    list_remove(&stream->link);
+    session->streams--;
+    stream->session = NULL;
+    stream->is_closed = true;
+    if (session->head_stream == stream)
+        session->head_stream = NULL;
+}
+
+/* A head that was never told of: its owner may throw it away. */
+static void drop(struct h2_session *session, struct h2_stream *stream)
+{
+    h2_stream_forget(session, stream);
+    session->events->drop(session->owner, stream);
+}
+
+static void end_of_stream(struct h2_session *session, struct h2_stream *stream)
+{
+    if (h2_body_end(stream))
+        stream->is_ended = true;
+    else
+        reset(session, stream, H2_PROTOCOL_ERROR);
+}
+
+static void request_is_whole(struct h2_session *session, struct h2_stream *stream, bool ends)
+{
+    struct h2_head *head = &session->head;
+    h2_head_end_request(head, ends, stream->request);
+    if (head->is_malformed) {
+        reset(session, stream, H2_PROTOCOL_ERROR);
+        h2_count_glitch(session);
+        drop(session, stream);
+        return;
+    }
+    stream->has_head = true;
+    stream->has_length = head->has_length;
+    stream->declared = head->length;
+    stream->is_tunnel = stream->request->upgrade.size > 0;
+    stream->method = stream->request->method;
+    if (ends)
+        end_of_stream(session, stream);
+    session->events->head(session->owner, stream, head->refusal);
+}
+
+static void keep_interim(struct h2_stream *stream)
+{
+    struct h2_interim *interim = arena_alloc(stream->arena, sizeof *interim);
+    *interim = (struct h2_interim){NULL, stream->response->status, stream->response->fields};
+    struct h2_interim **last = &stream->interims;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = interim;
+    stream->interims_count++;
+}
+
+static void response_is_whole(struct h2_session *session, struct h2_stream *stream, bool ends)
+{
+    struct h2_head *head = &session->head;
+    h2_head_end_response(head, ends, stream->method, stream->response);
+    bool is_interim = stream->response->status >= 100 && stream->response->status < 200;
+    if (head->is_malformed || head->refusal != REFUSAL_NONE ||
+        (is_interim && stream->interims_count >= INTERIM_MAX)) {
+        reset(session, stream, H2_PROTOCOL_ERROR);
+        return;
+    }
+    if (is_interim) {
+        keep_interim(stream);
+    } else {
+        stream->has_head = true;
+        stream->has_length = stream->response->framing == FRAMING_LENGTH;
+        stream->declared = head->length;
+        if (ends)
+            end_of_stream(session, stream);
+    }
+    session->events->changed(session->owner, stream);
+}
+
+static void on_headers(struct h2_session *session, const nghttp2_frame *frame)
+{
+    struct h2_stream *stream = session->head_stream;
+    bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    session->is_in_head = false;
+    if (stream == NULL)
+        return;
+    session->head_stream = NULL;
+    switch (session->head.kind) {
+    case H2_BLOCK_REQUEST:
+        request_is_whole(session, stream, ends);
+        return;
+    case H2_BLOCK_RESPONSE:
+        response_is_whole(session, stream, ends);
+        return;
+    case H2_BLOCK_TRAILERS:
+        h2_head_end_trailers(&session->head);
+        if (session->head.is_malformed || session->head.refusal != REFUSAL_NONE || !ends)
+            reset(session, stream, H2_PROTOCOL_ERROR);
+        else
+            end_of_stream(session, stream);
+        session->events->changed(session->owner, stream);
+        return;
+    }
+}
+
+static int on_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *user_data)
+{
+    struct h2_session *session = user_data;
+    (void)engine;
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+        on_headers(session, frame);
+        break;
+    case NGHTTP2_DATA: {
+        struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
+        if (stream == NULL || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
+            break;
+        end_of_stream(session, stream);
+        session->events->changed(session->owner, stream);
+        break;
+    }
+    case NGHTTP2_RST_STREAM:
+        if (session->role == H2_SERVER)
+            h2_count_reset(session);
+        break;
+    case NGHTTP2_GOAWAY:
+        session->is_leaving = true;
+        break;
+    case NGHTTP2_SETTINGS:
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
+            judge_windows(session, false);
+        break;
+    case NGHTTP2_PRIORITY_UPDATE:
+        if (((const nghttp2_ext_priority_update *)frame->ext.payload)->stream_id == 0)
+            h2_doom(session, H2_PROTOCOL_ERROR, "h2: the priority of no stream");
+        break;
+    case NGHTTP2_PING:
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+            session->pongs++;
+        break;
+    default:
+        break;
+    }
+    return go_on(session);
+}
+
+static int on_invalid_frame(nghttp2_session *engine, const nghttp2_frame *frame, int error,
+                            void *user_data)
+{
+    struct h2_session *session = user_data;
+    (void)engine, (void)error;
+    h2_count_glitch(session);
+    if (frame->hd.type == NGHTTP2_HEADERS) {
+        struct h2_stream *stream = session->head_stream;
+        session->is_in_head = false;
+        session->head_stream = NULL;
+        if (stream != NULL && stream->id == frame->hd.stream_id && session->role == H2_SERVER &&
+            !stream->has_head)
+            drop(session, stream);
+    }
+    return go_on(session);
+}
+
+static void append(struct h2_stream *stream, const char *data, size_t size)
+{
+    while (size > 0) {
+        struct h2_block *last = stream->in_last;
+        if (last == NULL || last->end == BLOCK_ROOM) {
+            struct h2_block *block = block_take();
+            block->next = NULL;
+            block->start = block->end = 0;
+            if (last == NULL)
+                stream->in_first = block;
+            else
+                last->next = block;
+            stream->in_last = last = block;
+        }
+        size_t part = BLOCK_ROOM - last->end < size ? BLOCK_ROOM - last->end : size;
+        memcpy(last->data + last->end, data, part);
+        last->end += (uint32_t)part;
+        data += part;
+        size -= part;
+    }
+}
+
+static int on_data(nghttp2_session *engine, uint8_t flags, int32_t id, const uint8_t *data,
+                   size_t size, void *user_data)
+{
+    struct h2_session *session = user_data;
+    struct h2_stream *stream = stream_of(session, id);
+    (void)flags;
+    if (stream == NULL || stream->is_reset) {
+        /* Nobody wants it: the connection's window is for the others. */
+        nghttp2_session_consume(engine, id, size);
+        return 0;
+    }
+    stream->received += size;
+    if (stream->has_length && stream->received > stream->declared) {
+        nghttp2_session_consume(engine, id, size);
+        reset(session, stream, H2_PROTOCOL_ERROR);
+        return 0;
+    }
+    append(stream, (const char *)data, size);
+    session->events->changed(session->owner, stream);
+    return 0;
+}
+
+static void give_blocks(struct h2_stream *stream)
+{
+    while (stream->in_first != NULL) {
+        struct h2_block *block = stream->in_first;
+        stream->in_first = block->next;
+        block_give(block);
+    }
+    stream->in_last = NULL;
+}
+
+struct slice h2_stream_take(struct h2_stream *stream)
+{
+    struct h2_block *block = stream->in_first;
+    if (block != NULL && block->start == block->end) {
+        /* What it held was taken the last time. */
+        stream->in_first = block->next;
+        if (stream->in_first == NULL)
+            stream->in_last = NULL;
+        block_give(block);
+        block = stream->in_first;
+    }
+    if (block == NULL)
+        return SLICE("");
+    struct slice chunk = slice_of(block->data + block->start, block->end - block->start);
+    block->start = block->end;
+    if (stream->session != NULL)
+        nghttp2_session_consume(stream->session->engine, stream->id, chunk.size);
+    return chunk;
+}
+
+bool h2_stream_has_data(const struct h2_stream *stream)
+{
+    const struct h2_block *first = stream->in_first;
+    return first != NULL && (first->start < first->end || first->next != NULL);
+}
+
+/* What will never be taken must not be missing in the connection's window. */
+static void drop_unread(struct h2_session *session, struct h2_stream *stream)
+{
+    size_t unread = 0;
+    for (const struct h2_block *block = stream->in_first; block != NULL; block = block->next)
+        unread += block->end - block->start;
+    give_blocks(stream);
+    if (session != NULL && unread > 0)
+        nghttp2_session_consume(session->engine, stream->id, unread);
+}
+
+void h2_stream_closed(struct h2_session *session, struct h2_stream *stream, uint32_t error)
+{
+    size_t unread = 0;
+    for (const struct h2_block *block = stream->in_first; block != NULL; block = block->next)
+        unread += block->end - block->start;
+    h2_stream_forget(session, stream);
+    /* The owner still reads what came of a stream that ended well; the window is opened now. */
+    if (unread > 0)
+        nghttp2_session_consume_connection(session->engine, unread);
+    stream->error = error;
+}
+
+static int on_stream_close(nghttp2_session *engine, int32_t id, uint32_t error, void *user_data)
+{
+    struct h2_session *session = user_data;
+    struct h2_stream *stream = stream_of(session, id);
+    (void)engine;
+    if (stream == NULL)
+        return 0;
+    bool was_told = stream->has_head || session->role == H2_CLIENT;
+    h2_stream_closed(session, stream, error);
+    if (was_told)
+        session->events->changed(session->owner, stream);
+    else
+        session->events->drop(session->owner, stream);
+    return 0;
+}
+
+void h2_stream_reset(struct h2_stream *stream, enum h2_error error)
+{
+    if (stream->session != NULL)
+        reset(stream->session, stream, error);
+}
+
+void h2_stream_release(struct h2_stream *stream, enum h2_error error)
+{
+    struct h2_session *session = stream->session;
+    drop_unread(session, stream);
+    if (session == NULL)
+        return;
+    reset(session, stream, error);
+    h2_stream_forget(session, stream);
+}
+
+void h2_set_receive_callbacks(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+}

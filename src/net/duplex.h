@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A connection that many fibers share, as HTTP/2 has it: one fiber reads whenever bytes have come,
+ * another writes whenever there is something to say. Neither exists, nor any buffer, while there is
+ * nothing to do, so that a quiet connection holds only this. What all fibers of one turn of the
+ * loop have to say leaves in as few writes as possible. */
+#pragma once
+
+#include "fiber/timer.h"
+#include "net/stream.h"
+
+struct duplex;
+
+struct duplex_events {
+    /* Bytes came. Not OK: what is still to be sent is sent, then the connection is closed. */
+    enum status (*receive)(struct duplex *duplex, struct slice bytes);
+    /* All that had come was received. */
+    void (*received)(struct duplex *duplex);
+    /* Writes what is to be sent; 0: nothing. */
+    size_t (*fill)(struct duplex *duplex, char *into, size_t room);
+    /* Everything was sent: whether to close now. */
+    bool (*is_over)(struct duplex *duplex);
+    /* The connection has ended and no fiber works on it: close the stream, free what there is. */
+    void (*end)(struct duplex *duplex);
+};
+
+struct duplex {
+    struct stream stream;
+    const struct duplex_events *events;
+    int64_t write_stall; /* ns without a byte taken before it is given up */
+    int64_t linger;      /* ns that the other side gets to read our last words */
+    char *early;         /* bytes that were read before; the reader frees them */
+    size_t early_size;
+    struct timer timer; /* of the lingering */
+    bool is_reading;    /* a fiber does */
+    bool is_writing;    /* the same */
+    bool is_closing;    /* what is to be sent is sent, nothing more is received */
+    bool is_lingering;  /* our side is shut */
+    bool is_ending;
+};
+
+/* Takes a stream over (it is moved) that no fiber waits on; `early` are bytes of it that were read
+ * already. The struct is zero but for events and times. */
+void duplex_start(struct duplex *duplex, struct stream *stream, struct slice early);
+/* There is something for fill(): it is asked at the end of this turn of the loop. */
+void duplex_send(struct duplex *duplex);
+/* Sends what is to be sent, then closes. */
+void duplex_close(struct duplex *duplex);
+/* Ends it now. end() is called at once, or when the fiber that is at work has noticed. */
+void duplex_end(struct duplex *duplex);

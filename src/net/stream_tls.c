@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The library reads and writes the socket through a BIO of ours, which is nothing but the stream
+ * beneath: records are decrypted into the reader's memory and encrypted out of the writer's. What
+ * the library cannot do at once it says, and the one who asked waits (net/stream.c). */
+#include "net/stream_tls.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "fiber/block.h"
+#include "fiber/thread.h"
+#include "net/tls_inside.h"
+
+#include <assert.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    RECORD_MAX = 16384, /* RFC 8446 §5.1 */
+};
+static_assert((int)RECORD_MAX <= (int)BLOCK_SIZE, "a record is gathered in a block");
+
+/* Sockets as the library sees them. */
+static int socket_read(BIO *bio, char *into, int size)
+{
+    struct tls *tls = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    ssize_t count = stream_tcp_receive(tls->stream, into, (size_t)size);
+    if (count > 0)
+        return (int)count;
+    if (count == STREAM_WANTS_READ)
+        BIO_set_retry_read(bio);
+    return count == STREAM_ENDED ? 0 : -1;
+}
+
+static int socket_write(BIO *bio, const char *from, int size)
+{
+    struct tls *tls = BIO_get_data(bio);
+    struct iovec part = {(void *)(uintptr_t)from, (size_t)size};
+    BIO_clear_retry_flags(bio);
+    ssize_t count = stream_tcp_send(tls->stream, &part, 1);
+    if (count >= 0)
+        return (int)count;
+    if (count == STREAM_WANTS_WRITE)
+        BIO_set_retry_write(bio);
+    return -1;
+}
+
+static long socket_control(BIO *bio, int command, long number, void *pointer)
+{
+    (void)number, (void)pointer;
+    const struct tls *tls = BIO_get_data(bio);
+    switch (command) {
+    case BIO_CTRL_FLUSH:
+        return 1;
+    case BIO_CTRL_EOF:
+        return (tls->stream->watch.ready & READY_CLOSED) != 0;
+    default:
+        return 0;
+    }
+}
+
+static BIO_METHOD *socket_method;
+static int state_index; /* where a library object keeps our state */
+static pthread_once_t prepared = PTHREAD_ONCE_INIT;
+
+static void prepare(void)
+{
+    socket_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
+    check(socket_method != NULL);
+    BIO_meth_set_read(socket_method, socket_read);
+    BIO_meth_set_write(socket_method, socket_write);
+    BIO_meth_set_ctrl(socket_method, socket_control);
+    state_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    check(state_index >= 0);
+}
+
+struct tls *tls_of(const SSL *ssl)
+{
+    return SSL_get_ex_data(ssl, state_index);
+}
+
+/* What a call of the library that did not succeed means. */
+static ssize_t answer(struct tls *tls, int result)
+{
+    switch (SSL_get_error(tls->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        return STREAM_WANTS_READ;
+    case SSL_ERROR_WANT_WRITE:
+        return STREAM_WANTS_WRITE;
+    case SSL_ERROR_ZERO_RETURN:
+        return STREAM_ENDED;
+    default:
+        /* An end without a farewell may be somebody else's doing: never a clean one. */
+        tls->is_failed = true;
+        tls->stream->watch.ready |= READY_BROKEN;
+        return STREAM_FAILED;
+    }
+}
+
+static ssize_t tls_receive(struct stream *stream, void *into, size_t size)
+{
+    struct tls *tls = stream->tls;
+    size_t count;
+    if (tls->is_failed)
+        return STREAM_FAILED;
+    tls->stream = stream;
+    ERR_clear_error();
+    int result = SSL_read_ex(tls->ssl, into, size, &count);
+    if (result == 1) {
+        tls->is_starved = false;
+        return (ssize_t)count;
+    }
+    ssize_t wants = answer(tls, result);
+    tls->is_starved = wants == STREAM_WANTS_READ;
+    return wants;
+}
+
+static bool tls_has_input(const struct stream *stream)
+{
+    const struct tls *tls = stream->tls;
+    return tls->is_failed || (!tls->is_starved && SSL_has_pending(tls->ssl) == 1);
+}
+
+/* Small parts travel in one record. */
+static size_t gather(char *into, const struct iovec *parts, int count)
+{
+    size_t size = 0;
+    for (int i = 0; i < count && size < RECORD_MAX; i++) {
+        size_t room = RECORD_MAX - size;
+        size_t some = parts[i].iov_len < room ? parts[i].iov_len : room;
+        memcpy(into + size, parts[i].iov_base, some);
+        size += some;
+    }
+    return size;
+}
+
+static ssize_t tls_send(struct stream *stream, const struct iovec *parts, int count)
+{
+    struct tls *tls = stream->tls;
+    if (tls->is_failed)
+        return STREAM_FAILED;
+    tls->stream = stream;
+    char *block = NULL;
+    const void *from = parts[0].iov_base;
+    size_t size = parts[0].iov_len;
+    if (count > 1 && size < RECORD_MAX) {
+        block = block_take();
+        size = gather(block, parts, count);
+        from = block;
+    }
+    size_t sent = 0;
+    ERR_clear_error();
+    int result =
+        size == 0 ? 1 : SSL_write_ex(tls->ssl, from, size < RECORD_MAX ? size : RECORD_MAX, &sent);
+    if (block != NULL)
+        block_give(block);
+    if (result == 1)
+        return (ssize_t)sent;
+    ssize_t wants = answer(tls, result);
+    return wants == STREAM_ENDED ? STREAM_FAILED : wants;
+}
+
+static void say_farewell(struct stream *stream)
+{
+    struct tls *tls = stream->tls;
+    if (!tls->is_open || tls->is_failed || (stream->watch.ready & READY_BROKEN))
+        return;
+    tls->stream = stream;
+    ERR_clear_error();
+    SSL_shutdown(tls->ssl); /* best effort: nobody waits for room */
+    ERR_clear_error();
+}
+
+static void tls_shutdown(struct stream *stream)
+{
+    say_farewell(stream);
+    socket_shutdown_send(stream->watch.fd);
+}
+
+static void tls_free(struct tls *tls)
+{
+    SSL_free(tls->ssl);
+    free(tls->text);
+    free(tls);
+}
+
+static void tls_close(struct stream *stream, bool reset)
+{
+    struct tls *tls = stream->tls;
+    if (tls != NULL && !reset)
+        say_farewell(stream);
+    stream_tcp_close(stream, reset);
+    stream->tls = NULL;
+    if (tls != NULL)
+        tls_free(tls);
+}
+
+static const struct stream_operations TLS = {
+    .receive = tls_receive,
+    .send = tls_send,
+    .has_input = tls_has_input,
+    .shutdown = tls_shutdown,
+    .close = tls_close,
+};
+
+static struct tls *begin(struct stream *stream, SSL *ssl)
+{
+    struct tls *tls = memory_zero(sizeof *tls);
+    BIO *bio = BIO_new(socket_method);
+    check(bio != NULL);
+    tls->ssl = ssl;
+    BIO_set_data(bio, tls);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(ssl, bio, bio);
+    check(SSL_set_ex_data(ssl, state_index, tls) == 1);
+    stream->tls = tls;
+    stream->operations = &TLS;
+    return tls;
+}
+
+/* The trouble of a handshake with a client, or with a server that broke the protocol. */
+static enum status explain(const struct tls *tls, struct tls_trouble *trouble)
+{
+    unsigned long error = ERR_peek_error();
+    int reason = ERR_GET_REASON(error);
+    const char *text = ERR_reason_error_string(error);
+    trouble->why = text == NULL ? "the handshake failed" : text;
+    trouble->error = "tls_protocol_error";
+    long verified = SSL_get_verify_result(tls->ssl);
+    if (tls->was_refused_name) {
+        trouble->why = "no site has the name that was asked for";
+    } else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+        trouble->error = "connection_terminated";
+        trouble->why = "tls: the connection ended in the handshake";
+        return ERR_CLOSED;
+    } else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK) {
+        trouble->error = "tls_certificate_error";
+        switch (verified) {
+        case X509_V_ERR_CERT_HAS_EXPIRED:
+            trouble->why = "tls: the certificate has expired";
+            break;
+        case X509_V_ERR_CERT_NOT_YET_VALID:
+            trouble->why = "tls: the certificate is not valid yet";
+            break;
+        case X509_V_ERR_HOSTNAME_MISMATCH:
+        case X509_V_ERR_IP_ADDRESS_MISMATCH:
+            trouble->why = "tls: the certificate is for another name";
+            break;
+        case X509_V_ERR_CERT_REVOKED:
+            trouble->why = "tls: the certificate is revoked";
+            break;
+        case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+        case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+        case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+        case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+            trouble->why = "tls: the certificate is of an unknown authority";
+            break;
+        default:
+            trouble->why = X509_verify_cert_error_string(verified);
+        }
+    } else if (reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256) {
+        trouble->error = "tls_alert_received";
+    }
+    return ERR_TLS;
+}
+
+/* The name is of no site: the handshake rests while somebody looks for it. */
+static void find_context(struct tls *tls, int64_t deadline)
+{
+    const struct tls_finder *finder = tls_server_finder(tls->server);
+    struct slice name = slice_of(tls->server_name, tls->server_name_size);
+    tls->context = finder->find(finder->argument, name, deadline);
+    tls->was_asked_for = true;
+}
+
+static enum status shake(struct stream *stream, int64_t deadline, struct tls_trouble *trouble)
+{
+    struct tls *tls = stream->tls;
+    for (;;) {
+        tls->stream = stream;
+        ERR_clear_error();
+        int result = SSL_do_handshake(tls->ssl);
+        if (result == 1)
+            break;
+        int error = SSL_get_error(tls->ssl, result);
+        if (error == SSL_ERROR_WANT_CLIENT_HELLO_CB) {
+            find_context(tls, deadline);
+            continue;
+        }
+        if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) {
+            bool is_broken = error == SSL_ERROR_SYSCALL;
+            enum status status = is_broken ? ERR_SYSTEM : explain(tls, trouble);
+            tls->is_failed = true;
+            ERR_clear_error();
+            return status;
+        }
+        TRY(stream_wait_for(stream,
+                            error == SSL_ERROR_WANT_READ ? STREAM_WANTS_READ : STREAM_WANTS_WRITE,
+                            deadline));
+    }
+    tls->is_open = true;
+    return OK;
+}
+
+static const char *name_of(const X509 *leaf, BIO *bio)
+{
+    X509_NAME_print_ex(bio, X509_get_subject_name(leaf), 0, XN_FLAG_RFC2253);
+    char *text;
+    long size = BIO_get_mem_data(bio, &text);
+    (void)size;
+    return text;
+}
+
+/* What a client's certificate says, after its handshake. */
+static void note_client(struct tls *tls)
+{
+    struct tls_facts *facts = &tls->facts;
+    X509 *leaf = SSL_get1_peer_certificate(tls->ssl);
+    if (leaf == NULL)
+        return;
+    BIO *bio = BIO_new(BIO_s_mem());
+    check(bio != NULL);
+    const char *name = name_of(leaf, bio);
+    size_t size = (size_t)BIO_ctrl_pending(bio);
+    tls->text = memory_alloc(CERTIFICATE_FINGERPRINT_SIZE + size);
+    certificate_fingerprint(&(struct certificate){.leaf = leaf}, tls->text);
+    facts->client_fingerprint = slice_of(tls->text, CERTIFICATE_FINGERPRINT_SIZE);
+    if (size > 0)
+        memcpy(tls->text + CERTIFICATE_FINGERPRINT_SIZE, name, size);
+    facts->client_name = slice_of(tls->text + CERTIFICATE_FINGERPRINT_SIZE, size);
+    facts->is_client_verified = SSL_get_verify_result(tls->ssl) == X509_V_OK;
+    BIO_free(bio);
+    X509_free(leaf);
+}
+
+static void note(struct tls *tls, int64_t began)
+{
+    struct tls_facts *facts = &tls->facts;
+    const unsigned char *protocol = NULL;
+    unsigned size = 0;
+    SSL_get0_alpn_selected(tls->ssl, &protocol, &size);
+    facts->protocol = slice_of((const char *)protocol, size);
+    facts->version = SSL_version(tls->ssl) == TLS1_3_VERSION ? SLICE("1.3") : SLICE("1.2");
+    facts->cipher = slice_from_cstring(SSL_CIPHER_standard_name(SSL_get_current_cipher(tls->ssl)));
+    facts->is_resumed = SSL_session_reused(tls->ssl) == 1;
+    facts->handshake_time = clock_monotonic() - began;
+}
+
+enum status stream_tls_accept(struct stream *stream, const struct tls_server *server,
+                              int64_t deadline, struct tls_trouble *trouble)
+{
+    check(stream_is_plain(stream));
+    pthread_once(&prepared, prepare);
+    int64_t began = clock_monotonic();
+    struct tls_context *first = tls_server_first(server);
+    SSL_CTX *context = tls_context_current(first);
+    SSL *ssl = SSL_new(context);
+    SSL_CTX_free(context);
+    check(ssl != NULL);
+    SSL_set_accept_state(ssl);
+    struct tls *tls = begin(stream, ssl);
+    tls->server = server;
+    tls->context = first;
+    TRY(shake(stream, deadline, trouble));
+    note(tls, began);
+    tls->facts.server_name = slice_of(tls->server_name, tls->server_name_size);
+    tls->facts.policy = tls_context_policy(tls->context);
+    if (tls->context->config.clients != TLS_CLIENTS_ANY)
+        note_client(tls);
+    tls->server = NULL;
+    return OK;
+}
+
+enum status stream_tls_connect(struct stream *stream, struct tls_client *client,
+                               struct tls_sessions *sessions, int64_t deadline,
+                               struct tls_trouble *trouble)
+{
+    check(stream_is_plain(stream));
+    pthread_once(&prepared, prepare);
+    int64_t began = clock_monotonic();
+    struct tls *tls = begin(stream, tls_client_start(client, sessions));
+    tls->sessions = sessions;
+    TRY(shake(stream, deadline, trouble));
+    note(tls, began);
+    return OK;
+}
+
+const struct tls_facts *stream_tls_facts(const struct stream *stream)
+{
+    return stream->tls == NULL ? NULL : &stream->tls->facts;
+}
+
+struct slice stream_tls_protocol(const struct stream *stream)
+{
+    return stream->tls == NULL ? SLICE("") : stream->tls->facts.protocol;
+}
+
+void stream_tls_drop(struct stream *from)
+{
+    if (from->tls != NULL)
+        tls_free(from->tls);
+    from->tls = NULL;
+}
+
+void stream_tls_adopt(struct stream *to, struct stream *from)
+{
+    check(stream_is_plain(to));
+    to->tls = from->tls;
+    from->tls = NULL;
+    if (to->tls != NULL)
+        to->operations = &TLS;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TLS on a stream: a connected stream becomes a stream over TLS in its place. Its bytes go straight
+ * to and from the socket; while nothing travels no buffer is held. */
+#pragma once
+
+#include "base/slice.h"
+#include "net/stream.h"
+
+struct tls_server;
+struct tls_client;
+struct tls_sessions;
+
+/* What is known of a connection after the handshake; lives as long as the stream. */
+struct tls_facts {
+    struct slice version;     /* "1.2", "1.3" */
+    struct slice cipher;      /* "TLS_AES_128_GCM_SHA256", static */
+    struct slice protocol;    /* that ALPN has agreed on; empty: none */
+    struct slice server_name; /* that the client asked for, lower case; empty: none */
+    uint64_t policy;          /* of the context that was chosen: tls_context_policy() */
+    int64_t handshake_time;   /* ns */
+    bool is_resumed;
+    bool is_client_verified;         /* the client showed a certificate that its authority signed */
+    struct slice client_name;        /* subject (RFC 4514); empty: none */
+    struct slice client_fingerprint; /* SHA-256, hexadecimal */
+};
+
+/* Why a handshake failed. */
+struct tls_trouble {
+    const char *error; /* token of RFC 9209: "tls_certificate_error" */
+    const char *why;   /* static text: "tls: the server's certificate has expired" */
+};
+
+/* Shakes hands with a client. On any failure the stream is of no use but to be closed. ERR_TLS: the
+ * trouble says why; ERR_TIMEOUT, ERR_CLOSED, ERR_SYSTEM, ERR_CANCELLED. */
+MAY_WAIT MUST_CHECK enum status stream_tls_accept(struct stream *stream,
+                                                  const struct tls_server *server, int64_t deadline,
+                                                  struct tls_trouble *trouble);
+/* Shakes hands with a server, whose certificate is verified as `client` says. A session of
+ * `sessions` is resumed, new ones are kept there. */
+MAY_WAIT MUST_CHECK enum status stream_tls_connect(struct stream *stream, struct tls_client *client,
+                                                   struct tls_sessions *sessions, int64_t deadline,
+                                                   struct tls_trouble *trouble);
+/* NULL: the stream is plain. */
+const struct tls_facts *stream_tls_facts(const struct stream *stream);
+/* The protocol that ALPN has agreed on; empty: none, or a plain stream. */
+struct slice stream_tls_protocol(const struct stream *stream);
+/* For one that is idle on another thread: takes what TLS knows along to a new stream over the same
+ * descriptor. */
+void stream_tls_adopt(struct stream *to, struct stream *from);
+/* Lets it go, when there is no such stream in the end. */
+void stream_tls_drop(struct stream *from);

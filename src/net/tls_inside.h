@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files that use OpenSSL share. No other header shows a type of it. */
+#pragma once
+
+#include "net/certificate.h"
+#include "net/client_hello.h"
+#include "net/stream_tls.h"
+#include "net/tls_client.h"
+#include "net/tls_context.h"
+
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <pthread.h>
+
+struct certificate {
+    EVP_PKEY *key;
+    X509 *leaf;
+    STACK_OF(X509) * above; /* the rest of the chain */
+};
+
+/* What an authority says of a certificate. */
+struct staple {
+    X509 *leaf; /* NULL: none */
+    unsigned char *answer;
+    size_t size;
+    int64_t until; /* seconds since 1970 */
+};
+
+struct tls_context {
+    pthread_mutex_t mutex; /* held to read or change `current` and the staples */
+    SSL_CTX *current;
+    struct staple staples[TLS_CERTIFICATES_MAX];
+    size_t staples_next;              /* the place of one whose leaf is new */
+    struct tls_context_config config; /* with texts of its own */
+    struct slice protocols[TLS_PROTOCOLS_MAX];
+    uint64_t policy;
+    char *client_ca;
+    char *client_crl;
+};
+
+/* The state of TLS on a stream. */
+struct tls {
+    SSL *ssl;
+    struct stream *stream;           /* whose call is running: streams move in memory */
+    const struct tls_server *server; /* of a client's connection, while it shakes hands */
+    struct tls_context *context;     /* that was chosen */
+    struct tls_sessions *sessions;   /* of a server's connection: where new sessions are kept */
+    struct tls_facts facts;
+    char *text;      /* what facts point into */
+    bool is_starved; /* nothing can be had before the socket has more */
+    bool is_failed;  /* nothing more may be asked of the library */
+    bool is_open;    /* the handshake is done */
+    bool was_refused_name;
+    bool was_asked_for; /* the name, of the finder: it answers once */
+    uint8_t server_name_size;
+    char server_name[SERVER_NAME_MAX];
+};
+
+/* The context as it is now, with a reference of the caller's. */
+SSL_CTX *tls_context_current(struct tls_context *context);
+/* The callback that staples. */
+int tls_context_on_status(SSL *ssl, void *unused);
+void tls_context_forget_staples(struct tls_context *context);
+/* Settings that do not move with a context to a connection. */
+void tls_context_apply(const struct tls_context *context, SSL *ssl);
+/* Which context a name asks for; NULL: none. */
+struct tls_context *tls_server_choose(const struct tls_server *server, struct slice name);
+/* NULL: there is none. */
+const struct tls_finder *tls_server_finder(const struct tls_server *server);
+/* The first context of a listener, from which connections start. */
+struct tls_context *tls_server_first(const struct tls_server *server);
+/* Client certificates: for both kinds of contexts. */
+MUST_CHECK enum status tls_trust(X509_STORE *store, struct slice pem);
+MUST_CHECK enum status tls_revoke(X509_STORE *store, struct slice pem);
+MUST_CHECK enum status tls_use(SSL_CTX *ssl_context, const struct certificate *certificate);
+/* The pattern for what both sides share. */
+SSL_CTX *tls_context_make(const SSL_METHOD *method);
+/* The state that a library object belongs to. */
+struct tls *tls_of(const SSL *ssl);
+/* Keeps what OpenSSL offers as the session to resume. */
+void tls_sessions_put(struct tls_sessions *sessions, SSL_SESSION *session);
+SSL_SESSION *tls_sessions_get(struct tls_sessions *sessions);
+SSL *tls_client_start(struct tls_client *client, struct tls_sessions *sessions);

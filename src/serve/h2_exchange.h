@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One stream of a client as an exchange: the inside of serve_h2.c, h2_sink.c and
+ * h2_request_body.c. */
+#pragma once
+
+#include "serve/serve_h2.h"
+
+enum {
+    H2_REQUEST_FIELDS = 24, /* before the list grows in the arena */
+    H2_RESPONSE_FIELDS = 12,
+    H2_GATHER_SIZE = 2048, /* small chunks are gathered here */
+};
+
+/* Lives in one block, with the start of its arena. */
+struct h2_exchange {
+    struct exchange x;
+    struct h2_connection *connection;
+    struct h2_stream stream;
+    struct body body;          /* the client's, pulled */
+    struct fiber *fiber;       /* NULL: it has ended, or not begun */
+    struct fiber *body_waiter; /* parked until more of the body comes */
+    struct fiber *out_waiter;  /* parked until what is to be sent was taken */
+    int64_t waited;            /* ns spent waiting for the client's body */
+    enum refusal refusal;      /* of a head that could be answered */
+    bool was_asked;            /* 100 Continue was sent, or is not wanted */
+    bool is_body_failed;
+    bool is_held; /* the head waits for the first chunk */
+    bool is_cut_off;
+    bool is_grpc;
+    size_t gathered; /* bytes of out_memory in use */
+    struct field request_fields[H2_REQUEST_FIELDS];
+    struct field response_fields[H2_RESPONSE_FIELDS];
+    char out_memory[H2_GATHER_SIZE];
+    _Alignas(16) char arena_memory[];
+};
+
+extern const struct sink h2_sink;
+/* The session has something to send. */
+void h2_kick(struct h2_connection *c);
+/* Makes the pulled body of the request. */
+void h2_request_body_init(struct h2_exchange *e);
+/* Waits for and takes the next bytes of the stream; empty at its end. */
+MUST_CHECK enum status h2_stream_read(struct h2_exchange *e, struct slice *chunk, int64_t deadline);

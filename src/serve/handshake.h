@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A client's connection until TLS is agreed on. It has no fiber before its first byte; then one
+ * shakes hands and hands the stream to the protocol that ALPN has chosen. */
+#pragma once
+
+#include "serve/serve.h"
+
+struct handshake {
+    struct stream stream;
+    struct list link;
+    struct timer timer; /* until the first byte */
+    struct serve_worker *worker;
+    const struct listener_config *config;
+    struct fiber *fiber; /* NULL: nothing has come yet */
+    struct address peer;
+    bool is_counted;
+    int64_t opened;
+};
+
+enum {
+    SERVE_PROTOCOLS_MAX = 4,
+};
+
+/* The protocols that clients are offered over TLS, by their names in ALPN, the preferred first. */
+size_t serve_protocols(struct slice *names);
+/* Takes a connected descriptor over. */
+void handshake_accept(struct serve_worker *worker, const struct listener_config *config, int fd,
+                      const struct address *peer, bool is_counted);
+/* Ends it at once; one that shakes hands ends a little later. */
+void handshake_end(struct handshake *handshake);

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/serve_h2.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "exchange/grpc.h"
+#include "fiber/block.h"
+#include "serve/h2_exchange.h"
+
+#include <string.h>
+
+enum {
+    WARNING_S = 1, /* between "will go" and "nothing new": more than a round trip */
+};
+
+/* How many exchanges may be in work: a stream that was reset counts until its work has ended. */
+static uint32_t active_max(const struct h2_connection *c)
+{
+    return 2 * (uint32_t)c->config->limits.h2_streams;
+}
+
+static void free_if_done(struct h2_connection *c)
+{
+    if (c->session != NULL || c->active > 0)
+        return;
+    struct serve_worker *worker = c->worker;
+    serve_leave(worker, &c->peer, c->is_counted);
+    list_remove(&c->link);
+    loop_free_later(c);
+    serve_look_if_empty(worker);
+}
+
+void h2_kick(struct h2_connection *c)
+{
+    if (c->session != NULL && h2_session_has_output(c->session))
+        duplex_send(&c->duplex);
+}
+
+/* When the connection is looked at next. */
+static int64_t next_look(const struct h2_connection *c)
+{
+    const struct timeouts *timeouts = &c->config->timeouts;
+    int64_t at = CLOCK_NEVER;
+    if (c->goodbye == H2_WARNED)
+        at = c->warned + SECONDS(WARNING_S);
+    int64_t head_began = c->has_heard ? c->head_began : c->opened;
+    if (head_began != 0 && timeouts->request_header != CLOCK_NEVER &&
+        head_began + timeouts->request_header < at)
+        at = head_began + timeouts->request_header;
+    if (c->active == 0 && timeouts->h2_keepalive != CLOCK_NEVER &&
+        c->idle_since + timeouts->h2_keepalive < at)
+        at = c->idle_since + timeouts->h2_keepalive;
+    return at;
+}
+
+static void schedule(struct h2_connection *c)
+{
+    struct timers *timers = &c->worker->thread.timers;
+    if (c->session == NULL)
+        timer_clear(timers, &c->timer);
+    else
+        timer_set(timers, &c->timer, next_look(c));
+}
+
+void h2_shutdown(struct h2_connection *c)
+{
+    if (c->session == NULL || c->goodbye != H2_STAYS)
+        return;
+    c->goodbye = H2_WARNED;
+    c->warned = loop_now();
+    h2_session_shutdown(c->session, false);
+    schedule(c);
+    duplex_send(&c->duplex);
+}
+
+static void leave_now(struct h2_connection *c)
+{
+    c->goodbye = H2_LEAVING;
+    c->idle_since = loop_now(); /* that long it has for its last streams to come to an end */
+    h2_session_shutdown(c->session, true);
+    schedule(c);
+    duplex_send(&c->duplex);
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct h2_connection *c = LIST_ENTRY(timer, struct h2_connection, timer);
+    const struct timeouts *timeouts = &c->config->timeouts;
+    int64_t now = loop_now();
+    int64_t head_began = c->has_heard ? c->head_began : c->opened;
+    if (head_began != 0 && timeouts->request_header != CLOCK_NEVER &&
+        now >= head_began + timeouts->request_header) {
+        h2_end(c);
+        return;
+    }
+    bool is_idle = c->active == 0 && timeouts->h2_keepalive != CLOCK_NEVER &&
+                   now >= c->idle_since + timeouts->h2_keepalive;
+    if (is_idle && c->goodbye == H2_LEAVING)
+        h2_end(c);
+    else if (is_idle || (c->goodbye == H2_WARNED && now >= c->warned + SECONDS(WARNING_S)))
+        leave_now(c);
+    else
+        schedule(c);
+}
+
+static void free_exchange(struct h2_exchange *e)
+{
+    struct h2_connection *c = e->connection;
+    arena_done(&e->x.arena);
+    block_give(e);
+    c->active--;
+    if (c->active == 0)
+        c->idle_since = loop_now();
+}
+
+/* A server of HTTP/1 wants a key to answer to, which a stream has no use for (RFC 8441 §5). */
+static void add_websocket_key(struct exchange *x)
+{
+    static const char BASE64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    enum { DIGITS = 22, SIZE = 24 }; /* of 16 bytes: the last digit has 2 bits of them */
+    struct fields *fields = &x->request.head.fields;
+    if (!slice_equal_nocase(x->request.head.upgrade, SLICE("websocket")))
+        return;
+    char *key = arena_alloc(&x->arena, SIZE);
+    uint64_t bits = 0;
+    for (int i = 0; i < DIGITS; i++, bits >>= 6) {
+        if (i % 10 == 0)
+            bits = random_next(&thread_self()->random);
+        key[i] = BASE64[i == DIGITS - 1 ? bits & 0x30 : bits & 0x3f];
+    }
+    key[SIZE - 2] = key[SIZE - 1] = '=';
+    fields_set_named(fields, SLICE("Sec-WebSocket-Key"), slice_of(key, SIZE));
+}
+
+/* The fiber of a stream. */
+static void serve_stream(void *argument)
+{
+    struct h2_exchange *e = argument;
+    struct h2_connection *c = e->connection;
+    struct exchange *x = &e->x;
+    enum h2_error error = H2_CANCEL;
+    if (!e->stream.is_closed &&
+        !e->stream.is_reset) { /* else it was reset before it began: nothing is done for it */
+        x->sink = &h2_sink;
+        x->connection = e;
+        serve_begin(x, c->worker, c->config, &c->peer, slice_of(c->ip, c->ip_size), c->is_secure);
+        x->keep_client = true;
+        h2_request_body_init(e);
+        add_websocket_key(x);
+        if (e->refusal == REFUSAL_NONE)
+            exchange_run(x);
+        else
+            exchange_refuse_head(x, e->refusal);
+        error = x->is_finished && !e->is_cut_off ? H2_NO_ERROR : H2_INTERNAL_ERROR;
+    }
+    e->fiber = NULL;
+    h2_stream_release(&e->stream, error);
+    free_exchange(e);
+    if (c->session != NULL) {
+        if (c->active == 0)
+            schedule(c);
+        if (h2_session_has_output(c->session) || h2_session_is_over(c->session))
+            duplex_send(&c->duplex);
+    }
+    free_if_done(c);
+}
+
+static struct h2_stream *on_begin(void *owner, int32_t id)
+{
+    struct h2_connection *c = owner;
+    (void)id;
+    if (c->active >= active_max(c))
+        return NULL;
+    struct h2_exchange *e = block_take();
+    memset(e, 0, offsetof(struct h2_exchange, request_fields));
+    struct exchange *x = &e->x;
+    size_t room = BLOCK_SIZE - offsetof(struct h2_exchange, arena_memory);
+    arena_init(&x->arena, e->arena_memory, room & ~(size_t)15);
+    fields_init(&x->request.head.fields, &x->arena, e->request_fields, H2_REQUEST_FIELDS);
+    fields_init(&x->response.fields, &x->arena, e->response_fields, H2_RESPONSE_FIELDS);
+    e->connection = c;
+    e->stream.arena = &x->arena;
+    e->stream.request = &x->request.head;
+    c->active++;
+    return &e->stream;
+}
+
+static struct h2_exchange *exchange_of(struct h2_stream *stream)
+{
+    return LIST_ENTRY(stream, struct h2_exchange, stream);
+}
+
+static void on_drop(void *owner, struct h2_stream *stream)
+{
+    struct h2_connection *c = owner;
+    free_exchange(exchange_of(stream));
+    free_if_done(c);
+}
+
+/* A connection has served enough (limits.requests_per_connection, connection_age). */
+static bool is_old(const struct h2_connection *c)
+{
+    const struct limits *limits = &c->config->limits;
+    return (limits->requests_per_connection >= 0 &&
+            c->requests >= (uint64_t)limits->requests_per_connection) ||
+           (limits->connection_age >= 0 && loop_now() - c->opened >= limits->connection_age);
+}
+
+static void on_head(void *owner, struct h2_stream *stream, enum refusal refusal)
+{
+    struct h2_connection *c = owner;
+    struct h2_exchange *e = exchange_of(stream);
+    e->refusal = refusal;
+    e->is_grpc = grpc_is_call(&e->x);
+    c->requests++;
+    if (fiber_start(NULL, "serve_h2", serve_stream, e, &e->fiber) != OK) {
+        log_write(LOG_ERROR, "fibers_exhausted", "an exchange was refused: %s is reached",
+                  refusal_text(REFUSAL_FIBERS)->limit);
+        h2_stream_release(stream, H2_REFUSED_STREAM);
+        free_exchange(e);
+    }
+    if (c->goodbye == H2_STAYS && is_old(c))
+        h2_shutdown(c);
+}
+
+static void on_changed(void *owner, struct h2_stream *stream)
+{
+    struct h2_exchange *e = exchange_of(stream);
+    (void)owner;
+    if (e->body_waiter != NULL)
+        fiber_wake(e->body_waiter);
+    if (e->out_waiter != NULL)
+        fiber_wake(e->out_waiter);
+    /* The client has reset it, or is gone. */
+    if (stream->is_closed && !stream->out_done && e->fiber != NULL)
+        fiber_cancel(e->fiber);
+}
+
+static const struct h2_events SESSION_EVENTS = {
+    .begin = on_begin,
+    .drop = on_drop,
+    .head = on_head,
+    .changed = on_changed,
+};
+
+static struct h2_connection *connection_of(struct duplex *duplex)
+{
+    return LIST_ENTRY(duplex, struct h2_connection, duplex);
+}
+
+static enum status receive(struct duplex *duplex, struct slice bytes)
+{
+    struct h2_connection *c = connection_of(duplex);
+    c->has_heard = true;
+    enum status status = h2_session_receive(c->session, bytes, loop_now());
+    if (status != OK)
+        log_write(LOG_INFO, "h2_connection_refused", "a connection of %.*s was ended: %s",
+                  (int)c->ip_size, c->ip, h2_session_why(c->session));
+    return status;
+}
+
+static void received(struct duplex *duplex)
+{
+    struct h2_connection *c = connection_of(duplex);
+    bool is_in_head = h2_session_is_in_head(c->session);
+    bool was_in_head = c->head_began != 0;
+    if (is_in_head && !was_in_head)
+        c->head_began = loop_now();
+    if (!is_in_head)
+        c->head_began = 0;
+    if (is_in_head != was_in_head || !timer_is_set(&c->timer))
+        schedule(c);
+    if (h2_session_is_suspect(c->session))
+        h2_shutdown(c);
+    h2_kick(c);
+}
+
+static size_t fill(struct duplex *duplex, char *into, size_t room)
+{
+    return h2_session_fill(connection_of(duplex)->session, into, room);
+}
+
+static bool is_over(struct duplex *duplex)
+{
+    return h2_session_is_over(connection_of(duplex)->session);
+}
+
+static void on_end(struct duplex *duplex)
+{
+    struct h2_connection *c = connection_of(duplex);
+    struct h2_session *session = c->session;
+    timer_clear(&c->worker->thread.timers, &c->timer);
+    stream_close(&duplex->stream, false);
+    c->active++; /* it stays while its streams are told */
+    c->session = NULL;
+    h2_session_free(session);
+    c->active--;
+    free_if_done(c);
+}
+
+static const struct duplex_events DUPLEX_EVENTS = {
+    .receive = receive,
+    .received = received,
+    .fill = fill,
+    .is_over = is_over,
+    .end = on_end,
+};
+
+void h2_accept(struct serve_worker *worker, const struct listener_config *config,
+               struct stream *stream, const struct address *peer, bool is_counted, bool is_secure,
+               int64_t opened, struct slice early)
+{
+    const struct limits *limits = &config->limits;
+    struct h2_limits session_limits = {
+        .streams = (uint32_t)limits->h2_streams,
+        .window = (uint32_t)limits->h2_stream_window,
+        .connection_window = (uint32_t)limits->h2_connection_window,
+        .resets = (uint32_t)limits->h2_resets,
+        .resets_per_s = (uint32_t)limits->h2_resets_per_second,
+        .glitches = (uint32_t)limits->h2_glitches,
+        .head =
+            {
+                .line_size = (uint32_t)limits->request_line,
+                .fields_size = (uint32_t)limits->fields_size,
+                .fields_count = (uint32_t)limits->fields,
+                .field_names = config->field_names,
+            },
+        .is_secure = is_secure,
+    };
+    struct h2_connection *c = memory_zero(sizeof *c);
+    c->worker = worker;
+    c->config = config;
+    c->peer = *peer;
+    c->is_counted = is_counted;
+    c->is_secure = is_secure;
+    c->opened = opened;
+    c->idle_since = loop_now();
+    c->timer.on_fire = on_timer;
+    char text[ADDRESS_TEXT_MAX];
+    struct slice ip = address_format_ip(peer, text);
+    check(ip.size <= sizeof c->ip);
+    memcpy(c->ip, ip.data, ip.size);
+    c->ip_size = (uint8_t)ip.size;
+    list_append(&worker->h2_connections, &c->link);
+    c->session = h2_session_new(H2_SERVER, &session_limits, &SESSION_EVENTS, c);
+    c->duplex.events = &DUPLEX_EVENTS;
+    c->duplex.write_stall = config->timeouts.client_write;
+    c->duplex.linger = config->timeouts.linger;
+    if (worker->is_draining)
+        h2_session_shutdown(c->session, true);
+    schedule(c);
+    duplex_start(&c->duplex, stream, early);
+}
+
+void h2_end(struct h2_connection *c)
+{
+    if (c->session != NULL)
+        duplex_end(&c->duplex);
+}

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clients that mean harm, on loopback, each for itself: what a connection may make weir do is
+bounded, it ends, and others are served meanwhile."""
+import struct
+import threading
+import time
+
+import pytest
+
+import hpack
+from h2 import (CONTINUATION, HEADERS, PING, PRIORITY, Client, data, frame, headers,
+                request_fields, rst, settings, window)
+from origin import Origin, echo, reply
+from weir import BINARY, SITE, Weir
+
+# A build that watches itself needs three times the memory.
+MIB = (3 if "asan" in BINARY or "tsan" in BINARY else 1) << 20
+
+
+@pytest.fixture
+def pair():
+    with Origin(script=echo) as origin, Weir(SITE, app=origin) as weir:
+        origin.on("/big", reply(200, b"b" * 300000))
+
+        def slow(request, connection):
+            time.sleep(0.2)
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        origin.on("/slow", slow)
+        with Client(weir.port) as client:  # what a first connection needs is there
+            for _ in range(50):
+                client.ask()
+        yield origin, weir
+
+
+class Other:
+    """A good client beside it."""
+
+    def __init__(self, weir):
+        self.weir, self.times, self.is_over = weir, [], False
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        with Client(self.weir.port) as client:
+            while not self.is_over:
+                start = time.monotonic()
+                assert client.ask().status == 200
+                self.times.append(time.monotonic() - start)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.is_over = True
+        self.thread.join()
+        assert self.times and max(self.times) < 2
+
+
+def flood(client, make, seconds=5.0):
+    """Sends what make(i) gives until the connection ends; -> how many."""
+    until, i = time.monotonic() + seconds, 0
+    client.sock.settimeout(0.5)
+    while time.monotonic() < until:
+        try:
+            client.sock.sendall(b"".join(make(i + k) for k in range(50)))
+        except OSError:
+            break
+        i += 50
+    return i
+
+
+def is_calmed(client):
+    client.until(lambda: client.is_closed, 5)
+    assert client.is_closed
+
+
+def id_of(i):
+    return 2 * i + 1
+
+
+FLOODS = {
+    "rapid reset": lambda i: headers(id_of(i)) + rst(id_of(i)),
+    "rapid reset with bodies": lambda i: (headers(id_of(i), method="POST", end=False) +
+                                          data(id_of(i), b"x") + rst(id_of(i))),
+    "made you reset: window of nothing": lambda i: headers(id_of(i)) + window(id_of(i), 0),
+    "made you reset: window too large": lambda i: (headers(id_of(i), path="/slow") +
+                                                   window(id_of(i), (1 << 31) - 1)),
+    "made you reset: data after the end": lambda i: headers(id_of(i)) + data(id_of(i), b"x"),
+    "made you reset: length": lambda i: (headers(id_of(i), method="POST", end=False, extra=[
+        ("content-length", "1")]) + data(id_of(i), b"xx")),
+    "made you reset: malformed": lambda i: headers(id_of(i), extra=[("connection", "x")]),
+    "made you reset: trailers": lambda i: (headers(id_of(i), method="POST", end=False) +
+                                           headers(id_of(i), hpack.encode([(":x", "y")]))),
+    "made you reset: pseudo": lambda i: headers(id_of(i), path="x"),
+    "made you reset: priority": lambda i: headers(id_of(i)) + frame(PRIORITY, 0, id_of(i), b"abc"),
+    "empty data": lambda i: (headers(1, method="POST", end=False) if i == 0 else b"") + data(1),
+    "settings": lambda i: settings((3, 100)),
+    "pings": lambda i: frame(PING, 0, 0, struct.pack(">Q", i)),
+    "priority": lambda i: frame(PRIORITY, 0, id_of(i), bytes(4) + b"\x10"),
+    "priority updates": lambda i: frame(16, 0, 0, struct.pack(">I", id_of(i)) + b"u=1"),
+    "unknown frames": lambda i: frame(0xee, 0, 0, bytes(1000)),
+    "window updates": lambda i: window(0, 1),
+    "resets of nothing": lambda i: (headers(1, method="POST", end=False) if i == 0 else b"") + (
+        rst(1)),
+    "continuations": lambda i: (frame(HEADERS, 1, 1, b"\x82") if i == 0 else
+                                frame(CONTINUATION, 0, 1, b"\x00\x01a\x01b" * 20)),
+    "empty continuations": lambda i: (frame(HEADERS, 1, 1, b"\x82") if i == 0 else
+                                      frame(CONTINUATION, 0, 1)),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_flood(pair, name):
+    origin, weir = pair
+    before, memory = len(origin.requests), weir.memory()
+    with Other(weir) as other, Client(weir.port) as client:
+        flood(client, FLOODS[name])
+        is_calmed(client)
+        time.sleep(0.2)
+    asked = len(origin.requests) - before - len(other.times)
+    assert asked <= 500
+    assert weir.memory() - memory < 10 * MIB
+    with Client(weir.port) as client:
+        assert client.ask().status == 200
+
+
+def test_header_bombs(pair):
+    """References to a large entry of the table, a window of nothing, on as many streams as may be."""
+    origin, weir = pair
+    memory = weir.memory()
+    with Other(weir), Client(weir.port, options=[(4, 0)]) as client:
+        client.until(lambda: client.peer)
+        client.send(headers(1, hpack.encode(request_fields()) +
+                            hpack.literal("x-a", "v" * 3900, first=0x40)))
+        block = hpack.encode(request_fields(path="/big"))
+        for i in range(1, 100):
+            client.send(headers(id_of(i), block + b"\xbe" * 15000))
+        client.until(lambda: client.is_closed or client.stream(199).reset is not None, 3)
+        assert weir.memory() - memory < 4 * MIB
+    with Client(weir.port) as client:
+        assert client.ask().status == 200
+
+
+def test_cookie_bombs(pair):
+    origin, weir = pair
+    memory = weir.memory()
+    with Other(weir), Client(weir.port, options=[(4, 0)]) as client:
+        client.until(lambda: client.peer)
+        client.send(headers(1, hpack.encode(request_fields()) +
+                            hpack.literal("cookie", "", first=0x40)))
+        block = hpack.encode(request_fields(path="/big"))
+        for i in range(1, 100):
+            client.send(headers(id_of(i), block + b"\xbe" * 250))
+        client.until(lambda: False, 1)
+        assert weir.memory() - memory < 10 * MIB
+    with Client(weir.port) as client:
+        assert client.ask().status == 200
+
+
+def test_windows_of_nothing(pair):
+    """A hundred large responses that nobody reads."""
+    origin, weir = pair
+    memory = weir.memory()
+    with Other(weir), Client(weir.port, options=[(4, 0)]) as client:
+        client.until(lambda: client.peer)
+        client.send(*[headers(id_of(i), path="/big") for i in range(100)])
+        for _ in range(20):
+            client.lives()
+            time.sleep(0.05)
+        assert weir.memory() - memory < 12 * MIB
+    with Client(weir.port) as client:
+        assert client.ask().status == 200
+
+
+def test_uploads_that_nobody_asks_for(pair):
+    """What a client may send ahead is bounded by the windows, whatever the number of streams."""
+    origin, weir = pair
+    memory = weir.memory()
+    with Other(weir), Client(weir.port) as client:
+        client.until(lambda: client.peer)
+        client.send(*[headers(id_of(i), path="/slow", method="POST", end=False)
+                      for i in range(100)])
+        sent = 0
+        while sent < 65535:
+            client.send(data(id_of(sent % 100), b"x" * 1000))
+            sent += 1000
+        client.until(lambda: False, 0.5)
+        assert weir.memory() - memory < 12 * MIB
+    with Client(weir.port) as client:
+        assert client.ask().status == 200
+
+
+def test_pings_that_nobody_reads(pair):
+    """Answers pile up nowhere."""
+    origin, weir = pair
+    memory = weir.memory()
+    with Other(weir), Client(weir.port) as client:
+        flood(client, lambda i: frame(PING, 0, 0, bytes(8)) * 100, 2)
+        assert weir.memory() - memory < 10 * MIB
+    with Client(weir.port) as client:
+        assert client.ask().status == 200

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers that speak HTTP/2: many calls over few connections, what may be sent again is, and what a
+server does wrong reaches no client as right."""
+import struct
+import threading
+import time
+
+import pytest
+
+import h2
+import hpack
+from h2 import CANCEL, NO_ERROR, REFUSED_STREAM, Client, data, frame, headers, rst
+from h2_origin import H2Origin, serve_all
+from weir import Weir, free_port
+
+CONFIG = """
+upstream app {
+    http 2
+    server @app
+}
+site * {
+    listen @listen
+    proxy app idle_timeout=2s first_byte_timeout=2s
+}
+"""
+
+
+def run(script, config=CONFIG):
+    origin = H2Origin(script)
+    return origin, Weir(config, app=origin)
+
+
+def test_requests_and_bodies_of_both_protocols():
+    origin, weir = run(serve_all)
+    with origin, weir:
+        body = bytes(range(256)) * 2000
+        assert weir.ask("/a").body == b"ok"
+        assert weir.ask("/b", "POST", body=body).body == body
+        with Client(weir.port) as client:
+            got = client.ask(path="/c?d", extra=[("x-a", "b"), ("cookie", "e=f")])
+            assert got.body == b"ok" and got.field("x-path") == "/c?d"
+        assert len(origin.peers) == 1
+        first = dict(origin.peers[0].streams[1].heads[0])
+        assert first[":method"] == "GET" and first[":scheme"] == "http"
+        assert first[":authority"] == "test" and first["x-forwarded-for"] == "127.0.0.1"
+        assert not {"host", "connection", "transfer-encoding"} & set(first)
+        assert all(name == name.lower() for name in first)
+
+
+def test_many_calls_share_a_connection():
+    count = 60
+
+    def script(peer):
+        peer.start((3, 200))
+        numbers = [peer.next_request() for _ in range(count)]
+        for number in reversed(numbers):
+            peer.answer(number, str(number).encode())
+        peer.next_request()
+    origin, weir = run(script)
+    with origin, weir, Client(weir.port) as client:
+        numbers = [client.request(path=f"/{i}") for i in range(count)]
+        assert len({client.response(n).body for n in numbers}) == count
+        assert len(origin.peers) == 1
+
+
+def test_no_more_streams_than_the_server_takes():
+    most = []
+
+    def script(peer):
+        peer.start((3, 5))
+        while (number := peer.next_request()) is not None:
+            peer.until(lambda: False, 0.05)
+            most.append(len([s for n, s in peer.streams.items() if n not in done]))
+            done.add(number)
+            peer.answer(number)
+    done = set()
+    origin, weir = run(script)
+    with origin, weir, Client(weir.port) as client:
+        assert client.ask().status == 200  # its settings are known now
+        numbers = [client.request() for _ in range(20)]
+        assert [client.response(n).status for n in numbers] == [200] * 20
+        assert 2 <= len(origin.peers) <= 8
+        for peer in origin.peers[1:]:
+            assert len(peer.streams) <= 20
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_refused_stream_is_sent_again(method):
+    def script(peer):
+        peer.start()
+        if len(peer.origin.peers) == 1:
+            peer.send(rst(peer.next_request(), REFUSED_STREAM))
+        while (number := peer.next_request()) is not None:
+            peer.answer(number, peer.stream(number).body or b"ok")
+    origin, weir = run(script)
+    with origin, weir:
+        got = weir.ask("/", method, **({"body": b"abc"} if method == "POST" else {}))
+        assert got.status == 200 and got.body == (b"abc" if method == "POST" else b"ok")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_goaway_leaves_out_is_sent_again(method):
+    def script(peer):
+        peer.start()
+        if len(peer.origin.peers) == 1:
+            peer.next_request()
+            peer.send(frame(h2.GOAWAY, 0, 0, struct.pack(">II", 0, NO_ERROR)))
+            peer.until(lambda: peer.is_closed)
+            return
+        while (number := peer.next_request()) is not None:
+            peer.answer(number, peer.stream(number).body or b"ok")
+    origin, weir = run(script)
+    with origin, weir:
+        got = weir.ask("/", method, **({"body": b"abc"} if method == "POST" else {}))
+        assert got.status == 200 and len(origin.peers) == 2
+
+
+def test_goaway_lets_what_is_under_way_end():
+    def script(peer):
+        peer.start()
+        number = peer.next_request()
+        if len(peer.origin.peers) == 1:
+            peer.send(frame(h2.GOAWAY, 0, 0, struct.pack(">II", number, NO_ERROR)))
+            time.sleep(0.2)
+        peer.answer(number, b"x" * 100000)
+        peer.until(lambda: peer.is_closed)
+    origin, weir = run(script)
+    with origin, weir:
+        assert len(weir.ask("/").body) == 100000
+        assert len(weir.ask("/").body) == 100000
+        assert len(origin.peers) == 2
+
+
+@pytest.mark.parametrize("method, asked", [("GET", 2), ("POST", 1)])
+def test_a_connection_that_dies_is_tried_again_only_if_that_is_safe(method, asked):
+    def script(peer):
+        peer.start()
+        peer.next_request()
+    origin, weir = run(script)
+    with origin, weir:
+        got = weir.ask("/", method, **({"body": b"abc"} if method == "POST" else {}))
+        assert got.status == 502
+        assert sum(len(peer.served) for peer in origin.peers) == asked
+
+
+BAD = {
+    "no status": lambda n: headers(n, hpack.encode([("x-a", "b")])),
+    "two statuses": lambda n: headers(n, hpack.encode([(":status", "200"), (":status", "204")])),
+    "a status that is none": lambda n: headers(n, hpack.encode([(":status", "2x0")])),
+    "101": lambda n: headers(n, hpack.encode([(":status", "101")]), end=False),
+    "connection": lambda n: headers(n, hpack.encode([(":status", "200"), ("connection", "x")])),
+    "a line feed": lambda n: headers(n, hpack.encode([(":status", "200"), ("x-a", "b\nc: d")])),
+    "upper case": lambda n: headers(n, hpack.encode([(":status", "200"), ("X-A", "b")])),
+    "two lengths": lambda n: headers(n, hpack.encode([
+        (":status", "200"), ("content-length", "1"), ("content-length", "1")])),
+    "too short at once": lambda n: headers(n, hpack.encode([
+        (":status", "200"), ("content-length", "1")])),
+    "too many fields": lambda n: headers(n, hpack.encode([
+        (":status", "200"), *[(f"x-{i}", "v") for i in range(101)]])),
+    "data first": lambda n: data(n, b"x", end=True),
+    "interim without end": lambda n: b"".join(
+        headers(n, hpack.encode([(":status", "103")]), end=False) for _ in range(9)),
+    "an interim that ends": lambda n: headers(n, hpack.encode([(":status", "103")])),
+    "a reset": lambda n: rst(n, CANCEL),
+    "nonsense": lambda n: b"HTTP/1.1 400 Bad Request\r\n\r\n" * 10,
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_wrong_heads_are_502(name):
+    def script(peer):
+        peer.start()
+        while (number := peer.next_request()) is not None:
+            peer.send(BAD[name](number))
+    origin, weir = run(script)
+    with origin, weir:
+        assert weir.ask("/", "POST", body=b"x").status == 502
+
+
+CUT = {
+    "too short": lambda n: data(n, b"abc", end=True),
+    "too long": lambda n: data(n, b"abcdefghijklmnop", end=True),
+    "a reset": lambda n: data(n, b"abc") + rst(n, CANCEL),
+    "a cut": None,
+    "trailers with a pseudo-field": lambda n: (data(n, b"0123456789") +
+                                               headers(n, hpack.encode([(":status", "200")]))),
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_bodies_that_break_off_never_end_well(name):
+    def script(peer):
+        peer.start()
+        while (number := peer.next_request()) is not None:
+            peer.answer(number, b"", fields=[("content-length", "10")], end=False)
+            time.sleep(0.1)
+            if CUT[name] is None:
+                return
+            peer.send(CUT[name](number))
+    origin, weir = run(script)
+    with origin, weir, Client(weir.port) as client:
+        got = client.ask()
+        assert got.reset is not None and not got.is_ended
+        assert client.lives()
+
+
+def test_trailers_and_interims_pass():
+    def script(peer):
+        peer.start()
+        while (number := peer.next_request()) is not None:
+            peer.send(headers(number, hpack.encode([(":status", "100")]), end=False))
+            peer.send(headers(number, hpack.encode([(":status", "103"), ("link", "</a>")]),
+                              end=False))
+            peer.answer(number, b"body", trailers=[("x-sum", "7"), ("set-cookie", "no")])
+    origin, weir = run(script)
+    with origin, weir, Client(weir.port) as client:
+        got = client.ask()
+        assert [dict(head)[":status"] for head in got.heads] == ["103", "200"]
+        assert got.body == b"body" and got.trailers == [("x-sum", "7")]
+        plain = weir.ask("/")
+        assert plain.body == b"body"
+
+
+def test_a_client_that_leaves_resets_the_stream():
+    seen = []
+
+    def script(peer):
+        peer.start()
+        number = peer.next_request()
+        peer.until(lambda: peer.stream(number).reset is not None)
+        seen.append(peer.stream(number).reset)
+        serve = peer.next_request()
+        peer.answer(serve)
+        peer.until(lambda: peer.is_closed)
+    origin, weir = run(script)
+    with origin, weir, Client(weir.port) as client:
+        client.until(lambda: client.peer)
+        number = client.request(path="/held")
+        time.sleep(0.2)
+        client.send(rst(number))
+        assert client.ask().status == 200
+        assert seen == [CANCEL] and len(origin.peers) == 1
+
+
+def test_an_early_answer():
+    def script(peer):
+        peer.start()
+        while (number := peer.next_request(whole=False)) is not None:
+            peer.answer(number, b"no", status=413)
+            peer.send(rst(number, NO_ERROR))
+    origin, weir = run(script)
+    with origin, weir, Client(weir.port) as client:
+        client.until(lambda: client.peer)
+        number = client.request(method="POST", end=False, path="/up")
+        client.send(data(number, b"x" * 1000))
+        got = client.response(number)
+        assert got.status == 413 and got.body == b"no" and got.is_ended
+        assert client.lives()
+
+
+def test_the_pace_of_the_client_is_the_pace_of_the_server():
+    sent = []
+
+    def script(peer):
+        peer.start()
+        number = peer.next_request()
+        peer.answer(number, b"", end=False)
+        peer.updates = False
+        window, whole, seen = 65536, 65535, 0
+        while True:
+            for got in peer.frames[seen:]:
+                if got.kind == h2.WINDOW:
+                    step = int.from_bytes(got.payload, "big")
+                    window, whole = (window + step, whole) if got.stream else (window, whole + step)
+            seen = len(peer.frames)
+            part = min(window, whole, 16384)
+            if part:
+                peer.send(data(number, b"x" * part))
+                window, whole = window - part, whole - part
+                sent.append(part)
+            elif peer.read() is None:
+                return
+    origin, weir = run(script)
+    with origin, weir, Client(weir.port, options=[(4, 1000)], window=0) as client:
+        client.request()
+        client.until(lambda: False, 1)
+        assert sum(sent) < 300000
+
+
+def test_silence_is_a_timeout():
+    origin, weir = run(lambda peer: (peer.start(), peer.until(lambda: peer.is_closed)))
+    with origin, weir:
+        assert weir.ask("/", "POST", body=b"x").status == 504
+
+
+def test_a_server_that_cannot_be_reached():
+    with Weir(CONFIG.replace("@app", f"127.0.0.1:{free_port()}\n    queue off")) as weir:
+        assert weir.ask("/").status == 502
+
+
+def test_idle_connections_are_closed():
+    origin, weir = run(serve_all, CONFIG.replace("server @app", "server @app\n    keepalive 10 "
+                                                                "idle=1s"))
+    with origin, weir:
+        assert weir.ask("/").status == 200
+        peer = origin.peers[0]
+        until = time.monotonic() + 20
+        while not peer.is_closed and time.monotonic() < until:
+            time.sleep(0.1)
+        assert peer.is_closed and weir.ask("/").status == 200 and len(origin.peers) == 2
+
+
+def test_many_clients_at_once():
+    origin, weir = run(serve_all)
+    with origin, weir:
+        bodies = []
+
+        def work(i):
+            with Client(weir.port) as client:
+                for turn in range(10):
+                    body = b"%d-%d;" % (i, turn) * 500
+                    bodies.append(client.ask(body, method="POST").body == body)
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        assert bodies == [True] * 80 and len(origin.peers) <= 2

@@ -1,0 +1,464 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TLS with clients: certificates by name, versions, protocols, sessions, client certificates."""
+import json
+import os
+import pathlib
+import socket
+import ssl
+import subprocess
+import time
+
+import pytest
+
+import pki
+import tls
+import weir as program
+from origin import reply
+from weir import Weir, free_port
+
+SITES = """
+log access to=file:@dir/access.log
+site a.example alias.example {
+    listen @listen
+    tls @pki/a.pem key=@pki/a.key
+    respond 200 "a {tls.version} {tls.sni} {tls.resumed} {scheme}"
+}
+site *.wild.example {
+    listen @listen
+    tls @pki/wild.pem key=@pki/wild.key
+    respond 200 wild
+}
+"""
+ANY = SITES + """
+site * {
+    listen @listen
+    tls @pki/other.pem key=@pki/other.key
+    respond 200 any
+}
+"""
+ONE = """
+log access to=file:@dir/access.log
+site a.example {
+    listen @listen
+    tls @pki/a.pem key=@pki/a.key
+    proxy @app
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory):
+    made = pki.Authority("test authority")
+    made.directory = tmp_path_factory.mktemp("pki")
+    made.file = made.write_self(made.directory)
+    made.write(made.directory, "a.example", "alias.example", file="a")
+    made.write(made.directory, "*.wild.example", file="wild")
+    made.write(made.directory, "other.example", file="other")
+    made.write(made.directory, "a.example", file="rsa", kind="rsa")
+    return made
+
+
+def common_name(client):
+    return dict(part[0] for part in client.sock.getpeercert()["subject"])["commonName"]
+
+
+@pytest.mark.parametrize("versions,text", [(tls.ONLY_1_2, b"1.2"), (tls.ONLY_1_3, b"1.3")])
+def test_both_versions_are_spoken(ca, versions, text):
+    with Weir(SITES, pki=ca.directory) as weir:
+        made = tls.context(ca.file, versions)
+        answer, _, _ = tls.ask(weir, "a.example", made=made)
+        assert answer.status == 200
+        assert answer.body == b"a %s a.example no https" % text
+
+
+def test_older_versions_are_refused(ca):
+    with Weir(SITES, pki=ca.directory) as weir:
+        for option in ("-tls1", "-tls1_1"):
+            result = subprocess.run(
+                ["openssl", "s_client", "-connect", weir.address, "-servername", "a.example", option,
+                 "-cipher", "ALL:@SECLEVEL=0"], input=b"", capture_output=True, timeout=20)
+            assert b"Cipher is (NONE)" in result.stdout, result.stdout
+
+
+@pytest.mark.parametrize("cipher", ["AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA",
+                                    "ECDHE-ECDSA-AES128-SHA256", "DHE-RSA-AES128-GCM-SHA256",
+                                    "PSK-AES128-GCM-SHA256", "ADH-AES128-GCM-SHA256"])
+def test_weak_ciphers_are_refused(ca, cipher):
+    with Weir(SITES, pki=ca.directory) as weir:
+        result = subprocess.run(
+            ["openssl", "s_client", "-connect", weir.address, "-servername", "a.example",
+             "-tls1_2", "-cipher", cipher + ":@SECLEVEL=0"], input=b"", capture_output=True, timeout=20)
+        assert b"Cipher is (NONE)" in result.stdout or result.returncode != 0
+
+
+def test_x25519_comes_first_and_there_is_no_renegotiation_and_no_compression(ca):
+    with Weir(SITES, pki=ca.directory) as weir:
+        result = subprocess.run(
+            ["openssl", "s_client", "-connect", weir.address, "-servername", "a.example",
+             "-tls1_2"], input=b"R\n", capture_output=True, timeout=20)
+        assert b"Server Temp Key: X25519" in result.stdout
+        assert b"Compression: NONE" in result.stdout
+        assert b"no renegotiation" in result.stderr or b"no renegotiation" in result.stdout
+
+
+@pytest.mark.parametrize("name,expected", [
+    ("a.example", "a.example"), ("A.Example", "a.example"), ("alias.example", "a.example"),
+    ("x.wild.example", "*.wild.example"), ("x.y.wild.example", "*.wild.example"),
+    ("wild.example", "other.example"), ("nobody.example", "other.example"),
+    (None, "other.example")])
+def test_the_certificate_is_chosen_by_name(ca, name, expected):
+    with Weir(ANY, pki=ca.directory) as weir:
+        made = tls.context(ca.file)
+        made.check_hostname = False
+        with tls.TlsClient(weir, name, made) as client:
+            assert common_name(client) == expected
+
+
+@pytest.mark.parametrize("name", ["nobody.example", "wild.example", "example", None])
+def test_a_name_of_no_site_is_refused(ca, name):
+    with Weir(SITES, pki=ca.directory) as weir:
+        error = tls.refused(weir, name)
+        assert "UNRECOGNIZED_NAME" in str(error) or "unrecognized" in str(error).lower()
+        assert tls.ask(weir, "a.example")[0].status == 200
+
+
+def test_without_a_name_the_only_site_is_served(ca, origin):
+    with Weir(ONE, pki=ca.directory, app=origin) as weir:
+        answer, _, _ = tls.ask(weir, None, host="a.example")
+        assert answer.status == 200
+
+
+def test_each_client_gets_the_kind_of_key_it_knows(ca):
+    config = """
+    site a.example {
+        listen @listen
+        tls @pki/a.pem key=@pki/a.key
+        tls @pki/rsa.pem key=@pki/rsa.key
+        respond 200 a
+    }
+    """
+    with Weir(config, pki=ca.directory) as weir:
+        for cipher, versions in (("ECDHE-ECDSA-AES128-GCM-SHA256", tls.ONLY_1_2),
+                                 ("ECDHE-RSA-AES128-GCM-SHA256", tls.ONLY_1_2)):
+            with tls.TlsClient(weir, "a.example",
+                               tls.context(ca.file, versions, ciphers=cipher)) as client:
+                assert client.sock.cipher()[0] == cipher
+                assert client.ask("/", host="a.example").status == 200
+
+
+@pytest.mark.parametrize("offered,chosen", [(None, None), (["http/1.1"], "http/1.1"),
+                                            (["x", "http/1.1"], "http/1.1")])
+def test_the_protocol_is_agreed_on(ca, offered, chosen):
+    with Weir(SITES, pki=ca.directory) as weir:
+        with tls.TlsClient(weir, "a.example", tls.context(ca.file, protocols=offered)) as client:
+            assert client.sock.selected_alpn_protocol() == chosen
+            assert client.ask("/", host="a.example").status == 200
+
+
+def test_a_protocol_that_is_not_spoken_is_refused(ca):
+    with Weir(SITES, pki=ca.directory) as weir:
+        error = tls.refused(weir, "a.example", tls.context(protocols=["ftp"]))
+        assert "no application protocol" in str(error).lower().replace("_", " ")
+
+
+def test_another_sites_host_is_misdirected(ca):
+    with Weir(SITES + SITES_SAME, pki=ca.directory) as weir:
+        assert tls.ask(weir, "a.example", host="x.wild.example")[0].status == 421
+        assert tls.ask(weir, "a.example", host="same.example")[0].status == 200
+        assert tls.ask(weir, "a.example", host="alias.example")[0].status == 200
+        assert tls.ask(weir, "a.example", host="none.example")[0].status == 404
+
+
+SITES_SAME = """
+site same.example {
+    listen @listen
+    tls @pki/a.pem key=@pki/a.key
+    respond 200 same
+}
+"""
+
+
+@pytest.mark.parametrize("versions", [tls.ONLY_1_2, tls.ONLY_1_3])
+def test_sessions_are_resumed_by_every_worker(ca, versions):
+    with Weir("workers 2\n" + SITES, pki=ca.directory) as weir:
+        made = tls.context(ca.file, versions)
+        answer, session, resumed = tls.ask(weir, "a.example", made=made)
+        assert not resumed
+        for _ in range(8):
+            answer, _, resumed = tls.ask(weir, "a.example", made=made, session=session)
+            assert resumed and answer.body.split()[3] == b"yes"
+        line = json.loads(weir.log(9)[-1])
+        assert line["tls_resumed"] == "yes" and line["sni"] == "a.example"
+        assert line["tls"] in ("1.2", "1.3") and line["handshake"] > 0
+
+
+def test_the_log_says_nothing_of_tls_in_clear(ca):
+    config = "log access to=file:@dir/access.log\nsite * {\n listen @listen\n respond 200 x\n}\n"
+    with Weir(config) as weir:
+        weir.ask("/")
+        line = json.loads(weir.log(1)[0])
+        assert (line["tls"], line["sni"], line["tls_resumed"], line["handshake"]) == ("", "", "", 0)
+
+
+def test_strict_transport_security_over_tls_only(ca):
+    config = """
+    tls hsts=2d
+    site a.example {
+        listen @listen
+        listen 127.0.0.1:@plain plain
+        tls @pki/a.pem key=@pki/a.key hsts_subdomains
+        respond 200 a
+    }
+    """
+    with Weir(config, pki=ca.directory, plain=free_port()) as weir:
+        answer, _, _ = tls.ask(weir, "a.example")
+        assert answer.get("strict-transport-security") == "max-age=172800; includeSubDomains"
+        port = int(weir.config.split("127.0.0.1:")[2].split()[0])
+        answer = tls.plain(port, b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200") and b"trict-" not in answer
+
+
+@pytest.mark.parametrize("size", [0, 1, 16383, 16384, 16385, 70000, 5_000_000])
+def test_bodies_pass_whole_in_both_directions(ca, origin, size):
+    body = os.urandom(size)
+    origin.on("/big", lambda request, connection: reply(200, request.body)(request, connection))
+    with Weir(ONE, pki=ca.directory, app=origin) as weir:
+        with tls.TlsClient(weir, "a.example") as client:
+            for _ in range(2):
+                answer = client.ask("/big", "POST", host="a.example", body=body)
+                assert answer.status == 200 and answer.body == body
+        assert origin.requests[-1].get("x-forwarded-proto") == "https"
+
+
+def test_chunks_and_trailers_pass(ca, origin):
+    origin.on("/c", reply(200, chunks=[b"a" * 10, b"b" * 40000, b"c"], trailers=[("X-End", "1")]))
+    with Weir(ONE, pki=ca.directory, app=origin) as weir:
+        answer, _, _ = tls.ask(weir, "a.example", "/c")
+        assert answer.body == b"a" * 10 + b"b" * 40000 + b"c"
+
+
+def test_pipelined_and_split_requests(ca, origin):
+    with Weir(ONE, pki=ca.directory, app=origin) as weir:
+        with tls.TlsClient(weir, "a.example") as client:
+            request = b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n"
+            client.send(b"".join(request % number for number in range(5)))
+            for _ in range(5):
+                assert client.response().status == 200
+            client.send(request % 9, at="bytes")
+            assert client.response().status == 200
+
+
+def test_a_tunnel_copies_both_ways(ca, origin):
+    def script(request, connection):
+        connection.send(b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+        while True:
+            data = connection.sock.recv(65536)
+            if not data:
+                connection.close()
+                return
+            connection.send(data)
+    origin.on("/up", script)
+    with Weir(ONE, pki=ca.directory, app=origin) as weir:
+        with tls.TlsClient(weir, "a.example") as client:
+            client.request("/up", host="a.example",
+                           fields=[("Connection", "upgrade"), ("Upgrade", "echo")])
+            assert client.head().status == 101
+            data = os.urandom(300_000)
+            client.sock.settimeout(20)
+            for start in range(0, len(data), 30_000):
+                client.send(data[start:start + 30_000])
+                assert client.reader.exactly(30_000) == data[start:start + 30_000]
+        line = json.loads(weir.log(1)[0])
+        assert line["status"] == 101 and line["sni"] == "a.example" and line["tls"] == "1.3"
+
+
+def test_an_answer_that_is_cut_is_no_clean_end(ca, origin):
+    origin.on("/cut", reply(200, b"x" * 50000, cut=30000))
+    with Weir(ONE, pki=ca.directory, app=origin) as weir:
+        with tls.TlsClient(weir, "a.example") as client:
+            client.request("/cut", host="a.example")
+            with pytest.raises(Exception):
+                client.response()
+
+
+def test_a_handshake_has_its_time(ca):
+    config = "timeouts {\n handshake 300ms\n}\n" + SITES
+    with Weir(config, pki=ca.directory) as weir:
+        for sent in (b"", b"\x16\x03\x01"):
+            began = time.monotonic()
+            with socket.create_connection(("127.0.0.1", weir.port), 10) as sock:
+                sock.sendall(sent)
+                try:
+                    assert sock.recv(100) == b""
+                except ConnectionResetError:
+                    pass
+            assert time.monotonic() - began > 0.25
+        assert tls.ask(weir, "a.example")[0].status == 200
+
+
+@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", b"\0" * 100,
+                                  b"\x16\x03\x01\xff\xff" + b"\1" * 1000, b"\x15\x03\x01\0\2\2\0",
+                                  b"\x16\x03\x01\0\4\1\0\0\0"])
+def test_what_is_no_handshake_is_ended(ca, data):
+    with Weir(SITES, pki=ca.directory) as weir:
+        tls.plain(weir.port, data + b"\0" * 20000)
+        assert tls.ask(weir, "a.example")[0].status == 200
+
+
+def test_a_client_hello_may_come_byte_by_byte(ca):
+    with Weir(SITES, pki=ca.directory) as weir:
+        into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        session = tls.context(ca.file).wrap_bio(into, out, server_hostname="a.example")
+        with socket.create_connection(("127.0.0.1", weir.port), 10) as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            while True:
+                try:
+                    session.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    for byte in out.read():
+                        sock.sendall(bytes([byte]))
+                    into.write(sock.recv(65536))
+            session.write(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+            for byte in out.read():
+                sock.sendall(bytes([byte]))
+            data = b""
+            while b"https" not in data:
+                into.write(sock.recv(65536))
+                try:
+                    data += session.read(65536)
+                except ssl.SSLWantReadError:
+                    pass
+            assert data.startswith(b"HTTP/1.1 200")
+
+
+def test_curl_is_served(ca, origin):
+    with Weir(ONE, pki=ca.directory, app=origin) as weir:
+        result = subprocess.run(
+            ["curl", "-sS", "--cacert", ca.file, "--resolve", f"a.example:{weir.port}:127.0.0.1",
+             f"https://a.example:{weir.port}/"], capture_output=True, timeout=20)
+        assert result.stdout == b"ok", result.stderr
+
+
+def test_idle_connections_are_closed_when_weir_ends(ca, origin):
+    with Weir(ONE, pki=ca.directory, app=origin) as weir:
+        client = tls.TlsClient(weir, "a.example")
+        weir.clients.append(client)
+        assert client.ask("/", host="a.example").status == 200
+        idle = socket.create_connection(("127.0.0.1", weir.port))
+        weir.clients.append(idle)
+
+
+# ---- certificates ---------------------------------------------------------------------------
+
+
+def write(ca, name, text):
+    path = pathlib.Path(ca.directory) / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+def bad_files(ca):
+    """name -> (chain, key, what the message says)"""
+    good, key = ca.issue("a.example")
+    _, other = ca.issue("a.example")
+    old, old_key = ca.issue("a.example", days=-2, began=-30)
+    new, new_key = ca.issue("a.example", days=30, began=3)
+    middle = pki.Authority("middle authority", parent=ca)
+    lone, lone_key = middle.issue("a.example", aia=True)
+    small = pki.new_key()
+    del small
+    chain = good.public_bytes(pki.PEM)
+    return {
+        "mismatch": (chain, pki.key_pem(other), "does not belong to the certificate of"),
+        "expired": (old.public_bytes(pki.PEM), pki.key_pem(old_key), "has expired"),
+        "too_new": (new.public_bytes(pki.PEM), pki.key_pem(new_key), "is not valid yet"),
+        "incomplete": (lone.public_bytes(pki.PEM), pki.key_pem(lone_key), "is incomplete"),
+        "order": (chain + lone.public_bytes(pki.PEM), pki.key_pem(key), "is out of order"),
+        "encrypted": (chain, pki.key_pem(key, b"secret"), "is encrypted"),
+        "no_certificate": (b"hello\n", pki.key_pem(key), "holds no certificate"),
+        "no_key": (chain, b"hello\n", "holds no private key"),
+        "empty": (b"", pki.key_pem(key), "holds no certificate"),
+        "empty_key": (chain, b"", "is empty"),
+        "garbled": (chain.replace(b"M", b"N", 3), pki.key_pem(key), "cannot be decoded"),
+        "cut": (chain[:300], pki.key_pem(key), "cannot be decoded"),
+    }
+
+
+@pytest.mark.parametrize("kind", ["mismatch", "expired", "too_new", "incomplete", "order",
+                                  "encrypted", "no_certificate", "no_key", "empty", "empty_key",
+                                  "garbled", "cut"])
+def test_a_bad_certificate_is_refused_with_file_and_cause(ca, kind):
+    chain, key, message = bad_files(ca)[kind]
+    chain_file = write(ca, f"{kind}.pem", chain)
+    key_file = write(ca, f"{kind}.key", key)
+    config = (f"site a.example {{\n    listen 127.0.0.1:1\n    tls {chain_file} key={key_file}\n"
+              "    respond 200 a\n}\n")
+    result = program.run("check", "@config", config=config)
+    assert result.returncode != 0
+    said = result.stdout + result.stderr
+    assert "E0403" in said and message in said
+    assert (chain_file in said) or (key_file in said)
+
+
+def test_a_missing_file_is_named(ca):
+    config = "site a.example {\n    tls nowhere.pem\n    respond 200 a\n}\n"
+    result = program.run("check", "@config", config=config)
+    said = result.stdout + result.stderr
+    assert result.returncode != 0 and "nowhere.pem" in said and "No such file" in said
+
+
+def test_a_full_chain_and_a_key_behind_it_are_fine(ca):
+    middle = pki.Authority("middle authority", parent=ca)
+    certificate, key = middle.issue("a.example", aia=True)
+    both = write(ca, "both.pem", middle.chain(certificate) + pki.key_pem(key))
+    config = f"site a.example {{\n listen @listen\n tls {both}\n respond 200 a\n}}\n"
+    with Weir(config) as weir:
+        answer, _, _ = tls.ask(weir, "a.example", made=tls.context(ca.file))
+        assert answer.status == 200
+
+
+def test_a_certificate_for_other_names_is_warned_about(ca):
+    config = (f"site b.example {{\n listen 127.0.0.1:1\n tls {ca.directory}/a.pem "
+              f"key={ca.directory}/a.key\n respond 200 b\n}}\n")
+    result = program.run("check", "@config", config=config)
+    assert result.returncode == 0 and "W0509" in result.stdout + result.stderr
+
+
+def test_changed_certificates_are_shown_without_touching_connections(ca):
+    directory = pathlib.Path(ca.directory) / "changing"
+    directory.mkdir()
+    ca.write(directory, "a.example", file="a", common="first")
+    config = ("site a.example {\n listen @listen\n tls @pki/a.pem key=@pki/a.key\n"
+              " respond 200 a\n}\n")
+    made = tls.context(ca.file)
+    with Weir(config, pki=directory) as weir:
+        with tls.TlsClient(weir, "a.example", made) as old:
+            assert common_name(old) == "first"
+            (directory / "a.key").write_text("broken")
+            weir.wait_line("certificate_refused")
+            assert tls.ask(weir, "a.example", made=made)[0].status == 200
+            ca.write(directory, "a.example", file="a", common="second")
+            weir.wait_line("certificate_replaced")
+            with tls.TlsClient(weir, "a.example", made) as new:
+                assert common_name(new) == "second"
+            assert old.ask("/", host="a.example").status == 200
+
+
+def test_the_local_authority_is_kept(tmp_path):
+    config = "site dev.example {\n listen @listen\n tls local\n respond 200 dev\n}\n"
+    for _ in range(2):
+        with Weir(config, env={"XDG_DATA_HOME": str(tmp_path)}) as weir:
+            authority = tmp_path / "weir" / "local-ca.pem"
+            made = tls.context(str(authority))
+            assert tls.ask(weir, "dev.example", made=made)[0].status == 200
+            first = authority.read_bytes()
+    assert authority.read_bytes() == first
+    assert (tmp_path / "weir" / "local-ca-key.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_proxy_command_speaks_tls(origin, tmp_path):
+    with Weir("", arguments=["proxy", "@listen", origin.address, "--tls=local"],
+              env={"XDG_DATA_HOME": str(tmp_path)}) as weir:
+        made = tls.context(str(tmp_path / "weir" / "local-ca.pem"))
+        assert tls.ask(weir, "localhost", made=made)[0].status == 200
