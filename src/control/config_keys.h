@@ -146,7 +146,8 @@ struct health_check_config {
     struct slice body;        /* a pattern; empty: any */
     struct slice host;        /* empty: the server's own name */
     int64_t port;             /* 0: where it serves */
-    bool is_tcp;              /* `what` is: set when the line has been read */
+    struct slice service;     /* of a gRPC check; empty: the whole server */
+    bool is_tcp, is_grpc;     /* `what` is: set when the line has been read */
 };
 
 struct breaker_config {

@@ -61,9 +61,10 @@ static const struct health_check_config *read_health_check(struct builder *build
     struct health_check_config *check = arena_alloc(builder->arena, sizeof *check);
     *check = *(const struct health_check_config *)item->config;
     check->is_tcp = slice_equal(check->what, SLICE("tcp"));
-    if (check->what.size > 0 && !check->is_tcp && check->what.data[0] != '/')
+    check->is_grpc = slice_equal(check->what, SLICE("grpc"));
+    if (check->what.size > 0 && !check->is_tcp && !check->is_grpc && check->what.data[0] != '/')
         CONFIG_REPORT(builder->errors, CONFIG_PATH, item->node->values[0].place, check->what,
-                      SLICE("write a path such as /healthz, or tcp"));
+                      SLICE("write a path such as /healthz, tcp or grpc"));
     return check;
 }
 

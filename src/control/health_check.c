@@ -76,6 +76,15 @@ static void conclude(struct checked *checked, const struct health_answer *answer
                                                  : config->interval);
 }
 
+static enum status ask(const struct checked_upstream *u, const struct checked *checked,
+                       struct slice name, const struct address *addresses, size_t count,
+                       struct health_answer *answer)
+{
+    struct health_target target = {.host = name, .addresses = addresses, .count = count};
+    upstream_server_tls(u->upstream, checked->index, &target.tls, &target.sessions);
+    return health_check_once(u->config, u->regex, &target, answer);
+}
+
 static void run_check(void *argument)
 {
     struct checked *checked = argument;
@@ -96,7 +105,7 @@ static void run_check(void *argument)
         checked->is_known = false;
     if (count == 0)
         checked->next_at = loop_now() + MILLISECONDS(LOOK_MS);
-    else if (health_check_once(u->config, u->regex, state.name, addresses, count, &answer) == OK) {
+    else if (ask(u, checked, state.name, addresses, count, &answer) == OK) {
         if (!answer.is_good)
             log_write(LOG_DEBUG, "check_failed", "upstream %.*s: check of %.*s: %s (status %d)",
                       SLICE_ARG(upstream_name(u->upstream)), SLICE_ARG(state.name), answer.why,

@@ -21,9 +21,18 @@ struct health_answer {
     int status;      /* of HTTP; 0: none */
 };
 
-/* One check of a server at these addresses, as `config` says; `host` is its name. Waits at most
- * config->timeout. `regex` is config->body compiled, or NULL. ERR_CANCELLED; else OK. */
+/* Whom a check asks. */
+struct health_target {
+    struct slice host; /* its name */
+    const struct address *addresses;
+    size_t count;
+    struct tls_client *tls; /* NULL: in clear */
+    struct tls_sessions *sessions;
+};
+
+/* One check as `config` says. Waits at most config->timeout. `regex` is config->body compiled, or
+ * NULL. ERR_CANCELLED; else OK. */
 MAY_WAIT MUST_CHECK enum status health_check_once(const struct health_check_config *config,
-                                                  const void *regex, struct slice host,
-                                                  const struct address *addresses, size_t count,
+                                                  const void *regex,
+                                                  const struct health_target *target,
                                                   struct health_answer *answer);

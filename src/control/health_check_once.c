@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One check: a connection of its own, at most one request, closed behind it. */
 #include "base/buffer.h"
-#include "control/health_check.h"
+#include "control/health_check_grpc.h"
 #include "exchange/route.h"
 #include "http/h1_body.h"
 #include "http/h1_write.h"
-#include "net/stream.h"
+#include "net/stream_tls.h"
 
 #include <stdlib.h>
 
@@ -27,7 +27,7 @@ static const struct h1_limits LIMITS = {
 struct look {
     const struct health_check_config *config;
     const void *regex;
-    struct slice host;
+    const struct health_target *target;
     int64_t deadline;
     struct health_answer *answer;
     struct stream stream;
@@ -70,7 +70,7 @@ static enum status ask(struct look *look)
     fields_set(&fields, FIELD_USER_AGENT, SLICE("weir-health-check"));
     fields_set(&fields, FIELD_ACCEPT, SLICE("*/*"));
     struct buffer out = buffer_in(&look->arena, 512);
-    struct slice host = look->config->host.size > 0 ? look->config->host : look->host;
+    struct slice host = look->config->host.size > 0 ? look->config->host : look->target->host;
     h1_write_request(&out, SLICE("GET"), look->config->what, host, &fields, FRAMING_NONE, 0,
                      SLICE(""));
     struct iovec part = {out.data, out.size};
@@ -177,41 +177,62 @@ static enum status look_http(struct look *look)
     return look->regex == NULL ? OK : match_body(look, used);
 }
 
-static enum status look_at(struct look *look, const struct address *addresses, size_t count)
+/* TLS, where requests go over it too. false: the answer has been given. */
+static bool shake_hands(struct look *look, enum status *status)
 {
+    struct tls_trouble trouble = {"", "tls: the handshake failed"};
+    *status = OK;
+    if (look->target->tls == NULL || look->config->is_tcp)
+        return true;
+    *status = stream_tls_connect(&look->stream, look->target->tls, look->target->sessions,
+                                 look->deadline, &trouble);
+    if (*status == OK)
+        return true;
+    if (*status != ERR_CANCELLED)
+        *status = bad(look, *status == ERR_TIMEOUT ? "tls: the handshake timed out" : trouble.why);
+    return false;
+}
+
+static enum status look_at(struct look *look)
+{
+    const struct health_target *target = look->target;
+    const struct health_check_config *config = look->config;
     struct address *to = look->to;
     size_t which;
-    count = count < ADDRESSES_MAX ? count : ADDRESSES_MAX;
+    size_t count = target->count < ADDRESSES_MAX ? target->count : ADDRESSES_MAX;
     for (size_t i = 0; i < count; i++) {
-        to[i] = addresses[i];
-        if (look->config->port > 0 && to[i].any.sa_family != AF_UNIX)
-            address_set_port(&to[i], (uint16_t)look->config->port);
+        to[i] = target->addresses[i];
+        if (config->port > 0 && to[i].any.sa_family != AF_UNIX)
+            address_set_port(&to[i], (uint16_t)config->port);
     }
     enum status status = stream_connect(&look->stream, to, count, &which, look->deadline);
     if (status != OK)
         return connect_failed(look, status);
     look->answer->is_good = true;
-    look->answer->why = look->config->is_tcp ? "it accepts connections" : "its check is good";
-    if (!look->config->is_tcp)
+    look->answer->why = config->is_tcp ? "it accepts connections" : "its check is good";
+    if (shake_hands(look, &status) && config->is_grpc)
+        status = health_check_grpc(&look->stream, config->service,
+                                   config->host.size > 0 ? config->host : target->host,
+                                   target->tls != NULL, &look->arena, look->deadline, look->answer);
+    else if (look->answer->is_good && status == OK && !config->is_tcp)
         status = look_http(look);
     stream_close(&look->stream, false);
     return status;
 }
 
 enum status health_check_once(const struct health_check_config *config, const void *regex,
-                              struct slice host, const struct address *addresses, size_t count,
-                              struct health_answer *answer)
+                              const struct health_target *target, struct health_answer *answer)
 {
     struct look *look = memory_alloc(sizeof *look);
     memset(look, 0, offsetof(struct look, to));
     look->config = config;
     look->regex = regex;
-    look->host = host;
+    look->target = target;
     look->deadline = loop_now() + config->timeout;
     look->answer = answer;
     arena_init(&look->arena, NULL, 0);
     *answer = (struct health_answer){.why = ""};
-    enum status status = look_at(look, addresses, count);
+    enum status status = look_at(look);
     arena_done(&look->arena);
     free(look);
     return status;

@@ -175,7 +175,9 @@ static const struct option HEALTH_CHECK_ARGUMENTS[] = {
      .type = OPTION_STRING,
      .flags = OPTION_REQUIRED,
      .offset = offsetof(struct health_check_config, what),
-     .doc = "The path that a GET asks for, or tcp: a connection is enough."},
+     .doc = "The path that a GET asks for; tcp: a connection is enough; grpc: what "
+            "grpc.health.v1.Health says. Servers that are spoken to over TLS are checked over "
+            "it."},
     {0},
 };
 static const struct option HEALTH_CHECK_OPTIONS[] = {
@@ -224,6 +226,10 @@ static const struct option HEALTH_CHECK_OPTIONS[] = {
      .type = OPTION_REGEX,
      .offset = offsetof(struct health_check_config, body),
      .doc = "A pattern that has to be found in the first 64 KiB of the body."},
+    {.name = "service",
+     .type = OPTION_NAME,
+     .offset = offsetof(struct health_check_config, service),
+     .doc = "Which service a gRPC check asks for; the server as a whole when left out."},
     {.name = "host",
      .type = OPTION_STRING,
      .offset = offsetof(struct health_check_config, host),

@@ -367,7 +367,7 @@ static bool is_under(const char *host, struct slice top)
 
 static void answer_localhost(struct resolution *resolution)
 {
-    struct address addresses[2];
+    struct address *addresses = memory_zero(2 * sizeof *addresses);
     check(address_parse_ip(SLICE("127.0.0.1"), &addresses[0]));
     check(address_parse_ip(SLICE("::1"), &addresses[1]));
     for (int i = 0; i < 2; i++)
@@ -379,11 +379,12 @@ static void ask(struct resolution *resolution)
 {
     struct resolver *resolver = resolution->resolver;
     /* Names that no server is asked for (RFC 6761 §6.3, §6.4), be there an /etc/hosts or not. */
-    if (is_under(resolution->host, SLICE("localhost"))) {
+    bool is_local = is_under(resolution->host, SLICE("localhost"));
+    if (is_local && resolution->on_services == NULL) {
         answer_localhost(resolution);
         return;
     }
-    if (is_under(resolution->host, SLICE("invalid"))) {
+    if (is_local || is_under(resolution->host, SLICE("invalid"))) {
         failed(resolution, ares_strerror(ARES_ENOTFOUND));
         return;
     }

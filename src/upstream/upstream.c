@@ -132,6 +132,13 @@ size_t upstream_server_addresses(const struct upstream *upstream, size_t index,
     return count;
 }
 
+void upstream_server_tls(const struct upstream *upstream, size_t index, struct tls_client **tls,
+                         struct tls_sessions **sessions)
+{
+    *tls = upstream->servers[index].config.tls;
+    *sessions = upstream->servers[index].sessions;
+}
+
 void upstream_set_health(struct upstream *upstream, size_t index, bool is_up, const char *why)
 {
     check(index < upstream->count);

@@ -10,6 +10,7 @@
 struct upstream;
 struct server;
 struct tls_client;
+struct tls_sessions;
 
 enum balance {
 #define BALANCE(id, name, doc) BALANCE_##id,
@@ -95,6 +96,10 @@ void upstream_set_health(struct upstream *upstream, size_t index, bool is_up, co
 /* Where a check would ask, at most `max`; 0: it has no address, or none is to go there at all. */
 size_t upstream_server_addresses(const struct upstream *upstream, size_t index,
                                  struct address *addresses, size_t max);
+
+/* How TLS is spoken with it; NULL: it is spoken to in clear. */
+void upstream_server_tls(const struct upstream *upstream, size_t index, struct tls_client **tls,
+                         struct tls_sessions **sessions);
 
 /* Per worker: called on its thread before it serves and after its last exchange. */
 void upstream_worker_start(struct upstream *upstream);

@@ -6,6 +6,9 @@ import time
 
 import pytest
 
+import pki
+import tls
+from h2_origin import H2Origin
 from origin import Origin, reply
 from weir import Weir, free_port
 
@@ -156,3 +159,68 @@ def test_a_check_that_hangs_ends_with_weir():
             began = time.monotonic()
             weir.stop()
             assert time.monotonic() - began < 20
+
+
+def health_service(state):
+    """grpc.health.v1 as servers speak it; `state` says what of."""
+    def script(peer):
+        peer.start()
+        while (number := peer.next_request()) is not None:
+            head = dict(peer.stream(number).heads[0])
+            if head.get("user-agent") != "weir-health-check":
+                peer.answer(number, b"ok")
+                continue
+            state["asked"] = (head[":method"], head[":path"], head["content-type"], head["te"],
+                              peer.stream(number).body)
+            status = state["status"]
+            if status is None:
+                peer.answer(number, b"", fields=[("content-type", "application/grpc"),
+                                                 ("grpc-status", "12")])
+            else:
+                peer.answer(number, b"\0\0\0\0\2\x08" + bytes([status]),
+                            fields=[("content-type", "application/grpc")],
+                            trailers=[("grpc-status", "0")])
+    return script
+
+
+@pytest.mark.parametrize("option,body", [
+    ("", b"\0\0\0\0\0"), ("service=shop.v1", b"\0\0\0\0\x09\x0a\x07shop.v1")])
+def test_grpc(option, body):
+    state = {"status": 1}
+    with H2Origin(health_service(state)) as origin:
+        config = group(f"server @app name=one\nhttp 2\nhealth_check grpc {FAST} {option}")
+        with Weir(config, app=origin) as weir:
+            until(lambda: "asked" in state, "a check")
+            assert state["asked"] == ("POST", "/grpc.health.v1.Health/Check", "application/grpc",
+                                      "trailers", body)
+            assert weir.ask().status == 200
+            state["status"] = 2
+            assert "the service does not serve" in weir.wait_line("server one is down by its check")
+            state["status"] = 1
+            weir.wait_line("server one is up again")
+            state["status"] = None
+            until(lambda: "the server knows no health checks" in weir.output, "the other reason")
+
+
+def test_grpc_of_a_server_that_speaks_something_else(origin):
+    with Weir(group(f"server @app name=one\nhealth_check grpc {FAST}"), app=origin) as weir:
+        weir.wait_line("server one is down by its check")
+    origin.complaints.clear()
+
+
+def test_checks_over_tls(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("pki")
+    authority = pki.Authority("server authority")
+    file = authority.write_self(directory)
+    well = authority.write(directory, "localhost", file="good")
+    past = authority.write(directory, "localhost", file="expired", days=-1, began=-9)
+    with tls.TlsOrigin(well) as good, tls.TlsOrigin(past) as expired:
+        config = group(f"server localhost:{good.port} name=one\n"
+                       f"server localhost:{expired.port} name=two\n"
+                       f"tls ca={file}\nhealth_check /healthz {FAST}")
+        with Weir(config) as weir:
+            line = weir.wait_line("server two is down by its check")
+            assert "expired" in line
+            until(lambda: len(checks_of(good)) >= 3, "checks")
+            assert {weir.ask().get("x-server") for _ in range(4)} == {"one up"}
+    assert not checks_of(expired)

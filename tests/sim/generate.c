@@ -72,7 +72,7 @@ static void draw_config(void)
         "workers %u\n"
         "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
         "upstream app {\n%s    balance %s\n    keepalive %u idle=%us\n}\n"
-        "timeouts {\n    keepalive %us\n    client_write %us\n}\n"
+        "timeouts {\n    keepalive %us\n    client_write %us\n    tunnel 60s\n}\n"
         "site * {\n    listen 10.1.0.1:80\n"
         "    proxy app tries=%u first_byte_timeout=%us idle_timeout=%us\n}\n",
         1 + world_below(3), servers, BALANCES[world_below(3)], world_below(8), 1 + world_below(60),
