@@ -112,7 +112,7 @@ $(OUT)/flags: FORCE
 FORCE:
 $(OUT)/obj/cli/version.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
 
-bench-tools: build/bench/load build/bench/origin build/bench/h2_floor build/bench/load_tls build/bench/tls ## load generator and origin of script/bench
+bench-tools: build/bench/load build/bench/origin build/bench/h2_floor build/bench/load_tls build/bench/tls build/bench/upkeep build/bench/ledger ## load generator and origin of script/bench
 build/bench/%: bench/%.c $(wildcard bench/*.h)
 	@mkdir -p $(@D)
 	@echo '  link    $@'
@@ -120,6 +120,12 @@ build/bench/%: bench/%.c $(wildcard bench/*.h)
 build/bench/load_tls: BENCH_LIBRARIES = -lssl -lcrypto
 # The floor under TLS stands on weir's own fibers.
 build/bench/tls: bench/tls.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo '  link    $@'
+	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)
+
+# What it measures are the product's own modules.
+build/bench/upkeep: bench/upkeep.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo '  link    $@'
 	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)
