@@ -76,9 +76,11 @@ static void conclude(struct checked *checked, const struct health_answer *answer
                                                  : config->interval);
 }
 
-static enum status ask(const struct checked_upstream *u, const struct checked *checked,
-                       struct slice name, const struct address *addresses, size_t count,
-                       struct health_answer *answer)
+/* Not inlined: the addresses stand in the frame of its caller. */
+__attribute__((noinline)) static enum status ask(const struct checked_upstream *u,
+                                                 const struct checked *checked, struct slice name,
+                                                 const struct address *addresses, size_t count,
+                                                 struct health_answer *answer)
 {
     struct health_target target = {.host = name, .addresses = addresses, .count = count};
     upstream_server_tls(u->upstream, checked->index, &target.tls, &target.sessions);

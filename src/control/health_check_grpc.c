@@ -88,9 +88,12 @@ static const char *judge(const struct h2_stream *stream, const unsigned char *an
     return is_serving(answer, size) ? "" : "grpc: the service does not serve";
 }
 
-enum status health_check_grpc(struct stream *connection, struct slice service, struct slice host,
-                              bool is_secure, struct arena *arena, int64_t deadline,
-                              struct health_answer *answer)
+/* Not inlined: a stream is large, and only this kind of check has one. */
+__attribute__((noinline)) enum status health_check_grpc(struct stream *connection,
+                                                        struct slice service, struct slice host,
+                                                        bool is_secure, struct arena *arena,
+                                                        int64_t deadline,
+                                                        struct health_answer *answer)
 {
     struct field items[4];
     struct fields fields;
