@@ -142,6 +142,11 @@ static void take_back(struct upstream *upstream, struct server *server)
               SLICE_ARG(upstream->name), SLICE_ARG(server->name));
 }
 
+void upstream_server_hold(struct upstream *upstream, size_t index, bool is_held)
+{
+    upstream->servers[index].is_held = is_held;
+}
+
 void upstream_reap(struct upstream *upstream)
 {
     int64_t now = clock_monotonic();
@@ -150,7 +155,8 @@ void upstream_reap(struct upstream *upstream)
         if (!server->is_draining || server->is_resting)
             continue;
         /* `active` first: what ends puts its connection away before it is counted out. */
-        bool is_quiet = __atomic_load_n(&server->active, __ATOMIC_SEQ_CST) == 0 &&
+        bool is_quiet = !server->is_held &&
+                        __atomic_load_n(&server->active, __ATOMIC_SEQ_CST) == 0 &&
                         __atomic_load_n(&server->idle, __ATOMIC_SEQ_CST) == 0 &&
                         __atomic_load_n(&server->links, __ATOMIC_SEQ_CST) == 0 &&
                         !__atomic_load_n(&server->is_probed, __ATOMIC_SEQ_CST);

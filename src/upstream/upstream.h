@@ -97,6 +97,8 @@ void upstream_set_health(struct upstream *upstream, size_t index, bool is_up, co
 size_t upstream_server_addresses(const struct upstream *upstream, size_t index,
                                  struct address *addresses, size_t max);
 
+/* While it is held, on control's thread, its place is not given to another server. */
+void upstream_server_hold(struct upstream *upstream, size_t index, bool is_held);
 /* How TLS is spoken with it; NULL: it is spoken to in clear. */
 void upstream_server_tls(const struct upstream *upstream, size_t index, struct tls_client **tls,
                          struct tls_sessions **sessions);
