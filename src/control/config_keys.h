@@ -13,6 +13,7 @@ const struct config_schema *config_schema(void);
 extern const struct key *const KEYS_TOP[];
 extern const struct key *const KEYS_SITE[];
 extern const struct key *const KEYS_UPSTREAM[];
+extern const struct key *const KEYS_BALANCE[];
 extern const struct key *const KEYS_TIMES[];
 extern const struct key *const KEYS_TLS[];
 
@@ -131,6 +132,25 @@ struct discover_config {
     int kind; /* enum discover_kind */
     struct slice what;
     int64_t max_conns; /* of each server that the source says nothing of */
+};
+
+struct balance_config {
+    int method;        /* enum balance */
+    struct slice name; /* of the header or cookie that is hashed; else empty */
+    int64_t load;      /* hundredths of a percent; −1: no bound */
+};
+
+enum sticky_by { STICKY_BY_COOKIE, STICKY_BY_CLIENT_IP };
+enum same_site { SAME_SITE_LAX, SAME_SITE_STRICT, SAME_SITE_NONE };
+struct sticky_config {
+    int by;            /* enum sticky_by */
+    struct slice name; /* of the cookie */
+    int64_t ttl;       /* 0: until the browser closes */
+    struct slice path;
+    struct slice domain; /* empty: the host alone */
+    int same_site;       /* enum same_site */
+    int secure;          /* enum sticky_secure */
+    struct slice secret; /* empty: none */
 };
 
 struct keepalive_config {

@@ -3,13 +3,6 @@
 #include "base/clock.h"
 #include "control/config_keys.h"
 
-static const char *const BALANCES_WORDS[] = {
-#define BALANCE(id, name, doc) name,
-#include "upstream/balance.def"
-#undef BALANCE
-    NULL,
-};
-
 static const char *const RESOLVES[] = {"each", "one", NULL};
 static const char *const DISCOVERS[] = {"srv", "file", NULL};
 static const char *const HTTP_WORDS[] = {"1", "2", "auto", NULL}; /* enum upstream_http */
@@ -52,11 +45,12 @@ static const struct option SERVER_OPTIONS[] = {
      .min = 0,
      .max = 255,
      .offset = offsetof(struct server_line_config, priority),
-     .doc = "Servers of a higher number serve when none of a lower one is usable."},
+     .doc = "Servers of the lowest number serve; the next ones when none of those is usable or has "
+            "room."},
     {.name = "backup",
      .type = OPTION_FLAG,
      .offset = offsetof(struct server_line_config, backup),
-     .doc = "Used only when no other server is usable."},
+     .doc = "Used only when no other server is usable: it comes behind all priorities."},
     {.name = "down",
      .type = OPTION_FLAG,
      .offset = offsetof(struct server_line_config, down),
@@ -102,17 +96,6 @@ static const struct option DISCOVER_OPTIONS[] = {
      .offset = offsetof(struct discover_config, max_conns),
      .doc = "How many exchanges each of them takes at a time, if nothing else is said of it; 0: "
             "no limit."},
-    {0},
-};
-static const struct option BALANCE_ARGUMENTS[] = {
-    {.name = "method",
-     .type = OPTION_ENUM,
-     .flags = OPTION_REQUIRED,
-     .standard = "random_two",
-     .words = BALANCES_WORDS,
-     .offset = offsetof(struct choice_config, choice),
-     .doc = "random_two: the less busy of two taken by chance; round_robin: one after the other; "
-            "least_conn: the least busy of all. All regard the weights."},
     {0},
 };
 static const struct option HTTP_ARGUMENTS[] = {
@@ -327,15 +310,6 @@ static const struct key DISCOVER = {
     .example = "discover srv _http._tcp.app.internal",
     .since = "0.1",
 };
-static const struct key BALANCE_KEY = {
-    .name = "balance",
-    .contexts = IN_UPSTREAM,
-    .arguments = BALANCE_ARGUMENTS,
-    .config_size = sizeof(struct choice_config),
-    .doc = "How a server is chosen.",
-    .example = "balance least_conn",
-    .since = "0.1",
-};
 static const struct key HTTP_KEY = {
     .name = "http",
     .contexts = IN_UPSTREAM,
@@ -409,6 +383,6 @@ static const struct key SLOW_START = {
     .since = "0.1",
 };
 
-const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM, &SERVER,   &BALANCE_KEY,  &KEEPALIVE,
-                                           &QUEUE,    &HTTP_KEY, &HEALTH_CHECK, &SLOW_START,
-                                           &BREAKER,  &ADAPTIVE, &DISCOVER,     NULL};
+const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM, &SERVER,       &KEEPALIVE,  &QUEUE,
+                                           &HTTP_KEY, &HEALTH_CHECK, &SLOW_START, &BREAKER,
+                                           &ADAPTIVE, &DISCOVER,     NULL};

@@ -30,6 +30,7 @@ enum status call_fail(struct upstream_call *call, enum status status, int answer
 struct tried {
     struct server *servers[CALL_TRIES_MAX];
     size_t count;
+    struct balance_key key;
     bool may_repeat;     /* they may be asked again when no other is left */
     int64_t queue_until; /* end of the wait for a server; 0: it has not begun */
 };
@@ -60,7 +61,7 @@ COLD static void say_panic(const struct upstream *upstream)
 static enum status take_server(struct upstream_call *call, const struct tried *tried)
 {
     for (;;) {
-        struct choice choice;
+        struct choice choice = {.key = tried->key};
         struct server *server = choose_server(call->upstream, tried, &choice);
         if (server == NULL)
             return choice.is_full ? ERR_LIMIT : ERR_UNREACHABLE;
@@ -71,6 +72,7 @@ static enum status take_server(struct upstream_call *call, const struct tried *t
             call->server_name = server->name;
             call->server_state =
                 slice_from_cstring(server_life_name(server_life(server, loop_now())));
+            call->server_id = __atomic_load_n(&server->id, __ATOMIC_RELAXED);
             return OK;
         }
     }
@@ -337,6 +339,7 @@ static enum status try_once(struct upstream_call *call, bool fresh, int64_t dead
 
 static void note_health(struct upstream_call *call, struct server *server, enum status status)
 {
+    call_note_time(call, server, status);
     if (status == OK && !call_is_gateway_error(call->head.status))
         server_succeeded(server);
     else if (status == OK || ((status == ERR_CLOSED || status == ERR_SYSTEM ||
@@ -360,6 +363,7 @@ static enum status prepare(struct upstream_call *call, int64_t deadline)
     call->client_failed = false;
     call->server_name = SLICE("");
     call->server_state = SLICE("");
+    call->server_id = 0;
     call->answer = 502;
     call->error = "";
     call->why = "";
@@ -394,7 +398,7 @@ static bool plan_retry(struct upstream_call *call, enum again again, struct trie
 
 enum status call_with_retries(struct upstream_call *call, int64_t deadline)
 {
-    struct tried tried = {.count = 0};
+    struct tried tried = {.key = call_key(call)};
     bool fresh = false;
     if (call->avoided != NULL)
         tried.servers[tried.count++] = (struct server *)(uintptr_t)call->avoided;

@@ -109,6 +109,8 @@ MAY_WAIT MUST_CHECK enum status call_back_off(int retries);
 MUST_CHECK enum status call_hedged(struct upstream_call *call, int64_t deadline);
 /* How long to wait before; 0: it is not to be done. (call_hedge.c) */
 int64_t call_hedge_delay(const struct upstream_call *call);
+/* For least_time: what a try that ended so says of its server. (call_time.c) */
+void call_note_time(const struct upstream_call *call, struct server *server, enum status status);
 
 /* Lets the connection go: to the pool if all rules for that hold. Ends the sending child. (call.c)
  */

@@ -45,16 +45,11 @@ static bool has_addresses(const struct server *server, const struct upstream_mem
 static void count_members(struct upstream *upstream)
 {
     size_t members = 0;
-    bool has_ranks = false;
     for (size_t i = 0; i < upstream->count; i++) {
         const struct server *server = &upstream->servers[i];
-        if (server->is_draining)
-            continue;
-        members++;
-        has_ranks = has_ranks || server_rank(server) != 0;
+        members += !server->is_draining;
     }
     STORE(upstream->members, members);
-    STORE(upstream->has_ranks, has_ranks);
 }
 
 /* What a server that stays is told anew. */
@@ -106,7 +101,7 @@ static void join(struct upstream *upstream, struct server *server, size_t source
     STORE(server->ejections, 0);
     STORE(server->window_all, 0);
     STORE(server->window_errors, 0);
-    STORE(server->current_weight, 0);
+    STORE(server->timing, 0);
     STORE(server->reason, "it was discovered");
     STORE(server->since, clock_wall());
     /* One that joins others has to warm up like one that comes back. */
@@ -232,8 +227,7 @@ size_t upstream_set_members(struct upstream *upstream, size_t index,
     }
     upstream->servers[index].was_discovered = upstream->servers[index].was_discovered || count > 0;
     count_members(upstream);
-    if (upstream->on_members != NULL)
-        upstream->on_members(upstream);
+    upstream_renew_roster(upstream);
     if (__atomic_load_n(&upstream->waiting, __ATOMIC_SEQ_CST) > 0)
         upstream_queue_wake(upstream);
     return homeless;

@@ -17,8 +17,6 @@ enum {
     EJECTED_PERCENT_MAX = 50,
     PROBE_INTERVAL_MS = 1000,
     PROBE_TIMEOUT_MS = 1000,
-    RANK_BACKUP = 1 << 20,
-    SLOW_START_PERCENT_MIN = 10, /* of its share, from the first moment on */
 };
 
 #define LOAD(field)         __atomic_load_n(&(field), __ATOMIC_RELAXED)
@@ -47,31 +45,6 @@ static bool is_starting(const struct server *server, int64_t now)
     int64_t back_since = LOAD(server->back_since);
     return back_since != 0 && now - back_since < server->upstream->config.slow_start &&
            upstream_members(server->upstream) > 1;
-}
-
-static int64_t start_percent(const struct server *server, int64_t now)
-{
-    int64_t slow_start = server->upstream->config.slow_start;
-    int64_t percent = (now - LOAD(server->back_since)) / (slow_start / 100 + 1);
-    return percent < SLOW_START_PERCENT_MIN ? SLOW_START_PERCENT_MIN : percent;
-}
-
-uint32_t server_weight_now(const struct server *server, int64_t now)
-{
-    uint32_t weight = LOAD(server->config.weight) * SERVER_WEIGHT_UNIT;
-    return is_starting(server, now) ? (uint32_t)(weight * start_percent(server, now) / 100)
-                                    : weight;
-}
-
-uint32_t server_rank(const struct server *server)
-{
-    return LOAD(server->config.priority) + (LOAD(server->config.backup) ? RANK_BACKUP : 0);
-}
-
-bool server_stands_back(const struct server *server, int64_t now)
-{
-    return is_starting(server, now) &&
-           random_below(&thread_self()->random, 100) >= start_percent(server, now);
 }
 
 enum server_life server_life(const struct server *server, int64_t now)

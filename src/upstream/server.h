@@ -90,7 +90,8 @@ struct server {
     int64_t window_start;
     uint32_t window_all, window_errors;
     bool is_probed;                /* a fiber of some worker looks after it */
-    int64_t current_weight;        /* of round_robin */
+    uint64_t timing;               /* how long it takes to answer; see server_timed() */
+    uint64_t id;                   /* says which one it is in cookies; never 0; atomic */
     struct pool *pools;            /* one per worker */
     struct tls_sessions *sessions; /* of TLS; NULL: it is spoken to in clear */
     pthread_mutex_t addresses_mutex;
@@ -103,8 +104,11 @@ struct server {
 /* What hangs on one worker. */
 struct upstream_local {
     struct fiber_scope probes;
+    unsigned apart; /* calls that no client waits for, in the same scope */
     bool is_stopped;
 };
+
+struct roster;
 
 struct upstream {
     struct slice name;
@@ -115,12 +119,11 @@ struct upstream {
     size_t capacity;             /* of all places */
     struct server_config *lines; /* as they were configured: the first places are theirs */
     size_t sources;              /* of them */
-    bool has_ranks;              /* some server has another rank than 0; atomic */
     size_t members;              /* servers that are no place alone and are not drained; atomic */
-    void (*on_members)(struct upstream *upstream); /* runs on control's thread; may be NULL */
+    struct roster *roster;       /* whom to choose; atomic */
+    struct roster *rosters_retired; /* that somebody may still look at; newest first */
     unsigned workers;
     struct upstream_local *locals;
-    uint32_t round;        /* of round_robin */
     int64_t budget_second; /* retry budget: this second … */
     uint32_t budget_spent; /* … how many retries, */
     uint32_t budget_calls; /* and how many calls */
@@ -144,23 +147,13 @@ static inline size_t upstream_members(const struct upstream *upstream)
     return __atomic_load_n(&upstream->members, __ATOMIC_RELAXED);
 }
 
-enum {
-    SERVER_WEIGHT_UNIT = 256, /* of server_weight_now(), for a weight of 1 */
-};
-/* Its share at this moment, in units: its weight, and less while it starts slowly; never 0. */
-uint32_t server_weight_now(const struct server *server, int64_t now);
 /* As it was configured or discovered last. */
 static inline uint32_t server_weight(const struct server *server)
 {
     return __atomic_load_n(&server->config.weight, __ATOMIC_RELAXED);
 }
-/* Those of a lower rank are asked first: priorities, then backups. */
-uint32_t server_rank(const struct server *server);
-
 /* Whether it may get a request now. */
 bool server_is_usable(const struct server *server, int64_t now);
-/* Whether it stands back this time: while it starts slowly, more and more rarely. */
-bool server_stands_back(const struct server *server, int64_t now);
 enum server_life server_life(const struct server *server, int64_t now);
 /* "up", "slow_start" … as logs and placeholders say it. */
 const char *server_life_name(enum server_life life);
@@ -179,6 +172,28 @@ void server_failed(struct server *server, int64_t now); /* a connect or gateway 
 void server_unreachable(struct server *server);         /* refused, no route, connect timeout */
 /* What the active check says; `why` is static text. From any thread of ours. */
 void server_set_health(struct server *server, bool is_up, const char *why);
+
+/* It answered, or failed to, after that many nanoseconds: what least_time goes by. The mean fades
+ * with time and jumps to a value that is worse, so that trouble shows at once. */
+void server_timed(struct server *server, int64_t took, bool has_failed);
+/* What its next answer is expected to take, in sixteenths of a microsecond; 0: not known. */
+uint32_t server_expected_time(const struct server *server, int64_t now);
+
+enum {
+    SERVER_WEIGHT_UNIT = 256, /* of server_weight_now(), for a configured weight of 1 */
+};
+/* Its share now, in units, never 0: less than configured while it starts slowly. */
+uint32_t server_starting_weight(const struct server *server, int64_t now);
+static inline uint32_t server_weight_now(const struct server *server, int64_t now)
+{
+    return __atomic_load_n(&server->back_since, __ATOMIC_RELAXED) == 0
+               ? server_weight(server) * SERVER_WEIGHT_UNIT
+               : server_starting_weight(server, now);
+}
+
+/* Makes a new roster of the servers as they are; what looks at the old one may go on. Control only.
+ */
+void upstream_renew_roster(struct upstream *upstream);
 
 /* What stands in Host for a server of that name. */
 struct slice server_host_of(struct slice name);

@@ -5,7 +5,7 @@
 #include "upstream/call.h"
 #include "upstream/h2_link.h"
 #include "upstream/pool.h"
-#include "upstream/server.h"
+#include "upstream/roster.h"
 
 #include <stdlib.h>
 
@@ -50,7 +50,6 @@ static void init_line(struct upstream *upstream, size_t index, const struct serv
     server->addresses_count = 1;
     server->is_draining = server->is_resting = false;
     upstream->members++;
-    upstream->has_ranks = upstream->has_ranks || server_rank(server) != 0;
 }
 
 static bool has_discovery(const struct upstream_config *config)
@@ -77,6 +76,14 @@ static void make_places(struct upstream *upstream, const struct upstream_config 
         init_line(upstream, i, &config->servers[i]);
 }
 
+static void copy_affinity(struct upstream *upstream)
+{
+    struct upstream_affinity *affinity = &upstream->config.affinity;
+    affinity->name = arena_copy(&upstream->arena, affinity->name);
+    affinity->cookie = arena_copy(&upstream->arena, affinity->cookie);
+    affinity->attributes = arena_copy(&upstream->arena, affinity->attributes);
+}
+
 struct upstream *upstream_new(const struct upstream_config *config, unsigned workers)
 {
     check(workers > 0 && config->servers_count > 0);
@@ -90,8 +97,20 @@ struct upstream *upstream_new(const struct upstream_config *config, unsigned wor
     pthread_mutex_init(&upstream->queue_mutex, NULL);
     pthread_mutex_init(&upstream->eject_mutex, NULL);
     make_places(upstream, config);
+    copy_affinity(upstream);
+    upstream_renew_roster(upstream);
     upstream->config.servers = NULL; /* the caller's */
     return upstream;
+}
+
+static void drop_rosters(struct upstream *upstream)
+{
+    roster_free(upstream->roster);
+    while (upstream->rosters_retired != NULL) {
+        struct roster *retired = upstream->rosters_retired;
+        upstream->rosters_retired = retired->next;
+        roster_free(retired);
+    }
 }
 
 void upstream_free(struct upstream *upstream)
@@ -108,6 +127,7 @@ void upstream_free(struct upstream *upstream)
         tls_client_free(upstream->lines[i].tls);
     pthread_mutex_destroy(&upstream->queue_mutex);
     pthread_mutex_destroy(&upstream->eject_mutex);
+    drop_rosters(upstream);
     free(upstream->places);
     free(upstream->locals);
     arena_done(&upstream->arena);

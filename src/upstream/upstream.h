@@ -4,7 +4,9 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "net/address.h"
+#include "upstream/affinity.h"
 #include "upstream/call.h"
 
 struct upstream;
@@ -13,7 +15,7 @@ struct tls_client;
 struct tls_sessions;
 
 enum balance {
-#define BALANCE(id, name, doc) BALANCE_##id,
+#define BALANCE(id, name, policy, key, doc) BALANCE_##id,
 #include "upstream/balance.def"
 #undef BALANCE
     BALANCES,
@@ -37,7 +39,7 @@ struct server_config {
     uint32_t weight;   /* 1–256 */
     uint32_t priority; /* a lower one serves as long as it can */
     int64_t max_conns; /* 0: no limit */
-    bool backup;       /* behind every priority */
+    bool backup;       /* behind all priorities */
     bool down;
     struct tls_client *tls; /* NULL: in clear. Becomes the upstream's */
 };
@@ -70,6 +72,11 @@ struct upstream_config {
     int64_t connects_max;               /* connections that are being opened; 0: no limit */
     int64_t adaptive_min, adaptive_max; /* between which a limit of requests adapts; max 0: none */
     int64_t slow_start; /* ns in which a server that came back gets its share; 0: at once */
+    /* What ties clients to servers, and how far: a server that has more than load_percent of its
+     * share of the exchanges passes those that hash to it on; 0: never. */
+    struct upstream_affinity affinity;
+    uint32_t load_percent;
+    struct hash_key sticky_key; /* what servers' ids in cookies are made with */
     enum upstream_http http;
 };
 
@@ -118,5 +125,8 @@ struct server_state {
     uint32_t active;
     uint32_t idle;
 };
+/* What of a request a policy goes by. */
+enum upstream_key balance_key_of(enum balance balance);
+
 bool upstream_server_state(const struct upstream *upstream, size_t index,
                            struct server_state *state);

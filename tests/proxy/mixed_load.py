@@ -58,12 +58,76 @@ site * {
     route /away {
         redirect https://x.example{uri}
     }
+    route /mirror/* {
+        strip_prefix /mirror
+        mirror @two
+        mirror 127.0.0.1:@nobody sample=10%
+        proxy app
+    }
+    route /split/* {
+        strip_prefix /split
+        split by={header.X-Key} {
+            proxy app weight=3
+            proxy by_round_robin weight=1
+        }
+    }
     route /h2/* {
         proxy multiplexed
     }
+@routes
     proxy app hedge=5ms
 }
 """
+# Each with a server that goes and comes.
+POLICIES = ["random_two", "round_robin", "least_conn", "least_time", "uri_hash", "ip_hash",
+            "header_hash X-Key", "cookie_hash weir_route"]
+UPSTREAM = """
+upstream by_@word {
+    balance @policy
+    sticky cookie
+    server @one
+    server @two weight=3
+    server 127.0.0.1:@moody
+    server 127.0.0.1:@nobody
+    server 127.0.0.1:@nobody2 backup
+}
+"""
+ROUTE = """
+    route /@word/* {
+        strip_prefix /@word
+        proxy by_@word
+    }
+"""
+
+
+def config():
+    text = CONFIG
+    for policy in POLICIES:
+        word = policy.split()[0]
+        text = (UPSTREAM.replace("@word", word).replace("@policy", policy)
+                + text.replace("@routes", ROUTE.replace("@word", word) + "@routes"))
+    return text.replace("@routes", "")
+
+
+class Moody:
+    """A server that is there for a while, and then is not."""
+    def __init__(self, script):
+        self.port, self.script = free_port(), script
+        self.is_over = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        while not self.is_over.is_set():
+            with Origin(port=self.port) as origin:
+                self.script(origin)
+                self.is_over.wait(0.7)
+                origin.complaints.clear()
+            self.is_over.wait(0.3)
+
+    def stop(self):
+        self.is_over.set()
+        self.thread.join()
 
 
 def events(request, connection):
@@ -96,6 +160,8 @@ class Load:
         self.counts = collections.Counter()
         self.wrong = []
         self.client = None
+        self.cookie = None
+        self.balanced_counts = collections.Counter()
 
     def connected(self):
         if self.client is None:
@@ -119,6 +185,17 @@ class Load:
     def get(self):
         self.ask(self.random.choice(["/a", "/b?c=d", "/chunks", "/big", "/close", "/hints",
                                      "/events", "/local", "/re/abc", "/a/../b"]))
+
+    def balanced(self):
+        word = self.random.choice([policy.split()[0] for policy in POLICIES] + ["mirror", "split"])
+        fields = [("X-Key", str(self.random.randrange(20)))] + (
+            [("Cookie", "weir_route=" + self.cookie)] if self.cookie else [])
+        body = self.random.choice([None, b"x" * 100, b"y" * 70000])
+        response = self.ask(f"/{word}/{self.random.randrange(100)}", "POST" if body else "GET",
+                            expect=(200, 502, 503), body=body, fields=fields)
+        for value in response.all("set-cookie"):
+            self.cookie = value.split(";")[0].split("=")[1]
+        self.balanced_counts[word] += 1
 
     def get_multiplexed(self):
         """Its server resets some streams behind the head."""
@@ -206,7 +283,7 @@ class Load:
 
     def run(self, seconds):
         until = time.monotonic() + seconds
-        actions = [self.get] * 6 + [self.post] * 3 + [self.post_chunked] * 2 + [
+        actions = [self.get] * 6 + [self.balanced] * 6 + [self.post] * 3 + [self.post_chunked] * 2 + [
             self.pipeline, self.get_multiplexed, self.tunnel, self.refused, self.broken, self.leave]
         while time.monotonic() < until:
             action = self.random.choice(actions)
@@ -246,8 +323,9 @@ def main():
     with Origin() as one, Origin() as two, H2Origin(serve_some) as three:
         script(one)
         script(two)
-        weir = Weir(CONFIG, one=one, two=two, three=three, workers=options.workers,
-                    nobody=free_port())
+        moody = Moody(script)
+        weir = Weir(config(), one=one, two=two, three=three, workers=options.workers,
+                    nobody=free_port(), nobody2=free_port(), moody=moody.port)
         loads = [(H2Load if n % 2 else Load)(weir, options.seed * 1000 + n)
                  for n in range(options.clients)]
         crew = [threading.Thread(target=load.run, args=(options.seconds,)) for load in loads]
@@ -258,12 +336,17 @@ def main():
         for thread in crew:
             thread.join()
         code = weir.stop()
+        moody.stop()
         one.complaints.clear()  # those of requests that were cut are no fault
     counts = sum((load.counts for load in loads), collections.Counter())
     wrong = [text for load in loads for text in load.wrong]
     print(f"{sum(counts.values())} exchanges: "
           + ", ".join(f"{key} {counts[key]}" for key in sorted(counts, key=str)))
     output = weir.output
+    balanced = sum((load.balanced_counts for load in loads), collections.Counter())
+    print("balanced: " + ", ".join(f"{key} {balanced[key]}" for key in sorted(balanced)))
+    if len(balanced) != len(POLICIES) + 2:
+        wrong.append("some policies were not used")
     if code != 0:
         wrong.append(f"exit code {code}")
     if REPORT.search(output):

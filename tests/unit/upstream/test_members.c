@@ -153,7 +153,7 @@ static void run_priorities_and_weights(void)
             .backup = i == 1,
         };
     upstream_set_members(upstream, 0, members, 3);
-    struct choice choice;
+    struct choice choice = {0};
     struct server *tried[3] = {0};
     tried[0] = balance_choose(upstream, NULL, 0, &choice);
     assert_ptr_equal(tried[0], find(upstream, 'a'));

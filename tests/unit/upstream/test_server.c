@@ -251,13 +251,11 @@ static const char *state_of(const struct upstream *upstream, size_t index)
     return state.state;
 }
 
-/* How often of 1,000 times it does not stand back. */
-static int taken_of_1000(const struct server *server)
+/* Its share now, in thousandths of its whole one. */
+static int share_of_1000(const struct server *server)
 {
-    int taken = 0;
-    for (int i = 0; i < 1000; i++)
-        taken += !server_stands_back(server, loop_now());
-    return taken;
+    return (int)(server_weight_now(server, loop_now()) * 1000 /
+                 (server_weight(server) * SERVER_WEIGHT_UNIT));
 }
 
 /* Down by its check: at once and without a cap; back with a share that grows from a tenth. */
@@ -265,7 +263,7 @@ static void run_check_takes_down_and_brings_back(void)
 {
     struct upstream *upstream = make_upstream(anywhere, 2, with_slow_start);
     struct server *server = &upstream->servers[0];
-    assert_int_equal(taken_of_1000(server), 1000);
+    assert_int_equal(share_of_1000(server), 1000);
     for (size_t i = 0; i < 2; i++) {
         upstream_set_health(upstream, i, false, "status");
         assert_string_equal(state_of(upstream, i), "check_failed");
@@ -276,13 +274,13 @@ static void run_check_takes_down_and_brings_back(void)
     assert_string_equal(state_of(upstream, 0), "slow_start");
     assert_true(is_usable(server));
     server->back_since = loop_now();
-    int taken = taken_of_1000(server);
+    int taken = share_of_1000(server);
     assert_true(taken > 50 && taken < 200);
     pass(SECONDS(15));
-    taken = taken_of_1000(server);
+    taken = share_of_1000(server);
     assert_true(taken > 400 && taken < 600);
     pass(SECONDS(15));
-    assert_int_equal(taken_of_1000(server), 1000);
+    assert_int_equal(share_of_1000(server), 1000);
     drop_upstream(upstream);
 }
 ON_FIBER(check_takes_down_and_brings_back)
@@ -294,7 +292,7 @@ static void run_no_slow_start_for_one(void)
     upstream_set_health(upstream, 0, false, "status");
     upstream_set_health(upstream, 0, true, "good");
     assert_string_equal(state_of(upstream, 0), "up");
-    assert_int_equal(taken_of_1000(&upstream->servers[0]), 1000);
+    assert_int_equal(share_of_1000(&upstream->servers[0]), 1000);
     drop_upstream(upstream);
 }
 ON_FIBER(no_slow_start_for_one)
