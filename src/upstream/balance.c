@@ -118,10 +118,10 @@ static struct server *choose(struct search *search, const struct roster *roster)
     return NULL;
 }
 
-struct server *balance_choose(struct upstream *upstream, struct server *const *tried,
-                              size_t tried_count, struct choice *choice)
+static struct server *choose_from(const struct roster *roster, struct upstream *upstream,
+                                  struct server *const *tried, size_t tried_count,
+                                  struct choice *choice)
 {
-    struct roster *roster = roster_of(upstream);
     struct search search = {
         .upstream = upstream,
         .tried = tried,
@@ -142,5 +142,18 @@ struct server *balance_choose(struct upstream *upstream, struct server *const *t
         server = balance_any(&search);
     }
     choice->is_full = search.is_full;
+    return server;
+}
+
+struct server *balance_choose(struct upstream *upstream, struct server *const *tried,
+                              size_t tried_count, struct choice *choice)
+{
+    struct roster *roster;
+    struct server *server;
+    /* Whoever has only seen servers that left just now looks at those that came. */
+    do {
+        roster = roster_of(upstream);
+        server = choose_from(roster, upstream, tried, tried_count, choice);
+    } while (server == NULL && roster_of(upstream) != roster);
     return server;
 }

@@ -219,15 +219,22 @@ size_t upstream_set_members(struct upstream *upstream, size_t index,
         else
             homeless++;
     }
-    /* Who joins is there before anybody leaves. */
-    for (size_t i = 0; i < upstream->count; i++) {
-        struct server *server = &upstream->servers[i];
-        if (server->source == index && !server->is_draining && !is_wanted(server, members, count))
-            drain(upstream, server);
-    }
-    upstream->servers[index].was_discovered = upstream->servers[index].was_discovered || count > 0;
+    /* Who joins may be chosen before anybody leaves. */
     count_members(upstream);
     upstream_renew_roster(upstream);
+    bool has_left = false;
+    for (size_t i = 0; i < upstream->count; i++) {
+        struct server *server = &upstream->servers[i];
+        if (server->source == index && !server->is_draining && !is_wanted(server, members, count)) {
+            drain(upstream, server);
+            has_left = true;
+        }
+    }
+    upstream->servers[index].was_discovered = upstream->servers[index].was_discovered || count > 0;
+    if (has_left) {
+        count_members(upstream);
+        upstream_renew_roster(upstream);
+    }
     if (__atomic_load_n(&upstream->waiting, __ATOMIC_SEQ_CST) > 0)
         upstream_queue_wake(upstream);
     return homeless;
