@@ -118,7 +118,7 @@ static struct server *choose(struct search *search, const struct roster *roster)
     return NULL;
 }
 
-static struct server *choose_from(const struct roster *roster, struct upstream *upstream,
+static struct server *choose_from(struct roster *roster, struct upstream *upstream,
                                   struct server *const *tried, size_t tried_count,
                                   struct choice *choice)
 {
