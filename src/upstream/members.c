@@ -112,8 +112,19 @@ static void join(struct upstream *upstream, struct server *server, size_t source
     size_t index = (size_t)(server - upstream->servers);
     if (index >= upstream->count)
         __atomic_store_n(&upstream->count, index + 1, __ATOMIC_RELEASE);
-    log_write(LOG_INFO, "server_joined", "upstream %.*s: server %.*s has joined",
-              SLICE_ARG(upstream->name), SLICE_ARG(server->name));
+    server->is_new = true;
+}
+
+/* Said when they may be chosen. */
+static void say_who_joined(struct upstream *upstream)
+{
+    for (size_t i = 0; i < upstream->count; i++) {
+        struct server *server = &upstream->servers[i];
+        if (server->is_new)
+            log_write(LOG_INFO, "server_joined", "upstream %.*s: server %.*s has joined",
+                      SLICE_ARG(upstream->name), SLICE_ARG(server->name));
+        server->is_new = false;
+    }
 }
 
 static void drain(struct upstream *upstream, struct server *server)
@@ -128,13 +139,12 @@ static void drain(struct upstream *upstream, struct server *server)
 }
 
 /* It left and is back before its place was given away. */
-static void take_back(struct upstream *upstream, struct server *server)
+static void take_back(struct server *server)
 {
     STORE(server->reason, "discovery knows it again");
     STORE(server->since, clock_wall());
     __atomic_store_n(&server->is_draining, false, __ATOMIC_SEQ_CST);
-    log_write(LOG_INFO, "server_joined", "upstream %.*s: server %.*s is back",
-              SLICE_ARG(upstream->name), SLICE_ARG(server->name));
+    server->is_new = true;
 }
 
 void upstream_server_hold(struct upstream *upstream, size_t index, bool is_held)
@@ -211,7 +221,7 @@ size_t upstream_set_members(struct upstream *upstream, size_t index,
     for (size_t i = 0; i < count; i++) {
         struct server *server = find_server(upstream, index, &members[i], false);
         if (server == NULL && (server = find_server(upstream, index, &members[i], true)) != NULL)
-            take_back(upstream, server);
+            take_back(server);
         if (server != NULL)
             set_share(server, &members[i]);
         else if ((server = find_place(upstream, index)) != NULL)
@@ -222,6 +232,7 @@ size_t upstream_set_members(struct upstream *upstream, size_t index,
     /* Who joins may be chosen before anybody leaves. */
     count_members(upstream);
     upstream_renew_roster(upstream);
+    say_who_joined(upstream);
     bool has_left = false;
     for (size_t i = 0; i < upstream->count; i++) {
         struct server *server = &upstream->servers[i];

@@ -78,6 +78,7 @@ struct server {
     bool is_draining;       /* no member (any more), or a place for one to come; atomic */
     bool was_discovered;    /* of a line's own place: the line has had servers; control's own */
     bool is_resting;        /* drained, and nothing of it runs any more; control's own */
+    bool is_new;            /* it has joined, and nobody has been told; control's own */
     bool is_held;           /* by a check under way; control's own */
     int64_t drained_since;  /* monotonic; control's own */
     uint32_t generation;    /* how often the place was taken; atomic */
