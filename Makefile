@@ -13,7 +13,8 @@ LIBRARIES = $(shell pkg-config --libs $(PACKAGES)) -l:libnghttp2.a -lpthread
 COMMON += $(shell pkg-config --cflags $(PACKAGES))
 
 # release: what is shipped · paint: the same with painted stacks, for high-water marks
-# asan, tsan: test builds · fuzz: clang's libFuzzer
+# asan, tsan: test builds · cover: counts lines · mutant: quick to build, quick to run
+# fuzz: clang's libFuzzer
 # Optimised as one program: a fifth fewer instructions for each request, a third of the misses in
 # the processor's cache for code.
 OPTIMISED = -O2 -flto=auto -fstack-clash-protection -D_FORTIFY_SOURCE=2 -Wframe-larger-than=2048
@@ -27,11 +28,13 @@ else ifeq ($(MODE),tsan)
 FLAGS = -O1 -fsanitize=thread -DFIBER_TSAN -DCHECK_SLOW
 else ifeq ($(MODE),cover)
 FLAGS = -O0 --coverage -DCHECK_SLOW
+else ifeq ($(MODE),mutant)
+FLAGS = -O1 -DCHECK_SLOW -w
 else ifeq ($(MODE),fuzz)
 CC = clang
 FLAGS = -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DFIBER_ASAN -DCHECK_SLOW -Wno-error
 else
-$(error MODE is release, paint, asan, tsan, cover or fuzz)
+$(error MODE is release, paint, asan, tsan, cover, mutant or fuzz)
 endif
 ifeq ($(ARCH),aarch64)
 COMMON := $(filter-out -fcf-protection=branch,$(COMMON))
@@ -89,7 +92,7 @@ $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIBRARY)
 
 # The simulated world: the product's objects, but those that ask the kernel.
 SIM_REPLACED = base/clock base/entropy base/log fiber/bell fiber/file fiber/native fiber/offload \
-	fiber/poll fiber/process fiber/signal net/resolver net/socket
+	fiber/poll fiber/process fiber/signal net/resolver net/socket net/stream_tls net/tls_client
 SIM_KEPT = $(filter-out $(SIM_REPLACED:%=$(OUT)/obj/%.o),$(OBJECTS))
 SIM_OBJECTS := $(patsubst tests/sim/%.c,$(OUT)/sim/%.o,$(wildcard tests/sim/*.c))
 SIM_WRAPPED = malloc calloc realloc posix_memalign free

@@ -133,8 +133,15 @@ static enum exit_code serve(const struct config *config)
         return status == ERR_DENIED ? EXIT_NOT_PERMITTED : EXIT_FAILED;
     if (privileges_drop(config->user, config->group) != OK)
         return EXIT_NOT_PERMITTED;
-    if (signal_watch(SIGNALS, on_signal) != OK || offload_start(OFFLOAD_THREADS) != OK)
+    if (signal_watch(SIGNALS, on_signal) != OK) {
+        log_write(LOG_ERROR, "start_failed", "no descriptor for signals");
         return EXIT_FAILED;
+    }
+    if (offload_start(OFFLOAD_THREADS) != OK) {
+        log_write(LOG_ERROR, "start_failed", "the threads for files could not be started");
+        signal_unwatch();
+        return EXIT_FAILED;
+    }
     workers->on_ended = on_ended;
     exchange_set_log(log_exchange);
     enum exit_code code = EXIT_DONE;
@@ -176,10 +183,14 @@ int run_configuration(struct slice text, const char *name)
         running.snapshot = snapshot_new(config, count, &errors);
     }
     if (show(&errors, name) && running.snapshot != NULL) {
-        check(thread_init(&running.control, "control", -1) == OK);
-        code = serve(config);
-        workers_done(&running.workers);
-        thread_done(&running.control);
+        code = EXIT_FAILED;
+        if (thread_init(&running.control, "control", -1) == OK) {
+            code = serve(config);
+            workers_done(&running.workers);
+            thread_done(&running.control);
+        } else {
+            log_write(LOG_ERROR, "start_failed", "no descriptors for an event loop");
+        }
     }
     if (running.snapshot != NULL)
         snapshot_free(running.snapshot);

@@ -78,6 +78,7 @@ struct tls_config {           /* of a site, or for all */
     int64_t hsts; /* ns; CLOCK_NEVER: off */
     bool hsts_subdomains;
     bool hsts_preload;
+    bool stapling;
     bool session_tickets;
     struct slice_list alpn; /* empty: all */
 };

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "control/names.h"
 #include "control/servers_file.h"
 #include "fiber/file.h"
 #include "fiber/loop.h"
@@ -64,21 +65,6 @@ struct discovery {
     int64_t reap_at;
     const struct snapshot *snapshot;
 };
-
-enum status discovery_open_resolver(const struct config *config, struct resolver **resolver)
-{
-    const struct resolver_keys_config *keys = &config->resolver;
-    struct resolver_config wanted = {
-        .servers = keys->servers.items,
-        .servers_count = keys->servers.count,
-        .timeout = keys->timeout,
-        .tries = (int)keys->tries,
-        .ttl_min = keys->ttl_min,
-        .ttl_max = keys->ttl_max,
-        .keep = keys->keep,
-    };
-    return resolver_new(&wanted, resolver);
-}
 
 bool discovery_has_names(const struct snapshot *snapshot)
 {
@@ -415,7 +401,7 @@ enum status discovery_start(const struct config *config, const struct snapshot *
     discovery->look.on_fire = on_look;
     if (!discovery_has_names(snapshot))
         return OK;
-    TRY(discovery_open_resolver(config, &discovery->resolver));
+    TRY(names_open_resolver(config, &discovery->resolver));
     for (size_t u = 0; u < snapshot->upstreams_count; u++)
         add_lines(discovery, snapshot->upstreams[u]);
     timer_set(&thread_self()->timers, &discovery->look, loop_now() + MILLISECONDS(LOOK_MS));

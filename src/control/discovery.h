@@ -14,8 +14,5 @@ MUST_CHECK enum status discovery_start(const struct config *config, const struct
                                        struct discovery **discovery);
 void discovery_stop(struct discovery *discovery);
 
-/* As the configuration says. */
-MUST_CHECK enum status discovery_open_resolver(const struct config *config,
-                                               struct resolver **resolver);
 /* Whether a server has a name to be resolved, or comes from one. */
 bool discovery_has_names(const struct snapshot *snapshot);

@@ -10,6 +10,21 @@
 
 #include <stdlib.h>
 
+enum status names_open_resolver(const struct config *config, struct resolver **resolver)
+{
+    const struct resolver_keys_config *keys = &config->resolver;
+    struct resolver_config wanted = {
+        .servers = keys->servers.items,
+        .servers_count = keys->servers.count,
+        .timeout = keys->timeout,
+        .tries = (int)keys->tries,
+        .ttl_min = keys->ttl_min,
+        .ttl_max = keys->ttl_max,
+        .keep = keys->keep,
+    };
+    return resolver_new(&wanted, resolver);
+}
+
 /* A name that is asked for once. */
 struct checked {
     struct checks *checks;
@@ -113,7 +128,7 @@ void names_check(const struct config *config, const struct snapshot *snapshot,
     struct resolver *resolver;
     if (!discovery_has_names(snapshot) || thread_init(&thread, "check", -1) != OK)
         return;
-    if (discovery_open_resolver(config, &resolver) == OK) {
+    if (names_open_resolver(config, &resolver) == OK) {
         checks.count = 1; /* ours, so that it does not end before all are asked for */
         for (size_t u = 0; u < snapshot->upstreams_count; u++)
             check_upstream(&checks, config, snapshot, u, resolver);

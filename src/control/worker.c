@@ -12,6 +12,7 @@
 #include "net/pipe.h"
 #include "net/tunnel.h"
 #include "serve/clients.h"
+#include "serve/handshake.h"
 #include "serve/listener.h"
 #include "upstream/upstream.h"
 
@@ -43,7 +44,7 @@ struct worker {
     unsigned index;
     struct timer cut;
     bool is_stopped;
-    enum status started;
+    enum status started; /* not OK: it ends by itself, without a word to its mailbox */
     char name[24];
 };
 
@@ -193,7 +194,7 @@ static enum status start_serving(struct worker *worker)
         serve->thread.fibers_max = all->snapshot->fibers_max;
     list_init(&serve->connections);
     list_init(&serve->h2_connections);
-    list_init(&serve->handshakes);
+    handshake_prepare(serve);
     for (size_t i = 0; i < all->snapshot->upstreams_count; i++)
         upstream_worker_start(all->snapshot->upstreams[i]);
     serve->log = access_log_worker_new(all->snapshot->access_log);
@@ -216,13 +217,10 @@ static void on_thread_ended(void *argument)
         all->on_ended();
 }
 
-static void work(void *argument)
+static void serve_until_stopped(struct worker *worker)
 {
-    struct worker *worker = argument;
     struct serve_worker *serve = &worker->serve;
-    worker->started = thread_init(&serve->thread, worker->name, (int)worker->index);
-    if (worker->started == OK)
-        worker->started = start_serving(worker);
+    worker->started = start_serving(worker);
     bool has_started = worker->started == OK;
     gate_pass(all_started);
     if (has_started)
@@ -241,6 +239,18 @@ static void work(void *argument)
     pipe_release_all();
     free(serve->listeners);
     thread_done(&serve->thread);
+}
+
+static void work(void *argument)
+{
+    struct worker *worker = argument;
+    worker->started = thread_init(&worker->serve.thread, worker->name, (int)worker->index);
+    if (worker->started == OK) {
+        serve_until_stopped(worker);
+    } else {
+        gate_pass(all_started);
+        gate_pass(all_stopped);
+    }
     check(thread_post(worker->control, on_thread_ended, worker));
 }
 
@@ -311,7 +321,8 @@ static void cut(void *argument)
 static void tell_all(struct workers *workers, void (*what)(void *argument))
 {
     for (unsigned i = 0; i < workers->count; i++)
-        check(thread_post(&worker_array[i].serve.thread, what, &worker_array[i]));
+        if (worker_array[i].started == OK)
+            check(thread_post(&worker_array[i].serve.thread, what, &worker_array[i]));
 }
 
 void workers_drain(struct workers *workers)

@@ -39,11 +39,14 @@ struct loop {
 
 enum status loop_init(struct thread *thread)
 {
+    int poll = poll_open();
+    if (poll < 0)
+        return ERR_SYSTEM;
     struct loop *loop = memory_zero(sizeof *loop);
-    loop->poll = poll_open();
+    loop->poll = poll;
     loop->slots_count = 1;
     thread->loop = loop;
-    return loop->poll < 0 ? ERR_SYSTEM : OK;
+    return OK;
 }
 
 static void free_what_is_due(struct loop *loop)

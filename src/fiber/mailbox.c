@@ -94,8 +94,15 @@ enum status mailbox_open(struct thread *thread)
     struct mailbox *mailbox = memory_zero(sizeof *mailbox);
     pthread_mutex_init(&mailbox->mutex, NULL);
     mailbox->watch.on_ready = on_ready;
-    thread->mailbox = mailbox;
-    return loop_watch_level(&mailbox->watch, fd);
+    enum status status = loop_watch_level(&mailbox->watch, fd);
+    if (status == OK) {
+        thread->mailbox = mailbox;
+        return OK;
+    }
+    bell_close(fd);
+    pthread_mutex_destroy(&mailbox->mutex);
+    free(mailbox);
+    return status;
 }
 
 void mailbox_close(struct thread *thread)

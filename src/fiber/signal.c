@@ -31,7 +31,10 @@ enum status signal_watch(const int *signals, void (*on_signal)(int signal))
         return ERR_SYSTEM;
     signal_callback = on_signal;
     signal_events.on_ready = on_ready;
-    return loop_watch_level(&signal_events, fd);
+    enum status status = loop_watch_level(&signal_events, fd);
+    if (status != OK)
+        close(fd);
+    return status;
 }
 
 void signal_unwatch(void)

@@ -41,12 +41,15 @@ enum status thread_init(struct thread *thread, const char *name, int index)
     thread_become(thread);
     thread->sanitizer_fiber = sanitizer_fiber_current();
     random_seed(&thread->random);
+    list_init(&thread->duplexes);
     timers_init(&thread->timers, thread->now);
     enum status status = loop_init(thread);
-    if (status == OK)
-        status = mailbox_open(thread);
-    if (status != OK)
+    if (status == OK && (status = mailbox_open(thread)) != OK)
+        loop_done(thread);
+    if (status != OK) {
+        thread_become(NULL);
         return status;
+    }
     for (int i = 0; i < THREADS_MAX; i++) {
         struct thread *none = NULL;
         if (__atomic_compare_exchange_n(&thread_all[i], &none, thread, false, __ATOMIC_ACQ_REL,

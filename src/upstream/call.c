@@ -8,13 +8,13 @@
 #include "upstream/balance.h"
 #include "upstream/breaker.h"
 #include "upstream/call_inside.h"
+#include "upstream/h2_link.h"
 #include "upstream/queue.h"
 
 #include <stdlib.h>
 
 enum {
     QUEUE_LOOK_MS = 250,
-    HANDSHAKE_S = 5, /* with a server, connecting not included */
 };
 
 enum status call_fail(struct upstream_call *call, enum status status, int answer, const char *error,
@@ -152,101 +152,12 @@ static enum status enter_server(struct upstream_call *call, struct tried *tried,
     return status; /* else the last try has said why */
 }
 
-/* The error of a connect, as the client hears it. */
-static enum status connect_failed(struct upstream_call *call, enum status status)
-{
-    switch (status) {
-    case ERR_REFUSED:
-        return call_fail(call, status, 502, "connection_refused", "connect: refused");
-    case ERR_TIMEOUT:
-        return call_fail(call, status, 504, "connection_timeout", "connect: timed out");
-    case ERR_UNREACHABLE:
-        return call_fail(call, status, 502, "destination_ip_unroutable", "connect: unreachable");
-    case ERR_LIMIT:
-        return call_fail(call, status, 503, "connection_limit_reached",
-                         "connect: no file descriptors are left");
-    case ERR_CANCELLED:
-        return call_fail(call, status, 0, "", "cancelled while connecting");
-    default:
-        return call_fail(call, status, 502, "proxy_internal_error", "connect: failed");
-    }
-}
-
-enum status call_connect_failed(struct upstream_call *call, enum status status, int64_t deadline)
-{
-    struct server *server = call->inside->server;
-    if (__atomic_load_n(&server->addresses_count, __ATOMIC_RELAXED) == 0)
-        return call_fail(call, ERR_UNREACHABLE, 502, "dns_error", "the name is not resolved");
-    /* The end of the whole request is no fault of the server. */
-    bool is_late = status == ERR_TIMEOUT && loop_now() >= deadline;
-    if (status == ERR_REFUSED || status == ERR_UNREACHABLE || (status == ERR_TIMEOUT && !is_late))
-        server_unreachable(server);
-    return connect_failed(call, status);
-}
-
-/* TLS with a server that was connected to; nothing of the request is sent before it has proved who
- * it is. */
-static enum status shake_hands(struct upstream_call *call, struct stream *stream, int64_t deadline)
-{
-    struct server *server = call->inside->server;
-    struct tls_trouble trouble = {"tls_protocol_error", "tls: the handshake failed"};
-    int64_t until = stream_stall_deadline(SECONDS(HANDSHAKE_S), deadline);
-    enum status status =
-        stream_tls_connect(stream, server->config.tls, server->sessions, until, &trouble);
-    if (status == OK)
-        return OK;
-    if (status == ERR_CANCELLED)
-        return call_fail(call, status, 0, "", "cancelled while shaking hands");
-    if (status != ERR_TIMEOUT || loop_now() < deadline)
-        server_failed(server, loop_now());
-    if (status == ERR_TIMEOUT)
-        return call_fail(call, status, 504, "connection_timeout", "tls: the handshake timed out");
-    if (status != ERR_TLS)
-        return call_fail(call, ERR_TLS, 502, "connection_terminated",
-                         "tls: the server closed in the handshake");
-    return call_fail(call, status, 502, trouble.error, trouble.why);
-}
-
-/* Not inlined: the addresses would make the frame of every call larger. */
-__attribute__((noinline)) static enum status dial(struct upstream_call *call, int64_t deadline)
-{
-    struct server *server = call->inside->server;
-    struct address addresses[SERVER_ADDRESSES_MAX];
-    size_t count = server_addresses(server, addresses);
-    if (count == 0)
-        return call_fail(call, ERR_UNREACHABLE, 502, "dns_error", "the name is not resolved");
-    struct server_connection *connection = memory_zero(sizeof *connection);
-    int64_t began = loop_now();
-    size_t which;
-    enum status status =
-        stream_connect(&connection->stream, addresses, count, &which,
-                       stream_stall_deadline(call->policy.connect_timeout, deadline));
-    if (status != OK) {
-        free(connection);
-        return call_connect_failed(call, status, deadline);
-    }
-    if (server->config.tls != NULL) {
-        status = shake_hands(call, &connection->stream, deadline);
-        if (status != OK) {
-            stream_close(&connection->stream, status == ERR_TIMEOUT);
-            loop_free_later(connection);
-            return status;
-        }
-    }
-    connection->server = server;
-    connection->pool = &server->pools[thread_self()->index];
-    connection->idle_timeout = server->upstream->config.keepalive_idle;
-    call->inside->connection = connection;
-    call->connect_time = loop_now() - began;
-    return OK;
-}
-
 /* As many at a time as the breaker lets. */
 static enum status connect_server(struct upstream_call *call, int64_t deadline)
 {
     if (!breaker_begin_connect(call->upstream))
         return call_fail(call, ERR_REFUSED, 503, "connection_limit_reached", "breaker: connects");
-    enum status status = dial(call, deadline);
+    enum status status = call_dial(call, deadline);
     breaker_end_connect(call->upstream);
     return status;
 }
@@ -298,12 +209,31 @@ static void leave_server(struct upstream_exchange *inside)
 }
 
 /* An upgrade is of HTTP/1, and goes over a connection of its own. */
-static bool speaks_h2(const struct upstream_call *call)
+static enum upstream_http http_of(const struct upstream_call *call)
 {
     enum upstream_http http = call->policy.http;
     if (http == UPSTREAM_HTTP_INHERITED)
         http = call->upstream->config.http;
-    return http == UPSTREAM_HTTP_2 && call->request.upgrade.size == 0;
+    if (call->request.upgrade.size > 0 ||
+        (http == UPSTREAM_HTTP_AUTO && !h2_link_may_be(call->inside->server)))
+        return UPSTREAM_HTTP_1;
+    return http;
+}
+
+static enum status send_over(struct upstream_call *call, bool fresh, int64_t deadline)
+{
+    struct upstream_exchange *inside = call->inside;
+    enum upstream_http http = http_of(call);
+    if (http != UPSTREAM_HTTP_1) {
+        bool is_h1 = false;
+        enum status status = call_h2(call, http == UPSTREAM_HTTP_AUTO, &is_h1, deadline);
+        if (!is_h1)
+            return status;
+    }
+    inside->connection = fresh ? NULL : pool_take(inside->server, !call_is_idempotent(call));
+    if (inside->connection == NULL)
+        TRY(connect_server(call, deadline));
+    return call_h1(call, deadline);
 }
 
 /* One try on the chosen server. `fresh`: not over a pooled connection. */
@@ -323,16 +253,7 @@ static enum status try_once(struct upstream_call *call, bool fresh, int64_t dead
     call->tunnel = NULL;
     inside->h2 = NULL;
     inside->was_refused = inside->has_pulled = false;
-    bool is_h2 = speaks_h2(call);
-    inside->connection =
-        fresh || is_h2 ? NULL : pool_take(inside->server, !call_is_idempotent(call));
-    enum status status = OK;
-    if (is_h2)
-        status = call_h2(call, deadline);
-    else if (inside->connection == NULL)
-        status = connect_server(call, deadline);
-    if (status == OK && !is_h2)
-        status = call_h1(call, deadline);
+    enum status status = send_over(call, fresh, deadline);
     inside->is_cut_short = status == ERR_TIMEOUT && deadline < whole && loop_now() >= deadline;
     return status;
 }

@@ -95,6 +95,7 @@ struct server {
     uint64_t id;                   /* says which one it is in cookies; never 0; atomic */
     struct pool *pools;            /* one per worker */
     struct tls_sessions *sessions; /* of TLS; NULL: it is spoken to in clear */
+    int64_t h1_until;              /* it has preferred HTTP/1 over TLS: not asked before; atomic */
     pthread_mutex_t addresses_mutex;
     struct address addresses[SERVER_ADDRESSES_MAX];
     size_t addresses_count;          /* atomic for a quick look; 0: unresolved */

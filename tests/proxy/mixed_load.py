@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Everything at once, for a while: pages, bodies both ways, pipelining, tunnels, event streams,
-refusals, clients and servers that break off, over both protocols, on several workers. Not a
-measurement: it is run on builds that watch themselves, for data races and for the depth of stacks.
+refusals, clients and servers that break off, over both protocols, on several workers; some of the
+clients over TLS, one server too, and certificates that change. Not a measurement: it is run on builds
+that watch themselves, for data races and for the depth of stacks.
 
     WEIR_BINARY=build/tsan/weir tests/proxy/mixed_load.py --workers 4
     WEIR_BINARY=build/paint/weir tests/proxy/mixed_load.py --stack-max 65536
@@ -12,11 +13,16 @@ import argparse
 import collections
 import random
 import re
+import ssl
 import sys
+import tempfile
 import threading
 import time
+import types
 
 import http1
+import pki
+import tls
 from client import Client, chunked
 from h2_origin import H2Origin
 from mixed_load_h2 import H2Load, serve_some
@@ -41,12 +47,22 @@ upstream app {
     adaptive_limit 5000 min=100
     slow_start 1s
 }
+upstream secure {
+    tls ca=@pki/ca.pem
+    server localhost:@fourth
+}
 upstream multiplexed {
     http 2
     server @three
 }
 site * {
-    listen @listen
+    listen @listen plain
+    listen 127.0.0.1:@secure tls
+    tls @pki/a.pem key=@pki/a.key
+    tls @pki/rsa.pem key=@pki/rsa.key
+    route /tls/* {
+        proxy secure
+    }
     header set X-Load {path}
     route ~^/re/([a-z]+)$ {
         rewrite ~^/re/([a-z]+)$ /$1
@@ -154,22 +170,35 @@ def script(origin):
 
 
 class Load:
-    def __init__(self, weir, seed):
+    def __init__(self, weir, seed, secure=None):
         self.weir = weir
         self.random = random.Random(seed)
         self.counts = collections.Counter()
         self.wrong = []
         self.client = None
+        self.secure = secure  # the context and port of clients over TLS
+        self.session = None
         self.cookie = None
         self.balanced_counts = collections.Counter()
 
     def connected(self):
         if self.client is None:
-            self.client = Client(("127.0.0.1", self.weir.port), timeout=60)
+            self.client = self.connect_secure() if self.secure else Client(
+                ("127.0.0.1", self.weir.port), timeout=60)
         return self.client
+
+    def connect_secure(self):
+        made, port = self.secure
+        session = self.session if self.random.random() < 0.5 else None
+        try:
+            return tls.TlsClient(types.SimpleNamespace(port=port), "a.example", made, session, timeout=60)
+        except ssl.SSLError as error:
+            self.wrong.append(f"a handshake failed: {error}")
+            raise
 
     def drop(self, how="close"):
         if self.client is not None:
+            self.session = getattr(self.client.sock, "session", None)
             self.client.reset() if how == "reset" else self.client.close()
         self.client = None
 
@@ -184,7 +213,7 @@ class Load:
 
     def get(self):
         self.ask(self.random.choice(["/a", "/b?c=d", "/chunks", "/big", "/close", "/hints",
-                                     "/events", "/local", "/re/abc", "/a/../b"]))
+                                     "/events", "/local", "/tls/a", "/tls/b", "/re/abc", "/a/../b"]))
 
     def balanced(self):
         word = self.random.choice([policy.split()[0] for policy in POLICIES] + ["mirror", "split"])
@@ -292,7 +321,7 @@ class Load:
             except ConnectionRefusedError:
                 self.wrong.append("weir does not accept any more")
                 return
-            except (http1.Short, ConnectionError) as error:
+            except (http1.Short, ConnectionError, ssl.SSLError) as error:
                 # A connection that weir closed as it was used again is the client's bad luck.
                 self.counts[type(error).__name__] += 1
                 self.drop()
@@ -320,30 +349,47 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--stack-max", type=int)
     options = parser.parse_args()
-    with Origin() as one, Origin() as two, H2Origin(serve_some) as three:
+    directory = tempfile.TemporaryDirectory(prefix="weir-load-")
+    authority = pki.Authority("load authority")
+    authority.write_self(directory.name)
+    authority.write(directory.name, "a.example", file="a")
+    authority.write(directory.name, "a.example", file="rsa", kind="rsa")
+    shown = authority.write(directory.name, "localhost", file="server")
+    with (Origin() as one, Origin() as two, H2Origin(serve_some) as three,
+          tls.TlsOrigin(shown) as fourth):
         script(one)
         script(two)
+        fourth.default = echo
         moody = Moody(script)
-        weir = Weir(config(), one=one, two=two, three=three, workers=options.workers,
-                    nobody=free_port(), nobody2=free_port(), moody=moody.port)
-        loads = [(H2Load if n % 2 else Load)(weir, options.seed * 1000 + n)
+        port = free_port()
+        weir = Weir(config(), one=one, two=two, three=three, fourth=fourth.port,
+                    workers=options.workers, nobody=free_port(), nobody2=free_port(),
+                    moody=moody.port, secure=port, pki=directory.name)
+        made = tls.context(f"{directory.name}/ca.pem")
+        loads = [H2Load(weir, options.seed * 1000 + n) if n % 2
+                 else Load(weir, options.seed * 1000 + n, (made, port) if n % 4 else None)
                  for n in range(options.clients)]
         crew = [threading.Thread(target=load.run, args=(options.seconds,)) for load in loads]
         crew.append(threading.Thread(target=move_servers, args=(
             weir, (one.address, two.address), time.monotonic() + options.seconds)))
         for thread in crew:
             thread.start()
+        while any(thread.is_alive() for thread in crew):
+            authority.write(directory.name, "a.example", file="a")
+            crew[0].join(0.9)
         for thread in crew:
             thread.join()
         code = weir.stop()
         moody.stop()
+        fourth.complaints.clear()
         one.complaints.clear()  # those of requests that were cut are no fault
     counts = sum((load.counts for load in loads), collections.Counter())
     wrong = [text for load in loads for text in load.wrong]
     print(f"{sum(counts.values())} exchanges: "
           + ", ".join(f"{key} {counts[key]}" for key in sorted(counts, key=str)))
     output = weir.output
-    balanced = sum((load.balanced_counts for load in loads), collections.Counter())
+    balanced = sum((load.balanced_counts for load in loads if isinstance(load, Load)),
+                   collections.Counter())
     print("balanced: " + ", ".join(f"{key} {balanced[key]}" for key in sorted(balanced)))
     if len(balanced) != len(POLICIES) + 2:
         wrong.append("some policies were not used")
@@ -351,6 +397,7 @@ def main():
         wrong.append(f"exit code {code}")
     if REPORT.search(output):
         wrong.append("weir reported something")
+    directory.cleanup()
     if not all(counts[key] for key in (200, 101, 400, "h2 200", "h2 tunnel", "h2 ended")):
         wrong.append("hardly anything was done")
     marks = {name: int(size) for name, size in re.findall(

@@ -8,7 +8,7 @@
 #include "reader.h"
 
 enum {
-    CLIENT_PLANS_MAX = 32,
+    CLIENT_PLANS_MAX = 48,
 };
 
 /* How a client goes about its requests; the zero is one that is quick and patient. */
@@ -26,7 +26,8 @@ struct client_manner {
     int64_t pauses_at; /* reads nothing for `pauses_for` once so many bytes have come; 0: never */
     int64_t pauses_for;
     int64_t idles;     /* between two requests */
-    size_t stops_at;   /* sends no more after so many bytes of a request; 0: never */
+    size_t stops_at;   /* sends no more after so many bytes of a request; 0: never … */
+    unsigned stops_in; /* … of that one and later ones */
     bool keeps_tunnel; /* never ends its side */
 };
 
@@ -45,10 +46,12 @@ struct client {
     bool waits_for_continue, may_go_on;
     bool is_paused, has_paused, is_sipping, is_sending_later, is_idling;
     bool is_lingering, was_told_to_go;
-    bool is_of_server; /* the answer that is being read */
+    bool is_of_server; /* the answer that is being read … */
+    bool is_own;       /* … or weir's own, as planned */
     size_t got;        /* bytes of answers */
     uint64_t tunnel_sent;
-    unsigned connections;
+    unsigned connections; /* that were dialled */
+    unsigned connections_made;
     bool is_done;
     int64_t done_at, active_at;
     struct client *next;
@@ -64,7 +67,7 @@ struct client *clients_first(void);
 struct server_actor {
     struct service service;
     unsigned connections, requests;
-    bool reads_nothing, keeps_tunnels;
+    bool reads_nothing, keeps_tunnels, fails;
     void (*on_end)(void); /* a connection was closed by weir */
     struct server_conversation *conversations;
 };
@@ -73,6 +76,8 @@ void server_start(struct server_actor *server, const struct address *address,
 /* The machine stops: refuses or is silent; `rudely`: running connections are reset (or vanish). */
 void server_stop(struct server_actor *server, enum service_state state, bool rudely);
 void server_return(struct server_actor *server);
+/* Bytes that its open connections have handed to the network. */
+uint64_t server_written(const struct server_actor *server);
 unsigned server_open_connections(const struct server_actor *server);
 
 /* Whether something may go wrong in this world without weir being at fault: then clients accept

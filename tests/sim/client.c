@@ -127,16 +127,29 @@ static void on_head(struct reader *reader)
         return;
     const char *id = reader_field(reader, "X-Sim");
     plan->got_status = reader->status;
+    client->is_own = false;
     client->is_of_server = id != NULL;
-    if (id == NULL) {
-        bool is_known = reader->status >= 400 && reader->status < 600;
+    unsigned number = id == NULL ? 0 : (unsigned)atoi(id);
+    if (number != 0 && plan->own_status != 0)
+        world_broken("route", "request %u is answered by a server: weir had to", plan->id);
+    bool is_expected = reader->status == (number == 0 ? plan->own_status : plan->status);
+    if (is_expected && plan->client_field != NULL)
+        reader_expect(reader, plan->id, plan->client_field, plan->client_value);
+    if (number == 0 && is_expected) {
+        client->is_own = true;
+        return;
+    }
+    if (number == 0) {
+        bool is_grpc = strstr(plan->fields, "application/grpc") != NULL;
+        bool is_known = (reader->status >= 400 && reader->status < 600) ||
+                        (is_grpc && reader_field(reader, "grpc-status") != NULL);
         if (!is_known)
             world_broken("pairing", "request %u is answered with a %d of nobody's", plan->id,
                          reader->status);
         return;
     }
-    if ((unsigned)atoi(id) != plan->id)
-        world_broken("pairing", "request %u got the answer of %s", plan->id, id);
+    if (number != plan->id)
+        world_broken("pairing", "request %u got the answer of %u", plan->id, number);
     if (plan->misframing != FRAMED_WELL && plan->misframing != CUT_OFF &&
         plan->misframing != BAD_CHUNK_SIZE)
         world_broken("strictness", "request %u was misframed and answered", plan->id);
@@ -175,6 +188,7 @@ static void on_end(struct reader *reader)
         world_broken("pairing", "the answer to %u seems whole with %zu of %zu bytes", plan->id,
                      plan->got_bytes, plan->reply_size);
     bool was_cut = is_whole && !has_none && plan->got_bytes != plan->reply_size;
+    is_whole = is_whole || client->is_own;
     settle(client, plan, was_cut ? OUTCOME_CUT : is_whole ? OUTCOME_WHOLE : OUTCOME_REFUSED);
     client->reading++;
     if (client->sending < client->reading && reader->says_close) { /* no use in sending the rest */
@@ -269,7 +283,7 @@ static void send_more(struct client *client)
         bool waits = plan->expects_continue && !client->may_go_on;
         if (waits)
             until = client->out_head;
-        size_t stop = client->manner.stops_at;
+        size_t stop = client->sending >= client->manner.stops_in ? client->manner.stops_at : 0;
         if (stop > 0 && stop < until)
             until = stop;
         size_t size = until - client->out_at;
@@ -382,6 +396,8 @@ static void on_event(struct end *end)
     }
     if (end->other == NULL)
         return;
+    client->connections_made += !end->was_seen;
+    end->was_seen = true;
     while (does_read(client) && read_some(client))
         continue;
     if (client->end != end)
@@ -430,6 +446,12 @@ static void lose_patience(void *argument)
     if (client->is_done)
         return;
     int64_t left = client->active_at + SECONDS(PATIENCE_S) - world_now();
+    bool was_accepted =
+        client->end == NULL || client->end->other == NULL || client->end->other->fd >= 0;
+    if (left <= 0 && !was_accepted && world_was_struck()) {
+        conclude(client, OUTCOME_LEFT);
+        left = SECONDS(PATIENCE_S);
+    }
     if (left <= 0)
         give_account(client);
     world_after(left, lose_patience, client);

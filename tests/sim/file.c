@@ -66,6 +66,13 @@ void files_set(const char *path, const char *text)
         append(file, text, strlen(text));
 }
 
+void files_move(const char *path, const char *to)
+{
+    struct file *file = find(path, false);
+    if (file != NULL && strlen(to) < sizeof file->path)
+        memcpy(file->path, to, strlen(to) + 1);
+}
+
 const char *files_text(const char *path, size_t *size)
 {
     const struct file *file = find(path, false);
@@ -87,6 +94,9 @@ enum status file_read(const char *path, size_t size_max, struct arena *arena, st
                       const char **why)
 {
     const struct file *file = find(path, false);
+    *why = "Input/output error";
+    if (world_fault(FAULT_FILE_READ))
+        return ERR_SYSTEM;
     *why = "No such file or directory";
     if (file == NULL)
         return ERR_UNREACHABLE;
@@ -153,6 +163,9 @@ enum status file_rewrite(const char *path, struct slice text, const char **why)
     *why = "No such file or directory";
     if (file == NULL)
         return ERR_UNREACHABLE;
+    *why = "Input/output error";
+    if (world_fault(FAULT_FSYNC) || world_fault(FAULT_RENAME))
+        return ERR_SYSTEM;
     file->size = 0;
     append(file, text.data, text.size);
     return OK;
@@ -166,7 +179,10 @@ enum status file_make_directory(const char *path, const char **why)
 
 enum status file_create(const char *path, struct slice text, unsigned mode, const char **why)
 {
-    (void)mode, (void)why;
+    (void)mode;
+    *why = "Input/output error";
+    if (world_fault(FAULT_OPEN) || world_fault(FAULT_FSYNC) || world_fault(FAULT_RENAME))
+        return ERR_SYSTEM;
     struct file *file = find(path, true);
     file->size = 0;
     append(file, text.data, text.size);

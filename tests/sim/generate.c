@@ -2,9 +2,12 @@
 /* Scenarios drawn from the seed: a configuration, a network, servers, clients, and in most of them
  * trouble. Everything is drawn before anything is left out, so that leaving out a piece changes
  * nothing about the others. */
+#include "routes.h"
 #include "scenario.h"
+#include "truth.h"
 #include "world.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,12 +18,14 @@ enum {
     PIECES_OF_CLIENT = CLIENT_PLANS_MAX + 1,
     PIECE_TROUBLES = CLIENTS_MAX * PIECES_OF_CLIENT,
     CALM_PERCENT = 30,
+    DRAIN_S = 35, /* what tunnels and connections of weir to itself may take at the end */
 };
 
 static struct {
     bool is_calm;
     struct server_actor servers[SERVERS_MAX];
     unsigned servers_count;
+    enum front front;
     struct network client_side, server_side;
 } drawn;
 
@@ -28,14 +33,14 @@ static void draw_network(struct network *network)
 {
     static const size_t BUFFERS[] = {256, 4096, 16 * 1024, 64 * 1024, 200 * 1024};
     uint32_t least = drawn.is_calm ? 2 : 0;
-    *network = (struct network){
-        .latency = world_between(1000, MILLISECONDS(world_chance(20) && !drawn.is_calm ? 100 : 2)),
-        .jitter = world_between(0, MILLISECONDS(2)),
-        .bytes_per_ms = (uint64_t)world_between(200, 1000000),
-        .split = world_chance(40) ? (drawn.is_calm ? 50 : 1) + world_below(60) : 0,
-        .send_buffer = BUFFERS[least + world_below(5 - least)],
-        .receive_buffer = BUFFERS[least + world_below(5 - least)],
-    };
+    int64_t slowest = MILLISECONDS(world_chance(20) && !drawn.is_calm ? 100 : 2);
+    *network = (struct network){0};
+    network->latency = world_between(1000, slowest);
+    network->jitter = world_between(0, MILLISECONDS(2));
+    network->bytes_per_ms = (uint64_t)world_between(200, 1000000);
+    network->split = world_chance(40) ? (drawn.is_calm ? 50 : 1) + world_below(60) : 0;
+    network->send_buffer = BUFFERS[least + world_below(5 - least)];
+    network->receive_buffer = BUFFERS[least + world_below(5 - least)];
 }
 
 /* The server's address as the configuration names it. */
@@ -68,16 +73,32 @@ static void draw_config(void)
     }
     struct address named = scenario_address("10.0.0.3:8000");
     names_set("app.sim", &named, 1);
-    scenario_config(
-        "workers %u\n"
-        "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
-        "upstream app {\n%s    balance %s\n    keepalive %u idle=%us\n}\n"
-        "timeouts {\n    keepalive %us\n    client_write %us\n    tunnel 60s\n}\n"
-        "site * {\n    listen 10.1.0.1:80\n"
-        "    proxy app tries=%u first_byte_timeout=%us idle_timeout=%us\n}\n",
-        1 + world_below(3), servers, BALANCES[world_below(3)], world_below(8), 1 + world_below(60),
-        drawn.is_calm ? 75 : 1 + world_below(75), 5 + world_below(56), 1 + world_below(3),
-        drawn.is_calm ? 60 : 5 + world_below(56), drawn.is_calm ? 60 : 5 + world_below(56));
+    /* One draw at a time: compilers differ in the order of arguments. */
+    unsigned tries = 1 + world_below(3);
+    unsigned first_byte = drawn.is_calm ? 60 : 5 + world_below(56);
+    unsigned idle = drawn.is_calm ? 60 : 5 + world_below(56);
+    char options[128];
+    snprintf(options, sizeof options, "tries=%u first_byte_timeout=%us idle_timeout=%us", tries,
+             first_byte, idle);
+    unsigned workers = 1 + world_below(3);
+    const char *balance = BALANCES[world_below(3)];
+    unsigned kept = world_below(8);
+    unsigned kept_for = 1 + world_below(60);
+    unsigned keepalive = drawn.is_calm ? 75 : 1 + world_below(75);
+    unsigned client_write = 5 + world_below(56);
+    drawn.front = world_chance(40) ? (enum front)world_below(FRONTS) : FRONT_NONE;
+    if (drawn.front >= FRONT_TLS)
+        routes_set_authority();
+    if (drawn.front != FRONT_NONE)
+        truth_end_within(DRAIN_S);
+    scenario_config("workers %u\n"
+                    "trusted_proxies 10.2.0.0/16 10.1.0.0/16\n"
+                    "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
+                    "upstream app {\n%s    balance %s\n    keepalive %u idle=%us\n}\n"
+                    "timeouts {\n    keepalive %us\n    client_write %us\n    tunnel 60s\n}\n"
+                    "%s%s",
+                    workers, servers, balance, kept, kept_for, keepalive, client_write,
+                    routes_front(drawn.front), routes_text(routes_listen(drawn.front), options));
 }
 
 static size_t draw_size(void)
@@ -123,6 +144,11 @@ static void draw_request(struct plan *plan)
         plan->method = "POST";
         plan->is_minor_0 = plan->expects_continue = false;
     }
+    if (world_chance(40))
+        routes_take(plan, world_below(routes_count()), drawn.front);
+    /* What weir answers by itself has a body that it is willing to read over. */
+    if (drawn.is_calm && plan->own_status != 0 && plan->body_size > 5000)
+        plan->body_size = 5000;
 }
 
 static void draw_reply(struct plan *plan)
@@ -148,7 +174,15 @@ static void draw_reply(struct plan *plan)
 
 static void draw_tunnel(struct plan *plan)
 {
-    *plan = (struct plan){.id = plan->id, .method = "GET", .status = 101, .upgrades = true};
+    truth_end_within(DRAIN_S);
+    *plan = (struct plan){.id = plan->id,
+                          .method = "GET",
+                          .status = 101,
+                          .way = "",
+                          .host = "sim.test",
+                          .fields = "",
+                          .reply_fields = "",
+                          .upgrades = true};
     plan->body_size = draw_size();
     plan->reply_size = draw_size();
 }
@@ -244,9 +278,22 @@ static void clock_jumps(void *unused)
     world_jump_wall(SECONDS(world_between(-100000, 100000)));
 }
 
+static void log_moves(void *unused)
+{
+    (void)unused;
+    signal_send(SIGUSR1);
+}
+
+/* In the middle of everything. */
+static void weir_ends(void *unused)
+{
+    (void)unused;
+    signal_send(SIGTERM);
+}
+
 static void draw_trouble(unsigned number)
 {
-    unsigned kind = world_below(6);
+    unsigned kind = world_below(20);
     int64_t at = world_between(MILLISECONDS(100), SECONDS(10));
     int64_t until = at + world_between(MILLISECONDS(100), SECONDS(30));
     struct server_actor *server = &drawn.servers[world_below(drawn.servers_count)];
@@ -255,16 +302,20 @@ static void draw_trouble(unsigned number)
     int64_t disk = world_between(0, 20000);
     if (!scenario_keeps(PIECE_TROUBLES + number))
         return;
-    if (kind <= 1) {
+    if (kind <= 5) {
         world_after(at, server_falls, server);
         world_after(until, server_rises, server);
-    } else if (kind == 2) {
+    } else if (kind <= 8) {
         world_after(at, name_fails, NULL);
         world_after(until, name_returns, NULL);
-    } else if (kind == 3) {
+    } else if (kind <= 11) {
         world_after(at, clock_jumps, NULL);
-    } else if (kind == 4) {
-        if (fault != FAULT_OPEN)
+    } else if (kind == 12) {
+        world_after(at, log_moves, NULL);
+    } else if (kind == 13) {
+        world_after(until, weir_ends, NULL);
+    } else if (kind <= 16) {
+        if (fault != FAULT_OPEN && fault != FAULT_FILE_READ && fault != FAULT_POLL)
             world_plan_fault(fault, nth, false);
     } else {
         files_disk_left(disk);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The runner: each world in a process of its own, so that one that breaks takes no other along.
  *   simulation [SCENARIO] [--seed N | --seeds N [--from N]] [--trace] [--shrink] [--list]
- *              [--fault KIND --nth N [--on]] [--torture] [--until-broken] */
+ *              [--fault KIND --nth N [--on]] [--torture] [--until-broken] [--timeouts] */
 #include "scenario.h"
 #include "world.h"
 
@@ -24,7 +24,7 @@ static const struct scenario RANDOM = {.name = "random", .set_up = scenario_gene
 struct order {
     const struct scenario *scenario; /* NULL: all */
     uint64_t first, count;
-    bool traces, shrinks, is_single, tortures, faults_on, stops;
+    bool traces, shrinks, is_single, tortures, faults_on, stops, has_timeouts;
     enum fault fault;
     uint32_t nth;
 };
@@ -108,6 +108,14 @@ static int shrink(const struct order *order, const struct scenario *scenario, ui
     return wanted;
 }
 
+/* To a person who waits. */
+static void show_progress(const char *name, uint64_t done, uint64_t all, unsigned broken)
+{
+    if (isatty(STDERR_FILENO) && all > 4 && (done % 50 == 0 || done == all))
+        fprintf(stderr, "\r%s: %llu of %llu, %u broken%s", name, (unsigned long long)done,
+                (unsigned long long)all, broken, done == all ? "\n" : "");
+}
+
 static unsigned run_all(const struct order *order, const struct scenario *scenario, uint64_t *hash)
 {
     static const bool NONE[PIECES_MAX];
@@ -115,6 +123,7 @@ static unsigned run_all(const struct order *order, const struct scenario *scenar
     for (uint64_t seed = order->first; seed < order->first + order->count; seed++) {
         struct result result;
         int how = run(order, scenario, seed, NONE, 0, broken >= SHOWN_MAX, &result);
+        show_progress(scenario->name, seed - order->first + 1, order->count, broken);
         *hash = (*hash ^ result.hash) * UINT64_C(0x100000001b3);
         if (how == 0)
             continue;
@@ -190,6 +199,8 @@ static struct order read_order(int argc, char **argv)
             order.traces = true;
         else if (strcmp(argv[i], "--shrink") == 0)
             order.shrinks = true;
+        else if (strcmp(argv[i], "--timeouts") == 0)
+            order.has_timeouts = true, order.is_single = false;
         else if (strcmp(argv[i], "--until-broken") == 0)
             order.stops = true;
         else if (strcmp(argv[i], "--torture") == 0)
@@ -223,13 +234,20 @@ int main(int argc, char **argv)
     clock_gettime(CLOCK_MONOTONIC, &began);
     for (const struct scenario *one = SCENARIOS; order.scenario == NULL && one->name != NULL;
          one++) {
+        if (order.stops && broken > 0)
+            break;
+        if (order.has_timeouts && !one->is_timeout)
+            continue;
         struct order each = order;
         each.count = order.count > 4 ? 4 : order.count; /* chance plays a small part in them */
         broken += order.tortures ? torture(&each, one, &worlds) : run_all(&each, one, &hash);
         worlds += (unsigned)each.count;
     }
     const struct scenario *scenario = order.scenario == NULL ? &RANDOM : order.scenario;
-    if (!order.tortures || order.scenario != NULL) {
+    bool is_all = order.scenario == NULL;
+    bool is_over =
+        (is_all && (order.tortures || order.has_timeouts)) || (order.stops && broken > 0);
+    if (!is_over) {
         broken +=
             order.tortures ? torture(&order, scenario, &worlds) : run_all(&order, scenario, &hash);
         worlds += (unsigned)order.count;

@@ -9,6 +9,7 @@ void names_set(const char *host, const struct address *addresses, size_t count);
 
 /* A file's text; made when it is not there. NULL data: it is removed. */
 void files_set(const char *path, const char *text);
+void files_move(const char *path, const char *to);
 const char *files_text(const char *path, size_t *size);
 /* How many more bytes the disk takes; what is written beyond is torn off. −1: all. */
 void files_disk_left(int64_t bytes);
@@ -16,6 +17,8 @@ void files_disk_left(int64_t bytes);
 unsigned files_torn(void);
 
 void signal_send(int number);
+/* When it was sent first; 0: never. */
+int64_t signal_sent_at(int number);
 
 /* How often an event was logged. */
 unsigned log_count(const char *event);

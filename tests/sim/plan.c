@@ -20,7 +20,13 @@ struct plan *plan_new(void)
     if (count == PLANS_MAX)
         return NULL;
     struct plan *plan = &plans[count];
-    *plan = (struct plan){.id = ++count, .method = "GET", .status = 200};
+    *plan = (struct plan){.id = ++count,
+                          .method = "GET",
+                          .status = 200,
+                          .way = "",
+                          .host = "sim.test",
+                          .fields = "",
+                          .reply_fields = ""};
     return plan;
 }
 
@@ -94,8 +100,8 @@ static void add_framing(struct text *text, const struct plan *plan)
 char *plan_request(const struct plan *plan, size_t *size, size_t *head_size)
 {
     struct text text = {world_alloc(HEAD_ROOM + plan->body_size * 2 + CHUNK_ROOM), 0};
-    add(&text, "%s /r/%u HTTP/1.%d\r\nHost: sim.test\r\nX-Sim: %u\r\n", plan->method, plan->id,
-        plan->is_minor_0 ? 0 : 1, plan->id);
+    add(&text, "%s %s/r/%u HTTP/1.%d\r\nHost: %s\r\nX-Sim: %u\r\n%s", plan->method, plan->way,
+        plan->id, plan->is_minor_0 ? 0 : 1, plan->host, plan->id, plan->fields);
     if (plan->misframing == BARE_LF)
         add(&text, "X-Bare: 1\nX-Other: 2\r\n");
     if (plan->misframing == FOLDED_FIELD)
@@ -126,10 +132,9 @@ char *plan_request(const struct plan *plan, size_t *size, size_t *head_size)
     return text.data;
 }
 
-char *plan_reply(const struct plan *plan, bool is_good, size_t *size)
+char *plan_reply(const struct plan *plan, enum manner manner, size_t *size)
 {
     struct text text = {world_alloc(HEAD_ROOM + plan->reply_size * 2 + CHUNK_ROOM), 0};
-    enum manner manner = is_good ? MANNER_GOOD : plan->manner;
     bool is_head = strcmp(plan->method, "HEAD") == 0;
     bool has_none = plan->status == 204 || plan->status == 304;
     for (unsigned i = 0; i < plan->interims; i++)
@@ -140,15 +145,15 @@ char *plan_reply(const struct plan *plan, bool is_good, size_t *size)
         return text.data;
     }
     int status = manner == MANNER_FAILS ? 503 : plan->status;
-    add(&text, "HTTP/1.%d %d %s\r\nX-Sim: %u\r\n", manner == MANNER_OLD ? 0 : 1,
-        plan->upgrades ? 101 : status, "Said", plan->id);
+    add(&text, "HTTP/1.%d %d %s\r\nX-Sim: %u\r\n%s", manner == MANNER_OLD ? 0 : 1,
+        plan->upgrades ? 101 : status, "Said", plan->id, plan->reply_fields);
     if (plan->upgrades) {
         add(&text, "Connection: upgrade\r\nUpgrade: sim\r\n\r\n");
         *size = text.size;
         return text.data;
     }
     bool is_chunked = plan->framing == REPLY_CHUNKED && manner != MANNER_OLD;
-    if (manner == MANNER_CLOSE || manner == MANNER_EARLY_CLOSE ||
+    if (manner == MANNER_CLOSE || manner == MANNER_EARLY_CLOSE || manner == MANNER_SAYS_CLOSE ||
         (plan->framing == REPLY_CLOSE && !has_none))
         add(&text, "Connection: close\r\n");
     if (manner == MANNER_TWO_LENGTHS)

@@ -45,7 +45,8 @@ enum manner {
     MANNER_STALL_INSIDE,  /* stops inside its answer */
     MANNER_SLOW,          /* a few bytes at a time */
     MANNER_TWO_LENGTHS,
-    MANNER_FAILS, /* 503 */
+    MANNER_FAILS,      /* 503 */
+    MANNER_SAYS_CLOSE, /* and leaves it to weir */
     MANNERS,
 };
 
@@ -68,6 +69,14 @@ struct plan {
     size_t body_size;
     enum misframing misframing;
     bool expects_continue, upgrades, says_close, is_minor_0;
+    const char *way;     /* what stands before /r/ID in the path; "": nothing */
+    const char *arrives; /* and what a server has to see there; NULL: the same */
+    const char *host;
+    const char *fields;                      /* more lines of the head, each with its CRLF */
+    const char *reply_fields;                /* the same of its answer */
+    const char *server_field, *server_value; /* a field that a server has to see; NULL: none is */
+    const char *client_field, *client_value; /* the same of the client */
+    int own_status; /* weir has to answer by itself, with that; 0: a server answers */
     /* The answer. */
     enum manner manner;
     size_t manner_at;  /* bytes of the answer before a server stops */
@@ -98,5 +107,5 @@ bool plan_is_idempotent(const struct plan *plan);
 char plan_byte(const struct plan *plan, bool is_reply, uint64_t at);
 /* The bytes of a request as its client sends them; *head_size: of its head. */
 char *plan_request(const struct plan *plan, size_t *size, size_t *head_size);
-/* The bytes of an answer; `is_good`: of one that behaves. */
-char *plan_reply(const struct plan *plan, bool is_good, size_t *size);
+/* The bytes of an answer as a server of that manner gives it. */
+char *plan_reply(const struct plan *plan, enum manner manner, size_t *size);

@@ -34,6 +34,8 @@ static struct poll *polls[POLLS_MAX];
 
 int poll_open(void)
 {
+    if (world_fault(FAULT_POLL))
+        return -1;
     for (int i = 0; i < POLLS_MAX; i++)
         if (polls[i] == NULL) {
             struct poll *poll = world_alloc(sizeof *poll);
@@ -68,8 +70,7 @@ static struct interest *find(struct poll *poll, int fd)
 bool poll_add(int fd, int watched, uint32_t events, uint64_t data)
 {
     struct poll *poll = of(fd);
-    enum descriptor_kind kind = descriptor_any(watched)->kind;
-    if (kind == DESCRIPTOR_SOCKET && world_fault(FAULT_WATCH))
+    if (world_fault(FAULT_WATCH))
         return false;
     if (find(poll, watched) != NULL)
         world_broken("descriptors", "descriptor %d is watched twice by one loop", watched);
@@ -155,6 +156,8 @@ void poll_forget(int fd)
 
 enum status bell_open(int *fd)
 {
+    if (world_fault(FAULT_POLL))
+        return ERR_SYSTEM;
     *fd = descriptor_open(DESCRIPTOR_BELL, NULL);
     return *fd < 0 ? ERR_SYSTEM : OK;
 }

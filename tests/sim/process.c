@@ -52,7 +52,10 @@ enum status signal_watch(const int *signals, void (*on_signal)(int number))
         return ERR_SYSTEM;
     signal_callback = on_signal;
     signal_events.on_ready = on_ready;
-    return loop_watch_level(&signal_events, fd);
+    enum status status = loop_watch_level(&signal_events, fd);
+    if (status != OK)
+        descriptor_close(fd);
+    return status;
 }
 
 void signal_unwatch(void)
@@ -68,8 +71,17 @@ void signal_block_all(void)
 {
 }
 
+static int64_t sent_at[SIGNALS_MAX];
+
+int64_t signal_sent_at(int number)
+{
+    return sent_at[number];
+}
+
 void signal_send(int number)
 {
+    if (sent_at[number] == 0)
+        sent_at[number] = world_now();
     world_trace("signal %d", number);
     pending[number] = true;
     if (signal_events.fd > 0) {

@@ -91,6 +91,15 @@ static const char *count_framing(struct reader *reader)
     return NULL;
 }
 
+void reader_expect(const struct reader *reader, unsigned id, const char *name, const char *value)
+{
+    const char *seen = reader_field(reader, name);
+    bool is_same = seen == NULL || value == NULL ? seen == value : strcmp(seen, value) == 0;
+    if (!is_same)
+        world_broken("fields", "request %u: %s is \"%s\" where \"%s\" is right", id, name,
+                     seen == NULL ? "(none)" : seen, value == NULL ? "(none)" : value);
+}
+
 static const char *read_first_line(struct reader *reader)
 {
     char version = 0;

@@ -48,5 +48,7 @@ void reader_init(struct reader *reader, bool is_request, void *owner);
 const char *reader_feed(struct reader *reader, const char *data, size_t size);
 /* The value of a field of the head, in the reader's memory; NULL: there is none. */
 const char *reader_field(const struct reader *reader, const char *name);
+/* The field has that value (NULL: there is no such field), or the truth "fields" is broken. */
+void reader_expect(const struct reader *reader, unsigned id, const char *name, const char *value);
 /* Inside a message: an end of the connection now cuts it off. */
 bool reader_is_inside(const struct reader *reader);

@@ -20,6 +20,7 @@ enum {
     LOOK_MS = 500,  /* how often the conductor looks whether all is done */
     REST_S = 200,   /* longer than any idle connection lives */
     START_MS = 200, /* until weir listens */
+    BUFFERS_MAX = 1024 * 1024,
 };
 
 static struct {
@@ -33,7 +34,7 @@ static struct {
 
 void scenario_config(const char *format, ...)
 {
-    static char text[8192];
+    static char text[16384];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
@@ -107,6 +108,19 @@ void scenario_start(struct client *client)
     client_start(client, MILLISECONDS(START_MS));
 }
 
+static void look_at_pause(void *argument)
+{
+    uint64_t written = server_written(argument);
+    if (written > BUFFERS_MAX)
+        world_broken("pause", "a server could write %llu bytes while nobody read them",
+                     (unsigned long long)written);
+}
+
+void scenario_expect_pause(const struct server_actor *server, int seconds)
+{
+    world_after(SECONDS(seconds), look_at_pause, (void *)(uintptr_t)server);
+}
+
 void scenario_descriptors(unsigned limit)
 {
     descriptor_limit(limit);
@@ -156,18 +170,21 @@ static void conduct(void *argument)
         world_after(MILLISECONDS(LOOK_MS), conduct, argument);
         return;
     }
-    if (stage.scenario->check != NULL)
+    if (stage.scenario->check != NULL && !world_is_tortured())
         stage.scenario->check();
     world_after(stage.end_after, end_weir, NULL);
 }
 
 void scenario_run(const struct scenario *scenario, uint64_t seed, bool quiet)
 {
+    truth_before();
     world_begin(seed);
     stage.scenario = scenario;
     stage.end_after = SECONDS(REST_S);
     stage.pieces = 0;
     scenario->set_up();
+    if (world_is_tortured())
+        actors_expect_trouble();
     world_after(MILLISECONDS(LOOK_MS), conduct, NULL);
     int64_t began = world_now();
     machine_run(run_weir, NULL);

@@ -9,6 +9,7 @@ struct scenario {
     const char *name;
     void (*set_up)(void);
     void (*check)(void); /* after all clients are done, before weir is told to end; may be NULL */
+    bool is_timeout;     /* it waits for one of the defaults to run out */
 };
 
 extern const struct scenario SCENARIOS[]; /* ends with one without a name */
@@ -23,6 +24,9 @@ struct client *scenario_client(unsigned count);
 /* A server at "10.0.0.N:8000". */
 struct server_actor *scenario_server(unsigned number);
 void scenario_start(struct client *client);
+/* A paused reader pauses the writer: `seconds` after the start the server has not written more than
+ * all buffers between it and the client hold. */
+void scenario_expect_pause(const struct server_actor *server, int seconds);
 /* How many descriptors weir may have. */
 void scenario_descriptors(unsigned limit);
 /* Another moment for SIGTERM than when all is silent; 0: at once when the clients are done. */

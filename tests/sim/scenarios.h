@@ -4,8 +4,8 @@
 
 #include "scenario.h"
 
-/* PLAIN(name), CHECKED(name) */
-#define SCENARIO_LIST(PLAIN, CHECKED)                                                              \
+/* PLAIN(name), CHECKED(name); TIMEOUT(name): one that waits for a default to run out */
+#define SCENARIO_LIST(PLAIN, CHECKED, TIMEOUT)                                                     \
     PLAIN(one_get)                                                                                 \
     PLAIN(many_gets)                                                                               \
     PLAIN(one_head)                                                                                \
@@ -19,7 +19,7 @@
     PLAIN(answer_until_close)                                                                      \
     PLAIN(old_client)                                                                              \
     PLAIN(interim_answers)                                                                         \
-    PLAIN(too_many_interims)                                                                       \
+    CHECKED(too_many_interims)                                                                     \
     PLAIN(no_content)                                                                              \
     PLAIN(pipelined)                                                                               \
     PLAIN(byte_by_byte)                                                                            \
@@ -30,6 +30,7 @@
     PLAIN(client_leaves_sending)                                                                   \
     PLAIN(upgrade)                                                                                 \
     PLAIN(upgrade_refused)                                                                         \
+    PLAIN(server_says_close)                                                                       \
     PLAIN(server_closes)                                                                           \
     PLAIN(server_closes_unsaid)                                                                    \
     PLAIN(old_server)                                                                              \
@@ -37,11 +38,11 @@
     PLAIN(early_answer)                                                                            \
     PLAIN(early_answer_and_close)                                                                  \
     PLAIN(short_answer)                                                                            \
-    PLAIN(short_head)                                                                              \
+    CHECKED(short_head)                                                                            \
     PLAIN(reset_inside)                                                                            \
     PLAIN(long_answer)                                                                             \
-    PLAIN(garbage)                                                                                 \
-    PLAIN(two_lengths)                                                                             \
+    CHECKED(garbage)                                                                               \
+    CHECKED(two_lengths)                                                                           \
     CHECKED(hang_up)                                                                               \
     CHECKED(hang_up_on_post)                                                                       \
     PLAIN(reset_at_head)                                                                           \
@@ -63,32 +64,60 @@
     CHECKED(name_changes)                                                                          \
     PLAIN(unknown_name)                                                                            \
     PLAIN(clock_goes_back)                                                                         \
+    PLAIN(all_ways)                                                                                \
+    PLAIN(ways_of_bodies)                                                                          \
+    PLAIN(ways_of_h2)                                                                              \
+    PLAIN(bodies_of_h2)                                                                            \
+    PLAIN(h2_get)                                                                                  \
+    PLAIN(ways_of_tls)                                                                             \
+    PLAIN(bodies_of_tls)                                                                           \
+    PLAIN(tls_get)                                                                                 \
+    PLAIN(tls_h1_get)                                                                              \
+    PLAIN(tls_upgrade)                                                                             \
+    PLAIN(tls_paused_reader)                                                                       \
+    TIMEOUT(handshake_never_begins)                                                                \
+    PLAIN(h2_grpc_fails)                                                                           \
+    PLAIN(h2_grpc)                                                                                 \
+    PLAIN(h2_crowd)                                                                                \
+    PLAIN(h2_upgrade)                                                                              \
+    PLAIN(h2_client_leaves)                                                                        \
+    PLAIN(h2_paused_reader)                                                                        \
+    PLAIN(h2_server_misbehaves)                                                                    \
+    CHECKED(queue_moves_on)                                                                        \
+    CHECKED(log_is_reopened)                                                                       \
+    CHECKED(drain_says_close)                                                                      \
+    CHECKED(drain_takes_who_waits)                                                                 \
     PLAIN(several_workers)                                                                         \
-    CHECKED(head_never_ends)                                                                       \
-    CHECKED(head_drips)                                                                            \
-    CHECKED(body_stops)                                                                            \
-    CHECKED(body_stops_streamed)                                                                   \
-    CHECKED(body_drips)                                                                            \
-    CHECKED(client_idles)                                                                          \
-    CHECKED(client_says_nothing)                                                                   \
-    CHECKED(client_does_not_read)                                                                  \
-    CHECKED(server_is_silent)                                                                      \
-    CHECKED(server_never_answers)                                                                  \
-    CHECKED(server_never_answers_stream)                                                           \
-    CHECKED(server_stops_inside)                                                                   \
-    CHECKED(server_reads_nothing)                                                                  \
-    CHECKED(whole_takes_too_long)                                                                  \
-    CHECKED(queue_is_too_long)                                                                     \
-    CHECKED(tunnel_idles)                                                                          \
-    CHECKED(pool_idles)                                                                            \
-    CHECKED(drain_is_over)                                                                         \
-    CHECKED(server_is_back)                                                                        \
-    CHECKED(connection_grows_old)
+    TIMEOUT(head_never_ends)                                                                       \
+    TIMEOUT(head_drips)                                                                            \
+    TIMEOUT(body_stops)                                                                            \
+    TIMEOUT(body_stops_streamed)                                                                   \
+    TIMEOUT(body_drips)                                                                            \
+    TIMEOUT(client_idles)                                                                          \
+    TIMEOUT(client_says_nothing)                                                                   \
+    TIMEOUT(client_does_not_read)                                                                  \
+    TIMEOUT(second_head_never_ends)                                                                \
+    TIMEOUT(body_is_left_undrained)                                                                \
+    TIMEOUT(pool_is_told_less)                                                                     \
+    TIMEOUT(events_may_be_silent)                                                                  \
+    TIMEOUT(server_is_ejected)                                                                     \
+    TIMEOUT(server_is_silent)                                                                      \
+    TIMEOUT(server_never_answers)                                                                  \
+    TIMEOUT(server_never_answers_stream)                                                           \
+    TIMEOUT(server_stops_inside)                                                                   \
+    TIMEOUT(server_reads_nothing)                                                                  \
+    TIMEOUT(whole_takes_too_long)                                                                  \
+    TIMEOUT(queue_is_too_long)                                                                     \
+    TIMEOUT(tunnel_idles)                                                                          \
+    TIMEOUT(pool_idles)                                                                            \
+    TIMEOUT(drain_is_over)                                                                         \
+    TIMEOUT(server_is_back)                                                                        \
+    TIMEOUT(connection_grows_old)
 
 #define PLAIN(name) void name(void);
 #define CHECKED(name)                                                                              \
     void name(void);                                                                               \
     void name##_check(void);
-SCENARIO_LIST(PLAIN, CHECKED)
+SCENARIO_LIST(PLAIN, CHECKED, CHECKED)
 #undef PLAIN
 #undef CHECKED

@@ -109,8 +109,18 @@ void client_says_nothing_check(void)
     scenario_expect(client->plans[0], 408, 9.9);
 }
 
+static int64_t closed_at;
+static void look_for_close(void *unused)
+{
+    const struct end *end = client->end;
+    if (end != NULL && end->other != NULL && end->other->is_closed)
+        closed_at = world_now();
+    else if (!client->is_done)
+        world_after(MILLISECONDS(100), look_for_close, unused);
+}
 void client_does_not_read(void)
 {
+    world_after(SECONDS(1), look_for_close, NULL);
     begin(1, "", "10.0.0.1:8000");
     client->plans[0]->reply_size = 2000000;
     client->manner.pauses_at = 1000;
@@ -118,9 +128,108 @@ void client_does_not_read(void)
 }
 void client_does_not_read_check(void)
 {
-    /* weir's descriptor was closed long before the client looked again */
+    expect_seconds("a client that does not read", client->plans[0]->began, closed_at, 60);
     if (client->plans[0]->outcome != OUTCOME_CUT)
         world_broken("expectation", "a client that does not read was waited for");
+}
+
+/* A later request has its ten seconds from its first byte on. */
+void second_head_never_ends(void)
+{
+    begin(2, "", "10.0.0.1:8000");
+    client->manner.idles = SECONDS(40);
+    client->manner.stops_at = 20;
+    client->manner.stops_in = 1;
+}
+void second_head_never_ends_check(void)
+{
+    scenario_expect(client->plans[0], 200, 0);
+    scenario_expect(client->plans[1], 408, 9.9);
+}
+
+/* The rest of a body that nobody wants is waited for, but not for long. */
+void body_is_left_undrained(void)
+{
+    begin(1, "", "10.0.0.1:8000");
+    scenario_config("site * {\n    listen 10.1.0.1:80\n    respond 403\n}\n");
+    post(1000, BODY_LENGTH);
+    client->plans[0]->own_status = 403;
+    client->manner.stops_at = 300;
+    client->manner.lingers = SECONDS(100);
+}
+void body_is_left_undrained_check(void)
+{
+    scenario_expect(client->plans[0], 403, 0);
+    expect_seconds("draining a body", client->plans[0]->ended, client->done_at, 5);
+}
+
+/* A server's Keep-Alive field is heeded, less a second. */
+static int64_t pool_closed_at;
+static void on_server_end(void)
+{
+    pool_closed_at = world_now();
+}
+void pool_is_told_less(void)
+{
+    begin(1, "", "10.0.0.1:8000");
+    client->plans[0]->reply_fields = "Keep-Alive: max=7, timeout=5\r\n";
+    server->on_end = on_server_end;
+    client->manner.lingers = SECONDS(20);
+}
+void pool_is_told_less_check(void)
+{
+    expect_seconds("a pooled connection", client->plans[0]->ended, pool_closed_at, 4);
+}
+
+/* A stream of events has no idle_timeout. */
+void events_may_be_silent(void)
+{
+    begin(1, "", "10.0.0.1:8000");
+    client->plans[0]->manner = MANNER_STALL_INSIDE;
+    client->plans[0]->reply_fields = "Content-Type: text/event-stream\r\n";
+    client->plans[0]->framing = REPLY_CHUNKED;
+    client->plans[0]->manner_at = 150;
+    client->manner.leaves_after = SECONDS(200);
+}
+void events_may_be_silent_check(void)
+{
+    expect_seconds("a stream of events", client->plans[0]->began, client->plans[0]->ended, 199.5);
+    if (client->plans[0]->outcome != OUTCOME_LEFT)
+        world_broken("expectation", "a silent stream of events was cut");
+}
+
+/* Five errors in a row: ten seconds without a request. */
+static struct server_actor *failing;
+static int64_t failing_asked[16];
+static unsigned failing_count;
+static void look_at_failing(void *unused)
+{
+    static unsigned seen;
+    for (; seen < failing->requests && failing_count < 16; seen++)
+        failing_asked[failing_count++] = world_now();
+    if (!client->is_done)
+        world_after(MILLISECONDS(10), look_at_failing, unused);
+}
+void server_is_ejected(void)
+{
+    begin(30,
+          "upstream app {\n    server 10.0.0.1:8000\n    server 10.0.0.2:8000\n"
+          "    balance round_robin\n}\n",
+          "app");
+    failing = scenario_server(2);
+    failing->fails = true;
+    client->manner.idles = SECONDS(1);
+    world_after(MILLISECONDS(10), look_at_failing, NULL);
+}
+void server_is_ejected_check(void)
+{
+    if (failing_count < 6)
+        world_broken("expectation", "the failing server was asked %u times", failing_count);
+    double rest = (double)(failing_asked[5] - failing_asked[4]) / (double)SECONDS(1);
+    if (rest < 10 || rest > 13)
+        world_broken("deadline", "an ejected server was left alone for %.3f s", rest);
+    for (unsigned i = 0; i < client->count; i++)
+        scenario_expect(client->plans[i], 200, 0);
 }
 
 void server_is_silent(void)
@@ -217,11 +326,6 @@ void tunnel_idles_check(void)
 }
 
 /* The pool closes an idle connection to the server after 60 s. */
-static int64_t pool_closed_at;
-static void on_server_end(void)
-{
-    pool_closed_at = world_now();
-}
 void pool_idles(void)
 {
     begin(1, "", "10.0.0.1:8000");

@@ -165,6 +165,7 @@ void paused_reader(void)
     client->plans[0]->reply_size = 4000000;
     client->manner.pauses_at = 1000;
     client->manner.pauses_for = SECONDS(20);
+    scenario_expect_pause(servers[0], 10);
 }
 
 void client_leaves(void)
@@ -205,6 +206,13 @@ void upgrade_refused(void)
     begin(2, 1);
     client->plans[0]->upgrades = true;
     manner(0, MANNER_GARBAGE, 0);
+}
+
+void server_says_close(void)
+{
+    begin(4, 1);
+    for (unsigned i = 0; i < 4; i++)
+        client->plans[i]->manner = MANNER_SAYS_CLOSE;
 }
 
 void server_closes(void)
@@ -379,40 +387,6 @@ void server_vanishes(void)
     actors_expect_trouble();
 }
 
-void misframed(void)
-{
-    begin(1, 1);
-    body(client->plans[0], "POST", BODY_LENGTH, 20);
-    client->plans[0]->misframing = LENGTH_AND_CHUNKED;
-}
-
-void two_lengths_sent(void)
-{
-    begin(1, 1);
-    body(client->plans[0], "POST", BODY_LENGTH, 20);
-    client->plans[0]->misframing = TWO_LENGTHS;
-}
-
-void bad_chunk(void)
-{
-    begin(1, 1);
-    body(client->plans[0], "POST", BODY_CHUNKED, 20);
-    client->plans[0]->misframing = BAD_CHUNK_SIZE;
-}
-
-void cut_off(void)
-{
-    begin(1, 1);
-    body(client->plans[0], "POST", BODY_LENGTH, 20);
-    client->plans[0]->misframing = CUT_OFF;
-}
-
-void bare_lf(void)
-{
-    begin(1, 1);
-    client->plans[0]->misframing = BARE_LF;
-}
-
 void few_descriptors(void)
 {
     begin(3, 1);
@@ -492,19 +466,6 @@ void unknown_name(void)
     actors_expect_trouble();
 }
 
-static void jump(void *unused)
-{
-    (void)unused;
-    world_jump_wall(-SECONDS(86400));
-}
-
-void clock_goes_back(void)
-{
-    begin(5, 1);
-    client->manner.idles = SECONDS(1);
-    world_after(SECONDS(2), jump, NULL);
-}
-
 void several_workers(void)
 {
     begin(3, 1);
@@ -515,4 +476,22 @@ void several_workers(void)
         other->manner.idles = MILLISECONDS(i);
         client_start(other, MILLISECONDS(200 + i));
     }
+}
+
+/* What no server may say is answered with 502. */
+void garbage_check(void)
+{
+    scenario_expect(client->plans[0], 502, 0);
+}
+void two_lengths_check(void)
+{
+    scenario_expect(client->plans[0], 502, 0);
+}
+void short_head_check(void)
+{
+    scenario_expect(client->plans[0], 502, 0);
+}
+void too_many_interims_check(void)
+{
+    scenario_expect(client->plans[0], 502, 0);
 }

@@ -11,13 +11,14 @@ struct server_conversation {
     struct server_actor *server;
     struct end *end;
     struct reader reader;
-    struct plan *plan; /* the request that is being read or answered; NULL: idle */
-    bool is_good;      /* it is answered as if the plan were a good one */
-    bool is_whole;     /* the request was read to its end */
+    struct plan *plan;  /* the request that is being read or answered; NULL: idle */
+    enum manner manner; /* of its answer: the plan's, or a good one when it is asked again */
+    bool is_whole;      /* the request was read to its end */
     bool is_answering, is_answered;
-    bool was_read_early;               /* weir had the whole answer … */
-    uint64_t answer_end, written_then; /* … when it had written so much of the request */
-    const char *tainted;               /* why weir must not use this connection again */
+    bool was_read_early;                /* weir had the answer's head … */
+    uint64_t answer_head, written_then; /* … when it had written so much of the request */
+    uint64_t long_end;                  /* of what it said beyond an answer; 0: nothing */
+    const char *tainted;                /* why weir must not use this connection again */
     char *out;
     size_t out_size, out_at, out_stop; /* where it stops, and how */
     bool closes, resets, stalls, is_slow, is_waiting, is_tunnel;
@@ -57,7 +58,8 @@ static void answered(struct server_conversation *c)
     if (c->stalls || c->is_tunnel)
         return;
     c->is_answered = true;
-    c->answer_end = c->end->other->in.written;
+    if (c->manner == MANNER_LONG)
+        c->long_end = c->end->other->in.written;
     if (c->is_whole) {
         c->plan = NULL;
         c->is_answering = false;
@@ -141,8 +143,21 @@ static void take_on(struct server_conversation *c, enum manner manner)
         break;
     }
     c->is_slow = manner == MANNER_SLOW;
-    if (manner == MANNER_CLOSE || manner == MANNER_EARLY_CLOSE || manner == MANNER_OLD)
+    if (manner == MANNER_CLOSE || manner == MANNER_EARLY_CLOSE || manner == MANNER_OLD ||
+        manner == MANNER_SAYS_CLOSE)
         c->tainted = "its server said that it would close";
+}
+
+/* Up to the end of the final head, behind interim ones. */
+static size_t head_size(const char *text, size_t size)
+{
+    size_t at = 0;
+    for (bool is_interim = true; is_interim;) {
+        is_interim = size - at > 12 && memcmp(text + at, "HTTP/1.1 1", 10) == 0;
+        const char *end = memmem(text + at, size - at, "\r\n\r\n", 4);
+        at = end == NULL ? size : (size_t)(end - text) + 4;
+    }
+    return at;
 }
 
 static void answer(void *argument)
@@ -151,18 +166,18 @@ static void answer(void *argument)
     if (c->end->is_closed || c->plan == NULL || c->is_answering)
         return;
     struct plan *plan = c->plan;
-    enum manner manner = c->is_good ? MANNER_GOOD : plan->manner;
     c->is_answering = true;
     c->is_answered = false;
-    c->out = plan_reply(plan, c->is_good, &c->out_size);
+    c->out = plan_reply(plan, c->manner, &c->out_size);
     c->out_at = 0;
     c->out_stop = c->out_size;
+    c->answer_head = c->end->other->in.written + head_size(c->out, c->out_size);
     c->closes = plan->framing == REPLY_CLOSE && !plan->upgrades && plan->status != 204 &&
                 plan->status != 304;
     if (c->closes)
         c->tainted = "its server said that it would close";
-    c->is_tunnel = plan->upgrades && manner != MANNER_GARBAGE;
-    take_on(c, manner);
+    c->is_tunnel = plan->upgrades && c->manner != MANNER_GARBAGE;
+    take_on(c, c->manner);
     send_more(c);
 }
 
@@ -179,11 +194,18 @@ static void on_head(struct reader *reader)
     if (c->tainted != NULL)
         world_broken("pooling", "request %u came over a connection that is of no use: %s", plan->id,
                      c->tainted);
-    char target[32];
-    snprintf(target, sizeof target, "/r/%u", plan->id);
+    if (c->long_end > 0 && plan->body == BODY_NONE && c->end->other->read_at_write >= c->long_end)
+        world_broken("pooling", "request %u came behind bytes that nobody had asked for", plan->id);
+    char target[128];
+    if (plan->own_status != 0)
+        world_broken("route", "request %u reached a server: weir had to answer it", plan->id);
+    snprintf(target, sizeof target, "%s/r/%u", plan->arrives == NULL ? plan->way : plan->arrives,
+             plan->id);
     if (strcmp(reader->target, target) != 0 || strcmp(reader->method, plan->method) != 0)
         world_broken("strictness", "request %u came as %s %s", plan->id, reader->method,
                      reader->target);
+    if (plan->server_field != NULL)
+        reader_expect(reader, plan->id, plan->server_field, plan->server_value);
     if (plan->misframing != FRAMED_WELL && plan->misframing != CUT_OFF &&
         plan->misframing != BAD_CHUNK_SIZE)
         world_broken("strictness", "request %u was misframed and forwarded", plan->id);
@@ -198,10 +220,12 @@ static void on_head(struct reader *reader)
     c->server->requests++;
     c->requests++;
     c->plan = plan;
-    c->is_good = plan->heads > 1 && !plan->manner_stays;
+    c->manner = plan->heads > 1 && !plan->manner_stays ? MANNER_GOOD : plan->manner;
+    if (c->server->fails)
+        c->manner = MANNER_FAILS;
     c->is_whole = false;
     c->is_answering = c->is_answered = c->was_read_early = false;
-    enum manner manner = c->is_good ? MANNER_GOOD : plan->manner;
+    enum manner manner = c->manner;
     if (manner == MANNER_EARLY || manner == MANNER_EARLY_CLOSE || manner == MANNER_RESET_AT_HEAD ||
         plan->upgrades)
         world_after(plan->think, answer, c);
@@ -230,9 +254,9 @@ static void on_end(struct reader *reader)
                      (unsigned long long)reader->body, c->plan->body_size);
     c->plan->wholes++;
     c->is_whole = true;
+    if (c->was_read_early && reader->taken > c->written_then)
+        c->tainted = "weir had the answer before it had sent the request";
     if (c->is_answered) {
-        if (c->was_read_early && reader->taken > c->written_then)
-            c->tainted = "weir had the answer before it had sent the request";
         c->plan = NULL;
         c->is_answering = false;
     } else if (!c->is_answering) {
@@ -247,8 +271,8 @@ static void on_event(struct end *end)
     size_t got;
     if (c->server->reads_nothing && !end_is_over(end))
         return;
-    if (c->is_answered && !c->is_whole && !c->was_read_early &&
-        end->other->in.read >= c->answer_end) {
+    if (c->is_answering && !c->is_whole && !c->was_read_early &&
+        end->other->in.read >= c->answer_head) {
         c->was_read_early = true;
         c->written_then = end->in.written;
     }
@@ -317,6 +341,14 @@ void server_return(struct server_actor *server)
 {
     world_trace("a server is back");
     server->service.state = SERVICE_UP;
+}
+
+uint64_t server_written(const struct server_actor *server)
+{
+    uint64_t written = 0;
+    for (const struct server_conversation *c = server->conversations; c != NULL; c = c->next)
+        written += c->end->other->in.written;
+    return written;
 }
 
 unsigned server_open_connections(const struct server_actor *server)

@@ -47,7 +47,7 @@ enum status socket_listen(const struct address *address, bool v6_only, int *fd, 
 {
     (void)v6_only;
     *error = "Address already in use";
-    if (listeners_count == LISTENERS_MAX)
+    if (listeners_count == LISTENERS_MAX || world_fault(FAULT_SOCKET))
         return ERR_SYSTEM;
     struct listener_socket *listener = &listeners[listeners_count];
     listener->address = *address;
@@ -187,25 +187,49 @@ static void on_service_syn(void *argument)
     }
 }
 
+/* Weir may be its own server. */
+static bool dial_itself(struct end *end)
+{
+    bool is_full;
+    if (listener_for(&end->to, &is_full) == NULL && !is_full)
+        return false;
+    struct dial *dial = world_alloc(sizeof *dial);
+    dial->end = end;
+    world_after(end->network->latency, on_syn, dial);
+    return true;
+}
+
 enum status socket_connect(const struct address *to, int *fd)
 {
+    static const struct network INSIDE = {
+        .latency = 50000,
+        .bytes_per_ms = 1000000,
+        .send_buffer = 32 * 1024,
+        .receive_buffer = 32 * 1024,
+    };
+    if (world_fault(FAULT_SOCKET))
+        return ERR_LIMIT;
     if (world_fault(FAULT_CONNECT))
-        return world_chance(50) ? ERR_LIMIT : ERR_UNREACHABLE;
+        return ERR_UNREACHABLE;
     struct service *service = services;
     while (service != NULL && !address_equal(&service->address, to))
         service = service->next;
     bool is_unix = to->any.sa_family == AF_UNIX;
     if (is_unix && (service == NULL || service->state != SERVICE_UP))
         return service == NULL ? ERR_UNREACHABLE : ERR_REFUSED;
-    if (service == NULL)
+    struct end *end = end_new(service == NULL ? &INSIDE : service->network, is_unix);
+    end->from = end->to = *to;
+    if (service == NULL && !dial_itself(end))
         return ERR_UNREACHABLE;
-    struct end *end = end_new(service->network, is_unix);
-    end->to = *to;
     end->fd = descriptor_open(DESCRIPTOR_SOCKET, end);
-    if (end->fd < 0)
+    if (end->fd < 0) {
+        end->is_closed = true;
         return ERR_LIMIT;
+    }
     *fd = end->fd;
     world_trace("connect %d", *fd - DESCRIPTOR_FIRST);
+    if (service == NULL)
+        return OK;
     struct dial *dial = world_alloc(sizeof *dial);
     dial->end = end;
     int64_t wait = service->state == SERVICE_UNREACHABLE && world_chance(50)

@@ -3,19 +3,32 @@
 
 #include "actor.h"
 #include "descriptor.h"
+#include "fiber/thread.h"
+#include "http/h2_session.h"
 #include "machine.h"
 #include "memory.h"
 #include "outside.h"
 #include "world.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     MEMORY_MAX = 24 * 1024 * 1024, /* of some dozens of connections: blocks are kept for reuse */
-    LINES_FOR_NO_HEAD = 64,
+    END_S = 10,                    /* longer than a connection lingers */
 };
+
+/* What a process makes once and keeps is made before it counts. */
+static int64_t pieces_kept;
+void truth_before(void)
+{
+    static const struct h2_limits LIMITS = {.streams = 1, .window = 65536, .glitches = 4};
+    static const struct h2_events EVENTS;
+    h2_session_free(h2_session_new(H2_SERVER, &LIMITS, &EVENTS, NULL));
+    pieces_kept = memory_pieces();
+}
 
 void truth_any_time(void)
 {
@@ -23,30 +36,55 @@ void truth_any_time(void)
         world_broken("memory", "weir holds %zu bytes", memory_bytes());
 }
 
+/* For debuggers in the product; in here it is all of weir's threads. */
+extern struct thread *thread_all[];
+
+/* Fibers and blocks of memory that workers hold. A server that is down is probed. */
+static void check_workers(void)
+{
+    bool is_probing = log_count("server_down") > log_count("server_up");
+    for (unsigned i = 0; i < machine_threads(); i++) {
+        const struct thread *thread = thread_all[i];
+        if (thread == NULL || thread->index < 0)
+            continue;
+        if (thread->blocks_taken > 0)
+            world_broken("silence", "%s holds %zu blocks though nobody wants anything",
+                         thread->name, (size_t)thread->blocks_taken);
+        if (thread->fibers_count > 0 && !is_probing)
+            world_broken("silence", "%s has %zu fibers though nobody wants anything", thread->name,
+                         (size_t)thread->fibers_count);
+    }
+}
+
 void truth_at_rest(void)
 {
+    check_workers();
     unsigned sockets = net_connections();
     if (sockets > 0)
         world_broken("silence", "%u connections are open though nobody wants them", sockets);
 }
 
+static const char *const LOGS[] = {"/var/log/access.log", "/var/log/access.log.1"};
+
 /* The lines of the access log that speak of that request; the last one's status and bytes. */
 static unsigned lines_of(unsigned id, int *status, unsigned long long *bytes)
 {
-    size_t size;
-    const char *log = files_text("/var/log/access.log", &size);
     char uri[48];
-    snprintf(uri, sizeof uri, "\"uri\":\"/r/%u\"", id);
     unsigned count = 0;
-    for (const char *at = strstr(log, uri); at != NULL; at = strstr(at + 1, uri)) {
-        const char *line = at;
-        while (line > log && line[-1] != '\n')
-            line--;
-        const char *said = strstr(line, "\"status\":");
-        const char *out = strstr(line, "\"bytes_out\":");
-        *status = said == NULL ? 0 : atoi(said + 9);
-        *bytes = out == NULL ? 0 : strtoull(out + 12, NULL, 10);
-        count++;
+    snprintf(uri, sizeof uri, "/r/%u\"", id);
+    for (size_t i = 0; i < sizeof LOGS / sizeof *LOGS; i++) {
+        size_t size;
+        const char *log = files_text(LOGS[i], &size);
+        for (const char *at = strstr(log, uri); at != NULL; at = strstr(at + 1, uri)) {
+            const char *line = at;
+            while (line > log && line[-1] != '\n')
+                line--;
+            const char *said = strstr(line, "\"status\":");
+            const char *out = strstr(line, "\"bytes_out\":");
+            *status = said == NULL ? 0 : atoi(said + 9);
+            *bytes = out == NULL ? 0 : strtoull(out + 12, NULL, 10);
+            count++;
+        }
     }
     return count;
 }
@@ -54,7 +92,7 @@ static unsigned lines_of(unsigned id, int *status, unsigned long long *bytes)
 static void check_log(void)
 {
     size_t size;
-    files_text("/var/log/access.log", &size);
+    files_text(LOGS[0], &size);
     if (size == 0 || files_torn() > 0)
         return;
     for (unsigned id = 1; id <= plans_count(); id++) {
@@ -76,15 +114,37 @@ static void check_log(void)
     }
 }
 
+static int end_within = END_S;
+void truth_end_within(int seconds)
+{
+    end_within = seconds;
+}
+
+/* Nobody wants anything and weir was told to end: it does. */
+static void check_time_to_end(void)
+{
+    int64_t since = signal_sent_at(SIGTERM);
+    for (const struct client *client = clients_first(); client != NULL; client = client->next)
+        if (!client->is_done)
+            return; /* the drain was over */
+        else if (client->done_at > since)
+            since = client->done_at;
+    if (since > 0 && world_now() - since > SECONDS(end_within) && !world_was_struck())
+        world_broken("end", "weir took %lld s to end though nobody wanted anything",
+                     (long long)((world_now() - since) / SECONDS(1)));
+}
+
 void truth_after_end(int exit_code)
 {
-    if (exit_code != 0)
+    check_time_to_end();
+    bool may_not_start = world_was_struck() && log_count("ready") == 0;
+    if (exit_code != 0 && !may_not_start)
         world_broken("end", "weir ended with %d", exit_code);
     if (descriptor_count_all() > 0)
         world_broken("descriptors", "%u are still open after the end", descriptor_count_all());
-    if (memory_pieces() != 0)
+    if (memory_pieces() != pieces_kept)
         world_broken("memory", "%lld pieces, %zu bytes, were never freed",
-                     (long long)memory_pieces(), memory_bytes());
+                     (long long)(memory_pieces() - pieces_kept), memory_bytes());
     if (net_bytes_in_pipes() > 0)
         world_broken("descriptors", "bytes are left in pipes");
     check_log();

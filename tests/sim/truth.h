@@ -5,7 +5,11 @@
 
 /* Weir runs and nobody wants anything of it: what it holds then. */
 void truth_at_rest(void);
+/* How long weir may take to end though nobody wants anything; 10 s if nothing is said. */
+void truth_end_within(int seconds);
 /* Weir has ended. */
 void truth_after_end(int exit_code);
 /* At any moment: memory is bounded. */
+/* Before the world begins. */
+void truth_before(void);
 void truth_any_time(void);

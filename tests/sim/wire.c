@@ -11,6 +11,7 @@ enum {
     SPLIT_BYTES = 1500,
     PIECE_MAX = 64 * 1024,
     USER_TIMEOUT_S = 60, /* unacknowledged bytes end a connection: TCP_USER_TIMEOUT */
+    KEEPALIVE_S = 90,    /* so do probes without an answer: TCP_KEEPIDLE and what follows */
 };
 
 struct end *end_new(const struct network *network, bool is_unix)
@@ -160,6 +161,7 @@ size_t end_write(struct end *end, const void *data, size_t size)
         done += part;
     }
     wire->written += size;
+    end->read_at_write = end->in.read;
     if (end->other->is_dead)
         world_after(SECONDS(USER_TIMEOUT_S), give_up, end);
     else if (!end->is_dead)
@@ -240,6 +242,8 @@ void end_sever(struct end *end)
 void end_vanish(struct end *end)
 {
     end->is_dead = true;
+    if (end->other != NULL)
+        world_after(SECONDS(KEEPALIVE_S), give_up, end->other);
 }
 
 uint32_t end_state(const struct end *end)

@@ -41,6 +41,8 @@ struct end {
     int fd;                            /* of weir; −1: an actor's */
     void (*on_event)(struct end *end); /* the actor's; comes as an event of its own */
     bool is_called;                    /* one is under way */
+    uint64_t read_at_write;            /* how much of `in` was read when this end wrote last */
+    bool was_seen;                     /* its owner knows that it is connected */
     void *owner;
     struct address from, to; /* who dialled whom */
 };

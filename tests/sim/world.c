@@ -17,7 +17,8 @@ enum {
 };
 
 const char *const FAULT_NAMES[FAULTS] = {
-    "connect", "accept", "read", "write", "watch", "pipe", "splice", "open", "log_write", "resolve",
+    "socket", "connect", "accept",    "read",      "write", "watch",  "poll",    "pipe",
+    "splice", "open",    "file_read", "log_write", "fsync", "rename", "resolve",
 };
 
 struct event {
@@ -43,6 +44,7 @@ static struct {
     uint32_t fault_counts[FAULTS];
     uint32_t fault_nth[FAULTS];
     bool fault_and_on[FAULTS];
+    bool is_tortured, was_struck;
 } world;
 
 static uint64_t splitmix(uint64_t *state)
@@ -56,8 +58,16 @@ static uint64_t splitmix(uint64_t *state)
 void world_begin(uint64_t seed)
 {
     bool shows_trace = world.shows_trace;
+    uint32_t nth[FAULTS];
+    bool and_on[FAULTS];
+    memcpy(nth, world.fault_nth, sizeof nth);
+    memcpy(and_on, world.fault_and_on, sizeof and_on);
     memset(&world, 0, sizeof world);
     world.shows_trace = shows_trace;
+    memcpy(world.fault_nth, nth, sizeof nth); /* the runner orders them before */
+    memcpy(world.fault_and_on, and_on, sizeof and_on);
+    for (int i = 0; i < FAULTS; i++)
+        world.is_tortured = world.is_tortured || nth[i] > 0;
     world.seed = seed;
     world.now = SECONDS(1000);
     world.wall_offset = SECONDS(INT64_C(1770000000));
@@ -186,9 +196,20 @@ bool world_fault(enum fault kind)
     uint32_t count = ++world.fault_counts[kind];
     uint32_t nth = world.fault_nth[kind];
     bool fails = nth > 0 && (count == nth || (world.fault_and_on[kind] && count > nth));
+    world.was_struck = world.was_struck || fails;
     if (fails)
         world_trace("fault: call %u of %s fails", count, FAULT_NAMES[kind]);
     return fails;
+}
+
+bool world_is_tortured(void)
+{
+    return world.is_tortured;
+}
+
+bool world_was_struck(void)
+{
+    return world.was_struck;
 }
 
 uint32_t world_fault_count(enum fault kind)

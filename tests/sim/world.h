@@ -12,21 +12,27 @@
 
 /* The calls of weir that a world can let fail. */
 enum fault {
+    FAULT_SOCKET, /* no descriptor for it */
     FAULT_CONNECT,
     FAULT_ACCEPT,
     FAULT_READ,
     FAULT_WRITE,
     FAULT_WATCH,
+    FAULT_POLL, /* what a thread sleeps in, and the bell that wakes it */
     FAULT_PIPE,
     FAULT_SPLICE,
     FAULT_OPEN,
+    FAULT_FILE_READ,
     FAULT_LOG_WRITE,
+    FAULT_FSYNC,
+    FAULT_RENAME,
     FAULT_RESOLVE,
     FAULTS,
 };
 extern const char *const FAULT_NAMES[FAULTS];
 
-/* Begins anew. There is one world in a process; what it owns lives until the process ends. */
+/* Begins anew, with the faults that are planned already. There is one world in a process; what it
+ * owns lives until the process ends. */
 void world_begin(uint64_t seed);
 
 /* Chance, from the seed: 0 to bound − 1; true in `percent` of all cases; low to high. */
@@ -56,6 +62,9 @@ void world_plan_fault(enum fault kind, uint32_t nth, bool and_on);
 /* Whether this call fails. Counts it. */
 bool world_fault(enum fault kind);
 uint32_t world_fault_count(enum fault kind);
+/* Whether the runner planned one before the world began; whether any has struck. */
+bool world_is_tortured(void);
+bool world_was_struck(void);
 
 /* A line of the trace: enters the hash, is kept for the report, is shown if asked for. */
 void world_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
