@@ -250,12 +250,13 @@ bool fields_append_checked(struct fields *fields, enum field_id id, struct slice
 bool fields_add(struct fields *fields, enum field_id id, struct slice value)
 {
     check(id != FIELD_OTHER && id < FIELD_IDS);
-    return is_value(value) && append(fields, id, FIELD_NAMES[id], value);
+    return is_value(value) && append(fields, id, FIELD_NAMES[id], slice_trim(value));
 }
 
 bool fields_add_named(struct fields *fields, struct slice name, struct slice value)
 {
-    return is_name(name) && is_value(value) && append(fields, field_id_of(name), name, value);
+    return is_name(name) && is_value(value) &&
+           append(fields, field_id_of(name), name, slice_trim(value));
 }
 
 static bool is_same(const struct field *field, enum field_id id, struct slice name)
@@ -296,7 +297,7 @@ static bool set(struct fields *fields, enum field_id id, struct slice name, stru
 bool fields_set(struct fields *fields, enum field_id id, struct slice value)
 {
     check(id != FIELD_OTHER && id < FIELD_IDS);
-    return is_value(value) && set(fields, id, FIELD_NAMES[id], value);
+    return is_value(value) && set(fields, id, FIELD_NAMES[id], slice_trim(value));
 }
 
 bool fields_set_checked(struct fields *fields, enum field_id id, struct slice value)
@@ -307,7 +308,8 @@ bool fields_set_checked(struct fields *fields, enum field_id id, struct slice va
 
 bool fields_set_named(struct fields *fields, struct slice name, struct slice value)
 {
-    return is_name(name) && is_value(value) && set(fields, field_id_of(name), name, value);
+    return is_name(name) && is_value(value) &&
+           set(fields, field_id_of(name), name, slice_trim(value));
 }
 
 void fields_remove(struct fields *fields, enum field_id id)

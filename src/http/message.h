@@ -36,6 +36,7 @@ struct slice field_name_of(enum field_id id);
 
 /* Adding is the only way text gets into a head: names must be tokens, values free of CR, LF, NUL
  * and other control bytes. False (nothing added) when they are not, or a fixed list is full.
+ * Blanks round a value are no part of it (RFC 9110 §5.5; HTTP/2 forbids them).
  * Text is not copied. */
 bool fields_add(struct fields *fields, enum field_id id, struct slice value);
 bool fields_add_named(struct fields *fields, struct slice name, struct slice value);

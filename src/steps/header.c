@@ -102,7 +102,7 @@ static enum status prepare(void *config, struct prepare *p)
 
 static void apply(struct exchange *x, const struct header_config *c, struct fields *fields)
 {
-    struct slice value = template_expand(c->value_template, x);
+    struct slice value = slice_trim(template_expand(c->value_template, x));
     if (c->action == ACTION_REMOVE || (c->action == ACTION_SET && value.size == 0))
         fields_remove_named(fields, c->name);
     else if (c->action == ACTION_SET)

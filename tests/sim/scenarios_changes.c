@@ -96,8 +96,14 @@ static void grpc(struct plan *plan)
     plan->method = "POST";
     plan->body = BODY_CHUNKED;
     plan->body_size = 100;
-    plan->fields = "Content-Type: application/grpc+proto\r\nTE: trailers\r\n"
-                   "grpc-timeout: 7S\r\n";
+    static const char *const FIELDS[] = {
+        "Content-Type: application/grpc+proto\r\nTE: trailers\r\ngrpc-timeout: 7S\r\n",
+        "Content-Type: application/grpc\r\nTE: trailers\r\ngrpc-timeout: 900m\r\n",
+        "Content-Type: application/grpc;a=b\r\nTE: trailers\r\ngrpc-timeout: 7000000u\r\n",
+        "Content-Type: application/grpc\r\nTE: trailers\r\ngrpc-timeout: 1H\r\n",
+        "Content-Type: application/grpc\r\nTE: trailers\r\n",
+    };
+    plan->fields = FIELDS[plan->id % 5];
 }
 
 /* Calls of gRPC are told in its own way what went wrong. */
@@ -239,11 +245,13 @@ void drain_says_close_check(void)
 void drain_takes_who_waits(void)
 {
     begin(1);
+    scenario_config("workers 3\nsite * {\n    listen 10.1.0.1:80\n    proxy 10.0.0.1:8000\n}\n");
     for (unsigned i = 0; i < CROWD; i++) {
         crowd[i] = scenario_client(1);
-        client_start(crowd[i], MILLISECONDS(500) + 2000 * i);
+        client_start(crowd[i], MILLISECONDS(500));
     }
-    world_after(MILLISECONDS(501) + 2000 * CROWD / 2, end_now, NULL);
+    /* The moment at which all of them arrive. */
+    world_after(MILLISECONDS(500) + scenario_calm()->latency, end_now, NULL);
     actors_expect_trouble();
 }
 void drain_takes_who_waits_check(void)

@@ -55,6 +55,21 @@ static void what_may_be_added(void **state)
     assert_false(fields_add(&fields, FIELD_COOKIE, SLICE("full")));
 }
 
+static void blanks_are_no_part_of_a_value(void **state)
+{
+    (void)state;
+    struct field items[4];
+    struct fields fields;
+    fields_init(&fields, NULL, items, 4);
+    assert_true(fields_add(&fields, FIELD_COOKIE, SLICE(" \t a b\t ")));
+    assert_true(fields_add_named(&fields, SLICE("X-One"), SLICE("  ")));
+    assert_true(fields_set(&fields, FIELD_SERVER, SLICE(" c")));
+    assert_true(fields_set_named(&fields, SLICE("X-Two"), SLICE("d ")));
+    static const struct slice WANTED[] = {{"a b", 3}, {"", 0}, {"c", 1}, {"d", 1}};
+    for (size_t i = 0; i < 4; i++)
+        assert_true(slice_equal(fields.items[i].value, WANTED[i]));
+}
+
 static void changing(void **state)
 {
     (void)state;
@@ -124,8 +139,11 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_names), cmocka_unit_test(what_may_be_added),
-        cmocka_unit_test(changing),    cmocka_unit_test(methods),
+        cmocka_unit_test(known_names),
+        cmocka_unit_test(what_may_be_added),
+        cmocka_unit_test(blanks_are_no_part_of_a_value),
+        cmocka_unit_test(changing),
+        cmocka_unit_test(methods),
         cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,7 @@
 enum {
     CHOICES = 100000, /* of all workers together */
     WORKERS_MAX = 4,
-    IN_FLIGHT = 16, /* of a worker */
+    IN_FLIGHT = 64, /* of a worker: the shares hold when the others have not begun or have ended */
     SERVERS = 8,
 };
 
