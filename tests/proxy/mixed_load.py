@@ -41,6 +41,11 @@ upstream app {
     server @two weight=2
     server 127.0.0.1:@nobody
     server nowhere.invalid:80
+    discover file @dir/app.servers
+    health_check tcp interval=100ms fast_interval=50ms timeout=5s
+    breaker requests=5000 connects=2000
+    adaptive_limit 5000 min=100
+    slow_start 1s
 }
 upstream secure {
     tls ca=@pki/ca.pem
@@ -86,7 +91,7 @@ site * {
         proxy multiplexed
     }
 @routes
-    proxy app
+    proxy app hedge=5ms
 }
 """
 # Each with a server that goes and comes.
@@ -326,6 +331,16 @@ class Load:
         self.drop()
 
 
+def move_servers(weir, addresses, until):
+    """Servers that come and go as long as there is load."""
+    file = weir.path / "app.servers"
+    turn = 0
+    while time.monotonic() < until:
+        turn += 1
+        file.write_text(f"{addresses[turn % 2]} name=moving{turn % 3} weight={1 + turn % 4}\n")
+        time.sleep(0.6)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--workers", type=int, default=4)
@@ -355,6 +370,8 @@ def main():
                  else Load(weir, options.seed * 1000 + n, (made, port) if n % 4 else None)
                  for n in range(options.clients)]
         crew = [threading.Thread(target=load.run, args=(options.seconds,)) for load in loads]
+        crew.append(threading.Thread(target=move_servers, args=(
+            weir, (one.address, two.address), time.monotonic() + options.seconds)))
         for thread in crew:
             thread.start()
         while any(thread.is_alive() for thread in crew):

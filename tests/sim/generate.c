@@ -95,7 +95,7 @@ static void draw_config(void)
                     "trusted_proxies 10.2.0.0/16 10.1.0.0/16\n"
                     "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
                     "upstream app {\n%s    balance %s\n    keepalive %u idle=%us\n}\n"
-                    "timeouts {\n    keepalive %us\n    client_write %us\n}\n"
+                    "timeouts {\n    keepalive %us\n    client_write %us\n    tunnel 60s\n}\n"
                     "%s%s",
                     workers, servers, balance, kept, kept_for, keepalive, client_write,
                     routes_front(drawn.front), routes_text(routes_listen(drawn.front), options));

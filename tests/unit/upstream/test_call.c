@@ -352,7 +352,7 @@ static void script_name_is_gone(struct visit *visit)
     if (hear(visit))
         say(visit, HELLO);
     if (hear(visit))
-        upstream_set_addresses(nameless, 0, NULL, 0);
+        nameless->servers[0].addresses_count = 0;
 }
 
 static void run_name_is_gone(void)
@@ -402,7 +402,7 @@ static void run_refused(void)
         expect(upstream, "GET", ERR_REFUSED, 502);
         assert_string_equal(asked.call.error, "connection_refused");
     }
-    upstream_set_addresses(upstream, 0, NULL, 0);
+    upstream->servers[0].addresses_count = 0;
     expect(upstream, "GET", ERR_UNREACHABLE, 503);
     assert_string_equal(asked.call.error, "destination_unavailable");
     drop_upstream(upstream);
