@@ -115,7 +115,17 @@ $(OUT)/flags: FORCE
 FORCE:
 $(OUT)/obj/cli/version.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
 
-bench-tools: build/bench/load build/bench/origin build/bench/h2_floor build/bench/load_tls build/bench/tls ## load generator and origin of script/bench
+bench-tools: build/bench/load build/bench/origin build/bench/h2_floor build/bench/load_tls build/bench/tls \
+	build/bench/balance ## what script/bench runs
+# It measures the program's own modules.
+build/bench/balance: bench/balance.c build/release/libweir.a
+	@mkdir -p $(@D)
+	@echo '  link    $@'
+	@$(CC) $(COMMON) $(OPTIMISED) -o $@ $^ $(LIBRARIES)
+ifneq ($(MODE),release)
+build/release/libweir.a: FORCE
+	@$(MAKE) MODE=release $@
+endif
 build/bench/%: bench/%.c $(wildcard bench/*.h)
 	@mkdir -p $(@D)
 	@echo '  link    $@'

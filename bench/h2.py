@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP/2 over TLS beside nginx, haproxy and the floor: fibers, libnghttp2 and OpenSSL with nothing above
 them (bench/h2_floor.c). h2load asks, in one process on core 1. For script/bench."""
-import pathlib
 import re
 import subprocess
 
@@ -10,7 +9,7 @@ CASES = {
     "h2-8x32": (8, 32, 1.15, 0.50, 1.00),
     "h2-64x1": (64, 1, 1.15, 0.95, 0.95),
 }
-PEERS = ("floor", "nginx", "haproxy")
+PEERS = ("h2_floor", "nginx", "haproxy")
 
 CONFIGS = {
     "weir": """workers 1
@@ -23,7 +22,7 @@ upstream origin {{
 }}
 site bench.example {{
     listen 127.0.0.1:{port}
-    tls {dir}/bench.pem key={dir}/bench.key
+    tls {dir}/bench.pem
     header set X-Bench 1 on=request
     proxy origin
 }}
@@ -50,7 +49,7 @@ http {{
     server {{
         listen 127.0.0.1:{port} ssl http2 backlog=4096;
         ssl_certificate {dir}/bench.pem;
-        ssl_certificate_key {dir}/bench.key;
+        ssl_certificate_key {dir}/bench.pem;
         ssl_protocols TLSv1.3;
         location / {{
             proxy_pass http://origin;
@@ -76,7 +75,7 @@ defaults
     http-reuse always
     option forwardfor
 frontend bench
-    bind 127.0.0.1:{port} ssl crt {dir}/both.pem alpn h2 ssl-min-ver TLSv1.3
+    bind 127.0.0.1:{port} ssl crt {dir}/bench.pem alpn h2 ssl-min-ver TLSv1.3
     http-request set-header X-Bench 1
     default_backend origin
 backend origin
@@ -85,26 +84,13 @@ backend origin
 }
 
 
-def make_certificate(directory):
-    directory = pathlib.Path(directory)
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                    "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
-                    "/CN=bench.example", "-addext", "subjectAltName=DNS:bench.example",
-                    "-keyout", "bench.key", "-out", "bench.pem"],
-                   cwd=directory, check=True, capture_output=True)
-    both = (directory / "bench.pem").read_text() + (directory / "bench.key").read_text()
-    (directory / "both.pem").write_text(both)
-    for name in ("bench.key", "both.pem"):
-        (directory / name).chmod(0o644)
-
-
 def measure(proxy, case, seconds):
     """CPU per request of one proxy in one round."""
     connections, streams = CASES[case][:2]
     before = proxy.cpu()
     out = subprocess.run(
         ["taskset", "-c", "1", "h2load", "-c", str(connections), "-m", str(streams), "-t", "1",
-         "-D", str(seconds), "--connect-to", f"127.0.0.1:{proxy.port}",
+         "-D", str(max(1, round(seconds))), "--connect-to", f"127.0.0.1:{proxy.port}",
          f"https://bench.example:{proxy.port}/b/100"],
         check=True, capture_output=True, text=True).stdout
     after = proxy.cpu()
@@ -114,7 +100,7 @@ def measure(proxy, case, seconds):
         raise SystemExit(f"{proxy.name}: {out}")
     total, user, kernel = (b - a for a, b in zip(before, after))
     return {"cpu": total / done, "user": user / done, "kernel": kernel / done,
-            "rate": done / seconds}
+            "rate": done / max(1, round(seconds))}
 
 
 def show(results, median, ratio):

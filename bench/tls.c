@@ -12,6 +12,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,6 +195,7 @@ int main(int argc, char **argv)
     int fd;
     if (argc != 4 || !address_of(argv[2], &origin) || !address_of(argv[3], &here))
         return 2;
+    signal(SIGPIPE, SIG_IGN); /* the library writes without asking for anything else */
     prepare(argv[1]);
     if (thread_init(&thread, "floor", 0) != OK || socket_listen(&here, false, &fd, &error) != OK)
         return 1;

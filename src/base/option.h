@@ -79,6 +79,8 @@ enum key_context {
     IN_LOG = 128,
     IN_LISTEN = 256,
     IN_SERVER = 512,
+    IN_SPLIT = 1024,
+    IN_END = 2048, /* past the last */
 };
 
 enum key_flags {

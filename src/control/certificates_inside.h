@@ -11,7 +11,10 @@ struct shown {
     const struct config_item *line;
     struct slice chain_path, key_path; /* full; chain_path empty: of the local authority */
     int64_t chain_changed, key_changed;
-    int64_t expires; /* seconds since 1970 */
+    int64_t expires;      /* seconds since 1970 */
+    int64_t staple_due;   /* when its authority is asked, monotonic */
+    int64_t staple_retry; /* seconds that are waited after failures; 0: there was none */
+    bool was_stapled;     /* what was kept on disk has been looked at */
 };
 
 struct site_certificates {
@@ -33,7 +36,8 @@ struct certificates {
     bool is_watching;
     struct timer look;
     struct timer rotate;
-    int64_t warned; /* when it was last said which end soon, monotonic; 0: never */
+    struct stapling *stapling; /* NULL: not watching */
+    int64_t warned;            /* when it was last said which end soon, monotonic; 0: never */
 };
 
 /* Reads the files of one. ERR_CONFIG: *path and the error say which and why. */

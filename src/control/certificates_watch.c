@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "control/certificates_inside.h"
+#include "control/stapling.h"
 #include "fiber/file.h"
 #include "fiber/thread.h"
 #include "net/tls_tickets.h"
@@ -42,7 +43,8 @@ static void refuse(struct site_certificates *own, struct slice path, const char 
     own->was_refused = true;
 }
 
-static void read_again(struct site_certificates *own, struct arena *arena)
+static void read_again(struct site_certificates *own, struct arena *arena,
+                       struct stapling *stapling)
 {
     struct certificate *loaded[TLS_CERTIFICATES_MAX] = {NULL};
     struct shown now[TLS_CERTIFICATES_MAX];
@@ -57,6 +59,8 @@ static void read_again(struct site_certificates *own, struct arena *arena)
         status = certificates_read(&now[i], arena, &loaded[i], &path, &error);
         if (status == OK)
             now[i].expires = certificate_expires(loaded[i]);
+        now[i].staple_due = 0;
+        now[i].was_stapled = false;
     }
     if (status == OK)
         status = tls_context_replace(own->context, loaded, own->count, &why);
@@ -66,6 +70,7 @@ static void read_again(struct site_certificates *own, struct arena *arena)
         for (size_t i = 0; i < own->count; i++)
             own->shown[i] = now[i];
         own->was_refused = false;
+        stapling_wake(stapling);
         log_write(LOG_INFO, "certificate_replaced", "%.*s shows a new certificate",
                   SLICE_ARG(own->site->hosts.items[0]));
     }
@@ -107,7 +112,7 @@ static void on_look(struct timer *timer)
     for (size_t i = 0; i < c->count; i++)
         if (c->sites[i].context != NULL && !is_local(&c->sites[i]) &&
             has_changed(&c->sites[i], &arena))
-            read_again(&c->sites[i], &arena);
+            read_again(&c->sites[i], &arena, c->stapling);
     arena_done(&arena);
     timer_set(&thread_self()->timers, timer, loop_now() + MILLISECONDS(LOOK_MS));
 }
@@ -125,6 +130,7 @@ void certificates_watch(struct certificates *certificates)
     if (certificates->count == 0)
         return;
     certificates->is_watching = true;
+    certificates->stapling = stapling_start(certificates);
     certificates->look.on_fire = on_look;
     certificates->rotate.on_fire = on_rotate;
     timer_set(timers, &certificates->look, loop_now() + MILLISECONDS(LOOK_MS));
@@ -135,6 +141,7 @@ void certificates_unwatch(struct certificates *certificates)
 {
     if (!certificates->is_watching)
         return;
+    stapling_stop(certificates->stapling);
     timer_clear(&thread_self()->timers, &certificates->look);
     timer_clear(&thread_self()->timers, &certificates->rotate);
     certificates->is_watching = false;

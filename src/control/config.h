@@ -83,7 +83,9 @@ struct config_listen {
 struct config_upstream {
     const struct config_item *item;
     struct slice name;
-    int balance;                              /* enum balance */
+    struct balance_config balance;
+    const struct sticky_config *sticky; /* NULL: none */
+    const struct config_item *sticky_item;
     int http;                                 /* enum upstream_http */
     const struct config_item *const *servers; /* config: struct server_line_config */
     size_t servers_count;

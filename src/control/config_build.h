@@ -21,6 +21,11 @@ const struct config_item **config_items(struct arena *arena, const struct config
 const void *config_value_of(struct builder *builder, const struct config_block *block,
                             unsigned context, const char *name);
 
+/* balance and sticky of an upstream. */
+void config_build_balance(struct builder *builder, const struct config_block *block,
+                          struct config_upstream *upstream);
+/* No two servers of one name; after they were collected. */
+void config_check_server_names(struct builder *builder, const struct config_upstream *upstream);
 void config_build_upstreams(struct builder *builder);
 void config_build_sites(struct builder *builder);
 void config_build_listens(struct builder *builder);
@@ -30,6 +35,8 @@ void config_build_routes(struct builder *builder, struct config_site *site);
  * answer or NULL. */
 const struct config_item *config_check_order(struct builder *builder,
                                              const struct config_block *block);
+/* What stands in a split, and what only may stand there. */
+void config_check_split(struct builder *builder, const struct config_block *block);
 /* Equal and unreachable routes of a site. */
 void config_check_routes(struct builder *builder, const struct config_site *site);
 /* Names that are referred to, files that are named. */

@@ -189,7 +189,7 @@ bool config_docs_help(const struct config_schema *schema, struct slice name, str
 
 void config_docs_list(const struct config_schema *schema, struct buffer *out)
 {
-    for (unsigned bit = 1; bit <= IN_SERVER; bit <<= 1) {
+    for (unsigned bit = 1; bit < IN_END; bit <<= 1) {
         for (size_t i = 0; i < schema->count; i++) {
             const struct key *key = schema->keys[i];
             if (!(key->contexts & bit))
@@ -206,7 +206,7 @@ static void page_of_keys(const struct config_schema *schema, struct buffer *out)
 {
     buffer_append(out, SLICE("# Configuration keys\n\nGenerated from the program's tables: "
                              "`weir schema --reference=keys.md`.\n"));
-    for (unsigned bit = 1; bit <= IN_SERVER; bit <<= 1) {
+    for (unsigned bit = 1; bit < IN_END; bit <<= 1) {
         bool has_title = false;
         for (size_t i = 0; i < schema->count; i++) {
             const struct key *key = schema->keys[i];

@@ -29,6 +29,7 @@ static void collect(void)
     all_count = append(all_keys, all_count, KEYS_TOP);
     all_count = append(all_keys, all_count, KEYS_TIMES);
     all_count = append(all_keys, all_count, KEYS_UPSTREAM);
+    all_count = append(all_keys, all_count, KEYS_BALANCE);
     all_count = append(all_keys, all_count, KEYS_SITE);
     all_count = append(all_keys, all_count, KEYS_TLS);
     for (size_t i = 0; steps_all[i] != NULL; i++) {

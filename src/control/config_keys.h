@@ -13,6 +13,7 @@ const struct config_schema *config_schema(void);
 extern const struct key *const KEYS_TOP[];
 extern const struct key *const KEYS_SITE[];
 extern const struct key *const KEYS_UPSTREAM[];
+extern const struct key *const KEYS_BALANCE[];
 extern const struct key *const KEYS_TIMES[];
 extern const struct key *const KEYS_TLS[];
 
@@ -77,6 +78,7 @@ struct tls_config {           /* of a site, or for all */
     int64_t hsts; /* ns; CLOCK_NEVER: off */
     bool hsts_subdomains;
     bool hsts_preload;
+    bool stapling;
     bool session_tickets;
     struct slice_list alpn; /* empty: all */
 };
@@ -118,9 +120,29 @@ struct server_line_config {
     struct slice address; /* host:port, unix:/path or http://host[:port] */
     int64_t weight;
     int64_t max_conns; /* 0: no limit */
+    int64_t priority;
     bool backup;
     bool down;
     struct slice name; /* empty: the address */
+};
+
+struct balance_config {
+    int method;        /* enum balance */
+    struct slice name; /* of the header or cookie that is hashed; else empty */
+    int64_t load;      /* hundredths of a percent; −1: no bound */
+};
+
+enum sticky_by { STICKY_BY_COOKIE, STICKY_BY_CLIENT_IP };
+enum same_site { SAME_SITE_LAX, SAME_SITE_STRICT, SAME_SITE_NONE };
+struct sticky_config {
+    int by;            /* enum sticky_by */
+    struct slice name; /* of the cookie */
+    int64_t ttl;       /* 0: until the browser closes */
+    struct slice path;
+    struct slice domain; /* empty: the host alone */
+    int same_site;       /* enum same_site */
+    int secure;          /* enum sticky_secure */
+    struct slice secret; /* empty: none */
 };
 
 struct keepalive_config {

@@ -64,6 +64,8 @@ const char *config_context_name(unsigned context)
         return "listen";
     case IN_SERVER:
         return "server";
+    case IN_SPLIT:
+        return "split";
     default:
         return "block";
     }
@@ -176,6 +178,16 @@ static void fail_extra(const struct line *line, const struct config_word *word)
         config_error_help(errors, error, "for example: %s", line->key->example);
 }
 
+/* What an argument is called in messages: by the key itself when it is what the key is about. */
+static const char *label_of(const struct key *key, size_t i)
+{
+    const struct option *argument = &key->arguments[i];
+    bool is_alone = i == 0 && argument[1].type == OPTION_END;
+    bool is_choice =
+        i == 0 && argument->type == OPTION_ENUM && !(argument[1].flags & OPTION_REQUIRED);
+    return is_alone || is_choice ? key->name : argument->name;
+}
+
 static void read_arguments(const struct line *line)
 {
     const struct option *arguments = line->key->arguments;
@@ -184,7 +196,7 @@ static void read_arguments(const struct line *line)
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
         const struct option *argument = &arguments[i];
-        const char *label = count == 1 ? line->key->name : argument->name;
+        const char *label = label_of(line->key, i);
         void *field = (char *)line->config + argument->offset;
         if (used >= node->values_count) {
             if (argument->flags & OPTION_REQUIRED) {

@@ -10,6 +10,7 @@ const struct config_item *config_check_order(struct builder *builder,
                                              const struct config_block *block)
 {
     const struct config_item *answer = NULL;
+    config_check_split(builder, block);
     for (const struct config_item *item = block->first; item != NULL; item = item->next) {
         bool is_answer = (item->key->flags & KEY_ANSWER) != 0 && !item->is_off;
         bool is_step = (item->key->flags & (KEY_STEP | KEY_ANSWER)) != 0;

@@ -55,9 +55,7 @@ static void build_one(struct builder *builder, const struct config_item *item,
     const struct config_block *block = item->block;
     upstream->item = item;
     upstream->name = ((const struct upstream_name_config *)item->config)->name;
-    upstream->balance =
-        ((const struct choice_config *)config_value_of(builder, block, IN_UPSTREAM, "balance"))
-            ->choice;
+    config_build_balance(builder, block, upstream);
     upstream->http =
         ((const struct choice_config *)config_value_of(builder, block, IN_UPSTREAM, "http"))
             ->choice;
@@ -88,6 +86,7 @@ static void build_one(struct builder *builder, const struct config_item *item,
         config_error_note(builder->errors, error, "write a line in its block: server HOST:PORT");
     }
     check_servers(builder, upstream);
+    config_check_server_names(builder, upstream);
 }
 
 static const struct config_upstream **sorted_names(struct builder *builder)

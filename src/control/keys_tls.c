@@ -52,6 +52,12 @@ static const char *const CLIENT_MODES[] = {"require", "request", NULL};
          .type = OPTION_FLAG,                                                                      \
          .offset = offsetof(struct tls_config, hsts_preload),                                      \
          .doc = "The site asks to be on the lists that browsers are shipped with."},               \
+        {.name = "stapling",                                                                       \
+         .type = OPTION_BOOL,                                                                      \
+         .standard = "on",                                                                         \
+         .offset = offsetof(struct tls_config, stapling),                                          \
+         .doc = "What the certificate's authority says of its state (OCSP) is fetched and shown "  \
+                "to clients, when the certificate names who can be asked."},                       \
         {.name = "session_tickets",                                                                \
          .type = OPTION_BOOL,                                                                      \
          .standard = "on",                                                                         \

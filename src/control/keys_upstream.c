@@ -3,13 +3,6 @@
 #include "base/clock.h"
 #include "control/config_keys.h"
 
-static const char *const BALANCES_WORDS[] = {
-#define BALANCE(id, name, doc) name,
-#include "upstream/balance.def"
-#undef BALANCE
-    NULL,
-};
-
 static const char *const HTTP_WORDS[] = {"1", "2", "auto", NULL}; /* enum upstream_http */
 
 static const struct option UPSTREAM_ARGUMENTS[] = {
@@ -44,10 +37,18 @@ static const struct option SERVER_OPTIONS[] = {
      .max = 1000000,
      .offset = offsetof(struct server_line_config, max_conns),
      .doc = "How many exchanges it takes at a time; 0: no limit."},
+    {.name = "priority",
+     .type = OPTION_INT,
+     .standard = "0",
+     .min = 0,
+     .max = 255,
+     .offset = offsetof(struct server_line_config, priority),
+     .doc = "Servers of the lowest number serve; the next ones when none of those is usable or has "
+            "room."},
     {.name = "backup",
      .type = OPTION_FLAG,
      .offset = offsetof(struct server_line_config, backup),
-     .doc = "Used only when no other server is usable."},
+     .doc = "Used only when no other server is usable: it comes behind all priorities."},
     {.name = "down",
      .type = OPTION_FLAG,
      .offset = offsetof(struct server_line_config, down),
@@ -56,17 +57,6 @@ static const struct option SERVER_OPTIONS[] = {
      .type = OPTION_NAME,
      .offset = offsetof(struct server_line_config, name),
      .doc = "How logs call it; its address if none is written."},
-    {0},
-};
-static const struct option BALANCE_ARGUMENTS[] = {
-    {.name = "method",
-     .type = OPTION_ENUM,
-     .flags = OPTION_REQUIRED,
-     .standard = "random_two",
-     .words = BALANCES_WORDS,
-     .offset = offsetof(struct choice_config, choice),
-     .doc = "random_two: the less busy of two taken by chance; round_robin: one after the other; "
-            "least_conn: the least busy of all. All regard the weights."},
     {0},
 };
 static const struct option HTTP_ARGUMENTS[] = {
@@ -146,15 +136,6 @@ static const struct key SERVER = {
     .example = "server 10.0.0.13:3000 weight=2",
     .since = "0.1",
 };
-static const struct key BALANCE_KEY = {
-    .name = "balance",
-    .contexts = IN_UPSTREAM,
-    .arguments = BALANCE_ARGUMENTS,
-    .config_size = sizeof(struct choice_config),
-    .doc = "How a server is chosen.",
-    .example = "balance least_conn",
-    .since = "0.1",
-};
 static const struct key HTTP_KEY = {
     .name = "http",
     .contexts = IN_UPSTREAM,
@@ -185,5 +166,4 @@ static const struct key QUEUE = {
     .since = "0.1",
 };
 
-const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM, &SERVER,   &BALANCE_KEY, &KEEPALIVE,
-                                           &QUEUE,    &HTTP_KEY, NULL};
+const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM, &SERVER, &KEEPALIVE, &QUEUE, &HTTP_KEY, NULL};

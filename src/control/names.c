@@ -58,7 +58,7 @@ static bool has_names(const struct snapshot *snapshot)
     return false;
 }
 
-static enum status open_resolver(const struct config *config, struct resolver **resolver)
+enum status names_open_resolver(const struct config *config, struct resolver **resolver)
 {
     const struct resolver_keys_config *keys = &config->resolver;
     struct resolver_config wanted = {
@@ -80,7 +80,7 @@ enum status names_start(const struct config *config, const struct snapshot *snap
     *made = names;
     if (!has_names(snapshot))
         return OK;
-    TRY(open_resolver(config, &names->resolver));
+    TRY(names_open_resolver(config, &names->resolver));
     for (size_t i = 0; i < snapshot->upstreams_count; i++)
         follow(names, snapshot->upstreams[i]);
     return OK;
@@ -178,7 +178,7 @@ void names_check(const struct config *config, const struct snapshot *snapshot,
     struct resolver *resolver;
     if (!has_names(snapshot) || thread_init(&thread, "check", -1) != OK)
         return;
-    if (open_resolver(config, &resolver) == OK) {
+    if (names_open_resolver(config, &resolver) == OK) {
         checks.count = 1; /* ours, so that it does not end before all are asked for */
         for (size_t u = 0; u < snapshot->upstreams_count; u++)
             check_upstream(&checks, config, snapshot, u, resolver);

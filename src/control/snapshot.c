@@ -2,9 +2,11 @@
 #include "control/snapshot.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/certificates.h"
 #include "control/names.h"
+#include "control/secret.h"
 #include "control/snapshot_route.h"
 #include "exchange/cidr.h"
 #include "upstream/call.h"
@@ -53,6 +55,7 @@ static struct server_config read_server(struct snapshot_builder *b,
         .address = parts.address,
         .weight = (uint32_t)line->weight,
         .max_conns = line->max_conns,
+        .priority = (uint32_t)line->priority,
         .backup = line->backup,
         .down = line->down,
     };
@@ -75,6 +78,45 @@ static int64_t none_if_off(int64_t value)
     return value < 0 ? 0 : value;
 }
 
+static struct slice cookie_attributes(struct arena *arena, const struct sticky_config *sticky)
+{
+    static const char *const SAME_SITE[] = {
+        [SAME_SITE_LAX] = "Lax", [SAME_SITE_STRICT] = "Strict", [SAME_SITE_NONE] = "None"};
+    struct buffer out = buffer_in(arena, 128);
+    buffer_format(&out, "; Path=%.*s", SLICE_ARG(sticky->path));
+    if (sticky->domain.size > 0)
+        buffer_format(&out, "; Domain=%.*s", SLICE_ARG(sticky->domain));
+    if (sticky->ttl != CLOCK_NEVER)
+        buffer_format(&out, "; Max-Age=%lld", (long long)(sticky->ttl / SECONDS(1)));
+    buffer_format(&out, "; HttpOnly; SameSite=%s", SAME_SITE[sticky->same_site]);
+    return buffer_slice(&out);
+}
+
+static void build_sticky(struct snapshot_builder *b, const struct config_upstream *u,
+                         struct upstream_config *made)
+{
+    const struct sticky_config *sticky = u->sticky;
+    struct arena *arena = &b->snapshot->arena;
+    if (sticky->by == STICKY_BY_CLIENT_IP) {
+        made->affinity.key = UPSTREAM_KEY_CLIENT;
+        made->load_percent = 0;
+        return;
+    }
+    made->affinity.cookie = sticky->name;
+    made->affinity.attributes = cookie_attributes(arena, sticky);
+    made->affinity.secure =
+        sticky->same_site == SAME_SITE_NONE ? STICKY_SECURE_ON : (enum sticky_secure)sticky->secure;
+    struct slice secret = SLICE("");
+    const char *why = "";
+    if (sticky->secret.size == 0 || b->without_files)
+        return;
+    if (secret_read(sticky->secret, config_item_directory(u->sticky_item), arena, &secret, &why))
+        made->sticky_key = hash_key_of(secret);
+    else
+        config_report_step(b->errors, u->sticky_item, "secret",
+                           arena_format(arena, "the secret cannot be read: %s", why));
+}
+
 static void build_upstreams(struct snapshot_builder *b)
 {
     const struct config *config = b->config;
@@ -86,7 +128,10 @@ static void build_upstreams(struct snapshot_builder *b)
             servers[s] = read_server(b, u, u->servers[s]->config);
         struct upstream_config made = {
             .name = u->name,
-            .balance = (enum balance)u->balance,
+            .balance = (enum balance)u->balance.method,
+            .affinity = {.key = balance_key_of((enum balance)u->balance.method),
+                         .name = u->balance.name},
+            .load_percent = u->balance.load < 0 ? 0 : (uint32_t)(u->balance.load / 100),
             .servers = servers,
             .servers_count = u->servers_count,
             .keepalive = none_if_off(u->keepalive.kept),
@@ -95,6 +140,8 @@ static void build_upstreams(struct snapshot_builder *b)
             .queue_timeout = u->queue.timeout,
             .http = (enum upstream_http)u->http,
         };
+        if (u->sticky != NULL)
+            build_sticky(b, u, &made);
         add_upstream(b, &made);
     }
 }

@@ -96,6 +96,34 @@ static struct preparing preparing_for(struct snapshot_builder *b, const struct c
     };
 }
 
+/* What the step in a block is worth beside the others: its option `weight`. */
+static uint32_t weight_of(const struct config_item *item)
+{
+    for (const struct option *option = item->key->options; option->type != OPTION_END; option++)
+        if (strcmp(option->name, "weight") == 0)
+            return (uint32_t) *
+                   (const int64_t *)(const void *)((const char *)item->config + option->offset);
+    return 1;
+}
+
+static void build_step(struct snapshot_builder *b, const struct config_item *item,
+                       struct step_use *use);
+
+/* Blocks of steps hold no further ones. */
+static void build_inner(struct snapshot_builder *b, const struct config_block *block,
+                        struct prepare *prepare)
+{
+    struct arena *arena = &b->snapshot->arena;
+    struct step_use *uses = arena_alloc(arena, (block->count + 1) * sizeof *uses);
+    uint32_t *weights = arena_alloc(arena, (block->count + 1) * sizeof *weights);
+    for (const struct config_item *item = block->first; item != NULL; item = item->next) {
+        weights[prepare->inner_count] = weight_of(item);
+        build_step(b, item, &uses[prepare->inner_count++]);
+    }
+    prepare->inner = uses;
+    prepare->inner_weights = weights;
+}
+
 static void build_step(struct snapshot_builder *b, const struct config_item *item,
                        struct step_use *use)
 {
@@ -107,7 +135,13 @@ static void build_step(struct snapshot_builder *b, const struct config_item *ite
     *use = (struct step_use){step, config, config_item_at(arena, item)};
     if (step->prepare == NULL)
         return;
+    struct prepare inner = {0};
+    if (item->block != NULL)
+        build_inner(b, item->block, &inner);
     struct preparing preparing = preparing_for(b, item);
+    preparing.prepare.inner = inner.inner;
+    preparing.prepare.inner_weights = inner.inner_weights;
+    preparing.prepare.inner_count = inner.inner_count;
     size_t errors_before = b->errors->errors;
     if (step->prepare(config, &preparing.prepare) != OK && b->errors->errors == errors_before)
         report(&preparing.prepare, NULL, "%s could not be made ready", item->key->name);

@@ -12,6 +12,7 @@
 #include "net/pipe.h"
 #include "net/tunnel.h"
 #include "serve/clients.h"
+#include "serve/handshake.h"
 #include "serve/listener.h"
 #include "upstream/upstream.h"
 
@@ -193,7 +194,7 @@ static enum status start_serving(struct worker *worker)
         serve->thread.fibers_max = all->snapshot->fibers_max;
     list_init(&serve->connections);
     list_init(&serve->h2_connections);
-    list_init(&serve->handshakes);
+    handshake_prepare(serve);
     for (size_t i = 0; i < all->snapshot->upstreams_count; i++)
         upstream_worker_start(all->snapshot->upstreams[i]);
     serve->log = access_log_worker_new(all->snapshot->access_log);
@@ -230,6 +231,7 @@ static void serve_until_stopped(struct worker *worker)
     for (int64_t until = clock_monotonic() + MILLISECONDS(CUT_GRACE_MS);
          serve->thread.fibers_count > 0 && clock_monotonic() < until;)
         loop_turn(loop_now() + MILLISECONDS(10));
+    loop_turn(loop_now()); /* the last letters: some own what they carry */
     access_log_worker_free(serve->log);
     timer_clear(&serve->thread.timers, &worker->cut);
     gate_pass(all_stopped);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who the client is behind proxies that are trusted. */
+/* Who the client is behind proxies that are trusted, and whom it asked for. */
 #include "exchange/cidr.h"
 #include "exchange/exchange.h"
 
@@ -32,4 +32,15 @@ void exchange_find_client(struct exchange *x, const struct cidr *trusted, size_t
     }
     char *text = arena_alloc(&x->arena, ADDRESS_TEXT_MAX);
     x->client_ip = address_format_ip(x->client, text);
+}
+
+struct slice exchange_client_host(struct exchange *x)
+{
+    const struct request_head *head = &x->request.head;
+    const struct field *field = fields_find(&head->fields, FIELD_HOST);
+    if (head->scheme.size == 0 && field != NULL)
+        return field->value;
+    if (head->port == 0)
+        return head->host;
+    return arena_format(&x->arena, "%.*s:%u", SLICE_ARG(head->host), head->port);
 }

@@ -74,6 +74,7 @@ struct tunnel_offer {
     void *(*take)(void *argument);
     void (*on_end)(void *taken);
     void *argument;
+    int64_t timeout; /* of silence; 0: as the route says */
 };
 
 /* What a step keeps for one exchange between its calls. */
@@ -113,6 +114,8 @@ struct exchange {
     struct blame blame;
     struct upstream_facts upstream;
     const char *refused_by; /* the step that refused, for the log; NULL */
+    const char *sticky;     /* what became of the tie to its server, for the log; NULL */
+    const char *mirrored;   /* what became of its mirror image, for the log; NULL */
     int64_t started;        /* monotonic */
     int64_t started_wall;
     int64_t deadline;   /* of the whole exchange; CLOCK_NEVER */
@@ -153,6 +156,8 @@ COLD void response_replace(struct exchange *x, int status, struct slice type, st
  * x->client_ip. */
 struct cidr;
 void exchange_find_client(struct exchange *x, const struct cidr *trusted, size_t count);
+/* The host that the client asked for, as a Host field says it. */
+struct slice exchange_client_host(struct exchange *x);
 
 /* Sets what a step keeps for this exchange, and finds it again by the step's config. */
 void exchange_keep_state(struct exchange *x, const void *config, void *state);

@@ -8,6 +8,7 @@
 #include "base/status.h"
 
 struct exchange;
+struct step_use;
 struct template;
 struct upstream;
 
@@ -30,6 +31,10 @@ struct prepare {
         __attribute__((format(printf, 3, 4)));
     /* Calls release(object) when the snapshot is freed. */
     void (*keep)(struct prepare *prepare, void (*release)(void *object), void *object);
+    /* The steps in its block, ready, each with its option `weight`; for a step that has one. */
+    const struct step_use *inner;
+    const uint32_t *inner_weights;
+    size_t inner_count;
     bool without_files;     /* only check: files are not to be read */
     struct slice directory; /* of the configuration file: relative paths start here */
 };

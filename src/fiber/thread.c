@@ -41,6 +41,7 @@ enum status thread_init(struct thread *thread, const char *name, int index)
     thread_become(thread);
     thread->sanitizer_fiber = sanitizer_fiber_current();
     random_seed(&thread->random);
+    list_init(&thread->duplexes);
     timers_init(&thread->timers, thread->now);
     enum status status = loop_init(thread);
     if (status == OK && (status = mailbox_open(thread)) != OK)

@@ -3,6 +3,7 @@
  * thread_self() alone, so that a simulated world can run several of them in one real thread. */
 #pragma once
 
+#include "base/list.h"
 #include "base/random.h"
 #include "base/status.h"
 #include "fiber/timer.h"
@@ -36,6 +37,8 @@ struct thread {
     size_t blocks_taken;
     struct pipes *pipes;     /* of net/pipe: empty ones for splice */
     struct tunnels *tunnels; /* of net/tunnel */
+    struct list duplexes;    /* of net/duplex: who has something to say in this turn */
+    bool duplexes_are_asked; /* a fiber will ask them */
     struct random random;
     struct mailbox *mailbox;
     void *worker;             /* what control hangs here; lower floors do not look */

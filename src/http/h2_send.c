@@ -64,8 +64,11 @@ static size_t add_fields(nghttp2_nv *pairs, size_t count, const struct fields *f
             (is_request && (id == FIELD_HOST || id == FIELD_EXPECT)) ||
             (has_list && is_listed(fields, field->name)))
             continue;
-        bool is_secret = id == FIELD_AUTHORIZATION || id == FIELD_COOKIE || id == FIELD_SET_COOKIE;
-        uint8_t flags = is_secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
+        /* Secrets, and what will never be said again: that would only fill the other side's table,
+         * and make each search of ours longer. */
+        bool is_kept_out = id == FIELD_AUTHORIZATION || id == FIELD_COOKIE ||
+                           id == FIELD_SET_COOKIE || id == FIELD_X_REQUEST_ID;
+        uint8_t flags = is_kept_out ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
         if (id != FIELD_OTHER)
             pairs[count++] =
                 pair(lower_names[id], field->value, flags | NGHTTP2_NV_FLAG_NO_COPY_NAME);

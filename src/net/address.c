@@ -163,6 +163,22 @@ bool address_equal(const struct address *a, const struct address *b)
     return strcmp(a->un.sun_path, b->un.sun_path) == 0;
 }
 
+void address_client_network(const struct address *address, uint64_t network[2])
+{
+    network[0] = 0;
+    network[1] = address->any.sa_family;
+    if (address->any.sa_family == AF_INET)
+        network[0] = address->v4.sin_addr.s_addr;
+    else if (address->any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr)) {
+        uint32_t ip;
+        memcpy(&ip, address->v6.sin6_addr.s6_addr + 12, sizeof ip);
+        network[0] = ip;
+        network[1] = AF_INET;
+    } else if (address->any.sa_family == AF_INET6) {
+        memcpy(&network[0], address->v6.sin6_addr.s6_addr, 8);
+    }
+}
+
 bool address_is_loopback(const struct address *address)
 {
     if (address->any.sa_family == AF_INET)

@@ -36,4 +36,7 @@ struct slice address_format_ip(const struct address *address, char *into);
 uint16_t address_port(const struct address *address);
 void address_set_port(struct address *address, uint16_t port);
 bool address_equal(const struct address *a, const struct address *b);
+/* What counts as one client, as two numbers: an IPv4 address, also one mapped into IPv6, and of
+ * IPv6 the /64; unix sockets are all alike. */
+void address_client_network(const struct address *address, uint64_t network[2]);
 bool address_is_loopback(const struct address *address); /* unix sockets are */

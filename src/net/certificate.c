@@ -125,6 +125,12 @@ static enum status read_key(struct slice text, bool is_in_chain, struct certific
     return OK;
 }
 
+static bool is_time(const ASN1_TIME *time)
+{
+    struct tm tm;
+    return ASN1_TIME_to_tm(time, &tm) == 1;
+}
+
 static enum status check_times(const struct certificate *certificate,
                                struct certificate_error *error)
 {
@@ -134,6 +140,9 @@ static enum status check_times(const struct certificate *certificate,
         const X509 *one = i < 0 ? certificate->leaf : sk_X509_value(certificate->above, i);
         const char *what = i < 0 ? "the certificate" : "a certificate of the chain";
         name_text(X509_get_subject_name(one), name);
+        /* A date that cannot be read is equal to every other. */
+        if (!is_time(X509_get0_notBefore(one)) || !is_time(X509_get0_notAfter(one)))
+            return fail(error, false, "has a date that cannot be read, in %s \"%s\"", what, name);
         if (X509_cmp_current_time(X509_get0_notAfter(one)) < 0)
             return fail(error, false, "has expired: %s \"%s\" was good until %s", what, name,
                         time_text(X509_get0_notAfter(one), when, sizeof when));

@@ -121,29 +121,8 @@ static void on_ready(struct watch *watch)
         start_reader(duplex);
 }
 
-static enum status write_all(struct duplex *duplex, char *block)
+static void has_written(struct duplex *duplex, enum status status)
 {
-    size_t size;
-    while (!duplex->is_ending && (size = duplex->events->fill(duplex, block, BLOCK_SIZE)) > 0) {
-        struct iovec part = {block, size};
-        TRY(stream_write(&duplex->stream, &part, 1, duplex->write_stall, CLOCK_NEVER));
-        /* There is more than fits at once: who was relieved of his part may bring the next, or the
-         * less urgent would go first. */
-        if (size > BLOCK_SIZE - NEARLY)
-            TRY(fiber_yield());
-    }
-    return OK;
-}
-
-static void write_fiber(void *argument)
-{
-    struct duplex *duplex = argument;
-    /* Whatever else has something to say in this turn says it first. */
-    enum status status = fiber_yield();
-    char *block = block_take();
-    if (status == OK)
-        status = write_all(duplex, block);
-    block_give(block);
     duplex->is_writing = false;
     if (status == OK && !duplex->is_ending &&
         (duplex->is_closing || duplex->events->is_over(duplex))) {
@@ -153,13 +132,91 @@ static void write_fiber(void *argument)
     leave(duplex, status);
 }
 
+static void wait_for_turn(struct duplex *duplex)
+{
+    list_append(&thread_self()->duplexes, &duplex->turn);
+}
+
+/* The fiber of one whose socket was full: it writes what is left, then waits for its turn again. */
+static void write_rest(void *argument)
+{
+    struct duplex *duplex = argument;
+    struct iovec part = {duplex->rest + duplex->rest_at, duplex->rest_end - duplex->rest_at};
+    enum status status = stream_write(&duplex->stream, &part, 1, duplex->write_stall, CLOCK_NEVER);
+    block_give(duplex->rest);
+    duplex->rest = NULL;
+    duplex->is_writing = false;
+    if (status == OK && !duplex->is_ending)
+        duplex_send(duplex);
+    else
+        has_written(duplex, status);
+}
+
+/* What the socket takes at once. The block is kept for what it did not take: then NULL is left. */
+static void write_turn(struct duplex *duplex, char **block)
+{
+    enum status status = OK;
+    size_t size = 0;
+    while (status == OK && !duplex->is_ending &&
+           (size = duplex->events->fill(duplex, *block, BLOCK_SIZE)) > 0) {
+        struct iovec part = {*block, size};
+        status = stream_write(&duplex->stream, &part, 1, 0, CLOCK_NEVER);
+        if (status == ERR_TIMEOUT) {
+            duplex->rest = *block;
+            duplex->rest_at = (size_t)((char *)part.iov_base - *block);
+            duplex->rest_end = size;
+            *block = NULL;
+            if (fiber_start(NULL, "duplex_write", write_rest, duplex, NULL) == OK)
+                return;
+            block_give(duplex->rest);
+            duplex->rest = NULL;
+        }
+        /* There is more than fits at once: who was relieved of his part may bring the next, or the
+         * less urgent would go first. */
+        if (status == OK && size > BLOCK_SIZE - NEARLY) {
+            wait_for_turn(duplex);
+            return;
+        }
+    }
+    has_written(duplex, status);
+}
+
+/* Whatever else has something to say in this turn says it first. */
+static void write_fiber(void *argument)
+{
+    struct thread *thread = argument;
+    while (!list_is_empty(&thread->duplexes) && fiber_yield() == OK) {
+        struct list now = thread->duplexes;
+        now.next->previous = now.previous->next = &now;
+        list_init(&thread->duplexes);
+        char *block = NULL;
+        while (!list_is_empty(&now)) {
+            struct duplex *duplex = LIST_ENTRY(now.next, struct duplex, turn);
+            list_remove(&duplex->turn);
+            if (block == NULL)
+                block = block_take();
+            write_turn(duplex, &block);
+        }
+        if (block != NULL)
+            block_give(block);
+    }
+    thread->duplexes_are_asked = false;
+}
+
 void duplex_send(struct duplex *duplex)
 {
+    struct thread *thread = thread_self();
     if (duplex->is_writing || duplex->is_ending || duplex->is_lingering)
         return;
     duplex->is_writing = true;
-    if (fiber_start(NULL, "duplex_write", write_fiber, duplex, NULL) == OK)
+    wait_for_turn(duplex);
+    if (thread->duplexes_are_asked)
         return;
+    thread->duplexes_are_asked = true;
+    if (fiber_start(NULL, "duplex_turn", write_fiber, thread, NULL) == OK)
+        return;
+    thread->duplexes_are_asked = false;
+    list_remove(&duplex->turn);
     duplex->is_writing = false;
     duplex_end(duplex);
 }

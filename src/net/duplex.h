@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A connection that many fibers share, as HTTP/2 has it: one fiber reads whenever bytes have come,
- * another writes whenever there is something to say. Neither exists, nor any buffer, while there is
- * nothing to do, so that a quiet connection holds only this. What all fibers of one turn of the
- * loop have to say leaves in as few writes as possible. */
+/* A connection that many fibers share, as HTTP/2 has it: one fiber reads whenever bytes have come.
+ * What all fibers of one turn of the loop have to say leaves at its end in as few writes as
+ * possible: one fiber writes for all connections of the thread; one whose socket takes no more gets
+ * a fiber of its own until it does. A quiet connection has neither fiber nor buffer. */
 #pragma once
 
 #include "fiber/timer.h"
@@ -30,11 +30,14 @@ struct duplex {
     int64_t linger;      /* ns that the other side gets to read our last words */
     char *early;         /* bytes that were read before; the reader frees them */
     size_t early_size;
-    struct timer timer; /* of the lingering */
-    bool is_reading;    /* a fiber does */
-    bool is_writing;    /* the same */
-    bool is_closing;    /* what is to be sent is sent, nothing more is received */
-    bool is_lingering;  /* our side is shut */
+    struct list turn;         /* of the thread: it has something to say */
+    char *rest;               /* a block of which the socket has not taken all … */
+    size_t rest_at, rest_end; /* … but this */
+    struct timer timer;       /* of the lingering */
+    bool is_reading;          /* a fiber does */
+    bool is_writing;          /* its turn will come, or a fiber of its own writes */
+    bool is_closing;          /* what is to be sent is sent, nothing more is received */
+    bool is_lingering;        /* our side is shut */
     bool is_ending;
 };
 

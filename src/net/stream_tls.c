@@ -80,7 +80,9 @@ struct tls *tls_of(const SSL *ssl)
     return SSL_get_ex_data(ssl, state_index);
 }
 
-/* What a call of the library that did not succeed means. */
+/* What a call of the library that did not succeed means. The thread's queue of errors, which says
+ * so, is empty before each call: whoever finds something in it empties it, which is done for every
+ * connection that fails and for none that goes on. */
 static ssize_t answer(struct tls *tls, int result)
 {
     switch (SSL_get_error(tls->ssl, result)) {
@@ -94,6 +96,7 @@ static ssize_t answer(struct tls *tls, int result)
         /* An end without a farewell may be somebody else's doing: never a clean one. */
         tls->is_failed = true;
         tls->stream->watch.ready |= READY_BROKEN;
+        ERR_clear_error();
         return STREAM_FAILED;
     }
 }
@@ -105,7 +108,6 @@ static ssize_t tls_receive(struct stream *stream, void *into, size_t size)
     if (tls->is_failed)
         return STREAM_FAILED;
     tls->stream = stream;
-    ERR_clear_error();
     int result = SSL_read_ex(tls->ssl, into, size, &count);
     if (result == 1) {
         tls->is_starved = false;
@@ -150,7 +152,6 @@ static ssize_t tls_send(struct stream *stream, const struct iovec *parts, int co
         from = block;
     }
     size_t sent = 0;
-    ERR_clear_error();
     int result =
         size == 0 ? 1 : SSL_write_ex(tls->ssl, from, size < RECORD_MAX ? size : RECORD_MAX, &sent);
     if (block != NULL)
@@ -300,6 +301,7 @@ static enum status shake(struct stream *stream, int64_t deadline, struct tls_tro
                             error == SSL_ERROR_WANT_READ ? STREAM_WANTS_READ : STREAM_WANTS_WRITE,
                             deadline));
     }
+    ERR_clear_error();
     tls->is_open = true;
     return OK;
 }
@@ -333,6 +335,7 @@ static void note_client(struct tls *tls)
     facts->is_client_verified = SSL_get_verify_result(tls->ssl) == X509_V_OK;
     BIO_free(bio);
     X509_free(leaf);
+    ERR_clear_error();
 }
 
 static void note(struct tls *tls, int64_t began)
@@ -377,11 +380,21 @@ enum status stream_tls_connect(struct stream *stream, struct tls_client *client,
                                struct tls_sessions *sessions, int64_t deadline,
                                struct tls_trouble *trouble)
 {
+    return stream_tls_connect_as(stream, client, sessions, SLICE(""), deadline, trouble);
+}
+
+enum status stream_tls_connect_as(struct stream *stream, struct tls_client *client,
+                                  struct tls_sessions *sessions, struct slice protocols,
+                                  int64_t deadline, struct tls_trouble *trouble)
+{
     check(stream_is_plain(stream));
     pthread_once(&prepared, prepare);
     int64_t began = clock_monotonic();
     struct tls *tls = begin(stream, tls_client_start(client, sessions));
     tls->sessions = sessions;
+    if (protocols.size > 0)
+        check(SSL_set_alpn_protos(tls->ssl, (const unsigned char *)protocols.data,
+                                  (unsigned)protocols.size) == 0);
     TRY(shake(stream, deadline, trouble));
     note(tls, began);
     return OK;

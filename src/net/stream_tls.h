@@ -40,6 +40,13 @@ MAY_WAIT MUST_CHECK enum status stream_tls_accept(struct stream *stream,
 MAY_WAIT MUST_CHECK enum status stream_tls_connect(struct stream *stream, struct tls_client *client,
                                                    struct tls_sessions *sessions, int64_t deadline,
                                                    struct tls_trouble *trouble);
+/* The same, with another offer of protocols than the client's own: each after a byte with its size
+ * (RFC 7301 §3.1). */
+MAY_WAIT MUST_CHECK enum status stream_tls_connect_as(struct stream *stream,
+                                                      struct tls_client *client,
+                                                      struct tls_sessions *sessions,
+                                                      struct slice protocols, int64_t deadline,
+                                                      struct tls_trouble *trouble);
 /* NULL: the stream is plain. */
 const struct tls_facts *stream_tls_facts(const struct stream *stream);
 /* The protocol that ALPN has agreed on; empty: none, or a plain stream. */

@@ -54,22 +54,6 @@ void clients_free(struct clients *clients)
     free(clients);
 }
 
-static void prefix_of(const struct address *address, uint64_t prefix[2])
-{
-    prefix[0] = 0;
-    prefix[1] = address->any.sa_family;
-    if (address->any.sa_family == AF_INET)
-        prefix[0] = address->v4.sin_addr.s_addr;
-    else if (address->any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr)) {
-        uint32_t ip;
-        memcpy(&ip, address->v6.sin6_addr.s6_addr + 12, sizeof ip);
-        prefix[0] = ip;
-        prefix[1] = AF_INET;
-    } else if (address->any.sa_family == AF_INET6) {
-        memcpy(&prefix[0], address->v6.sin6_addr.s6_addr, 8);
-    }
-}
-
 static struct shard *shard_of(struct clients *clients, const uint64_t prefix[2], size_t *bucket)
 {
     unsigned __int128 product =
@@ -91,7 +75,7 @@ bool clients_enter(struct clients *clients, const struct address *address, int64
 {
     uint64_t prefix[2];
     size_t bucket;
-    prefix_of(address, prefix);
+    address_client_network(address, prefix);
     struct shard *shard = shard_of(clients, prefix, &bucket);
     pthread_mutex_lock(&shard->mutex);
     struct client **link = find(shard, bucket, prefix);
@@ -111,7 +95,7 @@ void clients_leave(struct clients *clients, const struct address *address)
 {
     uint64_t prefix[2];
     size_t bucket;
-    prefix_of(address, prefix);
+    address_client_network(address, prefix);
     struct shard *shard = shard_of(clients, prefix, &bucket);
     pthread_mutex_lock(&shard->mutex);
     struct client **link = find(shard, bucket, prefix);

@@ -189,8 +189,9 @@ static enum status sink_tunnel(struct exchange *x)
     log->on_server_end = x->tunnel.on_end;
     x->is_finished = true;
     log->x = exchange_copy_for_log(x);
+    int64_t silence = x->tunnel.timeout != 0 ? x->tunnel.timeout : x->route->timeouts.tunnel;
     enum status status = tunnel_start(&c->stream, e->body.ahead, x->tunnel.server, x->tunnel.early,
-                                      x->route->timeouts.tunnel, on_tunnel_end, log);
+                                      silence, on_tunnel_end, log);
     if (status != OK) {
         x->is_finished = false;
         free(log->x);

@@ -32,6 +32,11 @@ static const struct timeouts *timeouts_of(const struct h2_exchange *e)
     return e->x.route == NULL ? &e->connection->config->timeouts : &e->x.route->timeouts;
 }
 
+static int64_t tunnel_silence(const struct h2_exchange *e)
+{
+    return e->x.tunnel.timeout != 0 ? e->x.tunnel.timeout : timeouts_of(e)->tunnel;
+}
+
 /* Waits until all that is to be sent was taken; with `end` until the stream's end was. Gives up on
  * a client that opens its window too slowly. */
 static enum status wait_taken(struct h2_exchange *e, bool end)
@@ -197,7 +202,7 @@ static void send_to_server(void *argument)
         }
         x->bytes_in += chunk.size;
         struct iovec part = {(void *)(uintptr_t)chunk.data, chunk.size};
-        status = stream_write(server, &part, 1, timeouts_of(e)->tunnel, CLOCK_NEVER);
+        status = stream_write(server, &part, 1, tunnel_silence(e), CLOCK_NEVER);
     } while (status == OK);
     if (status != ERR_CANCELLED)
         stream_break(server);
@@ -210,7 +215,7 @@ static enum status send_to_client(struct h2_exchange *e)
     struct exchange *x = &e->x;
     struct slice chunk = x->tunnel.early;
     char *room = arena_alloc(&x->arena, TUNNEL_READ_SIZE);
-    int64_t idle = timeouts_of(e)->tunnel;
+    int64_t idle = tunnel_silence(e);
     for (;;) {
         if (chunk.size > 0) {
             e->stream.out[1] = chunk;

@@ -5,8 +5,13 @@
 #include "base/log.h"
 #include "fiber/fiber.h"
 #include "serve/serve_h1.h"
+#include "serve/serve_h2.h"
 
 #include <assert.h>
+
+enum {
+    BEGUN_PER_TURN = 8, /* 2 or 3 ms of work */
+};
 
 static void forget(struct handshake *handshake, bool reset)
 {
@@ -15,6 +20,8 @@ static void forget(struct handshake *handshake, bool reset)
     if (handshake->stream.watch.fd >= 0)
         stream_close(&handshake->stream, reset);
     serve_leave(worker, &handshake->peer, handshake->is_counted);
+    if (handshake->is_next)
+        list_remove(&handshake->next);
     list_remove(&handshake->link);
     loop_free_later(handshake);
     serve_look_if_empty(worker);
@@ -39,6 +46,7 @@ static const struct protocol {
     void (*take)(struct serve_worker *worker, const struct listener_config *config,
                  struct stream *stream, const struct address *peer, bool is_counted);
 } PROTOCOLS[] = {
+    {{"h2", 2}, h2_take},
     {{"http/1.1", 8}, h1_take},
 };
 
@@ -86,16 +94,60 @@ static void shake(void *argument)
     hand_over(handshake);
 }
 
-static void on_ready(struct watch *watch)
+static void begin(struct handshake *handshake)
 {
-    struct handshake *handshake = LIST_ENTRY(watch, struct handshake, stream.watch);
-    if (handshake->fiber != NULL || (watch->ready & ~(unsigned)READY_WRITE) == 0)
-        return;
+    handshake->worker->handshakes_begun++;
     timer_clear(&handshake->worker->thread.timers, &handshake->timer);
     if (fiber_start(NULL, "handshake", shake, handshake, &handshake->fiber) == OK)
         return;
     log_write(LOG_ERROR, "fibers_exhausted", "a handshake was refused: fibers_max is reached");
     forget(handshake, true);
+}
+
+static bool may_begin(struct serve_worker *worker)
+{
+    if (worker->handshakes_turn != loop_now()) {
+        worker->handshakes_turn = loop_now();
+        worker->handshakes_begun = 0;
+    }
+    return worker->handshakes_begun < BEGUN_PER_TURN;
+}
+
+static void on_due(struct timer *timer)
+{
+    struct serve_worker *worker = LIST_ENTRY(timer, struct serve_worker, handshakes_due);
+    struct list *next = &worker->handshakes_next;
+    while (!list_is_empty(next) && may_begin(worker)) {
+        struct handshake *handshake = LIST_ENTRY(next->next, struct handshake, next);
+        list_remove(&handshake->next);
+        handshake->is_next = false;
+        begin(handshake);
+    }
+    if (!list_is_empty(next))
+        timer_set(&worker->thread.timers, timer, loop_now());
+}
+
+static void on_ready(struct watch *watch)
+{
+    struct handshake *handshake = LIST_ENTRY(watch, struct handshake, stream.watch);
+    struct serve_worker *worker = handshake->worker;
+    if (handshake->fiber != NULL || handshake->is_next ||
+        (watch->ready & ~(unsigned)READY_WRITE) == 0)
+        return;
+    if (list_is_empty(&worker->handshakes_next) && may_begin(worker)) {
+        begin(handshake);
+        return;
+    }
+    handshake->is_next = true;
+    list_append(&worker->handshakes_next, &handshake->next);
+    timer_set(&worker->thread.timers, &worker->handshakes_due, loop_now());
+}
+
+void handshake_prepare(struct serve_worker *worker)
+{
+    list_init(&worker->handshakes);
+    list_init(&worker->handshakes_next);
+    worker->handshakes_due.on_fire = on_due;
 }
 
 static void on_timer(struct timer *timer)

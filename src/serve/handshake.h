@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A client's connection until TLS is agreed on. It has no fiber before its first byte; then one
- * shakes hands and hands the stream to the protocol that ALPN has chosen. */
+ * shakes hands and hands the stream to the protocol that ALPN has chosen. A handshake is a hundred
+ * times the work of a request and tens of KB while it lasts: of a crowd only a few begin in a turn
+ * of the loop, so that the others are served and the memory of a few is used again. */
 #pragma once
 
 #include "serve/serve.h"
@@ -11,7 +13,9 @@ struct handshake {
     struct timer timer; /* until the first byte */
     struct serve_worker *worker;
     const struct listener_config *config;
-    struct fiber *fiber; /* NULL: nothing has come yet */
+    struct fiber *fiber; /* NULL: it has not begun */
+    bool is_next;        /* in the worker's handshakes_next */
+    struct list next;
     struct address peer;
     bool is_counted;
     int64_t opened;
@@ -23,6 +27,8 @@ enum {
 
 /* The protocols that clients are offered over TLS, by their names in ALPN, the preferred first. */
 size_t serve_protocols(struct slice *names);
+/* Of a worker that starts. */
+void handshake_prepare(struct serve_worker *worker);
 /* Takes a connected descriptor over. */
 void handshake_accept(struct serve_worker *worker, const struct listener_config *config, int fd,
                       const struct address *peer, bool is_counted);

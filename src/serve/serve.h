@@ -40,10 +40,14 @@ struct serve_worker {
     struct thread thread;
     struct serve_shared *shared;
     const struct snapshot *snapshot;
-    struct list connections;    /* of struct h1_connection */
-    struct list h2_connections; /* of struct h2_connection */
-    struct list handshakes;     /* of struct handshake */
-    int64_t connections_count;  /* atomic: others read it to find the least loaded */
+    struct list connections;     /* of struct h1_connection */
+    struct list h2_connections;  /* of struct h2_connection */
+    struct list handshakes;      /* of struct handshake */
+    struct list handshakes_next; /* of those, whose first bytes are there: their turn comes */
+    struct timer handshakes_due;
+    int64_t handshakes_turn;   /* of the loop, in which … */
+    unsigned handshakes_begun; /* … so many have begun */
+    int64_t connections_count; /* atomic: others read it to find the least loaded */
     struct listener *listeners;
     size_t listeners_count;
     bool is_draining;                              /* no keep-alive any more */
@@ -51,6 +55,8 @@ struct serve_worker {
     int64_t date_second;                           /* that `date` was written for */
     char date[DATE_HTTP_SIZE];
     uint64_t exchanges;          /* begun */
+    uint64_t h2_opened;          /* connections of HTTP/2 */
+    uint64_t h2_refused;         /* of those, ended for what they did */
     uint64_t handshakes_full;    /* of TLS */
     uint64_t handshakes_resumed; /* likewise */
     uint64_t handshakes_failed;  /* likewise */

@@ -7,6 +7,7 @@
 #include "fiber/block.h"
 #include "serve/h2_exchange.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -26,6 +27,7 @@ static void free_if_done(struct h2_connection *c)
     struct serve_worker *worker = c->worker;
     serve_leave(worker, &c->peer, c->is_counted);
     list_remove(&c->link);
+    free(c->tls);
     loop_free_later(c);
     serve_look_if_empty(worker);
 }
@@ -145,6 +147,7 @@ static void serve_stream(void *argument)
         x->connection = e;
         serve_begin(x, c->worker, c->config, &c->peer, slice_of(c->ip, c->ip_size), c->is_secure);
         x->keep_client = true;
+        x->tls = c->tls;
         h2_request_body_init(e);
         add_websocket_key(x);
         if (e->refusal == REFUSAL_NONE)
@@ -248,14 +251,25 @@ static struct h2_connection *connection_of(struct duplex *duplex)
     return LIST_ENTRY(duplex, struct h2_connection, duplex);
 }
 
+/* Says, once, why the session has come to a bad end. */
+static void report(struct h2_connection *c)
+{
+    const char *why = h2_session_why(c->session);
+    if (c->was_reported || why[0] == '\0')
+        return;
+    c->was_reported = true;
+    c->worker->h2_refused++;
+    log_write(LOG_INFO, "h2_connection_refused", "a connection of %.*s was ended: %s",
+              (int)c->ip_size, c->ip, why);
+}
+
 static enum status receive(struct duplex *duplex, struct slice bytes)
 {
     struct h2_connection *c = connection_of(duplex);
     c->has_heard = true;
     enum status status = h2_session_receive(c->session, bytes, loop_now());
     if (status != OK)
-        log_write(LOG_INFO, "h2_connection_refused", "a connection of %.*s was ended: %s",
-                  (int)c->ip_size, c->ip, h2_session_why(c->session));
+        report(c);
     return status;
 }
 
@@ -277,7 +291,10 @@ static void received(struct duplex *duplex)
 
 static size_t fill(struct duplex *duplex, char *into, size_t room)
 {
-    return h2_session_fill(connection_of(duplex)->session, into, room);
+    struct h2_connection *c = connection_of(duplex);
+    size_t size = h2_session_fill(c->session, into, room);
+    report(c); /* what we send may be too much as well: resets */
+    return size;
 }
 
 static bool is_over(struct duplex *duplex)
@@ -306,6 +323,31 @@ static const struct duplex_events DUPLEX_EVENTS = {
     .end = on_end,
 };
 
+static struct slice keep(char **at, struct slice text)
+{
+    struct slice kept = slice_of(*at, text.size);
+    if (text.size > 0)
+        memcpy(*at, text.data, text.size);
+    *at += text.size;
+    return kept;
+}
+
+static struct tls_facts *copy_facts(const struct tls_facts *facts)
+{
+    if (facts == NULL)
+        return NULL;
+    size_t size = facts->protocol.size + facts->server_name.size + facts->client_name.size +
+                  facts->client_fingerprint.size;
+    struct tls_facts *copy = memory_alloc(sizeof *copy + size);
+    char *at = (char *)(copy + 1);
+    *copy = *facts;
+    copy->protocol = keep(&at, facts->protocol);
+    copy->server_name = keep(&at, facts->server_name);
+    copy->client_name = keep(&at, facts->client_name);
+    copy->client_fingerprint = keep(&at, facts->client_fingerprint);
+    return copy;
+}
+
 void h2_accept(struct serve_worker *worker, const struct listener_config *config,
                struct stream *stream, const struct address *peer, bool is_counted, bool is_secure,
                int64_t opened, struct slice early)
@@ -333,6 +375,7 @@ void h2_accept(struct serve_worker *worker, const struct listener_config *config
     c->peer = *peer;
     c->is_counted = is_counted;
     c->is_secure = is_secure;
+    c->tls = copy_facts(stream_tls_facts(stream));
     c->opened = opened;
     c->idle_since = loop_now();
     c->timer.on_fire = on_timer;
@@ -342,6 +385,7 @@ void h2_accept(struct serve_worker *worker, const struct listener_config *config
     memcpy(c->ip, ip.data, ip.size);
     c->ip_size = (uint8_t)ip.size;
     list_append(&worker->h2_connections, &c->link);
+    worker->h2_opened++;
     c->session = h2_session_new(H2_SERVER, &session_limits, &SESSION_EVENTS, c);
     c->duplex.events = &DUPLEX_EVENTS;
     c->duplex.write_stall = config->timeouts.client_write;
@@ -350,6 +394,12 @@ void h2_accept(struct serve_worker *worker, const struct listener_config *config
         h2_session_shutdown(c->session, true);
     schedule(c);
     duplex_start(&c->duplex, stream, early);
+}
+
+void h2_take(struct serve_worker *worker, const struct listener_config *config,
+             struct stream *stream, const struct address *peer, bool is_counted)
+{
+    h2_accept(worker, config, stream, peer, is_counted, true, loop_now(), SLICE(""));
 }
 
 void h2_end(struct h2_connection *c)

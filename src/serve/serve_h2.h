@@ -21,12 +21,14 @@ struct h2_connection {
     struct timer timer;
     struct serve_worker *worker;
     const struct listener_config *config;
+    struct tls_facts *tls;      /* a copy: exchanges outlive the stream; NULL: in clear */
     struct h2_session *session; /* NULL: the connection has ended, its exchanges have not */
     uint32_t active;            /* exchanges in work, also of streams that are closed */
     enum h2_goodbye goodbye;
     bool is_counted;
     bool is_secure;
     bool has_heard; /* bytes have come */
+    bool was_reported;
     uint8_t ip_size;
     char ip[46];
     struct address peer;
@@ -43,6 +45,9 @@ struct h2_connection {
 void h2_accept(struct serve_worker *worker, const struct listener_config *config,
                struct stream *stream, const struct address *peer, bool is_counted, bool is_secure,
                int64_t opened, struct slice early);
+/* The same for one that has agreed on HTTP/2 while it shook hands. */
+void h2_take(struct serve_worker *worker, const struct listener_config *config,
+             struct stream *stream, const struct address *peer, bool is_counted);
 /* Asks the client to go elsewhere with what is new; closes when the last stream has ended. */
 void h2_shutdown(struct h2_connection *c);
 /* Ends it at once; exchanges are cancelled and end a little later. */

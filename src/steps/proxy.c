@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "exchange/exchange.h"
+#include "steps/proxy_affinity.h"
 #include "upstream/call.h"
 
 #include <pthread.h>
@@ -70,6 +71,13 @@ static const struct option OPTIONS[] = {
      .words = HOSTS,
      .offset = offsetof(struct proxy_config, host),
      .doc = "Host as the client sent it, or the server's own name."},
+    {.name = "weight",
+     .type = OPTION_INT,
+     .standard = "1",
+     .min = 0,
+     .max = 1000000,
+     .offset = offsetof(struct proxy_config, weight),
+     .doc = "Inside a split: its share of the requests."},
     {.name = "http",
      .type = OPTION_ENUM,
      .standard = "upstream",
@@ -81,7 +89,7 @@ static const struct option OPTIONS[] = {
 
 static const struct key key_proxy = {
     .name = "proxy",
-    .contexts = IN_SITE | IN_ROUTE,
+    .contexts = IN_SITE | IN_ROUTE | IN_SPLIT,
     .flags = KEY_STEP | KEY_ANSWER,
     .arguments = ARGUMENTS,
     .options = OPTIONS,
@@ -159,18 +167,6 @@ static void introduce_client(struct exchange *x, struct slice host)
     fields_set_checked(fields, FIELD_X_REQUEST_ID, x->request_id);
 }
 
-static struct slice client_host(const struct exchange *x)
-{
-    const struct request_head *head = &x->request.head;
-    const struct field *field = fields_find(&head->fields, FIELD_HOST);
-    if (head->scheme.size == 0 && field != NULL)
-        return field->value;
-    if (head->port == 0)
-        return head->host;
-    struct arena *arena = &((struct exchange *)(uintptr_t)x)->arena;
-    return arena_format(arena, "%.*s:%u", SLICE_ARG(head->host), head->port);
-}
-
 static void on_interim(void *argument, int status, const struct fields *fields)
 {
     struct exchange *x = argument;
@@ -197,7 +193,7 @@ static void *take_tunnel(void *call)
 }
 
 /* The server's answer becomes the exchange's. */
-static void pass_on(struct exchange *x, struct upstream_call *call)
+static void pass_on(struct exchange *x, const struct proxy_config *c, struct upstream_call *call)
 {
     struct response *response = &x->response;
     const struct field *length = fields_find(&call->head.fields, FIELD_CONTENT_LENGTH);
@@ -218,6 +214,7 @@ static void pass_on(struct exchange *x, struct upstream_call *call)
             .take = take_tunnel,
             .on_end = upstream_tunnel_end,
             .argument = call,
+            .timeout = c->tunnel_timeout,
         };
 }
 
@@ -227,7 +224,9 @@ static enum verdict on_request(struct exchange *x, const void *config)
     struct request_head *head = &x->request.head;
     if (has_passed_here(&head->fields))
         return exchange_refuse(x, REFUSAL_LOOP);
-    struct slice host = client_host(x);
+    if (c->timeout != CLOCK_NEVER && x->started + c->timeout < x->deadline)
+        x->deadline = x->started + c->timeout; /* the one of a split knows its own alone */
+    struct slice host = exchange_client_host(x);
     introduce_client(x, host);
     struct upstream_call *call = arena_zero(&x->arena, sizeof *call);
     call->arena = &x->arena;
@@ -251,11 +250,13 @@ static enum verdict on_request(struct exchange *x, const void *config)
         .on_interim = on_interim,
         .argument = x,
     };
+    proxy_affinity_ask(x, call);
     exchange_keep_state(x, config, call);
     enum status status = upstream_call(call, x->deadline);
     note_facts(x, call);
     if (status == OK) {
-        pass_on(x, call);
+        pass_on(x, c, call);
+        proxy_affinity_answer(x, call);
         return ANSWERED;
     }
     if (status == ERR_CANCELLED)

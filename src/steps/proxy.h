@@ -15,8 +15,9 @@ struct proxy_config {
     int64_t tunnel_timeout; /* CLOCK_NEVER and 0: as timeouts.tunnel says */
     int64_t tries;
     struct slice_list retry_on;
-    int host; /* enum proxy_host */
-    int http; /* enum upstream_http */
+    int host;       /* enum proxy_host */
+    int http;       /* enum upstream_http */
+    int64_t weight; /* inside a split */
     struct upstream *upstream;
     bool retry_status;
 };

@@ -1,77 +1,145 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/balance.h"
 
-#include "base/check.h"
-
-static struct server *(*const POLICIES[BALANCES])(struct upstream *upstream,
-                                                  const struct candidates *candidates) = {
-    [BALANCE_RANDOM_TWO] = balance_random_two,
-    [BALANCE_ROUND_ROBIN] = balance_round_robin,
-    [BALANCE_LEAST_CONN] = balance_least_conn,
+static struct server *(*const POLICIES[BALANCES])(struct search *search) = {
+#define BALANCE(id, name, policy, key, doc) [BALANCE_##id] = balance_##policy,
+#include "upstream/balance.def"
+#undef BALANCE
 };
 
-enum wanted {
-    WANT_PRIMARY,
-    WANT_BACKUP,
-    WANT_ANY, /* none is usable: whoever has an address */
-};
-
-static bool is_tried(const struct server *server, struct server *const *tried, size_t count)
+static bool is_tried(const struct search *search, const struct server *server)
 {
-    for (size_t i = 0; i < count; i++)
-        if (tried[i] == server)
+    for (size_t i = 0; i < search->tried_count; i++)
+        if (search->tried[i] == server)
             return true;
     return false;
 }
 
-static bool is_candidate(struct server *server, enum wanted wanted, int64_t now)
+bool balance_may_take(struct search *search, struct server *server)
 {
-    if (wanted == WANT_ANY)
-        return !server->config.down &&
-               __atomic_load_n(&server->addresses_count, __ATOMIC_RELAXED) > 0;
-    return server->config.backup == (wanted == WANT_BACKUP) && server_is_usable(server, now);
+    bool is_wanted = search->is_panic
+                         ? !server->config.down &&
+                               __atomic_load_n(&server->addresses_count, __ATOMIC_RELAXED) > 0
+                         : server_is_usable(server, search->now);
+    if (!is_wanted || is_tried(search, server))
+        return false;
+    if (server_has_room(server))
+        return true;
+    search->is_full = true;
+    return false;
 }
 
-static struct server *choose(struct upstream *upstream, enum wanted wanted,
-                             struct server *const *tried, size_t tried_count, bool *is_full)
+void balance_gather(struct search *search, struct candidates *candidates)
+{
+    const struct tier *tier = search->tier;
+    candidates->count = 0;
+    /* Beyond the bound each request looks at another stretch of the list. */
+    size_t start = tier->count <= BALANCE_CANDIDATES_MAX
+                       ? 0
+                       : random_below(&thread_self()->random, (uint32_t)tier->count);
+    for (size_t i = 0; i < tier->count && candidates->count < BALANCE_CANDIDATES_MAX; i++) {
+        size_t at = start + i < tier->count ? start + i : start + i - tier->count;
+        struct server *server = tier->members[at];
+        if (!balance_may_take(search, server))
+            continue;
+        candidates->weights[candidates->count] = server_weight_now(server, search->now);
+        candidates->servers[candidates->count++] = server;
+    }
+}
+
+/* One by chance, in proportion to the weights. */
+static size_t draw(const struct candidates *candidates, uint32_t total)
+{
+    uint32_t ticket = random_below(&thread_self()->random, total);
+    size_t i = 0;
+    while (ticket >= candidates->weights[i])
+        ticket -= candidates->weights[i++];
+    return i;
+}
+
+/* Not inlined: its candidates would make the frame of every choice larger. */
+__attribute__((noinline)) struct server *balance_any(struct search *search)
 {
     struct candidates candidates;
-    candidates.count = 0; /* the rest stays as it is: a kilobyte */
-    int64_t now = loop_now();
-    /* Beyond the bound each request looks at another stretch of the list. */
-    size_t start = upstream->count <= BALANCE_CANDIDATES_MAX
-                       ? 0
-                       : random_below(&thread_self()->random, (uint32_t)upstream->count);
-    for (size_t i = 0; i < upstream->count && candidates.count < BALANCE_CANDIDATES_MAX; i++) {
-        struct server *server = &upstream->servers[(start + i) % upstream->count];
-        if (!is_candidate(server, wanted, now) || is_tried(server, tried, tried_count))
-            continue;
-        if (server_has_room(server))
-            candidates.servers[candidates.count++] = server;
-        else
-            *is_full = true;
-    }
+    balance_gather(search, &candidates);
     if (candidates.count == 0)
         return NULL;
-    if (candidates.count == 1)
-        return candidates.servers[0];
-    return POLICIES[upstream->config.balance](upstream, &candidates);
+    if (search->key.has_hash)
+        return candidates.servers[search->key.hash % candidates.count];
+    uint32_t total = 0;
+    for (size_t i = 0; i < candidates.count; i++)
+        total += candidates.weights[i];
+    size_t a = draw(&candidates, total);
+    size_t b = draw(&candidates, total);
+    bool is_b = balance_is_less_busy(candidates.servers[b], candidates.weights[b],
+                                     candidates.servers[a], candidates.weights[a]);
+    return candidates.servers[is_b ? b : a];
+}
+
+/* Whether a tier before that one could serve. */
+static bool is_outranked(const struct roster *roster, uint32_t rank, int64_t now)
+{
+    for (size_t i = 0; i < roster->all.count && server_rank(roster->all.members[i]) < rank; i++)
+        if (server_is_usable(roster->all.members[i], now))
+            return true;
+    return false;
+}
+
+/* The server that the client had before. A client that was moved to a backup goes home when there
+ * is a home again. */
+static struct server *choose_kept(struct search *search, const struct roster *roster)
+{
+    struct server *server = roster_find(roster, search->key.server_id);
+    if (server == NULL)
+        return NULL;
+    bool may_take =
+        balance_may_take(search, server) && !is_outranked(roster, server_rank(server), search->now);
+    search->is_full = false; /* another one does as well */
+    return may_take ? server : NULL;
+}
+
+static struct server *choose(struct search *search, const struct roster *roster)
+{
+    const struct upstream_config *config = &search->upstream->config;
+    if (config->affinity.cookie.size > 0 && search->key.server_id != 0) {
+        struct server *kept = choose_kept(search, roster);
+        if (kept != NULL)
+            return kept;
+    }
+    for (size_t i = 0; i < roster->tiers_count; i++) {
+        search->tier = &roster->tiers[i];
+        /* A key decides whatever the policy is for those without one: sticky by address. */
+        struct server *server =
+            search->key.has_hash ? balance_hash(search) : POLICIES[config->balance](search);
+        if (server != NULL)
+            return server;
+    }
+    return NULL;
 }
 
 struct server *balance_choose(struct upstream *upstream, struct server *const *tried,
                               size_t tried_count, struct choice *choice)
 {
-    *choice = (struct choice){0};
-    struct server *only = &upstream->servers[0];
-    if (upstream->count == 1 && tried_count == 0 && is_candidate(only, WANT_PRIMARY, loop_now()) &&
-        server_has_room(only))
-        return only;
-    struct server *server = choose(upstream, WANT_PRIMARY, tried, tried_count, &choice->is_full);
-    if (server == NULL && upstream->has_backup)
-        server = choose(upstream, WANT_BACKUP, tried, tried_count, &choice->is_full);
-    if (server == NULL && !choice->is_full) {
-        choice->is_panic = true;
-        server = choose(upstream, WANT_ANY, tried, tried_count, &choice->is_full);
+    struct roster *roster = roster_of(upstream);
+    struct search search = {
+        .upstream = upstream,
+        .tried = tried,
+        .tried_count = tried_count,
+        .key = choice->key,
+        .now = loop_now(),
+    };
+    search.key.has_hash = search.key.has_hash && upstream->config.affinity.key != UPSTREAM_KEY_NONE;
+    struct server *server = NULL;
+    if (roster->all.count > 1)
+        server = choose(&search, roster);
+    else if (roster->all.count == 1 && balance_may_take(&search, roster->all.members[0]))
+        server = roster->all.members[0];
+    choice->is_panic = server == NULL && !search.is_full;
+    if (choice->is_panic) {
+        search.is_panic = true;
+        search.tier = &roster->all;
+        server = balance_any(&search);
     }
+    choice->is_full = search.is_full;
     return server;
 }

@@ -2,20 +2,25 @@
 #include "upstream/balance.h"
 
 /* Among equals one is taken by chance, in proportion to the weights. */
-struct server *balance_least_conn(struct upstream *upstream, const struct candidates *candidates)
+struct server *balance_least_conn(struct search *search)
 {
-    (void)upstream;
-    struct server *best = candidates->servers[0];
-    uint32_t equals = best->config.weight;
-    for (size_t i = 1; i < candidates->count; i++) {
-        struct server *server = candidates->servers[i];
-        if (balance_is_less_busy(best, server))
+    struct candidates candidates;
+    balance_gather(search, &candidates);
+    struct server *best = NULL;
+    uint32_t best_weight = 0;
+    uint32_t equals = 0;
+    for (size_t i = 0; i < candidates.count; i++) {
+        struct server *server = candidates.servers[i];
+        uint32_t weight = candidates.weights[i];
+        if (best != NULL && balance_is_less_busy(best, best_weight, server, weight))
             continue;
-        if (balance_is_less_busy(server, best))
+        if (best == NULL || balance_is_less_busy(server, weight, best, best_weight))
             equals = 0;
-        equals += server->config.weight;
-        if (random_below(&thread_self()->random, equals) < server->config.weight)
-            best = server;
+        equals += weight;
+        if (equals > weight && random_below(&thread_self()->random, equals) >= weight)
+            continue;
+        best = server;
+        best_weight = weight;
     }
     return best;
 }

@@ -1,25 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Smooth weighted round robin: each round every candidate gains its weight, the richest is chosen
- * and pays for all. Workers share the accounts; two that choose at the same moment may both see the
- * same one as richest, which the next rounds even out. */
+/* Smooth weighted round robin. The order of a whole round is worked out beforehand, so that a
+ * choice is one number more, which all workers share: no turn is given twice or left out. Whoever
+ * cannot serve passes its turn, and the next number is taken: the others keep their shares of each
+ * other. */
 #include "upstream/balance.h"
 
-struct server *balance_round_robin(struct upstream *upstream, const struct candidates *candidates)
+enum {
+    PASSED_MAX = 16, /* then so few are left that all are looked at */
+};
+
+struct server *balance_round_robin(struct search *search)
 {
-    (void)upstream;
-    int64_t total = 0;
-    struct server *best = NULL;
-    int64_t best_weight = INT64_MIN;
-    for (size_t i = 0; i < candidates->count; i++) {
-        struct server *server = candidates->servers[i];
-        int64_t weight = server->config.weight;
-        int64_t current = __atomic_add_fetch(&server->current_weight, weight, __ATOMIC_RELAXED);
-        total += weight;
-        if (current > best_weight) {
-            best_weight = current;
-            best = server;
-        }
+    struct tier *tier = search->tier;
+    for (int i = 0; i < PASSED_MAX; i++) {
+        uint64_t turn = __atomic_fetch_add(&tier->round, 1, __ATOMIC_RELAXED);
+        struct server *server = tier->members[tier->turns[turn % tier->turns_count]];
+        if (balance_may_take(search, server) && balance_takes_part(search, server))
+            return server;
     }
-    __atomic_sub_fetch(&best->current_weight, total, __ATOMIC_RELAXED);
-    return best;
+    return balance_any(search);
 }

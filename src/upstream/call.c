@@ -7,6 +7,7 @@
 #include "fiber/block.h"
 #include "upstream/balance.h"
 #include "upstream/call_inside.h"
+#include "upstream/h2_link.h"
 #include "upstream/queue.h"
 
 #include <stdlib.h>
@@ -16,7 +17,6 @@ enum {
     BUDGET_FREE = 10,    /* … and that many more */
     BACKOFF_MS = 25,
     QUEUE_LOOK_MS = 250,
-    HANDSHAKE_S = 5, /* with a server, connecting not included */
 };
 
 enum status call_fail(struct upstream_call *call, enum status status, int answer, const char *error,
@@ -37,6 +37,7 @@ static bool is_idempotent(const struct upstream_call *call)
 struct tried {
     struct server *servers[CALL_TRIES_MAX];
     size_t count;
+    struct balance_key key;
     bool may_repeat;     /* they may be asked again when no other is left */
     int64_t queue_until; /* end of the wait for a server; 0: it has not begun */
 };
@@ -60,13 +61,14 @@ static struct server *choose_server(struct upstream *upstream, const struct trie
 static enum status take_server(struct upstream_call *call, const struct tried *tried)
 {
     for (;;) {
-        struct choice choice;
+        struct choice choice = {.key = tried->key};
         struct server *server = choose_server(call->upstream, tried, &choice);
         if (server == NULL)
             return choice.is_full ? ERR_LIMIT : ERR_UNREACHABLE;
         if (server_enter(server)) {
             call->inside->server = server;
             call->server_name = server->name;
+            call->server_id = __atomic_load_n(&server->id, __ATOMIC_RELAXED);
             return OK;
         }
     }
@@ -143,95 +145,6 @@ static enum status enter_server(struct upstream_call *call, struct tried *tried,
     return status; /* else the last try has said why */
 }
 
-/* The error of a connect, as the client hears it. */
-static enum status connect_failed(struct upstream_call *call, enum status status)
-{
-    switch (status) {
-    case ERR_REFUSED:
-        return call_fail(call, status, 502, "connection_refused", "connect: refused");
-    case ERR_TIMEOUT:
-        return call_fail(call, status, 504, "connection_timeout", "connect: timed out");
-    case ERR_UNREACHABLE:
-        return call_fail(call, status, 502, "destination_ip_unroutable", "connect: unreachable");
-    case ERR_LIMIT:
-        return call_fail(call, status, 503, "connection_limit_reached",
-                         "connect: no file descriptors are left");
-    case ERR_CANCELLED:
-        return call_fail(call, status, 0, "", "cancelled while connecting");
-    default:
-        return call_fail(call, status, 502, "proxy_internal_error", "connect: failed");
-    }
-}
-
-enum status call_connect_failed(struct upstream_call *call, enum status status, int64_t deadline)
-{
-    struct server *server = call->inside->server;
-    if (__atomic_load_n(&server->addresses_count, __ATOMIC_RELAXED) == 0)
-        return call_fail(call, ERR_UNREACHABLE, 502, "dns_error", "the name is not resolved");
-    /* The end of the whole request is no fault of the server. */
-    bool is_late = status == ERR_TIMEOUT && loop_now() >= deadline;
-    if (status == ERR_REFUSED || status == ERR_UNREACHABLE || (status == ERR_TIMEOUT && !is_late))
-        server_unreachable(server);
-    return connect_failed(call, status);
-}
-
-/* TLS with a server that was connected to; nothing of the request is sent before it has proved who
- * it is. */
-static enum status shake_hands(struct upstream_call *call, struct stream *stream, int64_t deadline)
-{
-    struct server *server = call->inside->server;
-    struct tls_trouble trouble = {"tls_protocol_error", "tls: the handshake failed"};
-    int64_t until = stream_stall_deadline(SECONDS(HANDSHAKE_S), deadline);
-    enum status status =
-        stream_tls_connect(stream, server->config.tls, server->sessions, until, &trouble);
-    if (status == OK)
-        return OK;
-    if (status == ERR_CANCELLED)
-        return call_fail(call, status, 0, "", "cancelled while shaking hands");
-    if (status != ERR_TIMEOUT || loop_now() < deadline)
-        server_failed(server, loop_now());
-    if (status == ERR_TIMEOUT)
-        return call_fail(call, status, 504, "connection_timeout", "tls: the handshake timed out");
-    if (status != ERR_TLS)
-        return call_fail(call, ERR_TLS, 502, "connection_terminated",
-                         "tls: the server closed in the handshake");
-    return call_fail(call, status, 502, trouble.error, trouble.why);
-}
-
-/* Not inlined: the addresses would make the frame of every call larger. */
-__attribute__((noinline)) static enum status dial(struct upstream_call *call, int64_t deadline)
-{
-    struct server *server = call->inside->server;
-    struct address addresses[SERVER_ADDRESSES_MAX];
-    size_t count = server_addresses(server, addresses);
-    if (count == 0)
-        return call_fail(call, ERR_UNREACHABLE, 502, "dns_error", "the name is not resolved");
-    struct server_connection *connection = memory_zero(sizeof *connection);
-    int64_t began = loop_now();
-    size_t which;
-    enum status status =
-        stream_connect(&connection->stream, addresses, count, &which,
-                       stream_stall_deadline(call->policy.connect_timeout, deadline));
-    if (status != OK) {
-        free(connection);
-        return call_connect_failed(call, status, deadline);
-    }
-    if (server->config.tls != NULL) {
-        status = shake_hands(call, &connection->stream, deadline);
-        if (status != OK) {
-            stream_close(&connection->stream, status == ERR_TIMEOUT);
-            loop_free_later(connection);
-            return status;
-        }
-    }
-    connection->server = server;
-    connection->pool = &server->pools[thread_self()->index];
-    connection->idle_timeout = server->upstream->config.keepalive_idle;
-    call->inside->connection = connection;
-    call->connect_time = loop_now() - began;
-    return OK;
-}
-
 void call_release(struct upstream_call *call)
 {
     struct upstream_exchange *inside = call->inside;
@@ -279,12 +192,15 @@ static void leave_server(struct upstream_exchange *inside)
 }
 
 /* An upgrade is of HTTP/1, and goes over a connection of its own. */
-static bool speaks_h2(const struct upstream_call *call)
+static enum upstream_http http_of(const struct upstream_call *call)
 {
     enum upstream_http http = call->policy.http;
     if (http == UPSTREAM_HTTP_INHERITED)
         http = call->upstream->config.http;
-    return http == UPSTREAM_HTTP_2 && call->request.upgrade.size == 0;
+    if (call->request.upgrade.size > 0 ||
+        (http == UPSTREAM_HTTP_AUTO && !h2_link_may_be(call->inside->server)))
+        return UPSTREAM_HTTP_1;
+    return http;
 }
 
 /* One try on the chosen server. `fresh`: not over a pooled connection. */
@@ -300,11 +216,16 @@ static enum status try_once(struct upstream_call *call, bool fresh, int64_t dead
     call->tunnel = NULL;
     inside->h2 = NULL;
     inside->was_refused = inside->has_pulled = false;
-    if (speaks_h2(call))
-        return call_h2(call, deadline);
+    enum upstream_http http = http_of(call);
+    if (http != UPSTREAM_HTTP_1) {
+        bool is_h1 = false;
+        enum status status = call_h2(call, http == UPSTREAM_HTTP_AUTO, &is_h1, deadline);
+        if (!is_h1)
+            return status;
+    }
     inside->connection = fresh ? NULL : pool_take(inside->server, !is_idempotent(call));
     if (inside->connection == NULL)
-        TRY(dial(call, deadline));
+        TRY(call_dial(call, deadline));
     return call_h1(call, deadline);
 }
 
@@ -369,6 +290,7 @@ static enum again may_try_again(const struct upstream_call *call, enum status st
 
 static void note_health(struct upstream_call *call, struct server *server, enum status status)
 {
+    call_note_time(call, server, status);
     if (status == OK && !is_gateway_error(call->head.status))
         server_succeeded(server);
     else if (status == OK || ((status == ERR_CLOSED || status == ERR_SYSTEM ||
@@ -399,6 +321,7 @@ static enum status prepare(struct upstream_call *call, int64_t deadline)
     call->tries = 0;
     call->client_failed = false;
     call->server_name = SLICE("");
+    call->server_id = 0;
     call->answer = 502;
     call->error = "";
     call->why = "";
@@ -432,7 +355,7 @@ static bool plan_retry(struct upstream_call *call, enum again again, struct trie
 
 enum status upstream_call(struct upstream_call *call, int64_t deadline)
 {
-    struct tried tried = {.count = 0};
+    struct tried tried = {.key = call_key(call)};
     bool fresh = false;
     TRY(prepare(call, deadline));
     struct upstream_exchange *inside = call->inside;

@@ -8,6 +8,7 @@
 #include "http/message.h"
 #include "net/address.h"
 #include "net/stream.h"
+#include "upstream/affinity.h"
 
 struct upstream;
 struct server;
@@ -37,6 +38,10 @@ struct upstream_request {
     const struct fields *fields; /* end-to-end ones are sent */
     struct slice upgrade;        /* protocol asked for; empty: none */
     struct body *body;           /* pulled; body->length says how it is framed */
+    /* What upstream_affinity() asks for, as far as the request has it. */
+    bool has_hash;
+    uint64_t hash;      /* upstream_hash() of the key */
+    uint64_t sticky_id; /* upstream_sticky_id() of the cookie */
     /* An interim response (1xx but 101) came; may be NULL. Runs on the calling fiber. */
     void (*on_interim)(void *argument, int status, const struct fields *fields);
     void *argument;
@@ -58,6 +63,7 @@ struct upstream_call {
 
     /* Facts for the log, also after a failure. */
     struct slice server_name; /* "10.0.0.12:3000"; empty: none was chosen */
+    uint64_t server_id;       /* of that one, as in cookies; 0: none was chosen */
     int tries;
     int64_t connect_time; /* ns; 0: pooled */
     int64_t first_byte_time;
@@ -83,5 +89,28 @@ void upstream_call_end(struct upstream_call *call);
  * the server's load is right. */
 void *upstream_call_detach(struct upstream_call *call);
 void upstream_tunnel_end(void *detached);
+
+/* Runs `entry` on a fiber of its own, for calls to that upstream that no client waits for; they are
+ * cancelled when the worker ends. ERR_LIMIT, ERR_SYSTEM: too many are under way, nothing runs. */
+MUST_CHECK enum status upstream_call_apart(struct upstream *upstream, const char *name,
+                                           void (*entry)(void *argument), void *argument);
+
+/* What the upstream wants to know of a request. */
+const struct upstream_affinity *upstream_affinity(const struct upstream *upstream);
+/* A key as a number, the same in every weir. */
+uint64_t upstream_hash(struct slice value);
+/* The server that a cookie names; 0: that is none of our cookies. */
+uint64_t upstream_sticky_id(struct slice cookie);
+
+/* What became of a client's tie to its server. */
+enum sticky {
+    STICKY_NONE, /* there are no cookies here */
+    STICKY_KEPT,
+    STICKY_AWAY,  /* another one answered this time; the tie stays */
+    STICKY_NEW,   /* it had none: a cookie is to be set */
+    STICKY_MOVED, /* its server is gone: a cookie is to be set */
+};
+/* After a call; writes STICKY_ID_SIZE bytes when a cookie is to be set. */
+enum sticky upstream_sticky(const struct upstream_call *call, char *id);
 
 struct slice upstream_name(const struct upstream *upstream);

@@ -130,7 +130,7 @@ static enum status send_request(struct upstream_call *call, struct call_h2 *h2)
     const struct upstream_request *request = &call->request;
     struct h2_request head = {
         .method = request->method_text,
-        .scheme = SLICE("http"),
+        .scheme = inside->server->config.tls == NULL ? SLICE("http") : SLICE("https"),
         .authority = request->host.size > 0 ? request->host : inside->server->host,
         .path = request->target,
         .fields = request->fields,
@@ -248,7 +248,21 @@ static void open_body(struct upstream_call *call, struct call_h2 *h2)
     call->body = &h2->body;
 }
 
-enum status call_h2(struct upstream_call *call, int64_t deadline)
+/* Why there is no connection to open a stream on. */
+static enum status link_failed(struct upstream_call *call, enum status status,
+                               enum h2_link_failure failure, const struct tls_trouble *trouble,
+                               int64_t deadline)
+{
+    if (failure == H2_LINK_NOT_CONNECTED || status == ERR_CANCELLED)
+        return call_connect_failed(call, status, deadline);
+    if (failure == H2_LINK_NOT_SECURED)
+        return call_handshake_failed(call, status, trouble, deadline);
+    server_failed(call->inside->server, loop_now());
+    return call_fail(call, status, 502, "tls_protocol_error",
+                     "h2: the server does not agree on HTTP/2");
+}
+
+enum status call_h2(struct upstream_call *call, bool offers_h1, bool *is_h1, int64_t deadline)
 {
     struct upstream_exchange *inside = call->inside;
     struct call_h2 *h2 = arena_zero(call->arena, sizeof *h2);
@@ -256,10 +270,13 @@ enum status call_h2(struct upstream_call *call, int64_t deadline)
     h2->stream.arena = call->arena;
     h2->stream.response = &call->head;
     h2->stream.method = call->request.method;
-    enum status status =
-        h2_link_take(inside->server, call->policy.connect_timeout, deadline, &h2->link);
+    enum h2_link_failure failure;
+    struct tls_trouble trouble;
+    enum status status = h2_link_take(inside->server, offers_h1, call->policy.connect_timeout,
+                                      deadline, &h2->link, &failure, &trouble);
+    *is_h1 = status == ERR_TLS && offers_h1 && failure == H2_LINK_NOT_H2;
     if (status != OK)
-        return call_connect_failed(call, status, deadline);
+        return *is_h1 ? status : link_failed(call, status, failure, &trouble, deadline);
     inside->h2 = h2;
     if (!h2->link->is_used)
         call->connect_time = h2->link->connect_time;

@@ -15,6 +15,7 @@ enum {
     CALL_LINE_MAX = 16 * 1024, /* of a server's head */
     CALL_FIELDS_SIZE_MAX = 64 * 1024,
     CALL_FIELDS_MAX = 100,
+    UPSTREAM_HANDSHAKE_S = 5, /* with a server, connecting not included */
 };
 
 /* A response's body, pulled from the server's connection. */
@@ -64,17 +65,25 @@ struct upstream_exchange {
  * call->why and call->error on failures. (call_h1.c) */
 MUST_CHECK enum status call_h1(struct upstream_call *call, int64_t deadline);
 
-/* The same over a stream of a shared connection. (call_h2.c) */
-MUST_CHECK enum status call_h2(struct upstream_call *call, int64_t deadline);
+/* The same over a stream of a shared connection. `offers_h1`: over TLS the server may choose;
+ * *is_h1 says that it has chosen HTTP/1, and nothing was done. (call_h2.c) */
+MUST_CHECK enum status call_h2(struct upstream_call *call, bool offers_h1, bool *is_h1,
+                               int64_t deadline);
 void call_h2_release(struct upstream_call *call);
 bool call_h2_was_reused(const struct call_h2 *h2);
 /* Something happened on a stream: wakes the call. */
 void call_h2_changed(struct h2_stream *stream);
 /* Whether the response may be silent for as long as it likes. (call_body.c) */
 bool call_is_patient(const struct upstream_call *call);
-/* A dial failed: what the client hears, and what it says of the server. (call.c) */
+/* Connects to the chosen server, and shakes hands where TLS is spoken. (call_dial.c) */
+MAY_WAIT MUST_CHECK enum status call_dial(struct upstream_call *call, int64_t deadline);
+/* A dial failed: what the client hears, and what it says of the server. (call_dial.c) */
 COLD enum status call_connect_failed(struct upstream_call *call, enum status status,
                                      int64_t deadline);
+
+/* The same of a handshake. */
+COLD enum status call_handshake_failed(struct upstream_call *call, enum status status,
+                                       const struct tls_trouble *trouble, int64_t deadline);
 
 /* Reads a small body of known length into memory. (call_body.c) */
 MUST_CHECK enum status call_keep_body(struct upstream_call *call, int64_t deadline);
@@ -82,6 +91,9 @@ MUST_CHECK enum status call_keep_body(struct upstream_call *call, int64_t deadli
 MUST_CHECK enum status call_send_body(struct upstream_call *call);
 /* Sets call->body from the head that was read and the bytes behind it. */
 void call_open_body(struct upstream_call *call, struct slice ahead);
+
+/* For least_time: what a try that ended so says of its server. (call_time.c) */
+void call_note_time(const struct upstream_call *call, struct server *server, enum status status);
 
 /* Lets the connection go: to the pool if all rules for that hold. Ends the sending child. (call.c)
  */

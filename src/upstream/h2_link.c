@@ -16,6 +16,7 @@ enum {
     ANSWER_S = 10, /* … and given up */
     LINGER_MS = 100,
     WRITE_STALL_S = 30,
+    ASK_AGAIN_S = 300, /* a server that has preferred HTTP/1 */
 };
 
 /* A call that waits for a connection that is being dialled; on the call's stack. */
@@ -164,6 +165,47 @@ static void wake_waiters(struct h2_link *link)
     }
 }
 
+/* A server that would rather speak HTTP/1: the connection waits in the pool for who asks next. */
+static enum status give_to_pool(struct h2_link *link, struct stream *stream)
+{
+    struct server *server = link->server;
+    link->failure = H2_LINK_NOT_H2;
+    if (!link->offers_h1) {
+        stream_close(stream, false);
+        return ERR_TLS;
+    }
+    __atomic_store_n(&server->h1_until, loop_now() + SECONDS(ASK_AGAIN_S), __ATOMIC_RELAXED);
+    struct server_connection *connection = memory_zero(sizeof *connection);
+    stream_relocate(&connection->stream, stream);
+    connection->server = server;
+    connection->pool = link->pool;
+    connection->idle_timeout = server->upstream->config.keepalive_idle;
+    pool_put(connection);
+    return ERR_TLS;
+}
+
+static enum status shake_hands(struct h2_link *link, struct stream *stream)
+{
+    struct server *server = link->server;
+    link->trouble = (struct tls_trouble){"tls_protocol_error", "tls: the handshake failed"};
+    enum status status =
+        stream_tls_connect_as(stream, server->config.tls, server->sessions,
+                              link->offers_h1 ? SLICE("\2h2\10http/1.1") : SLICE("\2h2"),
+                              loop_now() + SECONDS(UPSTREAM_HANDSHAKE_S), &link->trouble);
+    if (status != OK) {
+        link->failure = H2_LINK_NOT_SECURED;
+        stream_close(stream, status == ERR_TIMEOUT);
+        return status;
+    }
+    return slice_equal(stream_tls_protocol(stream), SLICE("h2")) ? OK : give_to_pool(link, stream);
+}
+
+bool h2_link_may_be(const struct server *server)
+{
+    return server->config.tls != NULL &&
+           loop_now() >= __atomic_load_n(&server->h1_until, __ATOMIC_RELAXED);
+}
+
 /* The fiber of a dial: no call's, because many wait for it. */
 static void dial(void *argument)
 {
@@ -177,6 +219,8 @@ static void dial(void *argument)
     if (count > 0)
         status = stream_connect(&stream, addresses, count, &which,
                                 stream_stall_deadline(link->connect_timeout, CLOCK_NEVER));
+    if (status == OK && link->server->config.tls != NULL)
+        status = shake_hands(link, &stream);
     link->connect_time = loop_now() - began;
     link->dialled = status;
     link->users++;
@@ -201,7 +245,7 @@ static bool has_room(const struct h2_link *link)
 }
 
 /* An open one first, else one that will be. */
-static struct h2_link *find(struct pool *pool)
+static struct h2_link *find(struct pool *pool, bool offers_h1)
 {
     struct h2_link *found = NULL;
     LIST_EACH(entry, &pool->h2)
@@ -211,13 +255,14 @@ static struct h2_link *find(struct pool *pool)
             continue;
         if (link->state == H2_LINK_OPEN)
             return link;
-        found = link;
+        if (link->offers_h1 == offers_h1)
+            found = link;
     }
     return found;
 }
 
-static enum status start(struct server *server, struct pool *pool, int64_t connect_timeout,
-                         struct h2_link **made)
+static enum status start(struct server *server, struct pool *pool, bool offers_h1,
+                         int64_t connect_timeout, struct h2_link **made)
 {
     struct upstream_local *local = &server->upstream->locals[thread_self()->index];
     if (local->is_stopped)
@@ -226,6 +271,7 @@ static enum status start(struct server *server, struct pool *pool, int64_t conne
     link->server = server;
     link->pool = pool;
     link->connect_timeout = connect_timeout;
+    link->offers_h1 = offers_h1;
     link->users = 1;
     list_init(&link->waiters);
     list_append(&pool->h2, &link->link);
@@ -251,17 +297,23 @@ static enum status wait_dialled(struct h2_link *link, int64_t deadline)
     return status == OK ? link->dialled : status;
 }
 
-enum status h2_link_take(struct server *server, int64_t connect_timeout, int64_t deadline,
-                         struct h2_link **taken)
+enum status h2_link_take(struct server *server, bool offers_h1, int64_t connect_timeout,
+                         int64_t deadline, struct h2_link **taken, enum h2_link_failure *failure,
+                         struct tls_trouble *trouble)
 {
     struct pool *pool = &server->pools[thread_self()->index];
     int64_t until = stream_stall_deadline(connect_timeout, deadline);
+    if (server->config.tls != NULL && until != CLOCK_NEVER)
+        until += SECONDS(UPSTREAM_HANDSHAKE_S);
+    if (until > deadline)
+        until = deadline;
+    *failure = H2_LINK_NOT_CONNECTED;
     for (;;) {
-        struct h2_link *link = find(pool);
+        struct h2_link *link = find(pool, offers_h1);
         if (link != NULL)
             link->users++;
         else
-            TRY(start(server, pool, connect_timeout, &link));
+            TRY(start(server, pool, offers_h1, connect_timeout, &link));
         enum status status = wait_dialled(link, until);
         /* It may have gone, or been filled, since it was dialled: then look again. */
         link->users--;
@@ -270,6 +322,8 @@ enum status h2_link_take(struct server *server, int64_t connect_timeout, int64_t
             *taken = link;
             return OK;
         }
+        *failure = link->failure;
+        *trouble = link->trouble;
         free_if_done(link);
         TRY(status);
     }

@@ -57,14 +57,17 @@ struct server {
     uint32_t idle;          /* pooled connections, all workers; atomic */
     int health;             /* enum server_health; atomic */
     int64_t until;          /* end of an ejection, monotonic; atomic */
+    int64_t back_since;     /* when it came back, monotonic; 0: it was never away; atomic */
     uint32_t errors_in_row; /* atomic, as all that follows */
     uint32_t ejections;     /* in a row: each lasts twice as long */
     int64_t window_start;
     uint32_t window_all, window_errors;
     bool is_probed;                /* a fiber of some worker looks after it */
-    int64_t current_weight;        /* of round_robin */
+    uint64_t timing;               /* how long it takes to answer; see server_timed() */
+    uint64_t id;                   /* says which one it is in cookies; never 0; atomic */
     struct pool *pools;            /* one per worker */
     struct tls_sessions *sessions; /* of TLS; NULL: it is spoken to in clear */
+    int64_t h1_until;              /* it has preferred HTTP/1 over TLS: not asked before; atomic */
     pthread_mutex_t addresses_mutex;
     struct address addresses[SERVER_ADDRESSES_MAX];
     size_t addresses_count; /* atomic for a quick look; 0: unresolved */
@@ -73,18 +76,21 @@ struct server {
 /* What hangs on one worker. */
 struct upstream_local {
     struct fiber_scope probes;
+    unsigned apart; /* calls that no client waits for, in the same scope */
     bool is_stopped;
 };
+
+struct roster;
 
 struct upstream {
     struct slice name;
     struct upstream_config config;
     struct server *servers;
     size_t count;
-    bool has_backup;
+    struct roster *roster;          /* whom to choose; atomic */
+    struct roster *rosters_retired; /* that somebody may still look at; newest first */
     unsigned workers;
     struct upstream_local *locals;
-    uint32_t round;        /* of round_robin */
     int64_t budget_second; /* retry budget: this second … */
     uint32_t budget_spent; /* … how many retries, */
     uint32_t budget_calls; /* and how many calls */
@@ -108,6 +114,28 @@ void server_leave(struct server *server);
 void server_succeeded(struct server *server);
 void server_failed(struct server *server, int64_t now); /* a connect or gateway error */
 void server_unreachable(struct server *server);         /* refused, no route, connect timeout */
+
+/* It answered, or failed to, after that many nanoseconds: what least_time goes by. The mean fades
+ * with time and jumps to a value that is worse, so that trouble shows at once. */
+void server_timed(struct server *server, int64_t took, bool has_failed);
+/* What its next answer is expected to take, in sixteenths of a microsecond; 0: not known. */
+uint32_t server_expected_time(const struct server *server, int64_t now);
+
+enum {
+    SERVER_WEIGHT_UNIT = 256, /* of server_weight_now(), for a configured weight of 1 */
+};
+/* Its share now, in units, never 0: less than configured while it starts slowly. */
+uint32_t server_starting_weight(const struct server *server, int64_t now);
+static inline uint32_t server_weight_now(const struct server *server, int64_t now)
+{
+    return __atomic_load_n(&server->back_since, __ATOMIC_RELAXED) == 0
+               ? server->config.weight * SERVER_WEIGHT_UNIT
+               : server_starting_weight(server, now);
+}
+
+/* Makes a new roster of the servers as they are; what looks at the old one may go on. Control only.
+ */
+void upstream_renew_roster(struct upstream *upstream);
 
 /* Copies the addresses to dial; how many. */
 size_t server_addresses(struct server *server, struct address *into);

@@ -5,7 +5,7 @@
 #include "upstream/call.h"
 #include "upstream/h2_link.h"
 #include "upstream/pool.h"
-#include "upstream/server.h"
+#include "upstream/roster.h"
 
 #include <stdlib.h>
 
@@ -27,12 +27,19 @@ static void init_server(struct upstream *upstream, size_t index, const struct se
         server->addresses[0] = config->address;
         server->addresses_count = 1;
     }
-    upstream->has_backup = upstream->has_backup || config->backup;
     check(posix_memalign((void **)&server->pools, 64, upstream->workers * sizeof *server->pools) ==
           0);
     memset(server->pools, 0, upstream->workers * sizeof *server->pools);
     for (unsigned i = 0; i < upstream->workers; i++)
         pool_init(&server->pools[i], server);
+}
+
+static void copy_affinity(struct upstream *upstream)
+{
+    struct upstream_affinity *affinity = &upstream->config.affinity;
+    affinity->name = arena_copy(&upstream->arena, affinity->name);
+    affinity->cookie = arena_copy(&upstream->arena, affinity->cookie);
+    affinity->attributes = arena_copy(&upstream->arena, affinity->attributes);
 }
 
 struct upstream *upstream_new(const struct upstream_config *config, unsigned workers)
@@ -52,8 +59,20 @@ struct upstream *upstream_new(const struct upstream_config *config, unsigned wor
     memset(upstream->servers, 0, size);
     for (size_t i = 0; i < upstream->count; i++)
         init_server(upstream, i, &config->servers[i]);
+    copy_affinity(upstream);
+    upstream_renew_roster(upstream);
     upstream->config.servers = NULL; /* the caller's */
     return upstream;
+}
+
+static void drop_rosters(struct upstream *upstream)
+{
+    roster_free(upstream->roster);
+    while (upstream->rosters_retired != NULL) {
+        struct roster *retired = upstream->rosters_retired;
+        upstream->rosters_retired = retired->next;
+        roster_free(retired);
+    }
 }
 
 void upstream_free(struct upstream *upstream)
@@ -68,6 +87,7 @@ void upstream_free(struct upstream *upstream)
         free(server->pools);
     }
     pthread_mutex_destroy(&upstream->queue_mutex);
+    drop_rosters(upstream);
     free(upstream->servers);
     free(upstream->locals);
     arena_done(&upstream->arena);

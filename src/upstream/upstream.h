@@ -4,7 +4,9 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "net/address.h"
+#include "upstream/affinity.h"
 #include "upstream/call.h"
 
 struct upstream;
@@ -12,7 +14,7 @@ struct server;
 struct tls_client;
 
 enum balance {
-#define BALANCE(id, name, doc) BALANCE_##id,
+#define BALANCE(id, name, policy, key, doc) BALANCE_##id,
 #include "upstream/balance.def"
 #undef BALANCE
     BALANCES,
@@ -25,7 +27,8 @@ struct server_config {
     struct address address;
     uint32_t weight;   /* 1–256 */
     int64_t max_conns; /* 0: no limit */
-    bool backup;
+    uint32_t priority; /* 0–255; those of a higher number serve when none of a lower one can */
+    bool backup;       /* behind all priorities */
     bool down;
     struct tls_client *tls; /* NULL: in clear. Becomes the upstream's */
 };
@@ -39,6 +42,12 @@ struct upstream_config {
     int64_t keepalive_idle; /* ns */
     int64_t queue;          /* how many may wait for a free server */
     int64_t queue_timeout;  /* ns */
+    int64_t slow_start;     /* ns in which a server that came back gets its share; 0: at once */
+    /* What ties clients to servers, and how far: a server that has more than load_percent of its
+     * share of the exchanges passes those that hash to it on; 0: never. */
+    struct upstream_affinity affinity;
+    uint32_t load_percent;
+    struct hash_key sticky_key; /* what servers' ids in cookies are made with */
     enum upstream_http http;
 };
 
@@ -66,5 +75,8 @@ struct server_state {
     uint32_t active;
     uint32_t idle;
 };
+/* What of a request a policy goes by. */
+enum upstream_key balance_key_of(enum balance balance);
+
 bool upstream_server_state(const struct upstream *upstream, size_t index,
                            struct server_state *state);

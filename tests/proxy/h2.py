@@ -76,9 +76,18 @@ class Stream:
 
 
 class Client:
-    def __init__(self, port, preface=True, options=(), timeout=10.0, ack=True, window=None):
+    """With `name` over TLS, asking for that server name and HTTP/2."""
+
+    def __init__(self, port, preface=True, options=(), timeout=10.0, ack=True, window=None,
+                 name=None, made=None):
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.scheme, self.authority = "http", "app.test"
+        if name is not None:
+            import tls
+            made = made or tls.context(protocols=["h2"])
+            self.sock = made.wrap_socket(self.sock, server_hostname=name)
+            self.scheme, self.authority = "https", name
         self.timeout, self.ack = timeout, ack
         self.buffer, self.streams, self.frames = b"", {}, []
         self.decoder = hpack.Decoder()
@@ -107,6 +116,8 @@ class Client:
 
     def request(self, end=True, **rest):
         number, self.next_id = self.next_id, self.next_id + 2
+        if "fields" not in rest:
+            rest = {"scheme": self.scheme, "authority": self.authority, **rest}
         self.send(headers(number, end=end, **rest))
         return number
 

@@ -74,8 +74,10 @@ def serve_all(peer):
 
 
 class H2Origin:
-    def __init__(self, script=serve_all):
-        self.script, self.peers = script, []
+    """With a context of ssl over TLS."""
+
+    def __init__(self, script=serve_all, context=None):
+        self.script, self.peers, self.context = script, [], context
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self.listener.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
@@ -95,13 +97,15 @@ class H2Origin:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
+            threading.Thread(target=self._run, args=(sock,), daemon=True).start()
+
+    def _run(self, sock):
+        try:
+            if self.context is not None:
+                sock = self.context.wrap_socket(sock, server_side=True)
             peer = Peer(self, sock)
             self.peers.append(peer)
-            threading.Thread(target=self._run, args=(peer,), daemon=True).start()
-
-    def _run(self, peer):
-        try:
             self.script(peer)
         except (OSError, AssertionError):
             pass
-        peer.close()
+        sock.close()

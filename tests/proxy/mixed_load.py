@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Everything at once, for a while: pages, bodies both ways, pipelining, tunnels, event streams,
-refusals, clients and servers that break off, over both protocols, on several workers. Not a
-measurement: it is run on builds that watch themselves, for data races and for the depth of stacks.
+refusals, clients and servers that break off, over both protocols, on several workers; some of the
+clients over TLS, one server too, and certificates that change. Not a measurement: it is run on builds
+that watch themselves, for data races and for the depth of stacks.
 
     WEIR_BINARY=build/tsan/weir tests/proxy/mixed_load.py --workers 4
     WEIR_BINARY=build/paint/weir tests/proxy/mixed_load.py --stack-max 65536
@@ -12,11 +13,16 @@ import argparse
 import collections
 import random
 import re
+import ssl
 import sys
+import tempfile
 import threading
 import time
+import types
 
 import http1
+import pki
+import tls
 from client import Client, chunked
 from h2_origin import H2Origin
 from mixed_load_h2 import H2Load, serve_some
@@ -36,12 +42,22 @@ upstream app {
     server 127.0.0.1:@nobody
     server nowhere.invalid:80
 }
+upstream secure {
+    tls ca=@pki/ca.pem
+    server localhost:@fourth
+}
 upstream multiplexed {
     http 2
     server @three
 }
 site * {
-    listen @listen
+    listen @listen plain
+    listen 127.0.0.1:@secure tls
+    tls @pki/a.pem key=@pki/a.key
+    tls @pki/rsa.pem key=@pki/rsa.key
+    route /tls/* {
+        proxy secure
+    }
     header set X-Load {path}
     route ~^/re/([a-z]+)$ {
         rewrite ~^/re/([a-z]+)$ /$1
@@ -53,12 +69,76 @@ site * {
     route /away {
         redirect https://x.example{uri}
     }
+    route /mirror/* {
+        strip_prefix /mirror
+        mirror @two
+        mirror 127.0.0.1:@nobody sample=10%
+        proxy app
+    }
+    route /split/* {
+        strip_prefix /split
+        split by={header.X-Key} {
+            proxy app weight=3
+            proxy by_round_robin weight=1
+        }
+    }
     route /h2/* {
         proxy multiplexed
     }
+@routes
     proxy app
 }
 """
+# Each with a server that goes and comes.
+POLICIES = ["random_two", "round_robin", "least_conn", "least_time", "uri_hash", "ip_hash",
+            "header_hash X-Key", "cookie_hash weir_route"]
+UPSTREAM = """
+upstream by_@word {
+    balance @policy
+    sticky cookie
+    server @one
+    server @two weight=3
+    server 127.0.0.1:@moody
+    server 127.0.0.1:@nobody
+    server 127.0.0.1:@nobody2 backup
+}
+"""
+ROUTE = """
+    route /@word/* {
+        strip_prefix /@word
+        proxy by_@word
+    }
+"""
+
+
+def config():
+    text = CONFIG
+    for policy in POLICIES:
+        word = policy.split()[0]
+        text = (UPSTREAM.replace("@word", word).replace("@policy", policy)
+                + text.replace("@routes", ROUTE.replace("@word", word) + "@routes"))
+    return text.replace("@routes", "")
+
+
+class Moody:
+    """A server that is there for a while, and then is not."""
+    def __init__(self, script):
+        self.port, self.script = free_port(), script
+        self.is_over = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        while not self.is_over.is_set():
+            with Origin(port=self.port) as origin:
+                self.script(origin)
+                self.is_over.wait(0.7)
+                origin.complaints.clear()
+            self.is_over.wait(0.3)
+
+    def stop(self):
+        self.is_over.set()
+        self.thread.join()
 
 
 def events(request, connection):
@@ -85,20 +165,35 @@ def script(origin):
 
 
 class Load:
-    def __init__(self, weir, seed):
+    def __init__(self, weir, seed, secure=None):
         self.weir = weir
         self.random = random.Random(seed)
         self.counts = collections.Counter()
         self.wrong = []
         self.client = None
+        self.secure = secure  # the context and port of clients over TLS
+        self.session = None
+        self.cookie = None
+        self.balanced_counts = collections.Counter()
 
     def connected(self):
         if self.client is None:
-            self.client = Client(("127.0.0.1", self.weir.port), timeout=60)
+            self.client = self.connect_secure() if self.secure else Client(
+                ("127.0.0.1", self.weir.port), timeout=60)
         return self.client
+
+    def connect_secure(self):
+        made, port = self.secure
+        session = self.session if self.random.random() < 0.5 else None
+        try:
+            return tls.TlsClient(types.SimpleNamespace(port=port), "a.example", made, session, timeout=60)
+        except ssl.SSLError as error:
+            self.wrong.append(f"a handshake failed: {error}")
+            raise
 
     def drop(self, how="close"):
         if self.client is not None:
+            self.session = getattr(self.client.sock, "session", None)
             self.client.reset() if how == "reset" else self.client.close()
         self.client = None
 
@@ -113,7 +208,18 @@ class Load:
 
     def get(self):
         self.ask(self.random.choice(["/a", "/b?c=d", "/chunks", "/big", "/close", "/hints",
-                                     "/events", "/local", "/re/abc", "/a/../b"]))
+                                     "/events", "/local", "/tls/a", "/tls/b", "/re/abc", "/a/../b"]))
+
+    def balanced(self):
+        word = self.random.choice([policy.split()[0] for policy in POLICIES] + ["mirror", "split"])
+        fields = [("X-Key", str(self.random.randrange(20)))] + (
+            [("Cookie", "weir_route=" + self.cookie)] if self.cookie else [])
+        body = self.random.choice([None, b"x" * 100, b"y" * 70000])
+        response = self.ask(f"/{word}/{self.random.randrange(100)}", "POST" if body else "GET",
+                            expect=(200, 502, 503), body=body, fields=fields)
+        for value in response.all("set-cookie"):
+            self.cookie = value.split(";")[0].split("=")[1]
+        self.balanced_counts[word] += 1
 
     def get_multiplexed(self):
         """Its server resets some streams behind the head."""
@@ -201,7 +307,7 @@ class Load:
 
     def run(self, seconds):
         until = time.monotonic() + seconds
-        actions = [self.get] * 6 + [self.post] * 3 + [self.post_chunked] * 2 + [
+        actions = [self.get] * 6 + [self.balanced] * 6 + [self.post] * 3 + [self.post_chunked] * 2 + [
             self.pipeline, self.get_multiplexed, self.tunnel, self.refused, self.broken, self.leave]
         while time.monotonic() < until:
             action = self.random.choice(actions)
@@ -210,7 +316,7 @@ class Load:
             except ConnectionRefusedError:
                 self.wrong.append("weir does not accept any more")
                 return
-            except (http1.Short, ConnectionError) as error:
+            except (http1.Short, ConnectionError, ssl.SSLError) as error:
                 # A connection that weir closed as it was used again is the client's bad luck.
                 self.counts[type(error).__name__] += 1
                 self.drop()
@@ -228,29 +334,53 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--stack-max", type=int)
     options = parser.parse_args()
-    with Origin() as one, Origin() as two, H2Origin(serve_some) as three:
+    directory = tempfile.TemporaryDirectory(prefix="weir-load-")
+    authority = pki.Authority("load authority")
+    authority.write_self(directory.name)
+    authority.write(directory.name, "a.example", file="a")
+    authority.write(directory.name, "a.example", file="rsa", kind="rsa")
+    shown = authority.write(directory.name, "localhost", file="server")
+    with (Origin() as one, Origin() as two, H2Origin(serve_some) as three,
+          tls.TlsOrigin(shown) as fourth):
         script(one)
         script(two)
-        weir = Weir(CONFIG, one=one, two=two, three=three, workers=options.workers,
-                    nobody=free_port())
-        loads = [(H2Load if n % 2 else Load)(weir, options.seed * 1000 + n)
+        fourth.default = echo
+        moody = Moody(script)
+        port = free_port()
+        weir = Weir(config(), one=one, two=two, three=three, fourth=fourth.port,
+                    workers=options.workers, nobody=free_port(), nobody2=free_port(),
+                    moody=moody.port, secure=port, pki=directory.name)
+        made = tls.context(f"{directory.name}/ca.pem")
+        loads = [H2Load(weir, options.seed * 1000 + n) if n % 2
+                 else Load(weir, options.seed * 1000 + n, (made, port) if n % 4 else None)
                  for n in range(options.clients)]
         crew = [threading.Thread(target=load.run, args=(options.seconds,)) for load in loads]
         for thread in crew:
             thread.start()
+        while any(thread.is_alive() for thread in crew):
+            authority.write(directory.name, "a.example", file="a")
+            crew[0].join(0.9)
         for thread in crew:
             thread.join()
         code = weir.stop()
+        moody.stop()
+        fourth.complaints.clear()
         one.complaints.clear()  # those of requests that were cut are no fault
     counts = sum((load.counts for load in loads), collections.Counter())
     wrong = [text for load in loads for text in load.wrong]
     print(f"{sum(counts.values())} exchanges: "
           + ", ".join(f"{key} {counts[key]}" for key in sorted(counts, key=str)))
     output = weir.output
+    balanced = sum((load.balanced_counts for load in loads if isinstance(load, Load)),
+                   collections.Counter())
+    print("balanced: " + ", ".join(f"{key} {balanced[key]}" for key in sorted(balanced)))
+    if len(balanced) != len(POLICIES) + 2:
+        wrong.append("some policies were not used")
     if code != 0:
         wrong.append(f"exit code {code}")
     if REPORT.search(output):
         wrong.append("weir reported something")
+    directory.cleanup()
     if not all(counts[key] for key in (200, 101, 400, "h2 200", "h2 tunnel", "h2 ended")):
         wrong.append("hardly anything was done")
     marks = {name: int(size) for name, size in re.findall(

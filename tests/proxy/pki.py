@@ -11,6 +11,7 @@ import pathlib
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 PEM = serialization.Encoding.PEM
@@ -53,7 +54,8 @@ class Authority:
     def pem(self):
         return self.certificate.public_bytes(PEM)
 
-    def issue(self, *names, days=30, began=-1, kind="ec", aia=False, common=None):
+    def issue(self, *names, days=30, began=-1, kind="ec", aia=False,
+              responder=None, common=None):
         """-> certificate, key"""
         key = new_key(kind)
         now = datetime.datetime.utcnow()
@@ -72,10 +74,15 @@ class Authority:
                    .add_extension(x509.SubjectAlternativeName(alternatives), False)
                    .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH,
                                                          ExtendedKeyUsageOID.CLIENT_AUTH]), False))
+        access = []
         if aia:
             where = x509.UniformResourceIdentifier("http://issuer.example/ca.der")
-            builder = builder.add_extension(x509.AuthorityInformationAccess([
-                x509.AccessDescription(x509.AuthorityInformationAccessOID.CA_ISSUERS, where)]), False)
+            access.append(x509.AccessDescription(x509.AuthorityInformationAccessOID.CA_ISSUERS, where))
+        if responder:
+            where = x509.UniformResourceIdentifier(responder)
+            access.append(x509.AccessDescription(x509.AuthorityInformationAccessOID.OCSP, where))
+        if access:
+            builder = builder.add_extension(x509.AuthorityInformationAccess(access), False)
         return builder.sign(self.key, hashes.SHA256()), key
 
     def chain(self, certificate):
@@ -99,6 +106,21 @@ class Authority:
         path = pathlib.Path(directory) / f"{file}.pem"
         path.write_bytes(self.pem)
         return str(path)
+
+    def status(self, certificate, state="good", began=-1, days=7, signer=None):
+        """What the authority says of one that it has issued (OCSP), as DER."""
+        now = datetime.datetime.utcnow()
+        is_revoked = state == "revoked"
+        signer = signer or self
+        return (ocsp.OCSPResponseBuilder().add_response(
+            cert=certificate, issuer=self.certificate, algorithm=hashes.SHA1(),
+            cert_status=ocsp.OCSPCertStatus[state.upper()],
+            this_update=now + datetime.timedelta(days=began),
+            next_update=now + datetime.timedelta(days=days),
+            revocation_time=now - datetime.timedelta(days=1) if is_revoked else None,
+            revocation_reason=x509.ReasonFlags.unspecified if is_revoked else None)
+            .responder_id(ocsp.OCSPResponderEncoding.NAME, signer.certificate)
+            .sign(signer.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER))
 
     def revoke(self, *certificates):
         """A revocation list as PEM."""

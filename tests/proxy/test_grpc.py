@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import h2
+import pki
 from weir import Weir, free_port
 
 NODE = pathlib.Path(__file__).resolve().parent / "node"
@@ -32,16 +33,27 @@ site closed.test {
     listen @listen
     respond 403 no
 }
+upstream secured {
+    http auto
+    server https://localhost:@secured
+    tls ca=@pki/ca.pem
+}
+site tls.test {
+    listen @over_tls
+    tls @pki/tls.pem key=@pki/tls.key
+    proxy secured
+}
 """
 pytestmark = pytest.mark.skipif(not (NODE / "node_modules" / "@grpc").exists(),
                                 reason="grpc-js is not installed")
 
 
 class Server:
-    def __init__(self):
-        self.process = subprocess.Popen(["node", str(NODE / "grpc_server.js")],
+    def __init__(self, *certificate):
+        self.process = subprocess.Popen(["node", str(NODE / "grpc_server.js"), *certificate],
                                         stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
-        self.address = f"127.0.0.1:{int(self.process.stdout.readline())}"
+        self.port = int(self.process.stdout.readline())
+        self.address = f"127.0.0.1:{self.port}"
 
     def stop(self):
         self.process.kill()
@@ -50,19 +62,29 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def weir():
-    server = Server()
+def weir(tmp_path_factory):
+    ca = pki.Authority("test authority")
+    directory = tmp_path_factory.mktemp("pki")
+    ca_file = ca.write_self(directory)
+    ca.write(directory, "tls.test", file="tls")
+    server, secured = Server(), Server(*ca.write(directory, "localhost"))
+    over_tls = f"127.0.0.1:{free_port()}"
     try:
-        with Weir(CONFIG, app=server, nobody=free_port()) as proxy:
+        with Weir(CONFIG, app=server, nobody=free_port(), secured=secured.port, pki=directory,
+                  over_tls=over_tls) as proxy:
+            proxy.over_tls, proxy.ca_file = over_tls, ca_file
             yield proxy
     finally:
         server.stop()
+        secured.stop()
 
 
 def call(weir, *names, authority="app.test"):
-    result = subprocess.run(["node", str(NODE / "grpc_client.js"), weir.address, *names],
-                            env=dict(os.environ, AUTHORITY=authority), capture_output=True,
-                            text=True, timeout=60)
+    is_tls = authority == "tls.test"
+    env = dict(os.environ, AUTHORITY=authority, **({"CA": weir.ca_file} if is_tls else {}))
+    result = subprocess.run(["node", str(NODE / "grpc_client.js"),
+                             weir.over_tls if is_tls else weir.address, *names],
+                            env=env, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 
@@ -79,19 +101,21 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("authority", ["app.test", "line.test"])
+@pytest.mark.parametrize("authority", ["app.test", "line.test", "tls.test"])
 @pytest.mark.parametrize("name", EXPECTED)
 def test_call(weir, name, authority):
     assert call(weir, name, authority=authority)[name] == EXPECTED[name]
 
 
-def test_cancel_reaches_the_server(weir):
-    result = call(weir, "cancel")["cancel"]
+@pytest.mark.parametrize("authority", ["app.test", "tls.test"])
+def test_cancel_reaches_the_server(weir, authority):
+    result = call(weir, "cancel", authority=authority)["cancel"]
     assert result["code"] == 1 and int(result["seen"]) >= 1
 
 
-def test_deadline(weir):
-    result = call(weir, "deadline")["deadline"]
+@pytest.mark.parametrize("authority", ["app.test", "tls.test"])
+def test_deadline(weir, authority):
+    result = call(weir, "deadline", authority=authority)["deadline"]
     assert result["code"] == 4 and 400 <= result["ms"] < 5000
 
 

@@ -147,6 +147,7 @@ def test_bytes_before_the_handshake_are_no_answer(ca):
     with Weir(CONFIG % "ca=@pki/ca.pem", pki=ca.directory, port=listener.getsockname()[1]) as weir:
         answer = weir.ask("/")
         assert answer.status == 502 and answer.body != b"no"
+        assert "error=tls_protocol_error" in answer.get("proxy-status")
     listener.close()
 
 

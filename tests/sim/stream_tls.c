@@ -299,15 +299,12 @@ enum status stream_tls_accept(struct stream *stream, const struct tls_server *se
     return say(stream, KIND_HELLO, answer, deadline);
 }
 
-enum status stream_tls_connect(struct stream *stream, struct tls_client *client,
-                               struct tls_sessions *sessions, int64_t deadline,
-                               struct tls_trouble *trouble)
+static enum status connect_with(struct stream *stream, struct tls_client *client,
+                                const struct slice *protocols, size_t count, int64_t deadline,
+                                struct tls_trouble *trouble)
 {
-    (void)sessions;
     int64_t began = clock_monotonic();
     struct frames *frames = begin(stream);
-    size_t count;
-    const struct slice *protocols = tls_client_protocols(client, &count);
     char text[HELLO_MAX];
     struct buffer out = buffer_fixed(text, sizeof text - 1);
     buffer_format(&out, "%.*s\n", SLICE_ARG(tls_client_name(client)));
@@ -320,6 +317,32 @@ enum status stream_tls_connect(struct stream *stream, struct tls_client *client,
     struct slice theirs = slice_first(answer, slice_find(answer, '\n'));
     note(frames, agree(protocols, count, theirs), began);
     return OK;
+}
+
+enum status stream_tls_connect(struct stream *stream, struct tls_client *client,
+                               struct tls_sessions *sessions, int64_t deadline,
+                               struct tls_trouble *trouble)
+{
+    (void)sessions;
+    size_t count;
+    const struct slice *protocols = tls_client_protocols(client, &count);
+    return connect_with(stream, client, protocols, count, deadline, trouble);
+}
+
+enum status stream_tls_connect_as(struct stream *stream, struct tls_client *client,
+                                  struct tls_sessions *sessions, struct slice protocols,
+                                  int64_t deadline, struct tls_trouble *trouble)
+{
+    (void)sessions;
+    struct slice names[TLS_PROTOCOLS_MAX];
+    size_t count = 0;
+    while (protocols.size > 0 && count < TLS_PROTOCOLS_MAX) {
+        size_t size = (unsigned char)protocols.data[0];
+        names[count] = slice_first(slice_from(protocols, 1), size);
+        protocols = slice_from(protocols, 1 + size);
+        count++;
+    }
+    return connect_with(stream, client, names, count, deadline, trouble);
 }
 
 const struct tls_facts *stream_tls_facts(const struct stream *stream)

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // gRPC calls of every kind: node grpc_client.js HOST:PORT NAME…; says what each came to as JSON.
+// Over TLS where $CA names the authority's certificate.
 'use strict';
 const grpc = require('@grpc/grpc-js');
 
+const fs = require('fs');
+
 const same = (bytes) => bytes;
-const client = new grpc.Client(process.argv[2], grpc.credentials.createInsecure(), {
+const credentials = process.env.CA
+    ? grpc.credentials.createSsl(fs.readFileSync(process.env.CA))
+    : grpc.credentials.createInsecure();
+const client = new grpc.Client(process.argv[2], credentials, {
     'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1,
+    ...(process.env.CA ? { 'grpc.ssl_target_name_override': process.env.AUTHORITY } : {}),
     'grpc.default_authority': process.env.AUTHORITY || 'app.test' });
 
 function unary(name, bytes, options = {}, metadata = new grpc.Metadata()) {

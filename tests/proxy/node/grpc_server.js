@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // A gRPC server of raw bytes: all four kinds of calls. Says the port it got on its standard output.
+// Over TLS with a certificate: node grpc_server.js CHAIN KEY.
 'use strict';
 const grpc = require('@grpc/grpc-js');
 
+const fs = require('fs');
+
 const same = (bytes) => bytes;
+const [chain, key] = process.argv.slice(2).map((file) => fs.readFileSync(file));
+const credentials = chain
+    ? grpc.ServerCredentials.createSsl(null, [{ cert_chain: chain, private_key: key }])
+    : grpc.ServerCredentials.createInsecure();
 function method(name, requestStream, responseStream) {
     return { path: `/test.Echo/${name}`, requestStream, responseStream,
         requestSerialize: same, requestDeserialize: same,
@@ -52,7 +59,7 @@ server.addService({
         done(null, Buffer.from(String(cancelled.count)));
     },
 });
-server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, port) => {
+server.bindAsync('127.0.0.1:0', credentials, (error, port) => {
     if (error) {
         throw error;
     }

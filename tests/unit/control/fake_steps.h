@@ -11,7 +11,7 @@ struct fake_config {
     struct slice first, second, third;
     struct slice_list list;
     int choice, other_choice;
-    int64_t status, times[4], tries;
+    int64_t status, times[4], tries, weight;
 };
 
 static const char *const FAKE_HOST_WORDS[] = {"preserve", "upstream", NULL};
@@ -70,6 +70,11 @@ static const struct option FAKE_PROXY_OPTIONS[] = {
      .words = FAKE_HOST_WORDS,
      FAKE(choice),
      .doc = "Host."},
+    {.name = "weight", .type = OPTION_INT, .standard = "1", .max = 100, FAKE(weight), .doc = "W."},
+    {0},
+};
+static const struct option FAKE_SPLIT_OPTIONS[] = {
+    {.name = "by", .type = OPTION_TEMPLATE, FAKE(first), .doc = "By."},
     {0},
 };
 static const struct option FAKE_RESPOND_ARGUMENTS[] = {
@@ -169,8 +174,28 @@ FAKE_KEY(FAKE_GUARD, "basic_auth", KEY_OFF, FAKE_GUARD_ARGUMENTS, FAKE_GUARD_OPT
          "Asks for a password.", "basic_auth file:/etc/weir/htpasswd realm=Staff")
 FAKE_KEY(FAKE_ASK, "ask", KEY_MANY, FAKE_ASK_ARGUMENTS, NULL, "Asks.",
          "ask http://127.0.0.1:9000/ok 20r/s 1.5%")
-FAKE_KEY(FAKE_PROXY, "proxy", KEY_ANSWER, FAKE_PROXY_ARGUMENTS, FAKE_PROXY_OPTIONS,
-         "Asks a server.", "proxy 127.0.0.1:3000 tries=3 host=upstream")
+static const struct key FAKE_PROXY = {
+    .name = "proxy",
+    .contexts = IN_SITE | IN_ROUTE | IN_DEFAULTS | IN_SPLIT,
+    .flags = KEY_STEP | KEY_ANSWER,
+    .arguments = FAKE_PROXY_ARGUMENTS,
+    .options = FAKE_PROXY_OPTIONS,
+    .config_size = sizeof(struct fake_config),
+    .doc = "Asks a server.",
+    .example = "proxy 127.0.0.1:3000 tries=3 host=upstream",
+    .since = "0.1",
+};
+static const struct key FAKE_SPLIT = {
+    .name = "split",
+    .contexts = IN_SITE | IN_ROUTE,
+    .flags = KEY_STEP | KEY_ANSWER | KEY_SECTION,
+    .inner = IN_SPLIT,
+    .options = FAKE_SPLIT_OPTIONS,
+    .config_size = sizeof(struct fake_config),
+    .doc = "Shares.",
+    .example = "split by={client_ip} {}",
+    .since = "0.1",
+};
 FAKE_KEY(FAKE_REDIRECT, "redirect", KEY_ANSWER, FAKE_REDIRECT_ARGUMENTS, FAKE_REDIRECT_OPTIONS,
          "Redirects.", "redirect https://{host}{uri} status=308")
 FAKE_KEY(FAKE_RESPOND, "respond", KEY_ANSWER, FAKE_RESPOND_ARGUMENTS, FAKE_RESPOND_OPTIONS,
@@ -187,11 +212,11 @@ static inline const char *fake_placeholder(size_t index)
 static inline const struct config_schema *fake_schema(void)
 {
     static const struct key *const STEPS[] = {
-        &FAKE_HEADER, &FAKE_STRIP, &FAKE_REWRITE,  &FAKE_ERROR_PAGE, &FAKE_GUARD,
-        &FAKE_ASK,    &FAKE_PROXY, &FAKE_REDIRECT, &FAKE_RESPOND,    NULL,
+        &FAKE_HEADER, &FAKE_STRIP,    &FAKE_REWRITE, &FAKE_ERROR_PAGE, &FAKE_GUARD, &FAKE_ASK,
+        &FAKE_PROXY,  &FAKE_REDIRECT, &FAKE_RESPOND, &FAKE_SPLIT,      NULL,
     };
-    static const struct key *const *const LISTS[] = {KEYS_TOP,  KEYS_TIMES, KEYS_UPSTREAM,
-                                                     KEYS_SITE, KEYS_TLS,   STEPS};
+    static const struct key *const *const LISTS[] = {
+        KEYS_TOP, KEYS_TIMES, KEYS_UPSTREAM, KEYS_BALANCE, KEYS_SITE, KEYS_TLS, STEPS};
     static const struct key *keys[128];
     static struct config_schema schema = {.keys = keys, .placeholder = fake_placeholder};
     if (schema.count == 0)

@@ -39,6 +39,8 @@ static void usual(void)
                      .first_byte = 29000000},
         .blame = {.error = "", .why = ""},
         .refused_by = "",
+        .sticky = "kept",
+        .mirrored = "sent",
     };
     struct request_head *head = &x.request.head;
     head->method_text = SLICE("GET");
@@ -73,7 +75,8 @@ static void json(void **state)
         "\"request_id\":\"0193\",\"trace_id\":\"\",\"site\":\"example.com\","
         "\"route\":\"/api/*\",\"upstream\":\"api\",\"server\":\"10.0.0.12:3000\","
         "\"upstream_status\":200,\"connect\":0.0004,\"first_byte\":0.029,\"tries\":1,"
-        "\"cache\":\"\",\"tls\":\"\",\"tls_cipher\":\"\",\"sni\":\"\",\"tls_resumed\":\"\","
+        "\"sticky\":\"kept\",\"mirror\":\"sent\",\"cache\":\"\",\"tls\":\"\",\"tls_cipher\":\"\","
+        "\"sni\":\"\",\"tls_resumed\":\"\","
         "\"handshake\":0,\"step\":\"\",\"error\":\"\",\"reason\":\"\","
         "\"limit\":\"\",\"config\":1}\n");
 }
@@ -103,6 +106,7 @@ static void what_was_refused(void **state)
     x.site = NULL;
     x.route = NULL;
     x.upstream = (struct upstream_facts){0};
+    x.sticky = x.mirrored = NULL;
     x.response.status = 431;
     x.blame = (struct blame){.side = SIDE_CLIENT,
                              .status = ERR_LIMIT,
@@ -118,8 +122,9 @@ static void what_was_refused(void **state)
            "\"duration\":0.0312,\"bytes_in\":412,\"bytes_out\":5120,\"user\":\"\",\"referer\":\"\","
            "\"user_agent\":\"\",\"request_id\":\"0193\",\"trace_id\":\"\",\"site\":\"\","
            "\"route\":\"\",\"upstream\":\"\",\"server\":\"\",\"upstream_status\":0,\"connect\":0,"
-           "\"first_byte\":0,\"tries\":0,\"cache\":\"\",\"tls\":\"\",\"tls_cipher\":\"\",\"sni\":"
-           "\"\",\"tls_resumed\":\"\",\"handshake\":0,\"step\":\"\","
+           "\"first_byte\":0,\"tries\":0,\"sticky\":\"\",\"mirror\":\"\",\"cache\":\"\",\"tls\":"
+           "\"\",\"tls_cipher\":\"\",\"sni\":\"\",\"tls_resumed\":\"\",\"handshake\":0,"
+           "\"step\":\"\","
            "\"error\":\"http_request_denied\",\"reason\":\"fields_size\","
            "\"limit\":\"limits.fields_size\",\"config\":1}\n");
 }

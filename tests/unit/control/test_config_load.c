@@ -5,6 +5,7 @@
 
 #include "control/config_docs.h"
 #include "control/config_json.h"
+#include "upstream/upstream.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -105,7 +106,7 @@ static void values_are_decoded(void **state)
     assert_int_equal(log->format, LOG_FORMAT_COMBINED);
     assert_int_equal(log->buffer, 65536);
     const struct config_upstream *api = &config->upstreams[0];
-    assert_int_equal(api->balance, 2);
+    assert_int_equal(api->balance.method, BALANCE_LEAST_CONN);
     assert_int_equal(api->keepalive.kept, 5);
     assert_int_equal(api->keepalive.idle, SECONDS(60));
     assert_int_equal(api->queue.size, -1);
@@ -373,7 +374,8 @@ static void pages_are_generated(void **state)
     assert_false(config_docs_page(fake_schema(), 3, &name, &out));
     assert_true(config_docs_help(fake_schema(), SLICE("weight"), &out));
     assert_text(buffer_slice(&out),
-                "server weight=: number, 1 to 256; default 1. Its share of the requests.\n");
+                "server weight=: number, 1 to 256; default 1. Its share of the requests.\n"
+                "proxy weight=: number, 0 to 100; default 1. W.\n");
     assert_false(config_docs_help(fake_schema(), SLICE("nothing"), &out));
     out.size = 0;
     config_docs_schema(fake_schema(), &out);

@@ -6,12 +6,17 @@ enum { CHOICES = 60000 };
 
 static struct address anywhere[16];
 
+static uint64_t key_of(uint64_t number)
+{
+    return upstream_hash(slice_of((const char *)&number, sizeof number));
+}
+
 /* How often each server is chosen by CHOICES idle requests. */
 static void count_choices(struct upstream *upstream, int *counts, bool stay)
 {
     memset(counts, 0, 16 * sizeof *counts);
     for (int i = 0; i < CHOICES; i++) {
-        struct choice choice;
+        struct choice choice = {.key = {true, key_of((uint64_t)i), 0}};
         struct server *server = balance_choose(upstream, NULL, 0, &choice);
         assert_non_null(server);
         assert_false(choice.is_panic);
@@ -28,6 +33,7 @@ static enum balance policy;
 static void weights_1_2_5(struct upstream_config *config, struct server_config *servers)
 {
     config->balance = policy;
+    config->affinity.key = balance_key_of(policy);
     servers[1].weight = 2;
     servers[2].weight = 5;
 }
@@ -63,7 +69,7 @@ static void run_round_robin_is_smooth(void)
     struct upstream *upstream = make_upstream(anywhere, 3, weights_1_2_5);
     char order[17] = {0};
     for (int i = 0; i < 16; i++) {
-        struct choice choice;
+        struct choice choice = {0};
         order[i] = (char)('a' + balance_choose(upstream, NULL, 0, &choice)->index);
     }
     assert_string_equal(order, "cbcaccbccbcaccbc");
@@ -81,7 +87,7 @@ static void run_least_conn_counts_for_the_weight(void)
 {
     struct upstream *upstream = make_upstream(anywhere, 3, least_conn);
     struct server *servers = upstream->servers;
-    struct choice choice;
+    struct choice choice = {0};
     servers[0].active = 1;
     servers[1].active = 2;
     servers[2].active = 3; /* ¾ of one for its weight */
@@ -102,6 +108,7 @@ static void run_random_two_avoids_the_busy_one(void)
     int counts[16];
     for (int i = 0; i < 4; i++)
         upstream->servers[i].config.weight = 1;
+    upstream_renew_roster(upstream);
     upstream->servers[3].active = 1000;
     count_choices(upstream, counts, false);
     assert_in_range(counts[3], CHOICES / 16 - CHOICES / 100, CHOICES / 16 + CHOICES / 100);
@@ -121,7 +128,7 @@ static void run_backup_down_and_panic(void)
     struct upstream *upstream = make_upstream(anywhere, 4, with_backup_and_down);
     struct server *servers = upstream->servers;
     struct server *tried[4] = {&servers[0], &servers[1], &servers[2]};
-    struct choice choice;
+    struct choice choice = {0};
     int counts[16];
     count_choices(upstream, counts, false);
     assert_int_equal(counts[2] + counts[3], 0);
@@ -160,7 +167,7 @@ static void run_full_is_no_panic(void)
 {
     struct upstream *upstream = make_upstream(anywhere, 2, at_most_two);
     struct server *servers = upstream->servers;
-    struct choice choice;
+    struct choice choice = {0};
     servers[1].health = SERVER_REFUSING;
     assert_true(server_enter(&servers[0]));
     assert_ptr_equal(balance_choose(upstream, NULL, 0, &choice), &servers[0]);
@@ -188,7 +195,7 @@ static void run_many_servers(void)
     struct upstream *upstream = upstream_new(&config, 1);
     static int counts[MANY];
     for (int i = 0; i < 200 * MANY; i++) {
-        struct choice choice;
+        struct choice choice = {0};
         counts[balance_choose(upstream, NULL, 0, &choice)->index]++;
     }
     for (int i = 0; i < MANY; i++)

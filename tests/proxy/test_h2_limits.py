@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each limit of HTTP/2 at its boundary: the last that is allowed passes, the next does not, and the
+log names the key. Loops and ages of connections."""
+import json
+import struct
+import threading
+import time
+
+import pytest
+
+import hpack
+from h2 import (ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, NO_ERROR, PING, REFUSED_STREAM, SETTINGS, WINDOW,
+                Client, data, frame, headers, request_fields, rst)
+from h2_origin import H2Origin
+from origin import Origin, echo
+from weir import Weir, free_port
+
+
+def limited(origin, *lines, **names):
+    text = "limits {\n" + "\n".join(lines) + "\n}\nsite * {\n listen @listen\n proxy @app\n}\n"
+    return Weir(text, app=origin, **names)
+
+
+@pytest.fixture
+def held(origin):
+    """An origin that answers when it is told to."""
+    origin.go = threading.Event()
+
+    def wait(request, connection):
+        origin.go.wait(20)
+        echo(request, connection)
+    origin.default = wait
+    yield origin
+    origin.go.set()
+
+
+def ended(client, weir, key):
+    client.until(lambda: client.is_closed)
+    assert client.goaway.code == ENHANCE_YOUR_CALM
+    assert key in weir.wait_line("h2_connection_refused")
+
+
+def test_h2_streams(held):
+    with limited(held, "h2_streams 3") as weir, Client(weir.port) as client:
+        client.until(lambda: client.peer)
+        assert client.peer[3] == 3
+        numbers = [client.request() for _ in range(3)]
+        over = client.request()
+        assert client.response(over).reset == REFUSED_STREAM
+        held.go.set()
+        assert all(client.response(number).status == 200 for number in numbers)
+        assert client.ask().status == 200
+
+
+def test_h2_resets(held):
+    with limited(held, "h2_resets 5", "h2_resets_per_second 0") as weir:
+        with Client(weir.port) as client:
+            for _ in range(5):
+                client.send(rst(client.request()))
+            assert client.lives()
+            client.send(rst(client.request()))
+            ended(client, weir, "limits.h2_resets")
+
+
+def test_h2_resets_of_ours_count_too(held):
+    with limited(held, "h2_resets 5", "h2_resets_per_second 0") as weir:
+        with Client(weir.port) as client:
+            for _ in range(5):
+                number = client.request(extra=[("connection", "x")])
+                assert client.response(number).reset is not None
+            assert client.lives()
+            client.request(extra=[("connection", "x")])
+            ended(client, weir, "limits.h2_resets")
+
+
+def test_h2_resets_per_second(held):
+    with limited(held, "h2_resets 1", "h2_resets_per_second 4") as weir:
+        with Client(weir.port) as client:
+            for _ in range(4):
+                client.send(rst(client.request()))
+                assert client.lives()
+                time.sleep(0.4)
+            client.send(rst(client.request()), *[rst(client.request()) for _ in range(3)])
+            ended(client, weir, "limits.h2_resets")
+
+
+def test_h2_glitches(held):
+    with limited(held, "h2_glitches 8", "h2_resets 1000") as weir, Client(weir.port) as client:
+        def glitch():
+            number = client.request(extra=[("connection", "x")])
+            client.until(lambda: client.stream(number).reset is not None or client.is_closed)
+        for _ in range(5):
+            glitch()
+        assert client.lives() and client.goaway is None
+        glitch()  # three quarters: asked to go
+        client.until(lambda: client.goaway is not None)
+        assert client.goaway.code == NO_ERROR
+        glitch()
+        assert client.lives()
+        glitch()
+        ended(client, weir, "limits.h2_glitches")
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_h2_stream_window(held, over):
+    with limited(held, "h2_stream_window 16KiB") as weir, Client(weir.port) as client:
+        client.until(lambda: client.peer)
+        assert client.peer[4] == 16384
+        number = client.request(end=False, method="POST", extra=[("content-length", "100000")])
+        # Nobody waits for more than a retry may need: what is read is given back at once, so the
+        # body comes all in one go.
+        client.send(data(number, bytes(16384)) + (data(number, b"x") if over else b""))
+        if not over:
+            assert client.lives() and client.stream(number).reset is None
+        else:
+            client.until(lambda: client.goaway is not None or client.stream(number).reset is not None
+                         or any(f.kind == WINDOW and f.stream == number for f in client.frames))
+            codes = [client.stream(number).reset, client.goaway and client.goaway.code]
+            given = any(f.kind == WINDOW and f.stream == number for f in client.frames)
+            assert FLOW_CONTROL_ERROR in codes or given
+
+
+def test_h2_connection_window(held):
+    with limited(held, "h2_connection_window 100KiB") as weir, Client(weir.port) as client:
+        client.until(lambda: any(f.kind == WINDOW and f.stream == 0 for f in client.frames))
+        update = next(f for f in client.frames if f.kind == WINDOW and f.stream == 0)
+        assert struct.unpack(">I", update.payload)[0] == 100 * 1024 - 65535
+
+
+def test_the_standard_windows(origin):
+    with limited(origin, "h2_streams 100") as weir, Client(weir.port) as client:
+        client.until(lambda: any(f.kind == WINDOW for f in client.frames))
+        update = next(f for f in client.frames if f.kind == WINDOW and f.stream == 0)
+        assert client.peer[4] == 65536
+        assert struct.unpack(">I", update.payload)[0] == (1 << 20) - 65535
+
+
+def test_fields_and_their_size(origin):
+    with limited(origin, "fields 10", "fields_size 2KiB") as weir, Client(weir.port) as client:
+        client.until(lambda: client.peer)
+        assert client.peer[6] == 2048 + 10 * 32
+        status = [client.ask(extra=[(f"x-{i}", "v") for i in range(n)]).status for n in (10, 11)]
+        assert status == [200, 431]
+
+
+def test_connection_age(held):
+    held.go.set()
+    with limited(held, "connection_age 1s") as weir, Client(weir.port) as client:
+        assert client.ask().status == 200 and client.goaway is None
+        time.sleep(1.1)
+        assert client.ask().status == 200
+        client.until(lambda: client.goaway is not None)
+        assert client.goaway.code == NO_ERROR
+        last = struct.unpack(">I", client.goaway.payload[:4])[0] & 0x7fffffff
+        assert last == 0x7fffffff  # it will go; what is under way is still taken
+        assert client.ask().status == 200
+        client.until(lambda: client.is_closed, 5)
+        last = struct.unpack(">I", client.goaway.payload[:4])[0] & 0x7fffffff
+        assert last == client.next_id - 2
+
+
+@pytest.mark.parametrize("http", ["1", "2"])
+def test_a_loop_of_two_processes_is_found(http):
+    """Each sends to the other: the request comes back and is refused, and nothing goes round."""
+    one_port, two_port = free_port(), free_port()
+    text = ("timeouts {{\n drain 1s\n}}\nupstream other {{\n server 127.0.0.1:{}\n http {}\n}}\n"
+            "site * {{\n listen 127.0.0.1:{}\n proxy other\n}}\n")
+    with Weir(text.format(two_port, http, one_port)) as one, Weir(text.format(one_port, http, two_port)):
+        with Client(one_port) as client:
+            assert client.ask().status == 508
+        from client import Client as Http1
+        with Http1(("127.0.0.1", two_port)) as client:
+            assert client.ask().status == 508
+        assert one.process.poll() is None
+
+
+@pytest.mark.long
+def test_a_server_that_answers_no_ping_is_given_up():
+    def script(peer):
+        peer.start()
+        peer.next_request()
+        while True:  # alive, but mute
+            if peer.sock.recv(65536) == b"":
+                return
+    text = "upstream app {\n http 2\n server @app\n}\nsite * {\n listen @listen\n" \
+           " proxy app first_byte_timeout=100s\n}\n"
+    with H2Origin(script) as origin, Weir(text, app=origin) as weir:
+        start = time.monotonic()
+        with weir.connect(timeout=90) as client:
+            assert client.ask().status == 502
+        assert 20 < time.monotonic() - start < 60
+
+
+def test_a_server_that_answers_pings_may_take_its_time():
+    def script(peer):
+        peer.start()
+        number = peer.next_request()
+        peer.until(lambda: any(f.kind == PING for f in peer.frames), 1)
+        peer.answer(number)
+        peer.next_request()
+    text = "upstream app {\n http 2\n server @app\n}\nsite * {\n listen @listen\n proxy app\n}\n"
+    with H2Origin(script) as origin, Weir(text, app=origin) as weir:
+        assert weir.ask().status == 200
+
+
+def test_settings_are_answered_at_once(origin):
+    with limited(origin, "h2_streams 10") as weir, Client(weir.port) as client:
+        client.send(headers(1, hpack.encode(request_fields())), frame(SETTINGS))
+        assert client.response(1).status == 200
+        assert sum(f.kind == SETTINGS and f.flags == 1 for f in client.frames) >= 1
+
+
+def test_the_log_names_what_ended_a_connection(origin):
+    with Weir("log access {\n to file:@dir/access.log\n flush 10ms\n}\n"
+              "limits {\n h2_streams 10\n}\nsite * {\n listen @listen\n proxy @app\n}\n",
+              app=origin) as weir, Client(weir.port) as client:
+        assert client.ask(path="/x").status == 200
+        assert json.loads(weir.log(1)[0])["protocol"] == "h2"
