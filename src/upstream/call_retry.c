@@ -5,7 +5,7 @@
 #include "upstream/server.h"
 
 enum {
-    BUDGET_PERCENT = 20, /* of the calls of this second may be retries … */
+    BUDGET_PERCENT = 20, /* of the calls of a second may be retries … */
     BUDGET_FREE = 10,    /* … and that many more */
     BACKOFF_MS = 25,
     STATUS_MIN = 300, /* those that may be tried again */
@@ -38,22 +38,42 @@ bool upstream_retry_add(struct upstream_retry *retry, struct slice word)
     return true;
 }
 
-/* Counts a call, or a retry, of this second; false: the budget is spent. */
+/* Begins a new second: one worker does, and the clocks of the others are at most a turn behind. */
+static void turn_budget(struct upstream *upstream, int64_t second)
+{
+    int64_t was = __atomic_load_n(&upstream->budget_second, __ATOMIC_RELAXED);
+    if (second <= was || !__atomic_compare_exchange_n(&upstream->budget_second, &was, second, false,
+                                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        return;
+    uint32_t calls = __atomic_exchange_n(&upstream->budget_calls, 0, __ATOMIC_RELAXED);
+    uint32_t spent = __atomic_exchange_n(&upstream->budget_spent, 0, __ATOMIC_RELAXED);
+    bool is_next = second == was + 1;
+    __atomic_store_n(&upstream->budget_calls_before, is_next ? calls : 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&upstream->budget_spent_before, is_next ? spent : 0, __ATOMIC_RELAXED);
+}
+
+/* Counts a call, or a retry; false: the budget is spent. It is that of the last second, of which a
+ * part was in the one before: else a server that dies just as a new one begins would find it empty.
+ */
 bool call_spend_budget(struct upstream *upstream, bool is_retry)
 {
-    int64_t second = loop_now() / SECONDS(1);
-    if (__atomic_load_n(&upstream->budget_second, __ATOMIC_RELAXED) != second &&
-        __atomic_exchange_n(&upstream->budget_second, second, __ATOMIC_RELAXED) != second) {
-        __atomic_store_n(&upstream->budget_calls, 0, __ATOMIC_RELAXED);
-        __atomic_store_n(&upstream->budget_spent, 0, __ATOMIC_RELAXED);
-    }
+    int64_t now = loop_now();
+    turn_budget(upstream, now / SECONDS(1));
     if (!is_retry) {
         __atomic_add_fetch(&upstream->budget_calls, 1, __ATOMIC_RELAXED);
         return true;
     }
-    uint32_t calls = __atomic_load_n(&upstream->budget_calls, __ATOMIC_RELAXED);
-    uint32_t spent = __atomic_add_fetch(&upstream->budget_spent, 1, __ATOMIC_RELAXED);
-    return spent <= BUDGET_FREE + calls * BUDGET_PERCENT / 100;
+    uint64_t left = (uint64_t)(1000 - now % SECONDS(1) / MILLISECONDS(1)); /* of the one before */
+    uint64_t calls =
+        __atomic_load_n(&upstream->budget_calls, __ATOMIC_RELAXED) +
+        __atomic_load_n(&upstream->budget_calls_before, __ATOMIC_RELAXED) * left / 1000;
+    uint64_t spent =
+        __atomic_add_fetch(&upstream->budget_spent, 1, __ATOMIC_RELAXED) +
+        __atomic_load_n(&upstream->budget_spent_before, __ATOMIC_RELAXED) * left / 1000;
+    if (spent <= BUDGET_FREE + calls * BUDGET_PERCENT / 100)
+        return true;
+    __atomic_sub_fetch(&upstream->budget_spent, 1, __ATOMIC_RELAXED);
+    return false;
 }
 
 bool call_is_idempotent(const struct upstream_call *call)

@@ -128,8 +128,9 @@ struct upstream {
     struct upstream_local *locals;
     int64_t budget_second; /* retry budget: this second … */
     uint32_t budget_spent; /* … how many retries, */
-    uint32_t budget_calls; /* and how many calls */
-    uint32_t waiting;      /* calls in the queue; atomic */
+    uint32_t budget_calls; /* and how many calls; and of the second before */
+    uint32_t budget_spent_before, budget_calls_before;
+    uint32_t waiting; /* calls in the queue; atomic */
     pthread_mutex_t queue_mutex;
     pthread_mutex_t eject_mutex; /* two workers together eject no more than one alone may */
     struct list queue;
