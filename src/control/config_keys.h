@@ -80,6 +80,7 @@ struct tls_config {           /* of a site, or for all */
     bool hsts_preload;
     bool stapling;
     bool session_tickets;
+    int64_t session_cache;  /* of all sites; 0: none */
     struct slice_list alpn; /* empty: all */
 };
 

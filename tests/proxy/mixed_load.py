@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything at once, for a while: pages, bodies both ways, pipelining, tunnels, event streams,
 refusals, clients and servers that break off, over both protocols, on several workers; some of the
-clients over TLS, one server too, and certificates that change. Not a measurement: it is run on builds
-that watch themselves, for data races and for the depth of stacks.
+clients over TLS, one server too, handshakes of all kinds, and certificates and lists that change. Not
+a measurement: it is run on builds that watch themselves, for data races and for the depth of stacks.
 
     WEIR_BINARY=build/tsan/weir tests/proxy/mixed_load.py --workers 4
     WEIR_BINARY=build/paint/weir tests/proxy/mixed_load.py --stack-max 65536
@@ -21,11 +21,11 @@ import time
 import types
 
 import http1
-import pki
 import tls
 from client import Client, chunked
 from h2_origin import H2Origin
 from mixed_load_h2 import H2Load, serve_some
+from mixed_load_tls import SITES, Files, TlsLoad
 from origin import Origin, early, echo, reply, upgrade_echo
 from weir import REPORT, Weir, free_port
 
@@ -122,7 +122,7 @@ def config():
         word = policy.split()[0]
         text = (UPSTREAM.replace("@word", word).replace("@policy", policy)
                 + text.replace("@routes", ROUTE.replace("@word", word) + "@routes"))
-    return text.replace("@routes", "")
+    return text.replace("@routes", "") + SITES
 
 
 class Moody:
@@ -350,11 +350,8 @@ def main():
     parser.add_argument("--stack-max", type=int)
     options = parser.parse_args()
     directory = tempfile.TemporaryDirectory(prefix="weir-load-")
-    authority = pki.Authority("load authority")
-    authority.write_self(directory.name)
-    authority.write(directory.name, "a.example", file="a")
-    authority.write(directory.name, "a.example", file="rsa", kind="rsa")
-    shown = authority.write(directory.name, "localhost", file="server")
+    files = Files(directory.name)
+    shown = files.authority.write(directory.name, "localhost", file="server")
     with (Origin() as one, Origin() as two, H2Origin(serve_some) as three,
           tls.TlsOrigin(shown) as fourth):
         script(one)
@@ -369,13 +366,15 @@ def main():
         loads = [H2Load(weir, options.seed * 1000 + n) if n % 2
                  else Load(weir, options.seed * 1000 + n, (made, port) if n % 4 else None)
                  for n in range(options.clients)]
+        loads += [TlsLoad(weir, options.seed * 1000 + 500 + n, files, port)
+                  for n in range(max(options.clients // 4, 1))]
         crew = [threading.Thread(target=load.run, args=(options.seconds,)) for load in loads]
         crew.append(threading.Thread(target=move_servers, args=(
             weir, (one.address, two.address), time.monotonic() + options.seconds)))
         for thread in crew:
             thread.start()
         while any(thread.is_alive() for thread in crew):
-            authority.write(directory.name, "a.example", file="a")
+            files.change()
             crew[0].join(0.9)
         for thread in crew:
             thread.join()
@@ -398,7 +397,8 @@ def main():
     if REPORT.search(output):
         wrong.append("weir reported something")
     directory.cleanup()
-    if not all(counts[key] for key in (200, 101, 400, "h2 200", "h2 tunnel", "h2 ended")):
+    if not all(counts[key] for key in (200, 101, 400, "h2 200", "h2 tunnel", "h2 ended",
+                                     "tls full", "tls resumed", "tls refused", "tls hung up")):
         wrong.append("hardly anything was done")
     marks = {name: int(size) for name, size in re.findall(
         r"stack of (\S+): (\d+) bytes", output)}
