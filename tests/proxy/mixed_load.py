@@ -363,7 +363,9 @@ def main():
                     workers=options.workers, nobody=free_port(), nobody2=free_port(),
                     moody=moody.port, secure=port, pki=directory.name)
         made = tls.context(f"{directory.name}/ca.pem")
-        loads = [H2Load(weir, options.seed * 1000 + n) if n % 2
+        multiplexed = tls.context(f"{directory.name}/ca.pem", protocols=["h2"])
+        loads = [H2Load(weir, options.seed * 1000 + n, (multiplexed, port) if n % 4 == 3 else None)
+                 if n % 2
                  else Load(weir, options.seed * 1000 + n, (made, port) if n % 4 else None)
                  for n in range(options.clients)]
         loads += [TlsLoad(weir, options.seed * 1000 + 500 + n, files, port)
@@ -398,6 +400,7 @@ def main():
         wrong.append("weir reported something")
     directory.cleanup()
     if not all(counts[key] for key in (200, 101, 400, "h2 200", "h2 tunnel", "h2 ended",
+                                     "h2 over TLS 200", "h2 over TLS tunnel", "h2 over TLS ended",
                                      "tls full", "tls resumed", "tls refused", "tls hung up")):
         wrong.append("hardly anything was done")
     marks = {name: int(size) for name, size in re.findall(
