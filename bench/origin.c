@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The origin of measurements: GET /b/N answers N bytes, POST reads the body and answers a word. One
- * thread, epoll, keep-alive, no more of HTTP than load and proxies send. Ends by itself. */
+/* The origin of measurements: GET /b/N answers N bytes, POST reads the body and answers a word, GET
+ * /asked answers how many requests there were for anything but /b/100. One thread, epoll,
+ * keep-alive, no more of HTTP than load and proxies send. Ends by itself. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -35,6 +36,7 @@ struct connection {
 };
 
 static char *body;
+static uint64_t asked; /* by others than the load's usual requests */
 
 static double now_s(void)
 {
@@ -52,6 +54,16 @@ static void answer(struct connection *c, size_t size)
                                     size);
     c->head_left = c->head_size;
     c->body_left = size;
+}
+
+static void answer_asked(struct connection *c)
+{
+    char digits[24];
+    int size = snprintf(digits, sizeof digits, "%llu\n", (unsigned long long)asked);
+    c->head_size = (size_t)snprintf(
+        c->head, sizeof c->head, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", size, digits);
+    c->head_left = c->head_size;
+    c->body_left = 0;
 }
 
 /* Sends what is left. False: the connection is broken. */
@@ -87,9 +99,14 @@ static bool take_head(struct connection *c)
     size_t size = 0;
     if (strncmp(c->in, "GET /b/", 7) == 0)
         size = (size_t)strtoull(c->in + 7, NULL, 10);
+    bool is_question = strncmp(c->in, "GET /asked ", 11) == 0;
+    if (!is_question && strncmp(c->in, "GET /b/100 ", 11) != 0)
+        asked++;
     memmove(c->in, c->in + used, c->size - used);
     c->size -= used;
-    if (!is_post)
+    if (is_question)
+        answer_asked(c);
+    else if (!is_post)
         answer(c, size > BODY_MAX ? BODY_MAX : size);
     return true;
 }

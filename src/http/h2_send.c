@@ -135,6 +135,8 @@ static void copy_body(struct h2_session *session, struct h2_stream *stream, size
     for (int i = 0; i < 2 && size > 0; i++) {
         struct slice *part = &stream->out[i];
         size_t taken = part->size < size ? part->size : size;
+        if (taken == 0)
+            continue;
         buffer_append(session->out, slice_first(*part, taken));
         *part = slice_from(*part, taken);
         stream->out_taken += taken;
@@ -218,6 +220,8 @@ static void take_rest(struct h2_session *session)
 {
     struct buffer *out = session->out;
     size_t room = out->capacity - out->size;
+    if (session->rest_size == 0)
+        return;
     size_t size = session->rest_size < room ? session->rest_size : room;
     buffer_append(out, slice_of((const char *)session->rest, size));
     session->rest += size;

@@ -41,6 +41,11 @@ upstream app {
     server @two weight=2
     server 127.0.0.1:@nobody
     server nowhere.invalid:80
+    discover file @dir/app.servers
+    health_check tcp interval=100ms fast_interval=50ms timeout=5s
+    breaker requests=5000 connects=2000
+    adaptive_limit 5000 min=100
+    slow_start 1s
 }
 upstream secure {
     tls ca=@pki/ca.pem
@@ -86,7 +91,7 @@ site * {
         proxy multiplexed
     }
 @routes
-    proxy app
+    proxy app hedge=5ms
 }
 """
 # Each with a server that goes and comes.
@@ -326,6 +331,16 @@ class Load:
         self.drop()
 
 
+def move_servers(weir, addresses, until):
+    """Servers that come and go as long as there is load."""
+    file = weir.path / "app.servers"
+    turn = 0
+    while time.monotonic() < until:
+        turn += 1
+        file.write_text(f"{addresses[turn % 2]} name=moving{turn % 3} weight={1 + turn % 4}\n")
+        time.sleep(0.6)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--workers", type=int, default=4)
@@ -348,12 +363,16 @@ def main():
                     workers=options.workers, nobody=free_port(), nobody2=free_port(),
                     moody=moody.port, secure=port, pki=directory.name)
         made = tls.context(f"{directory.name}/ca.pem")
-        loads = [H2Load(weir, options.seed * 1000 + n) if n % 2
+        multiplexed = tls.context(f"{directory.name}/ca.pem", protocols=["h2"])
+        loads = [H2Load(weir, options.seed * 1000 + n, (multiplexed, port) if n % 4 == 3 else None)
+                 if n % 2
                  else Load(weir, options.seed * 1000 + n, (made, port) if n % 4 else None)
                  for n in range(options.clients)]
         loads += [TlsLoad(weir, options.seed * 1000 + 500 + n, files, port)
                   for n in range(max(options.clients // 4, 1))]
         crew = [threading.Thread(target=load.run, args=(options.seconds,)) for load in loads]
+        crew.append(threading.Thread(target=move_servers, args=(
+            weir, (one.address, two.address), time.monotonic() + options.seconds)))
         for thread in crew:
             thread.start()
         while any(thread.is_alive() for thread in crew):
@@ -381,6 +400,7 @@ def main():
         wrong.append("weir reported something")
     directory.cleanup()
     if not all(counts[key] for key in (200, 101, 400, "h2 200", "h2 tunnel", "h2 ended",
+                                     "h2 over TLS 200", "h2 over TLS tunnel", "h2 over TLS ended",
                                      "tls full", "tls resumed", "tls refused", "tls hung up")):
         wrong.append("hardly anything was done")
     marks = {name: int(size) for name, size in re.findall(

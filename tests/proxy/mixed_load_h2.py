@@ -3,6 +3,7 @@
 some of which are reset, starved of windows or left behind; to servers of both protocols."""
 import collections
 import random
+import ssl
 import time
 
 import hpack
@@ -32,17 +33,34 @@ def serve_some(peer):
 
 
 class H2Load:
-    def __init__(self, weir, seed):
+    """`secure`: a TLS context and a port, for connections over TLS; their counts say so."""
+
+    def __init__(self, weir, seed, secure=None):
         self.weir = weir
+        self.secure = secure
         self.random = random.Random(seed)
         self.counts = collections.Counter()
         self.wrong = []
         self.client = None
 
+    def connect(self, **options):
+        if self.secure is None:
+            return Client(self.weir.port, timeout=60, **options)
+        made, port = self.secure
+        return Client(port, timeout=60, name="a.example", made=made, **options)
+
+    def fields(self, *rest):
+        if self.secure is None:
+            return request_fields(*rest)
+        return request_fields(*rest, authority="a.example", scheme="https")
+
+    def count(self, what, number=1):
+        self.counts[("h2 " if self.secure is None else "h2 over TLS ") + what] += number
+
     def connected(self):
         if self.client is None or self.client.is_closed or self.client.goaway is not None:
             self.drop()
-            self.client = Client(self.weir.port, timeout=60)
+            self.client = self.connect()
             self.client.until(lambda: self.client.peer)
         return self.client
 
@@ -78,7 +96,7 @@ class H2Load:
             if number in victims:
                 continue
             got = client.response(number)
-            self.counts["h2 reset" if got.reset is not None else f"h2 {got.status}"] += 1
+            self.count("reset" if got.reset is not None else str(got.status))
             if got.reset is None and got.status == 200 and half is not None and got.body != body:
                 self.wrong.append("an echo over HTTP/2 differs")
             client.streams.pop(number, None)
@@ -87,16 +105,15 @@ class H2Load:
     def tunnel(self):
         client = self.connected()
         number, client.next_id = client.next_id, client.next_id + 2
-        client.send(headers(number, request_fields("/ws", "CONNECT",
-                                                   extra=[])[:1] + [(":protocol", "websocket")] +
-                            request_fields("/ws", "CONNECT")[1:], end=False))
+        fields = self.fields("/ws", "CONNECT")
+        client.send(headers(number, fields[:1] + [(":protocol", "websocket")] + fields[1:], end=False))
         one = client.stream(number)
         client.until(lambda: one.heads or one.reset is not None)
         if one.heads and one.status == 200:
             sent = self.random.randbytes(5000)
             client.send(data(number, sent))
             client.until(lambda: len(one.body) >= len(sent))
-            self.counts["h2 tunnel"] += 1
+            self.count("tunnel")
             if one.body != sent:
                 self.wrong.append("a tunnel over HTTP/2 differs")
         client.send(rst(number) if self.random.random() < 0.5 else data(number, b"", end=True))
@@ -104,28 +121,28 @@ class H2Load:
     def starve(self):
         """Answers that nobody reads, and then the end."""
         self.drop()
-        with Client(self.weir.port, options=[(4, 0)], timeout=60) as client:
+        with self.connect(options=[(4, 0)]) as client:
             client.until(lambda: client.peer)
             for _ in range(20):
                 client.request(path=self.random.choice(["/big", "/h2/big", "/chunks"]))
             client.until(lambda: client.streams, 5)
             if self.random.random() < 0.5:
                 client.send(window(1, 1))
-        self.counts["h2 starved"] += 1
+        self.count("starved")
 
     def harm(self):
         """What ends the connection."""
         client = self.connected()
         number, client.next_id = client.next_id, client.next_id + 2
-        block = hpack.encode(request_fields())
+        block = hpack.encode(self.fields())
         client.send(self.random.choice([
             frame(PING, 0, 0, bytes(7)), data(0, b"x"), headers(2),
             frame(HEADERS, END_STREAM, number, block[:5]) +
             frame(CONTINUATION, 0, number, b"") * 20,
-            b"".join(headers(number + 2 * n) + rst(number + 2 * n) for n in range(200)),
+            b"".join(headers(number + 2 * n, block) + rst(number + 2 * n) for n in range(200)),
             headers(number, block + b"\x80"), frame(RST, END_HEADERS, 0, bytes(4))]))
         client.until(lambda: client.is_closed)
-        self.counts["h2 ended"] += client.is_closed
+        self.count("ended", client.is_closed)
         self.drop()
 
     def leave(self):
@@ -146,8 +163,8 @@ class H2Load:
             except ConnectionRefusedError:
                 self.wrong.append("weir does not accept any more")
                 return
-            except ConnectionError as error:
-                self.counts["h2 " + type(error).__name__] += 1
+            except (ConnectionError, ssl.SSLEOFError) as error:
+                self.count(type(error).__name__)
                 self.drop()
             except Exception as error:
                 self.wrong.append(f"h2 {action.__name__}: {type(error).__name__} {error}")
