@@ -116,7 +116,7 @@ FORCE:
 $(OUT)/obj/cli/version.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
 
 bench-tools: build/bench/load build/bench/origin build/bench/h2_floor build/bench/load_tls build/bench/tls \
-	build/bench/balance ## what script/bench runs
+	build/bench/balance build/bench/upkeep build/bench/ledger ## what script/bench runs
 # It measures the program's own modules.
 build/bench/balance: bench/balance.c build/release/libweir.a
 	@mkdir -p $(@D)
@@ -133,6 +133,12 @@ build/bench/%: bench/%.c $(wildcard bench/*.h)
 build/bench/load_tls: BENCH_LIBRARIES = -lssl -lcrypto
 # The floor under TLS stands on weir's own fibers.
 build/bench/tls: bench/tls.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo '  link    $@'
+	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)
+
+# What it measures are the product's own modules.
+build/bench/upkeep: bench/upkeep.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo '  link    $@'
 	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)

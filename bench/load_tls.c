@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Load over TLS for measurements: requests on connections that stay, handshakes (full or resumed,
- * each on a connection of its own), or idle connections that are held. TLS 1.3, X25519; nothing is
- * verified. Talks to 127.0.0.1 alone and ends by itself.
+ * each on a connection of its own), or idle connections that are held, which come one after the
+ * other or as a crowd. TLS 1.3, X25519; nothing is verified. Talks to 127.0.0.1 alone and ends by
+ * itself.
  *
- *   load_tls --mode keepalive|full|resumed|idle --connections N --seconds S [--path P] PORT */
+ *   load_tls --mode keepalive|full|resumed|idle|crowd --connections N --seconds S [--path P] PORT
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -44,6 +46,7 @@ static int epoll;
 static size_t opened, wanted;
 static unsigned long requests, handshakes, resumed, failed;
 static bool is_over;
+static bool is_crowd; /* all that are held come at once */
 
 static double now(void)
 {
@@ -166,7 +169,6 @@ static bool step(struct connection *c)
         return false;
     }
     c->is_asked = mode == MODE_IDLE;
-    /* Those that are held come one after the other: it is not a crowd that is measured. */
     if (mode == MODE_IDLE && opened < wanted)
         open_one(&all[opened++]);
     return mode != MODE_IDLE;
@@ -207,7 +209,9 @@ int main(int argc, char **argv)
     size_t connections = 16;
     double seconds = 3;
     for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) >= 0;) {
-        if (option == 'm')
+        if (option == 'm' && strcmp(optarg, "crowd") == 0)
+            mode = MODE_IDLE, is_crowd = true;
+        else if (option == 'm')
             for (int i = 0; i < 4; i++)
                 mode = strcmp(MODES[i], optarg) == 0 ? (enum mode)i : mode;
         else if (option == 'c')
@@ -236,7 +240,7 @@ int main(int argc, char **argv)
     all = calloc(connections, sizeof *all);
     double begun = now();
     wanted = connections;
-    while (opened < wanted && (mode != MODE_IDLE || opened < WINDOW))
+    while (opened < wanted && (mode != MODE_IDLE || is_crowd || opened < WINDOW))
         open_one(&all[opened++]);
     if (mode == MODE_IDLE) {
         run(begun + (double)connections / 1000 + 2);

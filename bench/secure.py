@@ -14,7 +14,7 @@ CASES = {
     "tls-resumed": ("resumed", 16, "/b/100", None, None, 1.0, 1.15),
 }
 IDLE_CASE = "tls-idle"
-IDLE = 2000
+IDLE = {"idle": 2000, "crowd": 1000}  # mode of the load: connections
 IDLE_GOAL = 16384
 CONFIGS = {
     "weir": """workers 1
@@ -84,12 +84,12 @@ def measure(tool, proxy, case, seconds):
             "failed": result["failed"] + max(wrong, 0)}
 
 
-def idle(tool, proxy):
+def idle(tool, proxy, mode):
     """Bytes per connection that has had one answer and is silent."""
     load(tool, proxy.port, "keepalive", 50, "/b/100", 0.5)
     time.sleep(0.5)
     before = proxy.memory()
-    holder = subprocess.Popen([str(tool), "--mode", "idle", "--connections", str(IDLE), "--path", "/b/100",
+    holder = subprocess.Popen([str(tool), "--mode", mode, "--connections", str(IDLE[mode]), "--path", "/b/100",
                                "--seconds", "40", str(proxy.port)], stdout=subprocess.PIPE, text=True)
     try:
         held = json.loads(holder.stdout.readline())["held"]
@@ -128,5 +128,7 @@ def show(results):
 
 
 def show_idle(values):
-    print("\nmemory per idle TLS connection (bytes, goal of weir "
-          f"{IDLE_GOAL})\n" + "\n".join(f"  {name:8} {value:8.0f}" for name, value in values.items()))
+    print(f"\nmemory per idle TLS connection (bytes, goal of weir {IDLE_GOAL}): come one after the other"
+          f" ({IDLE['idle']}), and at once ({IDLE['crowd']})")
+    for name, by_mode in values.items():
+        print(f"  {name:8}" + "".join(f" {by_mode[mode]:8.0f}" for mode in IDLE))

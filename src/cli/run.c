@@ -6,7 +6,8 @@
 #include "cli/privileges.h"
 #include "control/access_log.h"
 #include "control/certificates.h"
-#include "control/names.h"
+#include "control/discovery.h"
+#include "control/health_check.h"
 #include "control/snapshot.h"
 #include "control/worker.h"
 #include "fiber/fiber.h"
@@ -39,7 +40,8 @@ static struct {
     struct arena arena; /* of the configuration */
     struct snapshot *snapshot;
     struct workers workers;
-    struct names *names;
+    struct discovery *discovery;
+    struct health_checks *health_checks;
     struct thread control; /* of this thread */
     bool is_ending;
 } running;
@@ -143,8 +145,9 @@ static enum exit_code serve(const struct config *config)
     workers->on_ended = on_ended;
     exchange_set_log(log_exchange);
     enum exit_code code = EXIT_DONE;
-    if (names_start(config, running.snapshot, &running.names) != OK ||
-        workers_start(workers) != OK) {
+    if (discovery_start(config, running.snapshot, &running.discovery) != OK ||
+        workers_start(workers) != OK ||
+        health_checks_start(config, running.snapshot, &running.health_checks) != OK) {
         log_write(LOG_ERROR, "start_failed", "the workers could not be started");
         code = EXIT_FAILED;
         workers_cut(workers);
@@ -154,7 +157,8 @@ static enum exit_code serve(const struct config *config)
     }
     loop_run();
     certificates_unwatch(running.snapshot->certificates);
-    names_stop(running.names);
+    health_checks_stop(running.health_checks);
+    discovery_stop(running.discovery);
     offload_stop();
     signal_unwatch();
     return code;

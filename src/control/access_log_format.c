@@ -72,6 +72,7 @@ static void format_json(const struct exchange *x, int64_t now, struct buffer *ou
     json_field(out, "route", x->route == NULL ? SLICE("") : x->route->pattern);
     json_field(out, "upstream", x->upstream.upstream);
     json_field(out, "server", x->upstream.server);
+    json_field(out, "server_state", x->upstream.server_state);
     json_field_int(out, "upstream_status", x->upstream.status);
     json_field_seconds(out, "connect", x->upstream.connect);
     json_field_seconds(out, "first_byte", x->upstream.first_byte);

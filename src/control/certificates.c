@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "control/local_authority.h"
 #include "fiber/file.h"
+#include "net/tls_cache.h"
 #include "net/tls_tickets.h"
 #include "serve/handshake.h"
 
@@ -24,6 +25,10 @@ struct certificates *certificates_new(const struct config *config, bool without_
     made->config = config;
     made->without_files = without_files;
     made->tickets = tls_tickets_new();
+    const struct config_item *top = config_block_find(&config->top, "tls", 0);
+    int64_t sessions =
+        top == NULL ? TLS_CACHE_SESSIONS : ((const struct tls_config *)top->config)->session_cache;
+    made->cache = tls_cache_new((size_t)sessions);
     made->sites = memory_zero((config->sites_count + 1) * sizeof *made->sites);
     return made;
 }
@@ -160,55 +165,78 @@ static const struct config_item *line_of(const struct certificates *c,
     return top != NULL ? top : site->tls.lines[0];
 }
 
-/* Reads authorities or revocation lists, and checks that they are what they should be. */
-static bool read_list(struct certificates *c, const struct config_item *item, const char *option,
-                      struct slice written, const char *(*problem)(struct slice pem),
-                      struct slice *pem, struct config_errors *errors)
+enum status certificates_read_list(struct slice path, struct arena *arena,
+                                   const char *(*problem)(struct slice pem), struct slice *pem,
+                                   char *why)
 {
-    const char *why = "";
-    char text[160];
+    const char *text = "";
+    *pem = SLICE("");
+    if (path.size == 0)
+        return OK;
+    if (file_read(arena_cstring(arena, path), AUTHORITIES_MAX, arena, pem, &text) != OK) {
+        snprintf(why, CLIENT_LIST_WHY_MAX, "cannot be read: %s", text);
+        return ERR_CONFIG;
+    }
+    text = problem(*pem);
+    if (text == NULL)
+        return OK;
+    snprintf(why, CLIENT_LIST_WHY_MAX, "is of no use: %s", text);
+    return ERR_CONFIG;
+}
+
+static bool read_list(struct certificates *c, const struct config_item *item, const char *option,
+                      struct slice written, struct client_list *list,
+                      const char *(*problem)(struct slice pem), struct slice *pem,
+                      struct config_errors *errors)
+{
+    char why[CLIENT_LIST_WHY_MAX];
     if (written.size == 0)
         return true;
-    struct slice path = full_path(&c->arena, item, written);
-    if (file_read(arena_cstring(&c->arena, path), AUTHORITIES_MAX, &c->arena, pem, &why) != OK) {
-        snprintf(text, sizeof text, "cannot be read: %s", why);
-        report(errors, item, option, path, text);
-        return false;
-    }
-    why = problem(*pem);
-    if (why == NULL)
+    list->path = full_path(&c->arena, item, written);
+    list->changed = file_changed(arena_cstring(&c->arena, list->path));
+    if (certificates_read_list(list->path, &c->arena, problem, pem, why) == OK)
         return true;
-    snprintf(text, sizeof text, "is of no use: %s", why);
-    report(errors, item, option, path, text);
+    report(errors, item, option, list->path, why);
     return false;
 }
 
-static bool read_clients(struct certificates *c, const struct config_site *site,
+static bool read_clients(struct certificates *c, struct site_certificates *own,
                          struct tls_context_config *made, struct config_errors *errors)
 {
+    const struct config_site *site = own->site;
     const struct tls_config *settings = &site->tls.settings;
     if (settings->client_ca.size == 0)
         return true;
     made->clients =
         settings->client_mode == TLS_CLIENT_REQUEST ? TLS_CLIENTS_REQUEST : TLS_CLIENTS_REQUIRE;
     made->has_tickets = false;
+    made->cache = NULL;
     return read_list(c, line_of(c, site, "client_ca"), "client_ca", settings->client_ca,
-                     certificate_authorities_problem, &made->client_ca, errors) &&
+                     &own->client_ca, certificate_authorities_problem, &made->client_ca, errors) &&
            read_list(c, line_of(c, site, "client_crl"), "client_crl", settings->client_crl,
-                     certificate_revocations_problem, &made->client_crl, errors);
+                     &own->client_crl, certificate_revocations_problem, &made->client_crl, errors);
 }
 
-/* FNV-1a over the paths: which certificates a session vouches for, whatever stands in them. */
+/* FNV-1a over a text and its end. */
+static uint64_t mix(uint64_t hash, struct slice text)
+{
+    for (size_t at = 0; at <= text.size; at++)
+        hash =
+            (hash ^ (at < text.size ? (unsigned char)text.data[at] : 0u)) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* Of the paths: which certificates a session vouches for and who has verified its client, whatever
+ * stands in the files. */
 static uint64_t identity_of(const struct site_certificates *own)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    uint64_t hash = mix(UINT64_C(0xcbf29ce484222325), own->client_ca.path);
+    hash = mix(hash, own->client_crl.path);
     for (size_t i = 0; i < own->count; i++) {
         struct slice path = own->shown[i].chain_path;
         if (path.size == 0) /* each site has a local one of its own */
             path = own->site->hosts.items[0];
-        for (size_t at = 0; at <= path.size; at++)
-            hash = (hash ^ (at < path.size ? (unsigned char)path.data[at] : 0u)) *
-                   UINT64_C(0x100000001b3);
+        hash = mix(hash, path);
     }
     return hash;
 }
@@ -223,16 +251,17 @@ static void make_context(struct certificates *c, struct site_certificates *own,
         .has_tickets = settings->session_tickets,
         .protocols = protocols,
         .protocols_count = serve_protocols(protocols),
-        .identity = identity_of(own),
         .tickets = c->tickets,
+        .cache = c->cache,
     };
     if (settings->alpn.count > 0) {
         made.protocols = settings->alpn.items;
         made.protocols_count = settings->alpn.count;
     }
     const char *why = "";
-    if (!read_clients(c, own->site, &made, errors))
+    if (!read_clients(c, own, &made, errors))
         return;
+    made.identity = identity_of(own);
     if (tls_context_new(&made, loaded, own->count, &own->context, &why) != OK)
         report(errors, own->shown[own->count - 1].line, "", own->shown[own->count - 1].chain_path,
                why);

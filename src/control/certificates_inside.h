@@ -17,18 +17,27 @@ struct shown {
     bool was_stapled;     /* what was kept on disk has been looked at */
 };
 
+/* Authorities or revocation lists of clients. */
+struct client_list {
+    struct slice path; /* full; empty: none */
+    int64_t changed;
+};
+
 struct site_certificates {
     const struct config_site *site;
+    struct client_list client_ca, client_crl;
     struct tls_context *context; /* NULL: an error was reported */
     struct shown shown[TLS_CERTIFICATES_MAX];
     size_t count;
-    bool was_refused; /* the new files were bad, and that was logged */
+    bool was_refused;        /* the new files were bad, and that was logged */
+    bool were_lists_refused; /* likewise, those of clients */
 };
 
 struct certificates {
     struct arena arena;
     const struct config *config;
     struct tls_tickets *tickets;
+    struct tls_cache *cache;
     struct certificate *authority; /* the local one; NULL: not needed yet */
     struct site_certificates *sites;
     size_t count;
@@ -40,6 +49,12 @@ struct certificates {
     int64_t warned;            /* when it was last said which end soon, monotonic; 0: never */
 };
 
+/* Reads authorities or lists, and checks that they are what they should be: `problem` says why not.
+ * An empty path is an empty text. ERR_CONFIG: `why`, of CLIENT_LIST_WHY_MAX, says what is wrong. */
+enum { CLIENT_LIST_WHY_MAX = 160 };
+MUST_CHECK enum status certificates_read_list(struct slice path, struct arena *arena,
+                                              const char *(*problem)(struct slice pem),
+                                              struct slice *pem, char *why);
 /* Reads the files of one. ERR_CONFIG: *path and the error say which and why. */
 MUST_CHECK enum status certificates_read(const struct shown *shown, struct arena *arena,
                                          struct certificate **certificate, struct slice *path,

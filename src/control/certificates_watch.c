@@ -8,6 +8,7 @@
 #include "control/stapling.h"
 #include "fiber/file.h"
 #include "fiber/thread.h"
+#include "net/tls_cache.h"
 #include "net/tls_tickets.h"
 
 #include <stdlib.h>
@@ -78,6 +79,45 @@ static void read_again(struct site_certificates *own, struct arena *arena,
         certificate_free(loaded[i]);
 }
 
+static bool list_has_changed(const struct client_list *list, struct arena *arena)
+{
+    return changed(arena, list->path) != list->changed;
+}
+
+/* Apart from the certificates: a list that revokes somebody waits for nothing else. */
+static void read_lists_again(struct site_certificates *own, struct arena *arena)
+{
+    int64_t ca_changed = changed(arena, own->client_ca.path);
+    int64_t crl_changed = changed(arena, own->client_crl.path);
+    struct slice ca;
+    struct slice crl = SLICE("");
+    struct slice path = own->client_ca.path;
+    char why[CLIENT_LIST_WHY_MAX];
+    const char *reason = why;
+    enum status status =
+        certificates_read_list(path, arena, certificate_authorities_problem, &ca, why);
+    if (status == OK) {
+        path = own->client_crl.path;
+        status = certificates_read_list(path, arena, certificate_revocations_problem, &crl, why);
+    }
+    if (status == OK)
+        status = tls_context_set_clients(own->context, ca, crl, &reason);
+    struct slice site = own->site->hosts.items[0];
+    if (status != OK) {
+        if (!own->were_lists_refused)
+            log_write(LOG_ERROR, "client_authorities_refused",
+                      "the clients of %.*s are verified as before: %.*s %s", SLICE_ARG(site),
+                      SLICE_ARG(path), reason);
+        own->were_lists_refused = true;
+        return;
+    }
+    own->client_ca.changed = ca_changed;
+    own->client_crl.changed = crl_changed;
+    own->were_lists_refused = false;
+    log_write(LOG_INFO, "client_authorities_replaced",
+              "the clients of %.*s are verified with new authorities and lists", SLICE_ARG(site));
+}
+
 static bool is_local(const struct site_certificates *own)
 {
     for (size_t i = 0; i < own->count; i++)
@@ -109,10 +149,15 @@ static void on_look(struct timer *timer)
     warn(c);
     struct arena arena;
     arena_init(&arena, NULL, 0);
-    for (size_t i = 0; i < c->count; i++)
-        if (c->sites[i].context != NULL && !is_local(&c->sites[i]) &&
-            has_changed(&c->sites[i], &arena))
-            read_again(&c->sites[i], &arena, c->stapling);
+    for (size_t i = 0; i < c->count; i++) {
+        struct site_certificates *own = &c->sites[i];
+        if (own->context == NULL)
+            continue;
+        if (!is_local(own) && has_changed(own, &arena))
+            read_again(own, &arena, c->stapling);
+        if (list_has_changed(&own->client_ca, &arena) || list_has_changed(&own->client_crl, &arena))
+            read_lists_again(own, &arena);
+    }
     arena_done(&arena);
     timer_set(&thread_self()->timers, timer, loop_now() + MILLISECONDS(LOOK_MS));
 }
@@ -154,6 +199,7 @@ void certificates_free(struct certificates *certificates)
             tls_context_free(certificates->sites[i].context);
     certificate_free(certificates->authority);
     tls_tickets_free(certificates->tickets);
+    tls_cache_free(certificates->cache);
     free(certificates->sites);
     arena_done(&certificates->arena);
     free(certificates);

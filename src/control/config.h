@@ -89,8 +89,14 @@ struct config_upstream {
     int http;                                 /* enum upstream_http */
     const struct config_item *const *servers; /* config: struct server_line_config */
     size_t servers_count;
+    const struct config_item *const *discovers; /* config: struct discover_config */
+    size_t discovers_count;
     struct keepalive_config keepalive;
     struct queue_config queue;
+    const struct health_check_config *health_check; /* NULL: none is written */
+    struct breaker_config breaker;
+    struct adaptive_config adaptive;
+    int64_t slow_start;                 /* 0: off */
     const struct config_item *tls_item; /* NULL: not written */
     struct server_tls_config tls;       /* is_on only when written */
 };

@@ -80,6 +80,7 @@ struct tls_config {           /* of a site, or for all */
     bool hsts_preload;
     bool stapling;
     bool session_tickets;
+    int64_t session_cache;  /* of all sites; 0: none */
     struct slice_list alpn; /* empty: all */
 };
 
@@ -124,6 +125,15 @@ struct server_line_config {
     bool backup;
     bool down;
     struct slice name; /* empty: the address */
+    int resolve;       /* enum server_resolve */
+};
+enum server_resolve { RESOLVE_EACH, RESOLVE_ONE };
+
+enum discover_kind { DISCOVER_SRV, DISCOVER_FILE };
+struct discover_config {
+    int kind; /* enum discover_kind */
+    struct slice what;
+    int64_t max_conns; /* of each server that the source says nothing of */
 };
 
 struct balance_config {
@@ -148,6 +158,32 @@ struct sticky_config {
 struct keepalive_config {
     int64_t kept; /* −1: none are kept */
     int64_t idle;
+};
+
+struct health_check_config {
+    struct slice what; /* a path, "tcp" */
+    int64_t interval, fast_interval, timeout;
+    int64_t rise, fall;
+    struct slice_list expect; /* statuses and ranges of them */
+    struct slice body;        /* a pattern; empty: any */
+    struct slice host;        /* empty: the server's own name */
+    int64_t port;             /* 0: where it serves */
+    struct slice service;     /* of a gRPC check; empty: the whole server */
+    bool is_tcp, is_grpc;     /* `what` is: set when the line has been read */
+};
+
+struct breaker_config {
+    int64_t requests; /* 0: no limit */
+    int64_t connects;
+};
+
+struct adaptive_config {
+    int64_t most; /* −1: off */
+    int64_t least;
+};
+
+struct duration_config { /* slow_start */
+    int64_t duration;    /* CLOCK_NEVER: off */
 };
 
 struct queue_config {

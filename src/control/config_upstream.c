@@ -2,6 +2,8 @@
 /* Upstreams, and the names that refer to them. */
 #include "control/config_build.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 
 static int compare_names(const void *left, const void *right)
@@ -45,8 +47,47 @@ static void check_servers(struct builder *builder, const struct config_upstream 
         config_error_note(builder->errors, error, "first written at line %u; weight=2 doubles it",
                           sorted[i - 1]->node->place.line);
     }
-    if (upstream->servers_count > 0 && down == upstream->servers_count)
+    if (upstream->servers_count > 0 && down == upstream->servers_count &&
+        upstream->discovers_count == 0)
         CONFIG_REPORT(builder->errors, CONFIG_NONE_UP, upstream->item->node->place, upstream->name);
+}
+
+static const struct health_check_config *read_health_check(struct builder *builder,
+                                                           const struct config_block *block)
+{
+    const struct config_item *item = config_block_find(block, "health_check", 0);
+    if (item == NULL)
+        return NULL;
+    struct health_check_config *check = arena_alloc(builder->arena, sizeof *check);
+    *check = *(const struct health_check_config *)item->config;
+    check->is_tcp = slice_equal(check->what, SLICE("tcp"));
+    check->is_grpc = slice_equal(check->what, SLICE("grpc"));
+    if (check->what.size > 0 && !check->is_tcp && !check->is_grpc && check->what.data[0] != '/')
+        CONFIG_REPORT(builder->errors, CONFIG_PATH, item->node->values[0].place, check->what,
+                      SLICE("write a path such as /healthz, tcp or grpc"));
+    return check;
+}
+
+/* A service's name is one that can be asked for; whether it is there is found out while it runs. */
+static void check_discovers(struct builder *builder, const struct config_upstream *upstream)
+{
+    for (size_t i = 0; i < upstream->discovers_count; i++) {
+        const struct config_item *item = upstream->discovers[i];
+        const struct discover_config *discover = item->config;
+        if (item->node->values_count < 2 || discover->kind != DISCOVER_SRV)
+            continue;
+        struct slice what = discover->what;
+        bool is_name = what.size > 0 && what.size < 254 && what.data[0] != '.';
+        for (size_t c = 0; c < what.size; c++)
+            is_name = is_name &&
+                      ((what.data[c] >= 'a' && what.data[c] <= 'z') ||
+                       (what.data[c] >= 'A' && what.data[c] <= 'Z') ||
+                       (what.data[c] >= '0' && what.data[c] <= '9') || what.data[c] == '_' ||
+                       what.data[c] == '-' || (what.data[c] == '.' && what.data[c - 1] != '.'));
+        if (!is_name)
+            CONFIG_REPORT(builder->errors, CONFIG_ADDRESS, item->node->values[1].place, what,
+                          SLICE("write the name of a service, such as _http._tcp.app.internal"));
+    }
 }
 
 static void build_one(struct builder *builder, const struct config_item *item,
@@ -63,6 +104,15 @@ static void build_one(struct builder *builder, const struct config_item *item,
         *(const struct keepalive_config *)config_value_of(builder, block, IN_UPSTREAM, "keepalive");
     upstream->queue =
         *(const struct queue_config *)config_value_of(builder, block, IN_UPSTREAM, "queue");
+    upstream->breaker =
+        *(const struct breaker_config *)config_value_of(builder, block, IN_UPSTREAM, "breaker");
+    upstream->adaptive = *(const struct adaptive_config *)config_value_of(
+        builder, block, IN_UPSTREAM, "adaptive_limit");
+    upstream->health_check = read_health_check(builder, block);
+    int64_t slow_start =
+        ((const struct duration_config *)config_value_of(builder, block, IN_UPSTREAM, "slow_start"))
+            ->duration;
+    upstream->slow_start = slow_start == CLOCK_NEVER ? 0 : slow_start;
     upstream->tls_item = config_block_find(block, "tls", 0);
     if (config_key_find(builder->decoder->schema, IN_UPSTREAM, SLICE("tls")) != NULL)
         upstream->tls =
@@ -76,10 +126,14 @@ static void build_one(struct builder *builder, const struct config_item *item,
         CONFIG_REPORT(builder->errors, CONFIG_TLS_SETTING, upstream->tls_item->node->place,
                       SLICE("a key stands without its certificate"));
     upstream->servers = config_items(builder->arena, block, "server", &upstream->servers_count);
+    upstream->discovers =
+        config_items(builder->arena, block, "discover", &upstream->discovers_count);
+    check_discovers(builder, upstream);
     bool has_lines = item->node->has_block;
     bool has_bad_server = false;
     for (const struct config_node *node = item->node->children; node != NULL; node = node->next)
-        has_bad_server = has_bad_server || slice_equal(node->name, SLICE("server"));
+        has_bad_server = has_bad_server || slice_equal(node->name, SLICE("server")) ||
+                         slice_equal(node->name, SLICE("discover"));
     if (has_lines && !has_bad_server && upstream->servers_count == 0) {
         struct config_error *error =
             CONFIG_REPORT(builder->errors, CONFIG_NO_SERVER, item->node->place, upstream->name);

@@ -62,7 +62,7 @@ static const char *const CLIENT_MODES[] = {"require", "request", NULL};
          .type = OPTION_BOOL,                                                                      \
          .standard = "on",                                                                         \
          .offset = offsetof(struct tls_config, session_tickets),                                   \
-         .doc = "Clients may resume a session without a full handshake; never with client "        \
+         .doc = "Clients are given tickets to resume sessions with; never with client "            \
                 "certificates. Keys change every 8 h."},                                           \
     {                                                                                              \
         .name = "alpn", .type = OPTION_STRING, .flags = OPTION_MANY,                               \
@@ -88,7 +88,21 @@ static const struct option SITE_OPTIONS[] = {
     SETTINGS,
     {0},
 };
-static const struct option TOP_OPTIONS[] = {SETTINGS, {0}};
+static const char *const OFF[] = {"off", NULL};
+static const struct option TOP_OPTIONS[] = {
+    SETTINGS,
+    {.name = "session_cache",
+     .type = OPTION_INT,
+     .standard = "20000",
+     .min = 1,
+     .max = 10000000,
+     .words = OFF,
+     .offset = offsetof(struct tls_config, session_cache),
+     .doc =
+         "How many sessions of clients that know no tickets are kept, for 24 h and for all sites "
+         "together; when there is no room the oldest goes."},
+    {0},
+};
 
 static const struct option SERVER_ARGUMENTS[] = {
     {.name = "switch",

@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "control/config_keys.h"
 
+static const char *const RESOLVES[] = {"each", "one", NULL};
+static const char *const DISCOVERS[] = {"srv", "file", NULL};
 static const char *const HTTP_WORDS[] = {"1", "2", "auto", NULL}; /* enum upstream_http */
 
 static const struct option UPSTREAM_ARGUMENTS[] = {
@@ -57,6 +59,43 @@ static const struct option SERVER_OPTIONS[] = {
      .type = OPTION_NAME,
      .offset = offsetof(struct server_line_config, name),
      .doc = "How logs call it; its address if none is written."},
+    {.name = "resolve",
+     .type = OPTION_ENUM,
+     .standard = "each",
+     .words = RESOLVES,
+     .offset = offsetof(struct server_line_config, resolve),
+     .doc = "What the addresses of a name are. each: a server each, but for one of IPv4 and one of "
+            "IPv6, which are one machine; one: ways to the same server, tried one after the "
+            "other."},
+    {0},
+};
+static const struct option DISCOVER_ARGUMENTS[] = {
+    {.name = "from",
+     .type = OPTION_ENUM,
+     .flags = OPTION_REQUIRED,
+     .words = DISCOVERS,
+     .offset = offsetof(struct discover_config, kind),
+     .doc = "srv: the SRV records of a name, their priorities and weights included, again and "
+            "again as their TTL ends; file: a file, read again when it has changed. Its lines are "
+            "written as the server line without that word; in a file whose name ends in .json an "
+            "array of the same as in a configuration in JSON."},
+    {.name = "what",
+     .type = OPTION_STRING,
+     .flags = OPTION_REQUIRED,
+     .offset = offsetof(struct discover_config, what),
+     .doc = "The name, such as _http._tcp.app.internal, or the file's path. What cannot be read "
+            "or is wrong leaves the servers as they are."},
+    {0},
+};
+static const struct option DISCOVER_OPTIONS[] = {
+    {.name = "max_conns",
+     .type = OPTION_INT,
+     .standard = "0",
+     .min = 0,
+     .max = 1000000,
+     .offset = offsetof(struct discover_config, max_conns),
+     .doc = "How many exchanges each of them takes at a time, if nothing else is said of it; 0: "
+            "no limit."},
     {0},
 };
 static const struct option HTTP_ARGUMENTS[] = {
@@ -114,6 +153,129 @@ static const struct option QUEUE_OPTIONS[] = {
     {0},
 };
 
+static const struct option HEALTH_CHECK_ARGUMENTS[] = {
+    {.name = "what",
+     .type = OPTION_STRING,
+     .flags = OPTION_REQUIRED,
+     .offset = offsetof(struct health_check_config, what),
+     .doc = "The path that a GET asks for; tcp: a connection is enough; grpc: what "
+            "grpc.health.v1.Health says. Servers that are spoken to over TLS are checked over "
+            "it."},
+    {0},
+};
+static const struct option HEALTH_CHECK_OPTIONS[] = {
+    {.name = "interval",
+     .type = OPTION_DURATION,
+     .standard = "5s",
+     .min = MILLISECONDS(10),
+     .max = SECONDS(86400),
+     .offset = offsetof(struct health_check_config, interval),
+     .doc = "From one check to the next; a fifth more or less by chance."},
+    {.name = "fast_interval",
+     .type = OPTION_DURATION,
+     .standard = "1s",
+     .min = MILLISECONDS(10),
+     .max = SECONDS(86400),
+     .offset = offsetof(struct health_check_config, fast_interval),
+     .doc = "The same while the answers have begun to differ from what is believed."},
+    {.name = "timeout",
+     .type = OPTION_DURATION,
+     .standard = "2s",
+     .min = MILLISECONDS(10),
+     .max = SECONDS(3600),
+     .offset = offsetof(struct health_check_config, timeout),
+     .doc = "How long a check may take, connecting included."},
+    {.name = "rise",
+     .type = OPTION_INT,
+     .standard = "2",
+     .min = 1,
+     .max = 100,
+     .offset = offsetof(struct health_check_config, rise),
+     .doc = "Good answers in a row that bring a server back."},
+    {.name = "fall",
+     .type = OPTION_INT,
+     .standard = "3",
+     .min = 1,
+     .max = 100,
+     .offset = offsetof(struct health_check_config, fall),
+     .doc = "Bad answers in a row that take it down; the very first check decides alone."},
+    {.name = "expect",
+     .type = OPTION_STATUS_RANGE,
+     .flags = OPTION_MANY,
+     .standard = "200-399",
+     .offset = offsetof(struct health_check_config, expect),
+     .doc = "The statuses that are good. Redirects are not followed."},
+    {.name = "body",
+     .type = OPTION_REGEX,
+     .offset = offsetof(struct health_check_config, body),
+     .doc = "A pattern that has to be found in the first 64 KiB of the body."},
+    {.name = "service",
+     .type = OPTION_NAME,
+     .offset = offsetof(struct health_check_config, service),
+     .doc = "Which service a gRPC check asks for; the server as a whole when left out."},
+    {.name = "host",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct health_check_config, host),
+     .doc = "The Host of the check; the server's own name when left out."},
+    {.name = "port",
+     .type = OPTION_INT,
+     .standard = "0",
+     .min = 0,
+     .max = 65535,
+     .offset = offsetof(struct health_check_config, port),
+     .doc = "Where the check goes; 0: where requests go."},
+    {0},
+};
+static const struct option BREAKER_OPTIONS[] = {
+    {.name = "requests",
+     .type = OPTION_INT,
+     .standard = "0",
+     .min = 0,
+     .max = 1000000,
+     .offset = offsetof(struct breaker_config, requests),
+     .doc = "How many requests may be in work over all servers; 0: no limit."},
+    {.name = "connects",
+     .type = OPTION_INT,
+     .standard = "0",
+     .min = 0,
+     .max = 1000000,
+     .offset = offsetof(struct breaker_config, connects),
+     .doc = "How many connections each moment may be opening; 0: no limit."},
+    {0},
+};
+static const struct option ADAPTIVE_ARGUMENTS[] = {
+    {.name = "most",
+     .type = OPTION_INT,
+     .flags = OPTION_REQUIRED | OPTION_MAY_BE_OFF,
+     .standard = "off",
+     .min = 1,
+     .max = 1000000,
+     .offset = offsetof(struct adaptive_config, most),
+     .doc = "The highest it may become."},
+    {0},
+};
+static const struct option ADAPTIVE_OPTIONS[] = {
+    {.name = "min",
+     .type = OPTION_INT,
+     .standard = "8",
+     .min = 1,
+     .max = 1000000,
+     .offset = offsetof(struct adaptive_config, least),
+     .doc = "The lowest."},
+    {0},
+};
+static const struct option SLOW_START_ARGUMENTS[] = {
+    {.name = "duration",
+     .type = OPTION_DURATION,
+     .flags = OPTION_REQUIRED | OPTION_MAY_BE_OFF,
+     .standard = "30s",
+     .min = MILLISECONDS(1),
+     .max = SECONDS(3600),
+     .offset = offsetof(struct duration_config, duration),
+     .doc = "Until a server that came back has its whole share; a group of one has none of it."},
+    {0},
+};
+
 static const struct key UPSTREAM = {
     .name = "upstream",
     .contexts = IN_TOP,
@@ -134,6 +296,18 @@ static const struct key SERVER = {
     .config_size = sizeof(struct server_line_config),
     .doc = "One server of the upstream.",
     .example = "server 10.0.0.13:3000 weight=2",
+    .since = "0.1",
+};
+static const struct key DISCOVER = {
+    .name = "discover",
+    .contexts = IN_UPSTREAM,
+    .flags = KEY_MANY,
+    .arguments = DISCOVER_ARGUMENTS,
+    .options = DISCOVER_OPTIONS,
+    .config_size = sizeof(struct discover_config),
+    .doc = "Servers that somebody else knows. Those that appear join, those that go finish what "
+           "runs there; the others notice nothing.",
+    .example = "discover srv _http._tcp.app.internal",
     .since = "0.1",
 };
 static const struct key HTTP_KEY = {
@@ -166,4 +340,49 @@ static const struct key QUEUE = {
     .since = "0.1",
 };
 
-const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM, &SERVER, &KEEPALIVE, &QUEUE, &HTTP_KEY, NULL};
+static const struct key HEALTH_CHECK = {
+    .name = "health_check",
+    .contexts = IN_UPSTREAM,
+    .arguments = HEALTH_CHECK_ARGUMENTS,
+    .options = HEALTH_CHECK_OPTIONS,
+    .config_size = sizeof(struct health_check_config),
+    .doc = "Asks each server again and again whether it is well. What its answers to clients say "
+           "counts beside this, always.",
+    .example = "health_check /healthz interval=5s expect=200-299",
+    .since = "0.1",
+};
+static const struct key BREAKER = {
+    .name = "breaker",
+    .contexts = IN_UPSTREAM,
+    .options = BREAKER_OPTIONS,
+    .config_size = sizeof(struct breaker_config),
+    .doc = "What is more than this is answered 503 at once, with Retry-After. Servers have "
+           "max_conns, those who wait a queue.",
+    .example = "breaker requests=2000 connects=100",
+    .since = "0.1",
+};
+static const struct key ADAPTIVE = {
+    .name = "adaptive_limit",
+    .contexts = IN_UPSTREAM,
+    .arguments = ADAPTIVE_ARGUMENTS,
+    .options = ADAPTIVE_OPTIONS,
+    .config_size = sizeof(struct adaptive_config),
+    .doc = "Lets as many requests be in work as the servers answer without becoming slower, found "
+           "out again and again; what is more is answered 503 at once, with Retry-After.",
+    .example = "adaptive_limit 1000 min=8",
+    .since = "0.1",
+};
+static const struct key SLOW_START = {
+    .name = "slow_start",
+    .contexts = IN_UPSTREAM,
+    .arguments = SLOW_START_ARGUMENTS,
+    .config_size = sizeof(struct duration_config),
+    .doc = "A server that was away gets a tenth of its share at first and more from moment to "
+           "moment.",
+    .example = "slow_start 30s",
+    .since = "0.1",
+};
+
+const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM, &SERVER,       &KEEPALIVE,  &QUEUE,
+                                           &HTTP_KEY, &HEALTH_CHECK, &SLOW_START, &BREAKER,
+                                           &ADAPTIVE, &DISCOVER,     NULL};

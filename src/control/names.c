@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/names.h"
 
-#include "base/log.h"
+#include "control/discovery.h"
 #include "fiber/loop.h"
 #include "fiber/thread.h"
 #include "net/resolver.h"
@@ -9,54 +9,6 @@
 #include "upstream/upstream.h"
 
 #include <stdlib.h>
-
-struct name {
-    struct upstream *upstream;
-    size_t index;
-    struct slice host;
-    struct name *next;
-};
-
-struct names {
-    struct resolver *resolver; /* NULL: no server has a name */
-    struct name *first;
-};
-
-static void on_addresses(void *argument, const struct address *addresses, size_t count,
-                         const char *why)
-{
-    struct name *name = argument;
-    if (count == 0)
-        log_write(LOG_WARN, "name_unresolved",
-                  "upstream %.*s: %.*s does not resolve (%s); the server is down",
-                  SLICE_ARG(upstream_name(name->upstream)), SLICE_ARG(name->host), why);
-    upstream_set_addresses(name->upstream, name->index, addresses, count);
-}
-
-static void follow(struct names *names, struct upstream *upstream)
-{
-    struct slice host;
-    uint16_t port;
-    for (size_t i = 0; upstream_server_host(upstream, i, &host, &port); i++) {
-        if (host.size == 0)
-            continue;
-        struct name *name = memory_alloc(sizeof *name);
-        *name = (struct name){upstream, i, host, names->first};
-        names->first = name;
-        resolver_follow(names->resolver, host, port, on_addresses, name);
-    }
-}
-
-static bool has_names(const struct snapshot *snapshot)
-{
-    struct slice host;
-    uint16_t port;
-    for (size_t u = 0; u < snapshot->upstreams_count; u++)
-        for (size_t i = 0; upstream_server_host(snapshot->upstreams[u], i, &host, &port); i++)
-            if (host.size > 0)
-                return true;
-    return false;
-}
 
 enum status names_open_resolver(const struct config *config, struct resolver **resolver)
 {
@@ -71,33 +23,6 @@ enum status names_open_resolver(const struct config *config, struct resolver **r
         .keep = keys->keep,
     };
     return resolver_new(&wanted, resolver);
-}
-
-enum status names_start(const struct config *config, const struct snapshot *snapshot,
-                        struct names **made)
-{
-    struct names *names = memory_zero(sizeof *names);
-    *made = names;
-    if (!has_names(snapshot))
-        return OK;
-    TRY(names_open_resolver(config, &names->resolver));
-    for (size_t i = 0; i < snapshot->upstreams_count; i++)
-        follow(names, snapshot->upstreams[i]);
-    return OK;
-}
-
-void names_stop(struct names *names)
-{
-    if (names == NULL)
-        return;
-    if (names->resolver != NULL)
-        resolver_free(names->resolver);
-    while (names->first != NULL) {
-        struct name *name = names->first;
-        names->first = name->next;
-        free(name);
-    }
-    free(names);
 }
 
 /* A name that is asked for once. */
@@ -121,11 +46,8 @@ void names_report(struct config_errors *errors, const struct config_item *item, 
     config_error_note(errors, error, "%s; the server counts as down until it does", why);
 }
 
-static void on_checked(void *argument, const struct address *addresses, size_t count,
-                       const char *why)
+static void note(struct checked *name, size_t count, const char *why)
 {
-    (void)addresses;
-    struct checked *name = argument;
     struct checks *checks = name->checks;
     if (name->is_told)
         return;
@@ -136,12 +58,30 @@ static void on_checked(void *argument, const struct address *addresses, size_t c
         loop_stop();
 }
 
+static void on_checked(void *argument, const struct address *addresses, size_t count,
+                       const char *why)
+{
+    (void)addresses;
+    note(argument, count, why);
+}
+
+static void on_services_checked(void *argument, const struct resolver_service *services,
+                                size_t count, const char *why)
+{
+    (void)services;
+    note(argument, count, why);
+}
+
 /* The line of a server: in its upstream, or the first that names it in passing. */
 static const struct config_item *find_item(const struct config *config,
                                            const struct snapshot *snapshot, size_t u, size_t server)
 {
-    if (u < config->upstreams_count)
-        return config->upstreams[u].servers[server];
+    if (u < config->upstreams_count) {
+        const struct config_upstream *upstream = &config->upstreams[u];
+        return server < upstream->servers_count
+                   ? upstream->servers[server]
+                   : upstream->discovers[server - upstream->servers_count];
+    }
     struct slice name = upstream_name(snapshot->upstreams[u]);
     for (size_t s = 0; s < config->sites_count; s++)
         for (size_t r = 0; r < config->sites[s].routes_count; r++) {
@@ -154,19 +94,29 @@ static const struct config_item *find_item(const struct config *config,
     return NULL;
 }
 
+static struct checked *add_check(struct checks *checks, const struct config_item *item,
+                                 struct slice host)
+{
+    struct checked *name = arena_zero(checks->errors->arena, sizeof *name);
+    *name = (struct checked){checks, item, host, false};
+    checks->count++;
+    return name;
+}
+
 static void check_upstream(struct checks *checks, const struct config *config,
                            const struct snapshot *snapshot, size_t u, struct resolver *resolver)
 {
-    struct slice host;
-    uint16_t port;
-    for (size_t i = 0; upstream_server_host(snapshot->upstreams[u], i, &host, &port); i++) {
-        const struct config_item *item = host.size > 0 ? find_item(config, snapshot, u, i) : NULL;
-        if (item == NULL)
+    struct server_config source;
+    for (size_t i = 0; upstream_source(snapshot->upstreams[u], i, &source); i++) {
+        const struct config_item *item =
+            source.source != SERVER_FIXED ? find_item(config, snapshot, u, i) : NULL;
+        if (item == NULL || source.source == SERVER_FILE)
             continue;
-        struct checked *name = arena_zero(checks->errors->arena, sizeof *name);
-        *name = (struct checked){checks, item, host, false};
-        checks->count++;
-        resolver_follow(resolver, host, port, on_checked, name);
+        struct checked *name = add_check(checks, item, source.host);
+        if (source.source == SERVER_SRV)
+            resolver_follow_services(resolver, source.host, on_services_checked, name);
+        else
+            resolver_follow(resolver, source.host, source.port, on_checked, name);
     }
 }
 
@@ -176,7 +126,7 @@ void names_check(const struct config *config, const struct snapshot *snapshot,
     static struct thread thread; /* too large for a frame */
     struct checks checks = {.errors = errors};
     struct resolver *resolver;
-    if (!has_names(snapshot) || thread_init(&thread, "check", -1) != OK)
+    if (!discovery_has_names(snapshot) || thread_init(&thread, "check", -1) != OK)
         return;
     if (names_open_resolver(config, &resolver) == OK) {
         checks.count = 1; /* ours, so that it does not end before all are asked for */

@@ -59,9 +59,40 @@ static struct server_config read_server(struct snapshot_builder *b,
         .backup = line->backup,
         .down = line->down,
     };
+    if (parts.host.size > 0)
+        server.source = line->resolve == RESOLVE_ONE ? SERVER_ONE : SERVER_NAME;
     if (parts.is_tls || upstream->tls.is_on)
         server.tls =
             certificates_client(b->snapshot->certificates, upstream, parts.name, b->errors);
+    return server;
+}
+
+/* _http._tcp.app.internal is expected to show a certificate for app.internal, unless sni says
+ * otherwise; servers of a file one for the upstream's name. */
+static struct slice discovered_name(const struct config_upstream *upstream,
+                                    const struct discover_config *line)
+{
+    struct slice name = line->kind == DISCOVER_SRV ? line->what : upstream->name;
+    while (line->kind == DISCOVER_SRV && slice_starts(name, SLICE("_")) &&
+           slice_find(name, '.') < name.size)
+        name = slice_from(name, slice_find(name, '.') + 1);
+    return name;
+}
+
+static struct server_config read_discover(struct snapshot_builder *b,
+                                          const struct config_upstream *upstream,
+                                          const struct discover_config *line)
+{
+    struct server_config server = {
+        .name = line->what,
+        .source = line->kind == DISCOVER_SRV ? SERVER_SRV : SERVER_FILE,
+        .host = line->what,
+        .weight = 1,
+        .max_conns = line->max_conns,
+    };
+    if (upstream->tls.is_on)
+        server.tls = certificates_client(b->snapshot->certificates, upstream,
+                                         discovered_name(upstream, line), b->errors);
     return server;
 }
 
@@ -122,10 +153,12 @@ static void build_upstreams(struct snapshot_builder *b)
     const struct config *config = b->config;
     for (size_t i = 0; i < config->upstreams_count; i++) {
         const struct config_upstream *u = &config->upstreams[i];
-        struct server_config *servers =
-            arena_alloc(&b->snapshot->arena, u->servers_count * sizeof *servers);
+        struct server_config *servers = arena_alloc(
+            &b->snapshot->arena, (u->servers_count + u->discovers_count) * sizeof *servers);
         for (size_t s = 0; s < u->servers_count; s++)
             servers[s] = read_server(b, u, u->servers[s]->config);
+        for (size_t d = 0; d < u->discovers_count; d++)
+            servers[u->servers_count + d] = read_discover(b, u, u->discovers[d]->config);
         struct upstream_config made = {
             .name = u->name,
             .balance = (enum balance)u->balance.method,
@@ -133,11 +166,16 @@ static void build_upstreams(struct snapshot_builder *b)
                          .name = u->balance.name},
             .load_percent = u->balance.load < 0 ? 0 : (uint32_t)(u->balance.load / 100),
             .servers = servers,
-            .servers_count = u->servers_count,
+            .servers_count = u->servers_count + u->discovers_count,
             .keepalive = none_if_off(u->keepalive.kept),
             .keepalive_idle = u->keepalive.idle,
             .queue = none_if_off(u->queue.size),
             .queue_timeout = u->queue.timeout,
+            .requests_max = u->breaker.requests,
+            .connects_max = u->breaker.connects,
+            .adaptive_min = u->adaptive.least,
+            .adaptive_max = none_if_off(u->adaptive.most),
+            .slow_start = u->slow_start,
             .http = (enum upstream_http)u->http,
         };
         if (u->sticky != NULL)
@@ -153,6 +191,7 @@ static struct upstream *inline_upstream(struct snapshot_builder *b, struct slice
     if (!server_parse(name, &parts))
         return NULL;
     struct server_config server = {.name = name,
+                                   .source = parts.host.size > 0 ? SERVER_NAME : SERVER_FIXED,
                                    .weight = 1,
                                    .host = parts.host,
                                    .port = parts.port,
@@ -168,6 +207,7 @@ static struct upstream *inline_upstream(struct snapshot_builder *b, struct slice
         .keepalive_idle = SECONDS(60),
         .queue = 1024,
         .queue_timeout = SECONDS(5),
+        .slow_start = SECONDS(30),
     };
     add_upstream(b, &config);
     return b->snapshot->upstreams[b->snapshot->upstreams_count - 1];

@@ -88,6 +88,7 @@ struct step_state {
 struct upstream_facts {
     struct slice upstream;
     struct slice server;
+    struct slice server_state; /* static text: its life when it was chosen */
     int status;
     int tries;
     int64_t connect;    /* ns; 0: a pooled connection */

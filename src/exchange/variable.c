@@ -197,6 +197,10 @@ static struct slice value_of(struct exchange *x, enum variable variable, struct 
         return value;
     case VARIABLE_UPSTREAM:
         return x->upstream.upstream;
+    case VARIABLE_SERVER:
+        return x->upstream.server;
+    case VARIABLE_SERVER_STATE:
+        return x->upstream.server_state;
     case VARIABLE_STICKY:
         return slice_from_cstring(x->sticky);
     case VARIABLE_MIRROR:

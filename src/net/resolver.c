@@ -10,6 +10,7 @@
 #include "fiber/file.h"
 #include "fiber/loop.h"
 #include "fiber/thread.h"
+#include "net/resolver_record.h"
 
 #include <ares.h>
 #include <netdb.h>
@@ -18,7 +19,6 @@
 
 enum {
     SOCKETS_MAX = 64,
-    ADDRESSES_MAX = 8,
     TICK_MS = 100,          /* how often c-ares looks at its timeouts while it waits */
     RETRY_S = 1,            /* after a failure: doubled each time up to ttl_max */
     RESOLV_CHECK_MS = 1000, /* how often resolv.conf is looked at */
@@ -51,9 +51,12 @@ struct resolution {
                          const char *why);
     void *argument;
     struct timer again;
-    struct address addresses[ADDRESSES_MAX];
+    /* Or, for a service: */
+    void (*on_services)(void *argument, const struct resolver_service *services, size_t count,
+                        const char *why);
+    void *items; /* the last good set: addresses or services */
     size_t count;
-    int64_t good_until; /* when the last good set is given up */
+    int64_t good_until; /* when it is given up */
     int failures;
     bool was_told;
     bool is_asking;
@@ -192,6 +195,7 @@ enum status resolver_new(const struct resolver_config *config, struct resolver *
 static void free_resolution(struct resolution *resolution)
 {
     free(resolution->host);
+    free(resolution->items);
     free(resolution);
 }
 
@@ -210,38 +214,56 @@ void resolver_free(struct resolver *resolver)
 static void tell(struct resolution *resolution, const char *why)
 {
     resolution->was_told = true;
-    resolution->on_addresses(resolution->argument, resolution->addresses, resolution->count, why);
+    if (resolution->on_services != NULL)
+        resolution->on_services(resolution->argument, resolution->items, resolution->count, why);
+    else
+        resolution->on_addresses(resolution->argument, resolution->items, resolution->count, why);
 }
 
-/* Copies the answer, at most ADDRESSES_MAX in their order; the smallest TTL in seconds. */
+/* Copies the answer, at most RESOLVER_ADDRESSES_MAX in their order, each once; the smallest TTL in
+ * seconds. */
 static size_t copy_answer(const struct ares_addrinfo *answer, uint16_t port,
                           struct address *addresses, int *ttl)
 {
     size_t count = 0;
     *ttl = INT32_MAX;
     for (const struct ares_addrinfo_node *node = answer->nodes;
-         node != NULL && count < ADDRESSES_MAX; node = node->ai_next) {
+         node != NULL && count < RESOLVER_ADDRESSES_MAX; node = node->ai_next) {
         if (node->ai_family != AF_INET && node->ai_family != AF_INET6)
             continue;
-        struct address *address = &addresses[count++];
+        struct address *address = &addresses[count];
         memset(address, 0, sizeof *address);
         memcpy(&address->any, node->ai_addr, node->ai_addrlen);
         address->size = node->ai_addrlen;
         address_set_port(address, port);
+        bool is_new = true;
+        for (size_t i = 0; i < count && is_new; i++)
+            is_new = !address_equal(&addresses[i], address);
+        count += is_new;
         if (node->ai_ttl < *ttl)
             *ttl = node->ai_ttl;
     }
     return count;
 }
 
-static bool is_same(const struct resolution *resolution, const struct address *addresses,
-                    size_t count)
+/* Whether every one of the last set is in this one; the order is nobody's business. */
+static bool is_same(const struct resolution *resolution, const void *items, size_t count)
 {
     if (count != resolution->count)
         return false;
-    for (size_t i = 0; i < count; i++)
-        if (!address_equal(&addresses[i], &resolution->addresses[i]))
+    const struct address *was = resolution->items;
+    const struct address *is = items;
+    const struct resolver_service *was_service = resolution->items;
+    const struct resolver_service *is_service = items;
+    for (size_t i = 0; i < count; i++) {
+        bool is_there = false;
+        for (size_t j = 0; j < count && !is_there; j++)
+            is_there = resolution->on_services != NULL
+                           ? memcmp(&was_service[i], &is_service[j], sizeof *is_service) == 0
+                           : address_equal(&was[i], &is[j]);
+        if (!is_there)
             return false;
+    }
     return true;
 }
 
@@ -250,13 +272,14 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high)
     return value < low ? low : value > high ? high : value;
 }
 
-static void succeeded(struct resolution *resolution, const struct address *addresses, size_t count,
-                      int ttl)
+/* Takes `items` over, which are on the heap. */
+static void succeeded(struct resolution *resolution, void *items, size_t count, int ttl)
 {
     const struct resolver_config *config = &resolution->resolver->config;
     int64_t now = loop_now();
-    bool has_changed = !resolution->was_told || !is_same(resolution, addresses, count);
-    memcpy(resolution->addresses, addresses, count * sizeof *addresses);
+    bool has_changed = !resolution->was_told || !is_same(resolution, items, count);
+    free(resolution->items);
+    resolution->items = items;
     resolution->count = count;
     resolution->failures = 0;
     resolution->good_until = now + config->keep;
@@ -281,28 +304,56 @@ static void failed(struct resolution *resolution, const char *why)
         tell(resolution, why);
 }
 
+/* A question has ended; false: nobody wants to know any more, and the resolution is gone. */
+static bool end_question(struct resolution *resolution)
+{
+    resolution->resolver->in_flight--;
+    resolution->is_asking = false;
+    bool is_wanted = !resolution->is_dropped;
+    if (!is_wanted)
+        free_resolution(resolution);
+    return is_wanted;
+}
+
 static void on_answer(void *argument, int status, int timeouts, struct ares_addrinfo *answer)
 {
     (void)timeouts;
     struct resolution *resolution = argument;
-    resolution->resolver->in_flight--;
-    resolution->is_asking = false;
-    if (resolution->is_dropped) {
+    if (!end_question(resolution)) {
         if (answer != NULL)
             ares_freeaddrinfo(answer);
-        free_resolution(resolution);
         return;
     }
-    struct address addresses[ADDRESSES_MAX];
     int ttl = 0;
+    struct address *addresses = memory_alloc(RESOLVER_ADDRESSES_MAX * sizeof *addresses);
     size_t count =
         status == ARES_SUCCESS ? copy_answer(answer, resolution->port, addresses, &ttl) : 0;
     if (answer != NULL)
         ares_freeaddrinfo(answer);
-    if (count > 0)
-        succeeded(resolution, addresses, count, ttl);
-    else
-        failed(resolution, status == ARES_SUCCESS ? "no address" : ares_strerror(status));
+    if (count > 0) {
+        succeeded(resolution, memory_resize(addresses, count * sizeof *addresses), count, ttl);
+        return;
+    }
+    free(addresses);
+    failed(resolution, status == ARES_SUCCESS ? "no address" : ares_strerror(status));
+}
+
+static void on_record(void *argument, int status, int timeouts, unsigned char *text, int size)
+{
+    (void)timeouts;
+    struct resolution *resolution = argument;
+    if (!end_question(resolution))
+        return;
+    int ttl = 0;
+    struct resolver_service *services = memory_zero(RESOLVER_SERVICES_MAX * sizeof *services);
+    size_t count =
+        status == ARES_SUCCESS ? resolver_parse_services(text, (size_t)size, services, &ttl) : 0;
+    if (count > 0) {
+        succeeded(resolution, memory_resize(services, count * sizeof *services), count, ttl);
+        return;
+    }
+    free(services);
+    failed(resolution, status == ARES_SUCCESS ? "no SRV record" : ares_strerror(status));
 }
 
 /* Whether the name is `top`, or below it. */
@@ -316,7 +367,7 @@ static bool is_under(const char *host, struct slice top)
 
 static void answer_localhost(struct resolution *resolution)
 {
-    struct address addresses[2];
+    struct address *addresses = memory_zero(2 * sizeof *addresses);
     check(address_parse_ip(SLICE("127.0.0.1"), &addresses[0]));
     check(address_parse_ip(SLICE("::1"), &addresses[1]));
     for (int i = 0; i < 2; i++)
@@ -328,11 +379,12 @@ static void ask(struct resolution *resolution)
 {
     struct resolver *resolver = resolution->resolver;
     /* Names that no server is asked for (RFC 6761 §6.3, §6.4), be there an /etc/hosts or not. */
-    if (is_under(resolution->host, SLICE("localhost"))) {
+    bool is_local = is_under(resolution->host, SLICE("localhost"));
+    if (is_local && resolution->on_services == NULL) {
         answer_localhost(resolution);
         return;
     }
-    if (is_under(resolution->host, SLICE("invalid"))) {
+    if (is_local || is_under(resolution->host, SLICE("invalid"))) {
         failed(resolution, ares_strerror(ARES_ENOTFOUND));
         return;
     }
@@ -340,7 +392,11 @@ static void ask(struct resolution *resolution)
     look_at_system(resolver);
     resolver->in_flight++;
     resolution->is_asking = true;
-    ares_getaddrinfo(resolver->channel, resolution->host, NULL, &hints, on_answer, resolution);
+    if (resolution->on_services != NULL)
+        ares_query(resolver->channel, resolution->host, RESOLVER_CLASS_IN, RESOLVER_TYPE_SRV,
+                   on_record, resolution);
+    else
+        ares_getaddrinfo(resolver->channel, resolution->host, NULL, &hints, on_answer, resolution);
     update_sockets(resolver);
 }
 
@@ -349,21 +405,40 @@ static void on_again(struct timer *timer)
     ask(LIST_ENTRY(timer, struct resolution, again));
 }
 
+static struct resolution *start(struct resolver *resolver, struct slice name, uint16_t port,
+                                void *argument)
+{
+    struct resolution *resolution = memory_zero(sizeof *resolution);
+    resolution->resolver = resolver;
+    resolution->host = memory_zero(name.size + 1);
+    memcpy(resolution->host, name.data, name.size);
+    resolution->port = port;
+    resolution->argument = argument;
+    resolution->again.on_fire = on_again;
+    list_append(&resolver->resolutions, &resolution->link);
+    return resolution;
+}
+
 struct resolution *resolver_follow(struct resolver *resolver, struct slice host, uint16_t port,
                                    void (*on_addresses)(void *argument,
                                                         const struct address *addresses,
                                                         size_t count, const char *why),
                                    void *argument)
 {
-    struct resolution *resolution = memory_zero(sizeof *resolution);
-    resolution->resolver = resolver;
-    resolution->host = memory_zero(host.size + 1);
-    memcpy(resolution->host, host.data, host.size);
-    resolution->port = port;
+    struct resolution *resolution = start(resolver, host, port, argument);
     resolution->on_addresses = on_addresses;
-    resolution->argument = argument;
-    resolution->again.on_fire = on_again;
-    list_append(&resolver->resolutions, &resolution->link);
+    ask(resolution);
+    return resolution;
+}
+
+struct resolution *resolver_follow_services(
+    struct resolver *resolver, struct slice name,
+    void (*on_services)(void *argument, const struct resolver_service *services, size_t count,
+                        const char *why),
+    void *argument)
+{
+    struct resolution *resolution = start(resolver, name, 0, argument);
+    resolution->on_services = on_services;
     ask(resolution);
     return resolution;
 }

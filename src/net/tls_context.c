@@ -4,20 +4,13 @@
 #include "net/tls_context.h"
 
 #include "base/check.h"
-#include "base/random.h"
 #include "net/tls_inside.h"
 #include "net/tls_tickets.h"
 
-#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    TICKET_IV_SIZE = 16,
-};
 
 /* Forward secrecy and authenticated encryption only. */
 static const char CIPHERS_1_2[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
@@ -84,44 +77,6 @@ enum status tls_revoke(X509_STORE *store, struct slice pem)
     ERR_clear_error();
     X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
     return count > 0 && is_end ? OK : ERR_CONFIG;
-}
-
-/* Fetched once: the library looks them up in a table under a lock each time they are named. */
-static EVP_CIPHER *ticket_cipher;
-static pthread_once_t fetched = PTHREAD_ONCE_INIT;
-
-static void fetch(void)
-{
-    ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
-    check(ticket_cipher != NULL);
-}
-
-/* Seals a ticket with the current key, or finds the key that one was sealed with (RFC 5077 §4).
- * 0: it is not known, so a full handshake follows; 2: taken, and renewed: in TLS 1.3 always, where
- * clients use each but once (RFC 8446 §C.4). */
-static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
-                     EVP_MAC_CTX *mac, int is_sealing)
-{
-    struct tls_tickets *tickets = tls_of(ssl)->context->config.tickets;
-    struct tls_ticket_key key;
-    bool is_old = false;
-    if (is_sealing) {
-        tls_tickets_current(tickets, &key);
-        memcpy(name, key.name, sizeof key.name);
-        random_bytes(iv, TICKET_IV_SIZE);
-    } else if (!tls_tickets_find(tickets, name, &key, &is_old)) {
-        return 0;
-    }
-    OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key.mac, sizeof key.mac),
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(uintptr_t) "SHA256", 0),
-        OSSL_PARAM_construct_end(),
-    };
-    bool is_good = EVP_MAC_CTX_set_params(mac, parameters) == 1 &&
-                   EVP_CipherInit_ex2(cipher, ticket_cipher, key.cipher, iv, is_sealing, NULL) == 1;
-    explicit_bzero(&key, sizeof key);
-    bool is_renewed = !is_sealing && (is_old || SSL_version(ssl) == TLS1_3_VERSION);
-    return !is_good ? -1 : is_renewed ? 2 : 1;
 }
 
 static int on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_size,
@@ -192,7 +147,19 @@ static int on_server_name(SSL *ssl, int *alert, void *unused)
     return tls_of(ssl)->server_name_size > 0 ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
-void tls_context_apply(const struct tls_context *context, SSL *ssl)
+/* Authorities and lists are of the connection, not of the library's context: they are replaced
+ * apart from the certificates. */
+static void apply_clients(struct tls_context *context, SSL *ssl)
+{
+    pthread_mutex_lock(&context->mutex);
+    check(SSL_set1_verify_cert_store(ssl, context->clients) == 1);
+    STACK_OF(X509_NAME) *names = SSL_dup_CA_list(context->clients_names);
+    pthread_mutex_unlock(&context->mutex);
+    check(names != NULL);
+    SSL_set_client_CA_list(ssl, names);
+}
+
+void tls_context_apply(struct tls_context *context, SSL *ssl)
 {
     const struct tls_context_config *config = &context->config;
     uint64_t policy = tls_context_policy(context);
@@ -200,6 +167,8 @@ void tls_context_apply(const struct tls_context *context, SSL *ssl)
     if (config->clients == TLS_CLIENTS_REQUIRE)
         verify |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     SSL_set_verify(ssl, verify, NULL);
+    if (verify != SSL_VERIFY_NONE)
+        apply_clients(context, ssl);
     SSL_set_min_proto_version(ssl, config->only_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
     check(SSL_set_session_id_context(ssl, (const unsigned char *)&policy, sizeof policy) == 1);
     if (config->has_tickets) {
@@ -211,43 +180,64 @@ void tls_context_apply(const struct tls_context *context, SSL *ssl)
     }
 }
 
-static enum status add_clients(SSL_CTX *made, const struct tls_context_config *config,
-                               const char **why)
+static enum status read_clients(struct slice ca, struct slice crl, X509_STORE *store,
+                                STACK_OF(X509_NAME) * names, const char **why)
 {
-    X509_STORE *store = SSL_CTX_get_cert_store(made);
     *why = "the certificates of the clients' authority cannot be read";
-    TRY(tls_trust(store, config->client_ca));
+    TRY(tls_trust(store, ca));
     *why = "the revocation list of clients cannot be read";
-    if (config->client_crl.size > 0)
-        TRY(tls_revoke(store, config->client_crl));
+    if (crl.size > 0)
+        TRY(tls_revoke(store, crl));
     /* Clients choose among their certificates by the names of these. */
     STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
     for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
-        X509 *authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+        const X509 *authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
         if (authority != NULL)
-            SSL_CTX_add_client_CA(made, authority);
+            check(sk_X509_NAME_push(names, X509_NAME_dup(X509_get_subject_name(authority))) > 0);
     }
     return OK;
 }
 
-static enum status build(const struct tls_context *context, struct certificate *const *certificates,
-                         size_t count, SSL_CTX **result, const char **why)
+static void free_clients(X509_STORE *store, STACK_OF(X509_NAME) * names)
 {
-    const struct tls_context_config *config = &context->config;
+    X509_STORE_free(store);
+    sk_X509_NAME_pop_free(names, X509_NAME_free);
+}
+
+enum status tls_context_set_clients(struct tls_context *context, struct slice ca, struct slice crl,
+                                    const char **why)
+{
+    X509_STORE *store = X509_STORE_new();
+    STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+    check(store != NULL && names != NULL);
+    enum status status = read_clients(ca, crl, store, names, why);
+    if (status != OK) {
+        free_clients(store, names);
+        return status;
+    }
+    pthread_mutex_lock(&context->mutex);
+    X509_STORE *old = context->clients;
+    STACK_OF(X509_NAME) *old_names = context->clients_names;
+    context->clients = store;
+    context->clients_names = names;
+    pthread_mutex_unlock(&context->mutex);
+    free_clients(old, old_names);
+    return OK;
+}
+
+static enum status build(struct certificate *const *certificates, size_t count, SSL_CTX **result,
+                         const char **why)
+{
     SSL_CTX *made = tls_context_make(TLS_server_method());
     enum status status = OK;
-    SSL_CTX_set_session_cache_mode(made, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_timeout(made, TLS_TICKETS_ROTATE_S);
+    tls_resume_allow(made);
     SSL_CTX_set_client_hello_cb(made, on_client_hello, NULL);
     SSL_CTX_set_tlsext_servername_callback(made, on_server_name);
     SSL_CTX_set_alpn_select_cb(made, on_protocols, NULL);
-    SSL_CTX_set_tlsext_ticket_key_evp_cb(made, on_ticket);
     SSL_CTX_set_tlsext_status_cb(made, tls_context_on_status);
     *why = "it does not go together with the others of the site";
     for (size_t i = 0; i < count && status == OK; i++)
         status = tls_use(made, certificates[i]);
-    if (status == OK && config->clients != TLS_CLIENTS_ANY)
-        status = add_clients(made, config, why);
     if (status == OK)
         *result = made;
     else
@@ -276,32 +266,24 @@ static uint64_t policy_of(const struct tls_context_config *config)
     return hash == 0 ? 1 : hash;
 }
 
-static char *keep(struct slice *text)
-{
-    char *copy = memory_alloc(text->size + 1);
-    if (text->size > 0)
-        memcpy(copy, text->data, text->size);
-    text->data = copy;
-    return copy;
-}
-
 enum status tls_context_new(const struct tls_context_config *config,
                             struct certificate *const *certificates, size_t count,
                             struct tls_context **context, const char **why)
 {
     check(count > 0 && config->protocols_count <= TLS_PROTOCOLS_MAX && config->tickets != NULL);
     check(!config->has_tickets || config->clients == TLS_CLIENTS_ANY);
-    pthread_once(&fetched, fetch);
+    tls_resume_prepare();
     struct tls_context *made = memory_zero(sizeof *made);
     pthread_mutex_init(&made->mutex, NULL);
     made->config = *config;
     for (size_t i = 0; i < config->protocols_count; i++)
         made->protocols[i] = config->protocols[i];
     made->config.protocols = made->protocols;
-    made->client_ca = keep(&made->config.client_ca);
-    made->client_crl = keep(&made->config.client_crl);
     made->policy = policy_of(&made->config);
-    enum status status = build(made, certificates, count, &made->current, why);
+    enum status status = build(certificates, count, &made->current, why);
+    if (status == OK && config->clients != TLS_CLIENTS_ANY)
+        status = tls_context_set_clients(made, config->client_ca, config->client_crl, why);
+    made->config.client_ca = made->config.client_crl = SLICE(""); /* the caller's */
     if (status == OK)
         *context = made;
     else
@@ -314,8 +296,7 @@ void tls_context_free(struct tls_context *context)
     SSL_CTX_free(context->current);
     tls_context_forget_staples(context);
     pthread_mutex_destroy(&context->mutex);
-    free(context->client_ca);
-    free(context->client_crl);
+    free_clients(context->clients, context->clients_names);
     free(context);
 }
 
@@ -324,7 +305,7 @@ enum status tls_context_replace(struct tls_context *context,
                                 const char **why)
 {
     SSL_CTX *made;
-    TRY(build(context, certificates, count, &made, why));
+    TRY(build(certificates, count, &made, why));
     pthread_mutex_lock(&context->mutex);
     SSL_CTX *old = context->current;
     context->current = made;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct certificate;
+struct tls_cache;
 struct tls_context;
 struct tls_server;
 struct tls_tickets;
@@ -36,6 +37,7 @@ struct tls_context_config {
     uint64_t
         identity; /* of the certificates' files: what sessions are bound to beside the policy */
     struct tls_tickets *tickets;
+    struct tls_cache *cache; /* of sessions by id, never with client certificates; NULL: none */
 };
 
 /* Copies what it needs; the certificates may be freed. ERR_CONFIG: *why is static text. */
@@ -49,6 +51,11 @@ void tls_context_free(struct tls_context *context);
 MUST_CHECK enum status tls_context_replace(struct tls_context *context,
                                            struct certificate *const *certificates, size_t count,
                                            const char **why);
+/* Puts other authorities and lists in the place of those that clients' certificates are verified
+ * with. Nothing else changes, also not the policy. ERR_CONFIG: the old ones stay. From any thread.
+ */
+MUST_CHECK enum status tls_context_set_clients(struct tls_context *context, struct slice ca,
+                                               struct slice crl, const char **why);
 /* Shows clients that ask for it what the authority says of a certificate, until that second; for
  * certificates with the same leaf only. Copied. From any thread. */
 void tls_context_staple(struct tls_context *context, const struct certificate *certificate,

@@ -27,15 +27,15 @@ struct staple {
 };
 
 struct tls_context {
-    pthread_mutex_t mutex; /* held to read or change `current` and the staples */
+    pthread_mutex_t mutex; /* for `current`, the staples and the clients' authorities */
     SSL_CTX *current;
     struct staple staples[TLS_CERTIFICATES_MAX];
     size_t staples_next;              /* the place of one whose leaf is new */
-    struct tls_context_config config; /* with texts of its own */
+    struct tls_context_config config; /* without the texts */
     struct slice protocols[TLS_PROTOCOLS_MAX];
     uint64_t policy;
-    char *client_ca;
-    char *client_crl;
+    X509_STORE *clients; /* authorities and lists; NULL: clients are not asked */
+    STACK_OF(X509_NAME) * clients_names;
 };
 
 /* The state of TLS on a stream. */
@@ -62,7 +62,10 @@ SSL_CTX *tls_context_current(struct tls_context *context);
 int tls_context_on_status(SSL *ssl, void *unused);
 void tls_context_forget_staples(struct tls_context *context);
 /* Settings that do not move with a context to a connection. */
-void tls_context_apply(const struct tls_context *context, SSL *ssl);
+void tls_context_apply(struct tls_context *context, SSL *ssl);
+/* Sessions: tickets and ids. First once, then for each context of the library. */
+void tls_resume_prepare(void);
+void tls_resume_allow(SSL_CTX *made);
 /* Which context a name asks for; NULL: none. */
 struct tls_context *tls_server_choose(const struct tls_server *server, struct slice name);
 /* NULL: there is none. */

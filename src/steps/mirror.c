@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 enum {
+    KEPT_BODY = 64 * 1024,
     CONNECT_TIMEOUT_S = 3,
 };
 
@@ -192,11 +193,14 @@ static struct image *copy(struct exchange *x, const struct mirror_config *c,
     image->timeout = c->timeout;
     image->call.arena = arena;
     image->call.upstream = c->upstream;
+    static const struct upstream_retry RETRY = {.connect = true};
     image->call.policy = (struct upstream_policy){
         .connect_timeout = SECONDS(CONNECT_TIMEOUT_S),
         .first_byte_timeout = c->timeout,
         .idle_timeout = c->timeout,
         .tries = 1,
+        .retry = &RETRY,
+        .kept_body = KEPT_BODY,
         .http = UPSTREAM_HTTP_INHERITED,
     };
     image->call.request = (struct upstream_request){

@@ -65,6 +65,37 @@ static const struct option OPTIONS[] = {
      .offset = offsetof(struct proxy_config, tries),
      .doc = "How many servers are asked at most; what had to reach a server only once is never "
             "sent twice."},
+    {.name = "try_timeout",
+     .type = OPTION_DURATION,
+     .flags = OPTION_MAY_BE_OFF,
+     .standard = "off",
+     .min = MILLISECONDS(1),
+     .max = SECONDS(86400),
+     .offset = offsetof(struct proxy_config, try_timeout),
+     .doc = "How long one try may take, up to the head of its answer; then another server is "
+            "tried where that does no harm."},
+    {.name = "retry_on",
+     .type = OPTION_STRING,
+     .flags = OPTION_MANY,
+     .standard = "connect,reset,502-504",
+     .offset = offsetof(struct proxy_config, retry_on),
+     .doc = "After what another server is tried: connect, reset, timeout, statuses such as 503 or "
+            "5xx; off: after nothing. Only for methods that may be repeated, unless nothing was "
+            "sent; non_idempotent allows the others too."},
+    {.name = "retry_body",
+     .type = OPTION_SIZE,
+     .standard = "64KiB",
+     .min = 0,
+     .max = 16 * 1024 * 1024,
+     .offset = offsetof(struct proxy_config, retry_body),
+     .doc = "A body up to this is read first and kept for another try; larger ones flow through."},
+    {.name = "hedge",
+     .type = OPTION_STRING,
+     .standard = "off",
+     .offset = offsetof(struct proxy_config, hedge),
+     .doc = "A duration, or p95: after it, or after the time in which 95 % of the answers came, a "
+            "request of a safe method without a body is sent to a second server too, within the "
+            "budget of retries; the first good answer counts."},
     {.name = "host",
      .type = OPTION_ENUM,
      .standard = "preserve",
@@ -116,12 +147,54 @@ static struct slice via(void)
     return slice_from_cstring(via_text);
 }
 
+static bool prepare_retry(struct proxy_config *c, struct prepare *p)
+{
+    bool is_off = c->retry_on.count == 1 && slice_equal(c->retry_on.items[0], SLICE("off"));
+    for (size_t i = 0; i < c->retry_on.count && !is_off; i++)
+        if (!upstream_retry_add(&c->retry, c->retry_on.items[i])) {
+            p->error(p, "retry_on",
+                     "\"%.*s\" is no reason to try again; there are connect, reset, timeout, "
+                     "non_idempotent and statuses such as 503, 502-504 or 5xx",
+                     SLICE_ARG(c->retry_on.items[i]));
+            return false;
+        }
+    return true;
+}
+
+/* "20ms", "1s". */
+static bool read_duration(struct slice text, int64_t *duration)
+{
+    bool is_ms = slice_ends(text, SLICE("ms"));
+    uint64_t number = 0;
+    if (!slice_ends(text, SLICE("s")) ||
+        !slice_to_u64(slice_first(text, text.size - (is_ms ? 2 : 1)), 3600000, &number) ||
+        number == 0)
+        return false;
+    *duration = (int64_t)number * (is_ms ? MILLISECONDS(1) : SECONDS(1));
+    return true;
+}
+
+static bool prepare_hedge(struct proxy_config *c, struct prepare *p)
+{
+    if (slice_equal(c->hedge, SLICE("off")))
+        return true;
+    if (slice_equal(c->hedge, SLICE("p95")))
+        c->hedge_after = UPSTREAM_HEDGE_P95;
+    else if (!read_duration(c->hedge, &c->hedge_after)) {
+        p->error(p, "hedge", "\"%.*s\" is no time to wait; write p95, off, or one such as 50ms",
+                 SLICE_ARG(c->hedge));
+        return false;
+    }
+    return true;
+}
+
 static enum status prepare(void *config, struct prepare *p)
 {
     struct proxy_config *c = config;
     c->upstream = p->find_upstream(p, c->to);
-    c->retry_status = true;
-    return c->upstream == NULL ? ERR_CONFIG : OK;
+    bool is_good = prepare_retry(c, p);
+    is_good = prepare_hedge(c, p) && is_good;
+    return c->upstream == NULL || !is_good ? ERR_CONFIG : OK;
 }
 
 static bool has_passed_here(const struct fields *fields)
@@ -180,6 +253,7 @@ static void note_facts(struct exchange *x, const struct upstream_call *call)
     x->upstream = (struct upstream_facts){
         .upstream = upstream_name(call->upstream),
         .server = call->server_name,
+        .server_state = call->server_state,
         .status = call->body != NULL ? call->head.status : 0,
         .tries = call->tries,
         .connect = call->connect_time,
@@ -237,7 +311,10 @@ static enum verdict on_request(struct exchange *x, const void *config)
         .idle_timeout = c->idle_timeout,
         .tries = (int)c->tries,
         .http = (enum upstream_http)c->http,
-        .retry_status = c->retry_status,
+        .try_timeout = c->try_timeout == CLOCK_NEVER ? 0 : c->try_timeout,
+        .retry = &c->retry,
+        .kept_body = c->retry_body,
+        .hedge = c->hedge_after,
     };
     call->request = (struct upstream_request){
         .method_text = head->method_text,

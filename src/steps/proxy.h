@@ -3,8 +3,7 @@
 #pragma once
 
 #include "base/option.h"
-
-struct upstream;
+#include "upstream/call.h"
 
 struct proxy_config {
     struct slice to;
@@ -13,13 +12,17 @@ struct proxy_config {
     int64_t idle_timeout;
     int64_t timeout;        /* of the whole exchange */
     int64_t tunnel_timeout; /* CLOCK_NEVER and 0: as timeouts.tunnel says */
+    int64_t try_timeout;    /* CLOCK_NEVER: none */
     int64_t tries;
     struct slice_list retry_on;
+    int64_t retry_body;
+    struct slice hedge;
     int host;       /* enum proxy_host */
     int http;       /* enum upstream_http */
     int64_t weight; /* inside a split */
     struct upstream *upstream;
-    bool retry_status;
+    struct upstream_retry retry; /* prepared from retry_on */
+    int64_t hedge_after;         /* and from hedge, as upstream_policy has it */
 };
 
 extern const struct step step_proxy;

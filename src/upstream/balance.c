@@ -18,7 +18,8 @@ static bool is_tried(const struct search *search, const struct server *server)
 bool balance_may_take(struct search *search, struct server *server)
 {
     bool is_wanted = search->is_panic
-                         ? !server->config.down &&
+                         ? !__atomic_load_n(&server->is_draining, __ATOMIC_ACQUIRE) &&
+                               !server->config.down &&
                                __atomic_load_n(&server->addresses_count, __ATOMIC_RELAXED) > 0
                          : server_is_usable(server, search->now);
     if (!is_wanted || is_tried(search, server))
@@ -117,10 +118,10 @@ static struct server *choose(struct search *search, const struct roster *roster)
     return NULL;
 }
 
-struct server *balance_choose(struct upstream *upstream, struct server *const *tried,
-                              size_t tried_count, struct choice *choice)
+static struct server *choose_from(struct roster *roster, struct upstream *upstream,
+                                  struct server *const *tried, size_t tried_count,
+                                  struct choice *choice)
 {
-    struct roster *roster = roster_of(upstream);
     struct search search = {
         .upstream = upstream,
         .tried = tried,
@@ -141,5 +142,18 @@ struct server *balance_choose(struct upstream *upstream, struct server *const *t
         server = balance_any(&search);
     }
     choice->is_full = search.is_full;
+    return server;
+}
+
+struct server *balance_choose(struct upstream *upstream, struct server *const *tried,
+                              size_t tried_count, struct choice *choice)
+{
+    struct roster *roster;
+    struct server *server;
+    /* Whoever has only seen servers that left just now looks at those that came. */
+    do {
+        roster = roster_of(upstream);
+        server = choose_from(roster, upstream, tried, tried_count, choice);
+    } while (server == NULL && roster_of(upstream) != roster);
     return server;
 }

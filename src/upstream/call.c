@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "fiber/block.h"
 #include "upstream/balance.h"
+#include "upstream/breaker.h"
 #include "upstream/call_inside.h"
 #include "upstream/h2_link.h"
 #include "upstream/queue.h"
@@ -13,9 +14,6 @@
 #include <stdlib.h>
 
 enum {
-    BUDGET_PERCENT = 20, /* of the calls of this second may be retries … */
-    BUDGET_FREE = 10,    /* … and that many more */
-    BACKOFF_MS = 25,
     QUEUE_LOOK_MS = 250,
 };
 
@@ -26,11 +24,6 @@ enum status call_fail(struct upstream_call *call, enum status status, int answer
     call->error = error;
     call->why = why;
     return status;
-}
-
-static bool is_idempotent(const struct upstream_call *call)
-{
-    return method_is_idempotent(call->request.method) && call->request.upgrade.size == 0;
 }
 
 /* The servers that were tried already. */
@@ -56,6 +49,13 @@ static struct server *choose_server(struct upstream *upstream, const struct trie
     return balance_choose(upstream, NULL, 0, choice);
 }
 
+COLD static void say_panic(const struct upstream *upstream)
+{
+    log_write(LOG_WARN, "upstream_panic",
+              "upstream %.*s: no server is usable, so those that are down are tried",
+              SLICE_ARG(upstream->name));
+}
+
 /* Counts this call in on a server that is free now. OK; ERR_LIMIT: all are full;
  * ERR_UNREACHABLE: none is left. */
 static enum status take_server(struct upstream_call *call, const struct tried *tried)
@@ -65,9 +65,13 @@ static enum status take_server(struct upstream_call *call, const struct tried *t
         struct server *server = choose_server(call->upstream, tried, &choice);
         if (server == NULL)
             return choice.is_full ? ERR_LIMIT : ERR_UNREACHABLE;
+        if (choice.is_panic)
+            say_panic(call->upstream);
         if (server_enter(server)) {
             call->inside->server = server;
             call->server_name = server->name;
+            call->server_state =
+                slice_from_cstring(server_life_name(server_life(server, loop_now())));
             call->server_id = __atomic_load_n(&server->id, __ATOMIC_RELAXED);
             return OK;
         }
@@ -78,7 +82,8 @@ static enum status take_server(struct upstream_call *call, const struct tried *t
 static bool all_refuse(struct upstream *upstream)
 {
     bool has_refusing = false;
-    for (size_t i = 0; i < upstream->count; i++) {
+    size_t count = upstream_count(upstream);
+    for (size_t i = 0; i < count; i++) {
         if (server_is_usable(&upstream->servers[i], loop_now()))
             return false;
         has_refusing = has_refusing || server_is_refusing(&upstream->servers[i]);
@@ -136,6 +141,8 @@ static enum status hold(struct upstream_call *call, struct tried *tried, int64_t
 /* Chooses a server and counts this call in; waits in the queue when all are full. */
 static enum status enter_server(struct upstream_call *call, struct tried *tried, int64_t deadline)
 {
+    if (call->avoided != NULL) /* it stands in for another: that one waits, if any */
+        return take_server(call, tried);
     bool has_queue = __atomic_load_n(&call->upstream->waiting, __ATOMIC_RELAXED) > 0;
     enum status status = has_queue ? ERR_LIMIT : take_server(call, tried);
     if (status == ERR_LIMIT)
@@ -143,6 +150,16 @@ static enum status enter_server(struct upstream_call *call, struct tried *tried,
     if (status == ERR_UNREACHABLE && tried->count == 0)
         return call_fail(call, status, 503, "destination_unavailable", "no server is left to try");
     return status; /* else the last try has said why */
+}
+
+/* As many at a time as the breaker lets. */
+static enum status connect_server(struct upstream_call *call, int64_t deadline)
+{
+    if (!breaker_begin_connect(call->upstream))
+        return call_fail(call, ERR_REFUSED, 503, "connection_limit_reached", "breaker: connects");
+    enum status status = call_dial(call, deadline);
+    breaker_end_connect(call->upstream);
+    return status;
 }
 
 void call_release(struct upstream_call *call)
@@ -203,11 +220,31 @@ static enum upstream_http http_of(const struct upstream_call *call)
     return http;
 }
 
+static enum status send_over(struct upstream_call *call, bool fresh, int64_t deadline)
+{
+    struct upstream_exchange *inside = call->inside;
+    enum upstream_http http = http_of(call);
+    if (http != UPSTREAM_HTTP_1) {
+        bool is_h1 = false;
+        enum status status = call_h2(call, http == UPSTREAM_HTTP_AUTO, &is_h1, deadline);
+        if (!is_h1)
+            return status;
+    }
+    inside->connection = fresh ? NULL : pool_take(inside->server, !call_is_idempotent(call));
+    if (inside->connection == NULL)
+        TRY(connect_server(call, deadline));
+    return call_h1(call, deadline);
+}
+
 /* One try on the chosen server. `fresh`: not over a pooled connection. */
 static enum status try_once(struct upstream_call *call, bool fresh, int64_t deadline)
 {
     struct upstream_exchange *inside = call->inside;
+    int64_t whole = deadline;
+    if (call->policy.try_timeout > 0)
+        deadline = stream_stall_deadline(call->policy.try_timeout, deadline);
     inside->has_written = inside->has_answered = inside->was_early = false;
+    inside->is_cut_short = false;
     inside->is_sent = inside->is_sending = false;
     inside->send_status = OK;
     inside->size = 0;
@@ -216,95 +253,20 @@ static enum status try_once(struct upstream_call *call, bool fresh, int64_t dead
     call->tunnel = NULL;
     inside->h2 = NULL;
     inside->was_refused = inside->has_pulled = false;
-    enum upstream_http http = http_of(call);
-    if (http != UPSTREAM_HTTP_1) {
-        bool is_h1 = false;
-        enum status status = call_h2(call, http == UPSTREAM_HTTP_AUTO, &is_h1, deadline);
-        if (!is_h1)
-            return status;
-    }
-    inside->connection = fresh ? NULL : pool_take(inside->server, !is_idempotent(call));
-    if (inside->connection == NULL)
-        TRY(call_dial(call, deadline));
-    return call_h1(call, deadline);
-}
-
-/* Counts a call, or a retry, of this second; false: the budget is spent. */
-static bool spend_budget(struct upstream *upstream, bool is_retry)
-{
-    int64_t second = loop_now() / SECONDS(1);
-    if (__atomic_load_n(&upstream->budget_second, __ATOMIC_RELAXED) != second &&
-        __atomic_exchange_n(&upstream->budget_second, second, __ATOMIC_RELAXED) != second) {
-        __atomic_store_n(&upstream->budget_calls, 0, __ATOMIC_RELAXED);
-        __atomic_store_n(&upstream->budget_spent, 0, __ATOMIC_RELAXED);
-    }
-    if (!is_retry) {
-        __atomic_add_fetch(&upstream->budget_calls, 1, __ATOMIC_RELAXED);
-        return true;
-    }
-    uint32_t calls = __atomic_load_n(&upstream->budget_calls, __ATOMIC_RELAXED);
-    uint32_t spent = __atomic_add_fetch(&upstream->budget_spent, 1, __ATOMIC_RELAXED);
-    return spent <= BUDGET_FREE + calls * BUDGET_PERCENT / 100;
-}
-
-static bool is_gateway_error(int status)
-{
-    return status == 502 || status == 503 || status == 504;
-}
-
-/* What a failed try allows. */
-enum again {
-    AGAIN_NO,
-    AGAIN_FREE,  /* nothing was sent: another server, at once, at no cost */
-    AGAIN_FRESH, /* a pooled connection had died: the same server over a new one */
-    AGAIN_PAID,  /* the budget is asked */
-};
-
-static enum again may_try_again(const struct upstream_call *call, enum status status,
-                                bool was_fresh, int64_t deadline)
-{
-    const struct upstream_exchange *inside = call->inside;
-    if (status == OK)
-        return call->policy.retry_status && inside->is_kept &&
-                       is_gateway_error(call->head.status) && is_idempotent(call)
-                   ? AGAIN_PAID
-                   : AGAIN_NO;
-    if (status == ERR_CANCELLED || call->client_failed || loop_now() >= deadline)
-        return AGAIN_NO;
-    bool was_reused = inside->h2 != NULL
-                          ? call_h2_was_reused(inside->h2)
-                          : inside->connection != NULL && inside->connection->is_reused;
-    bool can_replay = inside->is_kept || (!inside->has_written && !inside->has_pulled);
-    if (inside->was_refused && can_replay && !was_fresh)
-        return AGAIN_FRESH;
-    bool has_died = status == ERR_CLOSED || status == ERR_SYSTEM;
-    if (was_reused && has_died && !inside->has_answered && !was_fresh && can_replay &&
-        (is_idempotent(call) || !inside->has_written))
-        return AGAIN_FRESH;
-    if (!inside->has_written && !inside->has_answered && can_replay && status != ERR_LIMIT)
-        return AGAIN_FREE;
-    if (has_died && can_replay && is_idempotent(call) && !inside->has_answered)
-        return AGAIN_PAID;
-    return AGAIN_NO;
+    enum status status = send_over(call, fresh, deadline);
+    inside->is_cut_short = status == ERR_TIMEOUT && deadline < whole && loop_now() >= deadline;
+    return status;
 }
 
 static void note_health(struct upstream_call *call, struct server *server, enum status status)
 {
     call_note_time(call, server, status);
-    if (status == OK && !is_gateway_error(call->head.status))
+    if (status == OK && !call_is_gateway_error(call->head.status))
         server_succeeded(server);
     else if (status == OK || ((status == ERR_CLOSED || status == ERR_SYSTEM ||
                                status == ERR_PROTOCOL || status == ERR_TIMEOUT) &&
                               call->inside->has_written && !call->client_failed))
         server_failed(server, loop_now());
-}
-
-/* Waits 25 ms × 2ⁿ, half of it by chance. */
-static enum status back_off(int retries)
-{
-    int64_t ms = BACKOFF_MS << (retries < 6 ? retries : 6);
-    ms = ms / 2 + random_below(&thread_self()->random, (uint32_t)ms / 2 + 1);
-    return fiber_sleep(loop_now() + MILLISECONDS(ms));
 }
 
 /* Its messages are passed on as they come: the answer to one may be what the next waits for. */
@@ -321,6 +283,7 @@ static enum status prepare(struct upstream_call *call, int64_t deadline)
     call->tries = 0;
     call->client_failed = false;
     call->server_name = SLICE("");
+    call->server_state = SLICE("");
     call->server_id = 0;
     call->answer = 502;
     call->error = "";
@@ -332,8 +295,8 @@ static enum status prepare(struct upstream_call *call, int64_t deadline)
         inside->is_kept = true;
         return OK;
     }
-    if (body->length < 0 || body->length > CALL_KEPT_BODY || call->request.upgrade.size > 0 ||
-        is_grpc(call))
+    if (body->length < 0 || body->length > call->policy.kept_body ||
+        call->request.upgrade.size > 0 || is_grpc(call))
         return OK;
     return call_keep_body(call, deadline);
 }
@@ -341,31 +304,33 @@ static enum status prepare(struct upstream_call *call, int64_t deadline)
 /* Whether there will be another try; notes where it must not go. */
 static bool plan_retry(struct upstream_call *call, enum again again, struct tried *tried)
 {
-    bool has_more = tried->count + 1 < CALL_TRIES_MAX && tried->count + 1 < call->upstream->count;
+    bool has_more =
+        tried->count + 1 < CALL_TRIES_MAX && tried->count + 1 < upstream_members(call->upstream);
     tried->may_repeat = again == AGAIN_PAID;
     if (again == AGAIN_NO || (again == AGAIN_FREE && !has_more))
         return false;
     if (again == AGAIN_PAID &&
-        (call->tries >= call->policy.tries || !spend_budget(call->upstream, true)))
+        (call->tries >= call->policy.tries || !call_spend_budget(call->upstream, true)))
         return false;
     if (has_more)
         tried->servers[tried->count++] = call->inside->server;
     return true;
 }
 
-enum status upstream_call(struct upstream_call *call, int64_t deadline)
+enum status call_with_retries(struct upstream_call *call, int64_t deadline)
 {
     struct tried tried = {.key = call_key(call)};
     bool fresh = false;
+    if (call->avoided != NULL)
+        tried.servers[tried.count++] = (struct server *)(uintptr_t)call->avoided;
     TRY(prepare(call, deadline));
     struct upstream_exchange *inside = call->inside;
-    spend_budget(call->upstream, false);
     for (int retries = 0;;) {
         if (!fresh && inside->server == NULL)
             TRY(enter_server(call, &tried, deadline));
         call->tries += !fresh; /* else the same try, over a connection that lives */
         enum status status = try_once(call, fresh, deadline);
-        enum again again = may_try_again(call, status, fresh, deadline);
+        enum again again = call_may_try_again(call, status, fresh, deadline);
         fresh = again == AGAIN_FRESH;
         if (fresh) {
             call_release(call);
@@ -386,14 +351,37 @@ enum status upstream_call(struct upstream_call *call, int64_t deadline)
         }
         call_release(call);
         leave_server(inside);
-        if (again == AGAIN_PAID && back_off(retries++) != OK)
+        if (again == AGAIN_PAID && call_back_off(retries++) != OK)
             return call_fail(call, ERR_CANCELLED, 0, "", "cancelled between two tries");
     }
+}
+
+enum status upstream_call(struct upstream_call *call, int64_t deadline)
+{
+    call_spend_budget(call->upstream, false);
+    if (!breaker_enter(call->upstream, &call->is_admitted)) {
+        call->client_failed = false;
+        return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached", "breaker: requests");
+    }
+    int64_t began = loop_now();
+    enum status status = call_hedge_delay(call) > 0 ? call_hedged(call, deadline)
+                                                    : call_with_retries(call, deadline);
+    if (status == OK || status == ERR_TIMEOUT)
+        breaker_measure(call->upstream, loop_now() - began, call->policy.hedge != 0);
+    return status;
+}
+
+static void dismiss(struct upstream_call *call)
+{
+    if (call->is_admitted)
+        breaker_leave(call->upstream);
+    call->is_admitted = false;
 }
 
 void upstream_call_end(struct upstream_call *call)
 {
     struct upstream_exchange *inside = call->inside;
+    dismiss(call);
     if (inside == NULL)
         return;
     call_release(call);
@@ -410,6 +398,7 @@ void *upstream_call_detach(struct upstream_call *call)
     loop_free_later(inside->connection);
     inside->connection = NULL;
     inside->server = NULL;
+    dismiss(call); /* a tunnel is no request in work any more */
     return server;
 }
 

@@ -13,6 +13,10 @@
 struct upstream;
 struct server;
 
+enum {
+    UPSTREAM_HEDGE_P95 = -1, /* as `hedge`: after the time that 95 % of the answers took */
+};
+
 /* How servers are spoken to. */
 enum upstream_http {
     UPSTREAM_HTTP_1,
@@ -21,13 +25,30 @@ enum upstream_http {
     UPSTREAM_HTTP_INHERITED, /* of a call: as the upstream says */
 };
 
+/* After what another server may be asked, as long as no byte of an answer came. Idempotent methods
+ * only, but for `connect`: there nothing was sent. */
+struct upstream_retry {
+    bool connect;          /* it could not be reached */
+    bool reset;            /* it closed without an answer */
+    bool timeout;          /* it did not answer in time */
+    bool non_idempotent;   /* the operator allows sending anything twice */
+    uint64_t statuses[10]; /* a bit for each that is no final answer, from 0 on */
+};
+
+/* Adds "connect", "reset", "timeout", "non_idempotent", a status, "502-504" or "5xx"; false for
+ * anything else. */
+bool upstream_retry_add(struct upstream_retry *retry, struct slice word);
+
 struct upstream_policy {
     enum upstream_http http;
-    int64_t connect_timeout;    /* ns, names and handshakes included */
-    int64_t first_byte_timeout; /* from the last byte of the request */
-    int64_t idle_timeout;       /* between two reads or writes */
-    int tries;                  /* in all; 1: no retry */
-    bool retry_status;          /* 502, 503 and 504 are retried too, for idempotent methods */
+    int64_t connect_timeout;            /* ns, names and handshakes included */
+    int64_t first_byte_timeout;         /* from the last byte of the request */
+    int64_t idle_timeout;               /* between two reads or writes */
+    int64_t try_timeout;                /* of one try up to the head of its answer; 0: none */
+    int tries;                          /* in all; 1: no retry */
+    const struct upstream_retry *retry; /* NULL: nothing is tried again */
+    int64_t kept_body;                  /* bytes; a body up to this is read first and kept */
+    int64_t hedge; /* ns after which a safe request is sent to a second server too; 0: never */
 };
 
 struct upstream_request {
@@ -62,8 +83,9 @@ struct upstream_call {
     struct slice tunnel_early;
 
     /* Facts for the log, also after a failure. */
-    struct slice server_name; /* "10.0.0.12:3000"; empty: none was chosen */
-    uint64_t server_id;       /* of that one, as in cookies; 0: none was chosen */
+    struct slice server_name;  /* "10.0.0.12:3000"; empty: none was chosen */
+    struct slice server_state; /* its life when it was chosen: "up", "slow_start", "refusing" … */
+    uint64_t server_id;        /* of that one, as in cookies; 0: none was chosen */
     int tries;
     int64_t connect_time; /* ns; 0: pooled */
     int64_t first_byte_time;
@@ -76,6 +98,8 @@ struct upstream_call {
     enum refusal refusal; /* then, when a rule was broken */
 
     struct upstream_exchange *inside; /* connection, buffers, child fiber: of this room */
+    const struct server *avoided;     /* this room's: a second try beside one on this server */
+    bool is_admitted;                 /* this room's: counted in by the breaker */
 };
 
 /* Sends the request and reads the head of the final response. Waits; a cancel of this fiber ends

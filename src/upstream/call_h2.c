@@ -25,6 +25,11 @@ void call_h2_changed(struct h2_stream *stream)
         fiber_wake(h2->sender);
 }
 
+void call_h2_adopt(struct call_h2 *h2, struct upstream_call *call)
+{
+    h2->call = call;
+}
+
 static void kick(struct call_h2 *h2)
 {
     if (h2->link != NULL)

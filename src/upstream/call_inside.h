@@ -9,8 +9,7 @@
 #include "upstream/pool.h"
 
 enum {
-    CALL_FIELDS = 20,       /* of a response, before the list grows in the arena */
-    CALL_KEPT_BODY = 65536, /* a body up to this is read first and kept for a retry */
+    CALL_FIELDS = 20, /* of a response, before the list grows in the arena */
     CALL_TRIES_MAX = 10,
     CALL_LINE_MAX = 16 * 1024, /* of a server's head */
     CALL_FIELDS_SIZE_MAX = 64 * 1024,
@@ -55,6 +54,7 @@ struct upstream_exchange {
     enum status send_status;
     int64_t sent_at; /* when its last byte was written */
     /* This try. */
+    bool is_cut_short; /* by try_timeout */
     bool has_written;  /* a byte of the request was given to the kernel */
     bool has_answered; /* a byte of the response came */
     bool has_pulled;   /* some of a body that is not kept has gone */
@@ -70,6 +70,8 @@ MUST_CHECK enum status call_h1(struct upstream_call *call, int64_t deadline);
 MUST_CHECK enum status call_h2(struct upstream_call *call, bool offers_h1, bool *is_h1,
                                int64_t deadline);
 void call_h2_release(struct upstream_call *call);
+/* The call's storage is another one from now on. */
+void call_h2_adopt(struct call_h2 *h2, struct upstream_call *call);
 bool call_h2_was_reused(const struct call_h2 *h2);
 /* Something happened on a stream: wakes the call. */
 void call_h2_changed(struct h2_stream *stream);
@@ -92,6 +94,30 @@ MUST_CHECK enum status call_send_body(struct upstream_call *call);
 /* Sets call->body from the head that was read and the bytes behind it. */
 void call_open_body(struct upstream_call *call, struct slice ahead);
 
+/* The loop over tries, without hedge and breaker. (call.c) */
+MUST_CHECK enum status call_with_retries(struct upstream_call *call, int64_t deadline);
+/* Counts a call, or a retry, of this second; false: the retry budget is spent. (call_retry.c) */
+bool call_spend_budget(struct upstream *upstream, bool is_retry);
+
+/* What a failed try allows. */
+enum again {
+    AGAIN_NO,
+    AGAIN_FREE,  /* nothing was sent: another server, at once, at no cost */
+    AGAIN_FRESH, /* a pooled connection had died: the same server over a new one */
+    AGAIN_PAID,  /* the budget is asked */
+};
+/* (call_retry.c) */
+enum again call_may_try_again(const struct upstream_call *call, enum status status, bool was_fresh,
+                              int64_t deadline);
+bool call_is_idempotent(const struct upstream_call *call);
+bool call_is_gateway_error(int status);
+/* Waits 25 ms × 2ⁿ, half of it by chance. (call_retry.c) */
+MAY_WAIT MUST_CHECK enum status call_back_off(int retries);
+/* Asks a second server when the first takes long; the first good answer wins, the other try is
+ * cancelled and its connection closed. (call_hedge.c) */
+MUST_CHECK enum status call_hedged(struct upstream_call *call, int64_t deadline);
+/* How long to wait before; 0: it is not to be done. (call_hedge.c) */
+int64_t call_hedge_delay(const struct upstream_call *call);
 /* For least_time: what a try that ended so says of its server. (call_time.c) */
 void call_note_time(const struct upstream_call *call, struct server *server, enum status status);
 

@@ -30,6 +30,7 @@ static void free_if_done(struct h2_link *link)
     if (link->state != H2_LINK_GONE || link->users > 0)
         return;
     list_remove(&link->link);
+    __atomic_sub_fetch(&link->server->links, 1, __ATOMIC_SEQ_CST);
     loop_free_later(link);
 }
 
@@ -113,7 +114,8 @@ static void on_timer(struct timer *timer)
     int64_t now = loop_now();
     if (link->users == 0) {
         link->is_pinged = false;
-        if (now - link->idle_since >= link->server->upstream->config.keepalive_idle) {
+        if (now - link->idle_since >= link->server->upstream->config.keepalive_idle ||
+            __atomic_load_n(&link->server->is_draining, __ATOMIC_RELAXED)) {
             h2_session_shutdown(link->session, true);
             duplex_close(&link->duplex);
             return;
@@ -281,6 +283,7 @@ static enum status start(struct server *server, struct pool *pool, bool offers_h
         free(link);
         return status;
     }
+    __atomic_add_fetch(&server->links, 1, __ATOMIC_SEQ_CST);
     *made = link;
     return OK;
 }

@@ -59,13 +59,14 @@ static void on_sweep(struct timer *timer)
     list_init(&closing);
     pthread_mutex_lock(&pool->mutex);
     int64_t kept = pool->server->upstream->config.keepalive;
+    bool is_draining = __atomic_load_n(&pool->server->is_draining, __ATOMIC_RELAXED);
     for (struct list *link = pool->idle.previous, *newer; link != &pool->idle; link = newer) {
         newer = link->previous;
         struct server_connection *connection = LIST_ENTRY(link, struct server_connection, link);
         int64_t idle = now + connection->idle_timeout - connection->expires;
         bool is_surplus = __atomic_load_n(&pool->server->idle, __ATOMIC_RELAXED) > kept &&
                           idle >= MILLISECONDS(SWEEP_MS);
-        if (connection->expires > now && !is_surplus)
+        if (connection->expires > now && !is_surplus && !is_draining)
             continue;
         unlink_idle(pool, connection);
         list_append(&closing, link);
@@ -228,7 +229,7 @@ void pool_put(struct server_connection *connection)
      * closes what was not. */
     uint32_t active = __atomic_load_n(&server->active, __ATOMIC_RELAXED);
     if (!is_quiet || idle > server->upstream->config.keepalive + active || pool->is_stopped ||
-        connection->idle_timeout <= 0) {
+        __atomic_load_n(&server->is_draining, __ATOMIC_RELAXED) || connection->idle_timeout <= 0) {
         __atomic_sub_fetch(&server->idle, 1, __ATOMIC_RELAXED);
         pool_close(connection, false);
         return;

@@ -7,14 +7,15 @@
 #include <stdlib.h>
 
 enum {
-    BACKUP_RANK = 256,   /* behind all priorities */
+    BACKUP_RANK = 65536, /* behind all priorities, those of SRV records included */
     TURNS_MAX = 1 << 20, /* beyond, weights are rounded */
     GRACE_S = 60,        /* no choice takes that long: whoever looked at an old one is done */
 };
 
 uint32_t server_rank(const struct server *server)
 {
-    return server->config.priority + (server->config.backup ? BACKUP_RANK : 0);
+    return __atomic_load_n(&server->config.priority, __ATOMIC_RELAXED) +
+           (__atomic_load_n(&server->config.backup, __ATOMIC_RELAXED) ? BACKUP_RANK : 0);
 }
 
 struct server *roster_find(const struct roster *roster, uint64_t id)
@@ -115,11 +116,12 @@ struct roster *roster_new(const struct upstream *upstream)
     struct roster *roster = NULL;
     check(posix_memalign((void **)&roster, 64, sizeof *roster) == 0);
     memset(roster, 0, sizeof *roster);
-    size_t count = upstream->count;
-    struct server **members = memory_alloc((count + 1) * sizeof(struct server *));
+    struct server **members = memory_alloc((upstream->count + 1) * sizeof(struct server *));
+    size_t count = 0;
+    for (size_t i = 0; i < upstream->count; i++)
+        if (!upstream->servers[i].is_draining) /* else a place without a server */
+            members[count++] = &upstream->servers[i];
     roster->all = (struct tier){.members = members, .count = count};
-    for (size_t i = 0; i < count; i++)
-        members[i] = &upstream->servers[i];
     qsort(members, count, sizeof(struct server *), compare_ranks);
     roster->ids = memory_alloc((count + 1) * sizeof *roster->ids);
     check(posix_memalign((void **)&roster->tiers, 64, (count + 1) * sizeof *roster->tiers) == 0);

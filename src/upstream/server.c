@@ -24,7 +24,10 @@ enum {
 
 bool server_is_usable(const struct server *server, int64_t now)
 {
-    if (server->config.down || LOAD(server->addresses_count) == 0)
+    /* First of all: only of a member the rest may be read. */
+    if (__atomic_load_n(&server->is_draining, __ATOMIC_ACQUIRE))
+        return false;
+    if (server->config.down || LOAD(server->addresses_count) == 0 || LOAD(server->is_check_failed))
         return false;
     switch ((enum server_health)LOAD(server->health)) {
     case SERVER_UP:
@@ -37,24 +40,65 @@ bool server_is_usable(const struct server *server, int64_t now)
     return false;
 }
 
+static bool is_starting(const struct server *server, int64_t now)
+{
+    int64_t back_since = LOAD(server->back_since);
+    return back_since != 0 && now - back_since < server->upstream->config.slow_start &&
+           upstream_members(server->upstream) > 1;
+}
+
+enum server_life server_life(const struct server *server, int64_t now)
+{
+    if (server->config.down)
+        return SERVER_LIFE_DOWN;
+    if (LOAD(server->addresses_count) == 0)
+        return SERVER_LIFE_UNRESOLVED;
+    if (LOAD(server->is_draining))
+        return SERVER_LIFE_DRAINING;
+    if (LOAD(server->is_check_failed))
+        return SERVER_LIFE_CHECK_FAILED;
+    if (LOAD(server->health) == SERVER_REFUSING)
+        return SERVER_LIFE_REFUSING;
+    if (LOAD(server->health) == SERVER_EJECTED && LOAD(server->until) > now)
+        return SERVER_LIFE_EJECTED;
+    return is_starting(server, now) ? SERVER_LIFE_SLOW_START : SERVER_LIFE_UP;
+}
+
+const char *server_life_name(enum server_life life)
+{
+    static const char *const NAMES[SERVER_LIVES] = {
+        [SERVER_LIFE_DOWN] = "down",
+        [SERVER_LIFE_DRAINING] = "draining",
+        [SERVER_LIFE_UNRESOLVED] = "unresolved",
+        [SERVER_LIFE_CHECK_FAILED] = "check_failed",
+        [SERVER_LIFE_REFUSING] = "refusing",
+        [SERVER_LIFE_EJECTED] = "ejected",
+        [SERVER_LIFE_SLOW_START] = "slow_start",
+        [SERVER_LIFE_UP] = "up",
+    };
+    return NAMES[life];
+}
+
 bool server_is_refusing(const struct server *server)
 {
-    return !server->config.down && LOAD(server->addresses_count) > 0 &&
-           LOAD(server->health) == SERVER_REFUSING;
+    return !server->config.down && !LOAD(server->is_draining) && !LOAD(server->is_check_failed) &&
+           LOAD(server->addresses_count) > 0 && LOAD(server->health) == SERVER_REFUSING;
 }
 
 bool server_has_room(const struct server *server)
 {
-    return server->config.max_conns == 0 ||
-           __atomic_load_n(&server->active, __ATOMIC_SEQ_CST) < server->config.max_conns;
+    int64_t most = LOAD(server->config.max_conns);
+    return most == 0 || __atomic_load_n(&server->active, __ATOMIC_SEQ_CST) < most;
 }
 
 bool server_enter(struct server *server)
 {
-    uint32_t active = __atomic_add_fetch(&server->active, 1, __ATOMIC_RELAXED);
-    if (server->config.max_conns == 0 || active <= server->config.max_conns)
+    int64_t most = LOAD(server->config.max_conns);
+    uint32_t active = __atomic_add_fetch(&server->active, 1, __ATOMIC_SEQ_CST);
+    /* Whoever drains it looks at `active` after that: one of the two sees the other. */
+    if ((most == 0 || active <= most) && !__atomic_load_n(&server->is_draining, __ATOMIC_SEQ_CST))
         return true;
-    __atomic_sub_fetch(&server->active, 1, __ATOMIC_RELAXED);
+    __atomic_sub_fetch(&server->active, 1, __ATOMIC_SEQ_CST);
     return false;
 }
 
@@ -63,6 +107,13 @@ void server_leave(struct server *server)
     check(__atomic_fetch_sub(&server->active, 1, __ATOMIC_SEQ_CST) > 0);
     if (__atomic_load_n(&server->upstream->waiting, __ATOMIC_SEQ_CST) > 0)
         upstream_queue_wake(server->upstream);
+}
+
+struct slice server_host_of(struct slice name)
+{
+    if (slice_starts(name, SLICE("http://")) || slice_starts(name, SLICE("https://")))
+        name = slice_from(name, slice_find(name, '/') + 2);
+    return slice_starts(name, SLICE("unix:")) ? SLICE("localhost") : name;
 }
 
 size_t server_addresses(struct server *server, struct address *into)
@@ -75,16 +126,45 @@ size_t server_addresses(struct server *server, struct address *into)
     return count;
 }
 
+/* Notes why it is as it is, from now on. */
+static void note(struct server *server, const char *why)
+{
+    STORE(server->reason, why);
+    STORE(server->since, clock_wall());
+}
+
+/* It may be asked again: slowly at first, and whoever waits looks now. */
+static void welcome(struct server *server, const char *why)
+{
+    note(server, why);
+    STORE(server->back_since, clock_monotonic());
+    log_write(LOG_INFO, "server_up", "upstream %.*s: server %.*s is up again (%s)",
+              SLICE_ARG(server->upstream->name), SLICE_ARG(server->name), why);
+    if (LOAD(server->upstream->waiting) > 0)
+        upstream_queue_wake(server->upstream);
+}
+
 static void back_up(struct server *server, const char *why)
 {
     STORE(server->errors_in_row, 0);
     STORE(server->window_all, 0);
     STORE(server->window_errors, 0);
     if (__atomic_exchange_n(&server->health, SERVER_UP, __ATOMIC_RELAXED) != SERVER_UP)
-        log_write(LOG_INFO, "server_up", "upstream %.*s: server %.*s is up again (%s)",
-                  SLICE_ARG(server->upstream->name), SLICE_ARG(server->name), why);
-    if (LOAD(server->upstream->waiting) > 0)
-        upstream_queue_wake(server->upstream);
+        welcome(server, why);
+}
+
+void server_set_health(struct server *server, bool is_up, const char *why)
+{
+    bool was_failed = __atomic_exchange_n(&server->is_check_failed, !is_up, __ATOMIC_SEQ_CST);
+    if (was_failed == !is_up)
+        return;
+    if (is_up) {
+        welcome(server, why);
+        return;
+    }
+    note(server, why);
+    log_write(LOG_WARN, "server_down", "upstream %.*s: server %.*s is down by its check: %s",
+              SLICE_ARG(server->upstream->name), SLICE_ARG(server->name), why);
 }
 
 void server_succeeded(struct server *server)
@@ -107,10 +187,44 @@ void server_succeeded(struct server *server)
 static bool may_eject(const struct upstream *upstream, int64_t now)
 {
     size_t out = 1;
-    for (size_t i = 0; i < upstream->count; i++)
-        if (!server_is_usable(&upstream->servers[i], now))
-            out++;
-    return out < upstream->count && out * 100 <= upstream->count * EJECTED_PERCENT_MAX;
+    size_t members = 0;
+    size_t count = upstream_count(upstream);
+    for (size_t i = 0; i < count; i++) {
+        if (LOAD(upstream->servers[i].is_draining))
+            continue; /* no member of the group any more */
+        members++;
+        out += !server_is_usable(&upstream->servers[i], now);
+    }
+    return out < members && out * 100 <= members * EJECTED_PERCENT_MAX;
+}
+
+/* Ejects it unless too many are out already; two workers never decide at once. */
+static void eject(struct server *server, uint32_t errors, int64_t now)
+{
+    struct upstream *upstream = server->upstream;
+    pthread_mutex_lock(&upstream->eject_mutex);
+    bool is_out = !server_is_usable(server, now);
+    if (!is_out && may_eject(upstream, now)) {
+        uint32_t times = __atomic_fetch_add(&server->ejections, 1, __ATOMIC_RELAXED);
+        int64_t seconds = times >= 5 ? EJECT_MAX_S : EJECT_S << times;
+        if (seconds > EJECT_MAX_S)
+            seconds = EJECT_MAX_S;
+        STORE(server->until, now + SECONDS(seconds));
+        /* Whoever found it refusing meanwhile is right. */
+        int up = LOAD(server->health);
+        is_out = up != SERVER_REFUSING &&
+                 __atomic_compare_exchange_n(&server->health, &up, SERVER_EJECTED, false,
+                                             __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+        STORE(server->errors_in_row, 0);
+        if (is_out) {
+            note(server, "too many errors");
+            log_write(LOG_WARN, "server_ejected",
+                      "upstream %.*s: server %.*s is ejected for %lld s after %u errors",
+                      SLICE_ARG(upstream->name), SLICE_ARG(server->name), (long long)seconds,
+                      errors);
+        }
+    }
+    pthread_mutex_unlock(&upstream->eject_mutex);
 }
 
 void server_failed(struct server *server, int64_t now)
@@ -125,22 +239,8 @@ void server_failed(struct server *server, int64_t now)
     uint32_t in_row = __atomic_add_fetch(&server->errors_in_row, 1, __ATOMIC_RELAXED);
     bool is_bad =
         in_row >= ERRORS_IN_ROW || (all >= WINDOW_REQUESTS && errors * 100 >= all * WINDOW_PERCENT);
-    int health = LOAD(server->health);
-    bool is_out =
-        health == SERVER_REFUSING || (health == SERVER_EJECTED && LOAD(server->until) > now);
-    if (!is_bad || is_out || !may_eject(server->upstream, now))
-        return;
-    uint32_t times = __atomic_fetch_add(&server->ejections, 1, __ATOMIC_RELAXED);
-    int64_t seconds = times >= 5 ? EJECT_MAX_S : EJECT_S << times;
-    if (seconds > EJECT_MAX_S)
-        seconds = EJECT_MAX_S;
-    STORE(server->until, now + SECONDS(seconds));
-    STORE(server->health, SERVER_EJECTED);
-    STORE(server->errors_in_row, 0);
-    log_write(LOG_WARN, "server_ejected",
-              "upstream %.*s: server %.*s is ejected for %lld s after %u errors",
-              SLICE_ARG(server->upstream->name), SLICE_ARG(server->name), (long long)seconds,
-              errors);
+    if (is_bad)
+        eject(server, errors, now);
 }
 
 /* One look at a server that is down. False: this worker stops. */
@@ -166,7 +266,7 @@ static void probe(void *argument)
 {
     struct server *server = argument;
     bool is_running = true;
-    while (is_running && LOAD(server->health) == SERVER_REFUSING)
+    while (is_running && LOAD(server->health) == SERVER_REFUSING && !LOAD(server->is_draining))
         is_running = fiber_sleep(loop_now() + MILLISECONDS(PROBE_INTERVAL_MS)) == OK &&
                      (LOAD(server->health) != SERVER_REFUSING || probe_once(server));
     __atomic_store_n(&server->is_probed, false, __ATOMIC_SEQ_CST);
@@ -184,6 +284,7 @@ void server_unreachable(struct server *server)
     int was = __atomic_exchange_n(&server->health, SERVER_REFUSING, __ATOMIC_SEQ_CST);
     if (was == SERVER_REFUSING)
         return;
+    note(server, "it cannot be reached");
     log_write(LOG_WARN, "server_down", "upstream %.*s: server %.*s cannot be reached",
               SLICE_ARG(upstream->name), SLICE_ARG(server->name));
     if (__atomic_exchange_n(&server->is_probed, true, __ATOMIC_SEQ_CST))

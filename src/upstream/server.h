@@ -8,18 +8,34 @@
 #include "fiber/thread.h"
 #include "net/stream_tls.h"
 #include "net/tls_client.h"
+#include "upstream/breaker.h"
 #include "upstream/upstream.h"
 
 #include <pthread.h>
 
 enum {
     SERVER_ADDRESSES_MAX = 8,
+    SERVER_NAME_MAX = 264,
 };
 
 enum server_health {
     SERVER_UP,
     SERVER_REFUSING, /* could not be reached; probed once a second */
     SERVER_EJECTED,  /* too many errors; until `until` */
+};
+
+/* Everything that a server's life knows, the strongest first: one that is drained is not said to be
+ * ejected. */
+enum server_life {
+    SERVER_LIFE_DOWN,         /* by configuration */
+    SERVER_LIFE_DRAINING,     /* discovery knows it no more: what runs may end */
+    SERVER_LIFE_UNRESOLVED,   /* its name has no address */
+    SERVER_LIFE_CHECK_FAILED, /* by its active check */
+    SERVER_LIFE_REFUSING,
+    SERVER_LIFE_EJECTED,
+    SERVER_LIFE_SLOW_START, /* back a short while: it gets a growing share */
+    SERVER_LIFE_UP,
+    SERVER_LIVES,
 };
 
 /* A connection to a server. While it is idle it belongs to its pool; else to one call. */
@@ -53,11 +69,23 @@ struct server {
     struct slice host; /* as Host, when the client's is not kept */
     struct server_config config;
     size_t index;
+    size_t source;          /* index of the line of the configuration that it stands for */
     uint32_t active;        /* exchanges in flight, all workers; atomic */
     uint32_t idle;          /* pooled connections, all workers; atomic */
+    uint32_t links;         /* shared ones of HTTP/2, likewise */
     int health;             /* enum server_health; atomic */
+    bool is_check_failed;   /* by its active check; atomic */
+    bool is_draining;       /* no member (any more), or a place for one to come; atomic */
+    bool was_discovered;    /* of a line's own place: the line has had servers; control's own */
+    bool is_resting;        /* drained, and nothing of it runs any more; control's own */
+    bool is_new;            /* it has joined, and nobody has been told; control's own */
+    bool is_held;           /* by a check under way; control's own */
+    int64_t drained_since;  /* monotonic; control's own */
+    uint32_t generation;    /* how often the place was taken; atomic */
     int64_t until;          /* end of an ejection, monotonic; atomic */
     int64_t back_since;     /* when it came back, monotonic; 0: it was never away; atomic */
+    const char *reason;     /* of its present state, static text; atomic */
+    int64_t since;          /* when that began, ns since 1970; atomic */
     uint32_t errors_in_row; /* atomic, as all that follows */
     uint32_t ejections;     /* in a row: each lasts twice as long */
     int64_t window_start;
@@ -70,7 +98,9 @@ struct server {
     int64_t h1_until;              /* it has preferred HTTP/1 over TLS: not asked before; atomic */
     pthread_mutex_t addresses_mutex;
     struct address addresses[SERVER_ADDRESSES_MAX];
-    size_t addresses_count; /* atomic for a quick look; 0: unresolved */
+    size_t addresses_count;          /* atomic for a quick look; 0: unresolved */
+    char name_text[SERVER_NAME_MAX]; /* of one that was discovered */
+    char host_text[SERVER_NAME_MAX];
 } __attribute__((aligned(64)));
 
 /* What hangs on one worker. */
@@ -85,28 +115,57 @@ struct roster;
 struct upstream {
     struct slice name;
     struct upstream_config config;
-    struct server *servers;
-    size_t count;
-    struct roster *roster;          /* whom to choose; atomic */
+    struct server *servers;      /* in places that never move */
+    void *places;                /* the memory under them */
+    size_t count;                /* of places that are or were taken; atomic, never smaller again */
+    size_t capacity;             /* of all places */
+    struct server_config *lines; /* as they were configured: the first places are theirs */
+    size_t sources;              /* of them */
+    size_t members;              /* servers that are no place alone and are not drained; atomic */
+    struct roster *roster;       /* whom to choose; atomic */
     struct roster *rosters_retired; /* that somebody may still look at; newest first */
     unsigned workers;
     struct upstream_local *locals;
     int64_t budget_second; /* retry budget: this second … */
     uint32_t budget_spent; /* … how many retries, */
-    uint32_t budget_calls; /* and how many calls */
-    uint32_t waiting;      /* calls in the queue; atomic */
+    uint32_t budget_calls; /* and how many calls; and of the second before */
+    uint32_t budget_spent_before, budget_calls_before;
+    uint32_t waiting; /* calls in the queue; atomic */
     pthread_mutex_t queue_mutex;
+    pthread_mutex_t eject_mutex; /* two workers together eject no more than one alone may */
     struct list queue;
+    struct breaker breaker;
+    struct latency latency;
     struct arena arena;
 };
 
+/* How many of upstream->servers are to be looked at. */
+static inline size_t upstream_count(const struct upstream *upstream)
+{
+    return __atomic_load_n(&upstream->count, __ATOMIC_ACQUIRE);
+}
+/* How many servers belong to it now. */
+static inline size_t upstream_members(const struct upstream *upstream)
+{
+    return __atomic_load_n(&upstream->members, __ATOMIC_RELAXED);
+}
+
+/* As it was configured or discovered last. */
+static inline uint32_t server_weight(const struct server *server)
+{
+    return __atomic_load_n(&server->config.weight, __ATOMIC_RELAXED);
+}
 /* Whether it may get a request now. */
 bool server_is_usable(const struct server *server, int64_t now);
+enum server_life server_life(const struct server *server, int64_t now);
+/* "up", "slow_start" … as logs and placeholders say it. */
+const char *server_life_name(enum server_life life);
 /* Whether it could not be reached and is probed. */
 bool server_is_refusing(const struct server *server);
 /* Whether fewer than max_conns are in flight. */
 bool server_has_room(const struct server *server);
-/* Counts a request in; false when max_conns are in flight. And out; wakes one that waits. */
+/* Counts a request in; false when max_conns are in flight or it was drained just now. And out;
+ * wakes one that waits. */
 bool server_enter(struct server *server);
 void server_leave(struct server *server);
 
@@ -114,6 +173,8 @@ void server_leave(struct server *server);
 void server_succeeded(struct server *server);
 void server_failed(struct server *server, int64_t now); /* a connect or gateway error */
 void server_unreachable(struct server *server);         /* refused, no route, connect timeout */
+/* What the active check says; `why` is static text. From any thread of ours. */
+void server_set_health(struct server *server, bool is_up, const char *why);
 
 /* It answered, or failed to, after that many nanoseconds: what least_time goes by. The mean fades
  * with time and jumps to a value that is worse, so that trouble shows at once. */
@@ -129,7 +190,7 @@ uint32_t server_starting_weight(const struct server *server, int64_t now);
 static inline uint32_t server_weight_now(const struct server *server, int64_t now)
 {
     return __atomic_load_n(&server->back_since, __ATOMIC_RELAXED) == 0
-               ? server->config.weight * SERVER_WEIGHT_UNIT
+               ? server_weight(server) * SERVER_WEIGHT_UNIT
                : server_starting_weight(server, now);
 }
 
@@ -137,5 +198,7 @@ static inline uint32_t server_weight_now(const struct server *server, int64_t no
  */
 void upstream_renew_roster(struct upstream *upstream);
 
+/* What stands in Host for a server of that name. */
+struct slice server_host_of(struct slice name);
 /* Copies the addresses to dial; how many. */
 size_t server_addresses(struct server *server, struct address *into);

@@ -8,10 +8,10 @@ enum {
 
 uint32_t server_starting_weight(const struct server *server, int64_t now)
 {
-    int64_t whole = server->config.weight * SERVER_WEIGHT_UNIT;
+    int64_t whole = (int64_t)server_weight(server) * SERVER_WEIGHT_UNIT;
     int64_t since = now - __atomic_load_n(&server->back_since, __ATOMIC_RELAXED);
     int64_t length = server->upstream->config.slow_start;
-    if (since >= length)
+    if (since >= length || upstream_members(server->upstream) <= 1) /* nobody to leave it to */
         return (uint32_t)whole;
     /* In milliseconds, so that the product fits. */
     int64_t part =

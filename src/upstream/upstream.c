@@ -9,29 +9,71 @@
 
 #include <stdlib.h>
 
-static void init_server(struct upstream *upstream, size_t index, const struct server_config *config)
+static void init_pools(struct server *server)
+{
+    unsigned workers = server->upstream->workers;
+    check(posix_memalign((void **)&server->pools, 64, workers * sizeof *server->pools) == 0);
+    memset(server->pools, 0, workers * sizeof *server->pools);
+    for (unsigned i = 0; i < workers; i++)
+        pool_init(&server->pools[i], server);
+}
+
+/* A place without a server. */
+static void init_place(struct upstream *upstream, size_t index)
 {
     struct server *server = &upstream->servers[index];
     server->upstream = upstream;
     server->index = index;
-    server->config = *config;
-    server->name = server->config.name = arena_copy(&upstream->arena, config->name);
-    server->config.host = arena_copy(&upstream->arena, config->host);
-    struct slice host = server->name;
-    if (slice_starts(host, SLICE("http://")) || slice_starts(host, SLICE("https://")))
-        host = slice_from(host, slice_find(host, '/') + 2);
-    server->host = slice_starts(host, SLICE("unix:")) ? SLICE("localhost") : host;
-    server->sessions = config->tls == NULL ? NULL : tls_sessions_new();
+    server->source = SIZE_MAX;
+    server->is_draining = true;
+    server->is_resting = true;
     pthread_mutex_init(&server->addresses_mutex, NULL);
-    if (config->host.size == 0) {
-        server->addresses[0] = config->address;
-        server->addresses_count = 1;
-    }
-    check(posix_memalign((void **)&server->pools, 64, upstream->workers * sizeof *server->pools) ==
-          0);
-    memset(server->pools, 0, upstream->workers * sizeof *server->pools);
-    for (unsigned i = 0; i < upstream->workers; i++)
-        pool_init(&server->pools[i], server);
+    init_pools(server);
+}
+
+/* The place of a line: with its server, or for the first that is discovered. */
+static void init_line(struct upstream *upstream, size_t index, const struct server_config *config)
+{
+    struct server_config *line = &upstream->lines[index];
+    *line = *config;
+    line->name = arena_copy(&upstream->arena, config->name);
+    line->host = arena_copy(&upstream->arena, config->host);
+    struct server *server = &upstream->servers[index];
+    server->config = *line;
+    server->source = index;
+    server->name = line->name;
+    server->host = server_host_of(server->name);
+    server->sessions = line->tls == NULL ? NULL : tls_sessions_new();
+    if (line->source != SERVER_FIXED)
+        return;
+    server->addresses[0] = config->address;
+    server->addresses_count = 1;
+    server->is_draining = server->is_resting = false;
+    upstream->members++;
+}
+
+static bool has_discovery(const struct upstream_config *config)
+{
+    for (size_t i = 0; i < config->servers_count; i++)
+        if (config->servers[i].source != SERVER_FIXED)
+            return true;
+    return false;
+}
+
+/* Untouched memory costs nothing: it comes as zeros from the kernel. */
+static void make_places(struct upstream *upstream, const struct upstream_config *config)
+{
+    upstream->sources = upstream->count = upstream->capacity = config->servers_count;
+    if (has_discovery(config))
+        upstream->capacity += UPSTREAM_DISCOVERED_MAX;
+    upstream->places = memory_zero(upstream->capacity * sizeof *upstream->servers + 63);
+    uintptr_t aligned = ((uintptr_t)upstream->places + 63) & ~(uintptr_t)63;
+    upstream->servers = (struct server *)aligned;
+    upstream->lines = arena_alloc(&upstream->arena, upstream->sources * sizeof *upstream->lines);
+    for (size_t i = 0; i < upstream->capacity; i++)
+        init_place(upstream, i);
+    for (size_t i = 0; i < upstream->sources; i++)
+        init_line(upstream, i, &config->servers[i]);
 }
 
 static void copy_affinity(struct upstream *upstream)
@@ -50,15 +92,11 @@ struct upstream *upstream_new(const struct upstream_config *config, unsigned wor
     upstream->config = *config;
     upstream->name = upstream->config.name = arena_copy(&upstream->arena, config->name);
     upstream->workers = workers;
-    upstream->count = config->servers_count;
     upstream->locals = memory_zero(workers * sizeof *upstream->locals);
     list_init(&upstream->queue);
     pthread_mutex_init(&upstream->queue_mutex, NULL);
-    size_t size = upstream->count * sizeof *upstream->servers;
-    check(posix_memalign((void **)&upstream->servers, 64, size) == 0);
-    memset(upstream->servers, 0, size);
-    for (size_t i = 0; i < upstream->count; i++)
-        init_server(upstream, i, &config->servers[i]);
+    pthread_mutex_init(&upstream->eject_mutex, NULL);
+    make_places(upstream, config);
     copy_affinity(upstream);
     upstream_renew_roster(upstream);
     upstream->config.servers = NULL; /* the caller's */
@@ -77,18 +115,20 @@ static void drop_rosters(struct upstream *upstream)
 
 void upstream_free(struct upstream *upstream)
 {
-    for (size_t i = 0; i < upstream->count; i++) {
+    for (size_t i = 0; i < upstream->capacity; i++) {
         struct server *server = &upstream->servers[i];
         for (unsigned w = 0; w < upstream->workers; w++)
             pthread_mutex_destroy(&server->pools[w].mutex);
         pthread_mutex_destroy(&server->addresses_mutex);
         tls_sessions_free(server->sessions);
-        tls_client_free(server->config.tls);
         free(server->pools);
     }
+    for (size_t i = 0; i < upstream->sources; i++)
+        tls_client_free(upstream->lines[i].tls);
     pthread_mutex_destroy(&upstream->queue_mutex);
+    pthread_mutex_destroy(&upstream->eject_mutex);
     drop_rosters(upstream);
-    free(upstream->servers);
+    free(upstream->places);
     free(upstream->locals);
     arena_done(&upstream->arena);
     free(upstream);
@@ -99,27 +139,30 @@ struct slice upstream_name(const struct upstream *upstream)
     return upstream->name;
 }
 
-bool upstream_server_host(const struct upstream *upstream, size_t index, struct slice *host,
-                          uint16_t *port)
-{
-    if (index >= upstream->count)
-        return false;
-    *host = upstream->servers[index].config.host;
-    *port = upstream->servers[index].config.port;
-    return true;
-}
-
-void upstream_set_addresses(struct upstream *upstream, size_t index,
-                            const struct address *addresses, size_t count)
+size_t upstream_server_addresses(const struct upstream *upstream, size_t index,
+                                 struct address *addresses, size_t max)
 {
     struct server *server = &upstream->servers[index];
-    if (count > SERVER_ADDRESSES_MAX)
-        count = SERVER_ADDRESSES_MAX;
     pthread_mutex_lock(&server->addresses_mutex);
-    for (size_t i = 0; i < count; i++)
-        server->addresses[i] = addresses[i];
-    __atomic_store_n(&server->addresses_count, count, __ATOMIC_RELAXED);
+    size_t count = server->addresses_count < max ? server->addresses_count : max;
+    if (server->config.down || __atomic_load_n(&server->is_draining, __ATOMIC_RELAXED))
+        count = 0;
+    memcpy(addresses, server->addresses, count * sizeof *addresses);
     pthread_mutex_unlock(&server->addresses_mutex);
+    return count;
+}
+
+void upstream_server_tls(const struct upstream *upstream, size_t index, struct tls_client **tls,
+                         struct tls_sessions **sessions)
+{
+    *tls = upstream->servers[index].config.tls;
+    *sessions = upstream->servers[index].sessions;
+}
+
+void upstream_set_health(struct upstream *upstream, size_t index, bool is_up, const char *why)
+{
+    check(index < upstream->count);
+    server_set_health(&upstream->servers[index], is_up, why);
 }
 
 void upstream_worker_start(struct upstream *upstream)
@@ -128,7 +171,7 @@ void upstream_worker_start(struct upstream *upstream)
     check(thread->index >= 0 && (unsigned)thread->index < upstream->workers);
     fiber_scope_init(&upstream->locals[thread->index].probes);
     upstream->locals[thread->index].is_stopped = false;
-    for (size_t i = 0; i < upstream->count; i++)
+    for (size_t i = 0; i < upstream->capacity; i++)
         pool_start(&upstream->servers[i].pools[thread->index], thread);
 }
 
@@ -138,7 +181,7 @@ void upstream_worker_stop(struct upstream *upstream)
     struct upstream_local *local = &upstream->locals[index];
     local->is_stopped = true;
     fiber_scope_cancel_soon(&local->probes);
-    for (size_t i = 0; i < upstream->count; i++) {
+    for (size_t i = 0; i < upstream->capacity; i++) {
         pool_stop(&upstream->servers[i].pools[index]);
         h2_link_stop(&upstream->servers[i].pools[index]);
     }
@@ -150,17 +193,18 @@ bool upstream_server_state(const struct upstream *upstream, size_t index,
     if (index >= upstream->count)
         return false;
     const struct server *server = &upstream->servers[index];
-    static const char *const NAMES[] = {
-        [SERVER_UP] = "up", [SERVER_REFUSING] = "down", [SERVER_EJECTED] = "ejected"};
-    bool is_resolved = __atomic_load_n(&server->addresses_count, __ATOMIC_RELAXED) > 0;
+    const char *reason = __atomic_load_n(&server->reason, __ATOMIC_RELAXED);
+    int64_t now = clock_monotonic();
     *state = (struct server_state){
         .name = server->name,
-        .is_usable = server_is_usable(server, clock_monotonic()),
-        .state = server->config.down ? "down"
-                 : !is_resolved      ? "unresolved"
-                                     : NAMES[__atomic_load_n(&server->health, __ATOMIC_RELAXED)],
+        .is_usable = server_is_usable(server, now),
+        .state = server_life_name(server_life(server, now)),
+        .reason = reason == NULL ? "" : reason,
+        .since = __atomic_load_n(&server->since, __ATOMIC_RELAXED),
         .active = __atomic_load_n(&server->active, __ATOMIC_RELAXED),
         .idle = __atomic_load_n(&server->idle, __ATOMIC_RELAXED),
+        .is_member = !__atomic_load_n(&server->is_draining, __ATOMIC_RELAXED),
+        .generation = __atomic_load_n(&server->generation, __ATOMIC_RELAXED),
     };
     return true;
 }

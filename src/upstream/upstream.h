@@ -12,6 +12,7 @@
 struct upstream;
 struct server;
 struct tls_client;
+struct tls_sessions;
 
 enum balance {
 #define BALANCE(id, name, policy, key, doc) BALANCE_##id,
@@ -20,17 +21,42 @@ enum balance {
     BALANCES,
 };
 
+/* Where the servers of a line come from. */
+enum server_source {
+    SERVER_FIXED, /* `address`: one server, always */
+    SERVER_NAME,  /* each address of `host` is a server */
+    SERVER_ONE,   /* all addresses of `host` are one server, dialled one after the other */
+    SERVER_SRV,   /* the records of `host` */
+    SERVER_FILE,  /* the file `host` */
+};
+
 struct server_config {
     struct slice name; /* as written: "10.0.0.12:3000", "app.internal:8080", "unix:/x" */
-    struct slice host; /* to be resolved; empty: `address` is it */
+    enum server_source source;
+    struct slice host; /* to be resolved, or the file's path; empty: `address` is it */
     uint16_t port;
     struct address address;
     uint32_t weight;   /* 1–256 */
+    uint32_t priority; /* a lower one serves as long as it can */
     int64_t max_conns; /* 0: no limit */
-    uint32_t priority; /* 0–255; those of a higher number serve when none of a lower one can */
     bool backup;       /* behind all priorities */
     bool down;
     struct tls_client *tls; /* NULL: in clear. Becomes the upstream's */
+};
+
+/* A server as discovery knows it. */
+struct upstream_member {
+    struct slice name; /* how logs call it */
+    struct slice host; /* as Host, when the client's is not kept; empty: as the name */
+    const struct address *addresses;
+    size_t addresses_count; /* > 0 */
+    uint32_t weight, priority;
+    int64_t max_conns;
+    bool backup;
+};
+
+enum {
+    UPSTREAM_DISCOVERED_MAX = 512, /* servers beyond the lines, drained ones included */
 };
 
 struct upstream_config {
@@ -38,11 +64,14 @@ struct upstream_config {
     enum balance balance;
     const struct server_config *servers;
     size_t servers_count;
-    int64_t keepalive;      /* idle connections kept per server, over all workers */
-    int64_t keepalive_idle; /* ns */
-    int64_t queue;          /* how many may wait for a free server */
-    int64_t queue_timeout;  /* ns */
-    int64_t slow_start;     /* ns in which a server that came back gets its share; 0: at once */
+    int64_t keepalive;                  /* idle connections kept per server, over all workers */
+    int64_t keepalive_idle;             /* ns */
+    int64_t queue;                      /* how many may wait for a free server */
+    int64_t queue_timeout;              /* ns */
+    int64_t requests_max;               /* in work at a time, over all servers; 0: no limit */
+    int64_t connects_max;               /* connections that are being opened; 0: no limit */
+    int64_t adaptive_min, adaptive_max; /* between which a limit of requests adapts; max 0: none */
+    int64_t slow_start; /* ns in which a server that came back gets its share; 0: at once */
     /* What ties clients to servers, and how far: a server that has more than load_percent of its
      * share of the exchanges passes those that hash to it on; 0: never. */
     struct upstream_affinity affinity;
@@ -51,18 +80,35 @@ struct upstream_config {
     enum upstream_http http;
 };
 
-/* Copies what it needs. Addresses of names are filled in later by upstream_set_addresses. */
+/* Copies what it needs. What is discovered is filled in later by upstream_set_members. */
 struct upstream *upstream_new(const struct upstream_config *config, unsigned workers);
 void upstream_free(struct upstream *upstream);
 
-/* Names that want resolving, for control: host and port of server `index`; false past the end. A
- * server that needs none is passed over with an empty host. */
-bool upstream_server_host(const struct upstream *upstream, size_t index, struct slice *host,
-                          uint16_t *port);
-/* Pushed by control when a name was resolved: from then on the server is dialled there. count 0: it
- * is down (unresolved). Called on control's thread; safe beside running exchanges. */
-void upstream_set_addresses(struct upstream *upstream, size_t index,
-                            const struct address *addresses, size_t count);
+/* What wants discovering, for control: line `index`; false past the end. */
+bool upstream_source(const struct upstream *upstream, size_t index, struct server_config *source);
+/* Pushed by control: from now on the servers of line `index` are these and no others. One that is
+ * there already (by its addresses) goes on as it is, but for weight, priority and limits; new ones
+ * join; the others get no new request, and their place is free for another when what runs has
+ * ended. count 0: the line has no server. Returns how many found no place. Called on control's
+ * thread; safe beside running exchanges. */
+size_t upstream_set_members(struct upstream *upstream, size_t index,
+                            const struct upstream_member *members, size_t count);
+/* Frees the places of drained servers of which nothing runs any more; control calls it about once a
+ * second. */
+void upstream_reap(struct upstream *upstream);
+
+/* What an active check made of server `index`, pushed by control; `why` is static text. From the
+ * first "down" on no request goes there, until an "up". */
+void upstream_set_health(struct upstream *upstream, size_t index, bool is_up, const char *why);
+/* Where a check would ask, at most `max`; 0: it has no address, or none is to go there at all. */
+size_t upstream_server_addresses(const struct upstream *upstream, size_t index,
+                                 struct address *addresses, size_t max);
+
+/* While it is held, on control's thread, its place is not given to another server. */
+void upstream_server_hold(struct upstream *upstream, size_t index, bool is_held);
+/* How TLS is spoken with it; NULL: it is spoken to in clear. */
+void upstream_server_tls(const struct upstream *upstream, size_t index, struct tls_client **tls,
+                         struct tls_sessions **sessions);
 
 /* Per worker: called on its thread before it serves and after its last exchange. */
 void upstream_worker_start(struct upstream *upstream);
@@ -71,7 +117,11 @@ void upstream_worker_stop(struct upstream *upstream); /* closes its idle connect
 struct server_state {
     struct slice name;
     bool is_usable;
-    const char *state; /* "up", "down", "ejected", "unresolved" */
+    const char *state;   /* "up", "slow_start", "ejected", "refusing", "check_failed" … */
+    const char *reason;  /* static text of why it is in that state; "" as it was configured */
+    int64_t since;       /* ns since 1970; 0: since the start */
+    bool is_member;      /* false: drained, or a place where none is */
+    uint32_t generation; /* another number: another server in its place */
     uint32_t active;
     uint32_t idle;
 };

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything at once, for a while: pages, bodies both ways, pipelining, tunnels, event streams,
 refusals, clients and servers that break off, over both protocols, on several workers; some of the
-clients over TLS, one server too, and certificates that change. Not a measurement: it is run on builds
-that watch themselves, for data races and for the depth of stacks.
+clients over TLS, one server too, handshakes of all kinds, and certificates and lists that change. Not
+a measurement: it is run on builds that watch themselves, for data races and for the depth of stacks.
 
     WEIR_BINARY=build/tsan/weir tests/proxy/mixed_load.py --workers 4
     WEIR_BINARY=build/paint/weir tests/proxy/mixed_load.py --stack-max 65536
@@ -21,11 +21,11 @@ import time
 import types
 
 import http1
-import pki
 import tls
 from client import Client, chunked
 from h2_origin import H2Origin
 from mixed_load_h2 import H2Load, serve_some
+from mixed_load_tls import SITES, Files, TlsLoad
 from origin import Origin, early, echo, reply, upgrade_echo
 from weir import REPORT, Weir, free_port
 
@@ -41,6 +41,11 @@ upstream app {
     server @two weight=2
     server 127.0.0.1:@nobody
     server nowhere.invalid:80
+    discover file @dir/app.servers
+    health_check tcp interval=100ms fast_interval=50ms timeout=5s
+    breaker requests=5000 connects=2000
+    adaptive_limit 5000 min=100
+    slow_start 1s
 }
 upstream secure {
     tls ca=@pki/ca.pem
@@ -86,7 +91,7 @@ site * {
         proxy multiplexed
     }
 @routes
-    proxy app
+    proxy app hedge=5ms
 }
 """
 # Each with a server that goes and comes.
@@ -117,7 +122,7 @@ def config():
         word = policy.split()[0]
         text = (UPSTREAM.replace("@word", word).replace("@policy", policy)
                 + text.replace("@routes", ROUTE.replace("@word", word) + "@routes"))
-    return text.replace("@routes", "")
+    return text.replace("@routes", "") + SITES
 
 
 class Moody:
@@ -326,6 +331,16 @@ class Load:
         self.drop()
 
 
+def move_servers(weir, addresses, until):
+    """Servers that come and go as long as there is load."""
+    file = weir.path / "app.servers"
+    turn = 0
+    while time.monotonic() < until:
+        turn += 1
+        file.write_text(f"{addresses[turn % 2]} name=moving{turn % 3} weight={1 + turn % 4}\n")
+        time.sleep(0.6)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--workers", type=int, default=4)
@@ -335,11 +350,8 @@ def main():
     parser.add_argument("--stack-max", type=int)
     options = parser.parse_args()
     directory = tempfile.TemporaryDirectory(prefix="weir-load-")
-    authority = pki.Authority("load authority")
-    authority.write_self(directory.name)
-    authority.write(directory.name, "a.example", file="a")
-    authority.write(directory.name, "a.example", file="rsa", kind="rsa")
-    shown = authority.write(directory.name, "localhost", file="server")
+    files = Files(directory.name)
+    shown = files.authority.write(directory.name, "localhost", file="server")
     with (Origin() as one, Origin() as two, H2Origin(serve_some) as three,
           tls.TlsOrigin(shown) as fourth):
         script(one)
@@ -356,11 +368,15 @@ def main():
                  if n % 2
                  else Load(weir, options.seed * 1000 + n, (made, port) if n % 4 else None)
                  for n in range(options.clients)]
+        loads += [TlsLoad(weir, options.seed * 1000 + 500 + n, files, port)
+                  for n in range(max(options.clients // 4, 1))]
         crew = [threading.Thread(target=load.run, args=(options.seconds,)) for load in loads]
+        crew.append(threading.Thread(target=move_servers, args=(
+            weir, (one.address, two.address), time.monotonic() + options.seconds)))
         for thread in crew:
             thread.start()
         while any(thread.is_alive() for thread in crew):
-            authority.write(directory.name, "a.example", file="a")
+            files.change()
             crew[0].join(0.9)
         for thread in crew:
             thread.join()
@@ -384,7 +400,8 @@ def main():
         wrong.append("weir reported something")
     directory.cleanup()
     if not all(counts[key] for key in (200, 101, 400, "h2 200", "h2 tunnel", "h2 ended",
-                                       "h2 over TLS 200", "h2 over TLS tunnel", "h2 over TLS ended")):
+                                     "h2 over TLS 200", "h2 over TLS tunnel", "h2 over TLS ended",
+                                     "tls full", "tls resumed", "tls refused", "tls hung up")):
         wrong.append("hardly anything was done")
     marks = {name: int(size) for name, size in re.findall(
         r"stack of (\S+): (\d+) bytes", output)}

@@ -11,6 +11,7 @@ from weir import SITE, Weir
 JSON = "log access {\n    to file:@dir/access.log\n    flush 10ms\n    format json\n}\n"
 KEYS = ["ts", "client_ip", "status", "method", "host", "uri", "protocol", "duration", "bytes_in",
         "bytes_out", "user_agent", "request_id", "site", "route", "upstream", "server",
+        "server_state",
         "upstream_status", "tries", "error"]
 
 

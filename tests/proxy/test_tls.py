@@ -192,6 +192,63 @@ def test_sessions_are_resumed_by_every_worker(ca, versions):
         assert line["tls"] in ("1.2", "1.3") and line["handshake"] > 0
 
 
+def without_tickets(ca):
+    made = tls.context(ca.file, tls.ONLY_1_2)
+    made.options |= ssl.OP_NO_TICKET
+    return made
+
+
+@pytest.mark.parametrize("settings", ["", "tls session_tickets=off\n"])
+def test_without_tickets_sessions_are_resumed_by_id_on_every_worker(ca, settings):
+    with Weir("workers 2\n" + settings + SITES, pki=ca.directory) as weir:
+        made = without_tickets(ca)
+        _, session, resumed = tls.ask(weir, "a.example", made=made)
+        assert not resumed and len(session.id) == 32 and not session.has_ticket
+        for _ in range(8):
+            answer, session, resumed = tls.ask(weir, "a.example", made=made, session=session)
+            assert resumed and answer.body == b"a 1.2 a.example yes https"
+
+
+@pytest.mark.parametrize("room", [1, 3])
+def test_the_oldest_session_goes_when_there_is_no_room(ca, room):
+    with Weir(f"tls session_cache={room}\n" + SITES, pki=ca.directory) as weir:
+        made = without_tickets(ca)
+        sessions = [tls.ask(weir, "a.example", made=made)[1] for _ in range(room)]
+        for session in sessions:
+            assert tls.ask(weir, "a.example", made=made, session=session)[2]
+        tls.ask(weir, "a.example", made=made)  # one more
+        found = [tls.ask(weir, "a.example", made=made, session=session)[2]
+                 for session in reversed(sessions)]
+        assert found == [True] * (room - 1) + [False]
+
+
+@pytest.mark.parametrize("value,is_taken", [("0", False), ("1", True), ("10000000", True),
+                                            ("10000001", False), ("off", True), ("on", False)])
+def test_the_room_for_sessions_has_bounds(value, is_taken):
+    config = f"tls session_cache={value}\nsite * {{\n listen 127.0.0.1:1\n respond 200 a\n}}\n"
+    result = program.run("check", "@config", config=config)
+    assert (result.returncode == 0) == is_taken, result.stdout + result.stderr
+
+
+def test_no_session_is_kept_when_there_is_no_room_at_all(ca):
+    with Weir("tls session_cache=off\n" + SITES, pki=ca.directory) as weir:
+        made = without_tickets(ca)
+        session = tls.ask(weir, "a.example", made=made)[1]
+        assert session is None or not tls.ask(weir, "a.example", made=made, session=session)[2]
+
+
+def test_sessions_outlive_a_certificate(ca, tmp_path):
+    ca.write(tmp_path, "a.example", file="a")
+    config = "site a.example {\n listen @listen\n tls @pki/a.pem key=@pki/a.key\n respond 200 a\n}\n"
+    with Weir(config, pki=tmp_path) as weir:
+        contexts = [without_tickets(ca), tls.context(ca.file, tls.ONLY_1_2), tls.context(ca.file)]
+        sessions = [tls.ask(weir, "a.example", made=made)[1] for made in contexts]
+        ca.write(tmp_path, "a.example", file="a")
+        weir.wait_line("certificate_replaced")
+        for made, session in zip(contexts, sessions):
+            assert tls.ask(weir, "a.example", made=made, session=session)[2]
+
+
 def test_the_log_says_nothing_of_tls_in_clear(ca):
     config = "log access to=file:@dir/access.log\nsite * {\n listen @listen\n respond 200 x\n}\n"
     with Weir(config) as weir:

@@ -2,9 +2,11 @@
 """Client certificates, and that no session or connection crosses to a site with other rules."""
 import pathlib
 import ssl
+import time
 
 import pytest
 
+import http1
 import pki
 import tls
 import weir as program
@@ -119,15 +121,22 @@ def certificate_for(ca, name):
     return getattr(ca, NEEDS[name]) if name in NEEDS else None
 
 
-@pytest.mark.parametrize("versions", [tls.ONLY_1_2, tls.ONLY_1_3], ids=["1.2", "1.3"])
-def test_no_session_and_no_connection_crosses_policies(ca, versions):
-    config = "".join(site(name, options) for name, options in POLICIES.items())
-    admitted, wrong = 0, []
+# Who may resume where: of the same policy, and never with certificates of clients.
+RESUMING = [{"p0.example", "p6.example"}, {"p5.example"}]
+
+
+@pytest.mark.parametrize("versions,options", [(tls.ONLY_1_2, 0), (tls.ONLY_1_3, 0),
+                                              (tls.ONLY_1_2, ssl.OP_NO_TICKET)],
+                         ids=["1.2", "1.3", "1.2 by id"])
+def test_no_session_and_no_connection_crosses_policies(ca, versions, options):
+    config = "".join(site(name, settings) for name, settings in POLICIES.items())
+    admitted, resumed_count, wrong = 0, 0, []
     with Weir(config, pki=ca.directory) as weir:
         for start in POLICIES:
             if versions == tls.ONLY_1_2 and start == "p5.example":
                 continue
             own = tls.context(None, versions, certificate=certificate_for(ca, start))
+            own.options |= options
             answer, session, _ = tls.ask(weir, start, made=own)
             assert answer.status == 200
             for target in POLICIES:
@@ -143,9 +152,115 @@ def test_no_session_and_no_connection_crosses_policies(ca, versions):
                     assert not isinstance(error, AssertionError)
                     continue
                 admitted += 1
+                resumed_count += resumed
                 needed = NEEDS.get(target)
                 if needed is not None and needed != NEEDS.get(start):
                     wrong.append((start, target, resumed))
-                if resumed and not same:
+                if resumed and not any({start, target} <= group for group in RESUMING):
                     wrong.append((start, target, "resumed"))
     assert admitted > 20 and wrong == []
+    assert resumed_count >= (2 if options else 1)
+
+
+# ---- files that change ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def changing(tmp_path):
+    """Authorities of clients whose files a test may change."""
+    made = pki.Authority("server authority")
+    made.directory = tmp_path
+    made.write(tmp_path, "a.example", file="shared")
+    made.clients = pki.Authority("client authority")
+    made.clients.write_self(tmp_path, "clients")
+    made.others = pki.Authority("other authority")
+    made.strange = made.others.write(tmp_path, "strange client", file="strange")
+    made.certificate, key = made.clients.issue("good client")
+    (tmp_path / "good.pem").write_bytes(made.certificate.public_bytes(pki.PEM))
+    (tmp_path / "good.key").write_bytes(pki.key_pem(key))
+    made.good = (str(tmp_path / "good.pem"), str(tmp_path / "good.key"))
+    (tmp_path / "clients.crl").write_bytes(made.clients.revoke())
+    made.config = (site("a.example", "client_ca=@pki/clients.pem client_crl=@pki/clients.crl")
+                   + site("b.example", "client_ca=@pki/clients.pem"))
+    return made
+
+
+@pytest.mark.parametrize("versions", [tls.ONLY_1_2, tls.ONLY_1_3], ids=["1.2", "1.3"])
+@pytest.mark.parametrize("options", [0, ssl.OP_NO_TICKET], ids=["tickets", "ids"])
+def test_a_new_list_revokes(changing, versions, options):
+    made = tls.context(None, versions, certificate=changing.good)
+    made.options |= options
+    with Weir("workers 2\n" + changing.config, pki=changing.directory) as weir:
+        with tls.TlsClient(weir, "a.example", made) as old:
+            assert old.ask("/", host="a.example").status == 200
+            session = old.sock.session
+            (changing.directory / "clients.crl").write_bytes(
+                changing.clients.revoke(changing.certificate))
+            weir.wait_line("client_authorities_replaced")
+            for again in (None, session):
+                for _ in range(4):  # on every worker
+                    with pytest.raises((ssl.SSLError, OSError, http1.Short)):
+                        tls.ask(weir, "a.example", made=made, session=again)
+            # Nobody revokes there, and a connection is not touched.
+            assert tls.ask(weir, "b.example", made=made)[0].status == 200
+            assert old.ask("/", host="a.example").status == 200
+            assert old.ask("/", host="b.example").status == 421
+        (changing.directory / "clients.crl").write_bytes(changing.clients.revoke())
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            try:
+                assert tls.ask(weir, "a.example", made=made)[0].status == 200
+                break
+            except (ssl.SSLError, OSError, http1.Short):
+                time.sleep(0.1)
+        else:
+            raise AssertionError("the list was not read again")
+
+
+def test_new_authorities_are_trusted_and_old_ones_are_not(changing):
+    good, strange = (tls.context(certificate=one) for one in (changing.good, changing.strange))
+    with Weir(changing.config, pki=changing.directory) as weir:
+        tls.refused(weir, "b.example", strange)
+        with tls.TlsClient(weir, "b.example", good) as old:
+            assert old.ask("/", host="b.example").status == 200
+            changing.others.write_self(changing.directory, "fresh")
+            (changing.directory / "fresh.pem").replace(changing.directory / "clients.pem")
+            weir.wait_line("of b.example are verified with new")
+            assert tls.ask(weir, "b.example", made=strange)[0].status == 200
+            tls.refused(weir, "b.example", good)
+            assert old.ask("/", host="b.example").status == 200
+
+
+@pytest.mark.parametrize("name", ["clients.pem", "clients.crl"])
+@pytest.mark.parametrize("text", [None, b"", b"garbage\n",
+                                  b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
+                                  b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"],
+                         ids=["missing", "empty", "garbage", "bad list", "bad certificate"])
+def test_files_of_no_use_leave_the_last_good_ones(changing, name, text):
+    good, strange = (tls.context(certificate=one) for one in (changing.good, changing.strange))
+    path = changing.directory / name
+    before = path.read_bytes()
+    with Weir(changing.config, pki=changing.directory) as weir:
+        path.unlink()
+        if text is not None:
+            path.write_bytes(text)
+        line = weir.wait_line("client_authorities_refused")
+        assert str(path) in line and "a.example" in line
+        assert tls.ask(weir, "a.example", made=good)[0].status == 200
+        tls.refused(weir, "a.example", strange)
+        tls.refused(weir, "a.example")
+        path.write_bytes(before + b"\n")
+        weir.wait_line("of a.example are verified with new")
+        assert tls.ask(weir, "a.example", made=good)[0].status == 200
+        assert weir.output.count("the clients of a.example are verified as before") == 1
+
+
+def test_a_list_does_not_wait_for_a_certificate(changing):
+    made = tls.context(certificate=changing.good)
+    with Weir(changing.config, pki=changing.directory) as weir:
+        (changing.directory / "shared.pem").write_text("broken")
+        weir.wait_line("certificate_refused")
+        (changing.directory / "clients.crl").write_bytes(
+            changing.clients.revoke(changing.certificate))
+        weir.wait_line("client_authorities_replaced")
+        tls.refused(weir, "a.example", made)

@@ -133,3 +133,17 @@ void resolver_unfollow(struct resolution *resolution)
 {
     timer_clear(&thread_self()->timers, &resolution->again);
 }
+
+/* No scenario has services: the name is followed as one that is never there. */
+struct resolution *resolver_follow_services(
+    struct resolver *resolver, struct slice name,
+    void (*on_services)(void *argument, const struct resolver_service *services, size_t count,
+                        const char *why),
+    void *argument)
+{
+    (void)resolver;
+    (void)name;
+    struct resolution *resolution = world_alloc(sizeof *resolution);
+    on_services(argument, NULL, 0, "no such name");
+    return resolution;
+}

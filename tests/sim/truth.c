@@ -129,6 +129,10 @@ static void check_time_to_end(void)
             return; /* the drain was over */
         else if (client->done_at > since)
             since = client->done_at;
+    for (const struct client *client = clients_first(); client != NULL; client = client->next)
+        world_note("  client of request %u: %u of %u read over %u connections, done at %.3f",
+                   client->plans[0]->id, client->reading, client->count, client->connections,
+                   (double)(client->done_at - SECONDS(1000)) / (double)SECONDS(1));
     if (since > 0 && world_now() - since > SECONDS(end_within) && !world_was_struck())
         world_broken("end", "weir took %lld s to end though nobody wanted anything",
                      (long long)((world_now() - since) / SECONDS(1)));

@@ -33,6 +33,7 @@ static void usual(void)
         .response = {.status = 200},
         .upstream = {.upstream = SLICE("api"),
                      .server = SLICE("10.0.0.12:3000"),
+                     .server_state = SLICE("up"),
                      .status = 200,
                      .tries = 1,
                      .connect = 400000,
@@ -73,7 +74,8 @@ static void json(void **state)
         "\"protocol\":\"http/1.1\",\"duration\":0.0312,\"bytes_in\":412,\"bytes_out\":5120,"
         "\"user\":\"\",\"referer\":\"http://a/\",\"user_agent\":\"agent \\\"x\\\" \\\\ \xc3\xbc\","
         "\"request_id\":\"0193\",\"trace_id\":\"\",\"site\":\"example.com\","
-        "\"route\":\"/api/*\",\"upstream\":\"api\",\"server\":\"10.0.0.12:3000\","
+        "\"route\":\"/api/"
+        "*\",\"upstream\":\"api\",\"server\":\"10.0.0.12:3000\",\"server_state\":\"up\","
         "\"upstream_status\":200,\"connect\":0.0004,\"first_byte\":0.029,\"tries\":1,"
         "\"sticky\":\"kept\",\"mirror\":\"sent\",\"cache\":\"\",\"tls\":\"\",\"tls_cipher\":\"\","
         "\"sni\":\"\",\"tls_resumed\":\"\","
@@ -121,7 +123,8 @@ static void what_was_refused(void **state)
            "\"method\":\"\",\"host\":\"\",\"uri\":\"\",\"protocol\":\"http/1.0\","
            "\"duration\":0.0312,\"bytes_in\":412,\"bytes_out\":5120,\"user\":\"\",\"referer\":\"\","
            "\"user_agent\":\"\",\"request_id\":\"0193\",\"trace_id\":\"\",\"site\":\"\","
-           "\"route\":\"\",\"upstream\":\"\",\"server\":\"\",\"upstream_status\":0,\"connect\":0,"
+           "\"route\":\"\",\"upstream\":\"\",\"server\":\"\",\"server_state\":\"\",\"upstream_"
+           "status\":0,\"connect\":0,"
            "\"first_byte\":0,\"tries\":0,\"sticky\":\"\",\"mirror\":\"\",\"cache\":\"\",\"tls\":"
            "\"\",\"tls_cipher\":\"\",\"sni\":\"\",\"tls_resumed\":\"\",\"handshake\":0,"
            "\"step\":\"\","

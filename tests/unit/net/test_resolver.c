@@ -139,7 +139,8 @@ static void on_addresses(void *argument, const struct address *addresses, size_t
     told->times++;
     told->count = count;
     assert_true(count <= 8);
-    memcpy(told->addresses, addresses, count * sizeof *addresses);
+    if (count > 0)
+        memcpy(told->addresses, addresses, count * sizeof *addresses);
     snprintf(told->why, sizeof told->why, "%s", why);
 }
 

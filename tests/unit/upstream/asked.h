@@ -4,6 +4,8 @@
 
 #include "upstream/origin.h"
 
+static struct upstream_retry retry_standard;
+
 /* A call with everything it needs. */
 struct asked {
     struct arena arena;
@@ -29,6 +31,9 @@ static inline void prepare(struct asked *asked, struct upstream *upstream, const
     asked->body_size = 0;
     asked->interims = 0;
     arena_init(&asked->arena, NULL, 0);
+    assert_true(upstream_retry_add(&retry_standard, SLICE("connect")));
+    assert_true(upstream_retry_add(&retry_standard, SLICE("reset")));
+    assert_true(upstream_retry_add(&retry_standard, SLICE("502-504")));
     fields_init(&asked->fields, &asked->arena, NULL, 0);
     struct upstream_call *call = &asked->call;
     call->arena = &asked->arena;
@@ -38,7 +43,8 @@ static inline void prepare(struct asked *asked, struct upstream *upstream, const
         .first_byte_timeout = SECONDS(5),
         .idle_timeout = SECONDS(5),
         .tries = 2,
-        .retry_status = true,
+        .retry = &retry_standard,
+        .kept_body = 65536,
     };
     call->request = (struct upstream_request){
         .method_text = slice_from_cstring(method),

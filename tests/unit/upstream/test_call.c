@@ -352,7 +352,7 @@ static void script_name_is_gone(struct visit *visit)
     if (hear(visit))
         say(visit, HELLO);
     if (hear(visit))
-        upstream_set_addresses(nameless, 0, NULL, 0);
+        nameless->servers[0].addresses_count = 0;
 }
 
 static void run_name_is_gone(void)
@@ -402,7 +402,7 @@ static void run_refused(void)
         expect(upstream, "GET", ERR_REFUSED, 502);
         assert_string_equal(asked.call.error, "connection_refused");
     }
-    upstream_set_addresses(upstream, 0, NULL, 0);
+    upstream->servers[0].addresses_count = 0;
     expect(upstream, "GET", ERR_UNREACHABLE, 503);
     assert_string_equal(asked.call.error, "destination_unavailable");
     drop_upstream(upstream);
@@ -421,6 +421,7 @@ static void run_budget(void)
         pause_ms((int)((SECONDS(1) - loop_now() % SECONDS(1)) / MILLISECONDS(1)) + 1);
         second = loop_now() / SECONDS(1);
         upstream->budget_second = second;
+        upstream->budget_calls_before = upstream->budget_spent_before = 0;
         upstream->budget_calls = 49; /* with this one: 10 more retries */
         upstream->budget_spent = 19;
         expect(upstream, "GET", ERR_CLOSED, 502);
@@ -430,11 +431,24 @@ static void run_budget(void)
         pause_ms((int)((SECONDS(1) - loop_now() % SECONDS(1)) / MILLISECONDS(1)) + 1);
         second = loop_now() / SECONDS(1);
         upstream->budget_second = second;
+        upstream->budget_calls_before = upstream->budget_spent_before = 0;
         upstream->budget_calls = 49;
         upstream->budget_spent = 20;
         expect(upstream, "GET", ERR_CLOSED, 502);
     } while (loop_now() / SECONDS(1) != second);
     assert_int_equal(asked.call.tries, 1);
+    do { /* a second that has only begun lives on the one before */
+        pause_ms((int)((SECONDS(1) - loop_now() % SECONDS(1)) / MILLISECONDS(1)) + 1);
+        second = loop_now() / SECONDS(1);
+        upstream->budget_second = second - 1;
+        upstream->budget_calls = 1000;
+        upstream->budget_spent = 100;
+        expect(upstream, "GET", ERR_CLOSED, 502);
+    } while (loop_now() / SECONDS(1) != second || loop_now() % SECONDS(1) > MILLISECONDS(400));
+    assert_int_equal(upstream->budget_calls, 1);
+    assert_int_equal(upstream->budget_calls_before, 1000);
+    assert_int_equal(upstream->budget_spent_before, 100);
+    assert_int_equal(asked.call.tries, 2);
     drop_upstream(upstream);
     origin_stop(&origin);
 }

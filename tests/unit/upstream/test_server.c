@@ -151,7 +151,9 @@ static void run_refusing_is_not_capped(void)
     assert_int_equal(upstream->servers[0].health, SERVER_REFUSING);
     struct server_state state;
     assert_true(upstream_server_state(upstream, 0, &state));
-    assert_string_equal(state.state, "down");
+    assert_string_equal(state.state, "refusing");
+    assert_string_equal(state.reason, "it cannot be reached");
+    assert_true(state.since > 0);
     drop_upstream(upstream);
 }
 ON_FIBER(refusing_is_not_capped)
@@ -193,6 +195,7 @@ ON_FIBER(probe_finds_it_again)
 static void with_name(struct upstream_config *config, struct server_config *servers)
 {
     (void)config;
+    servers[1].source = SERVER_ONE;
     servers[1].host = SLICE("app.internal");
     servers[1].port = 8080;
 }
@@ -203,29 +206,144 @@ static void run_names_get_addresses(void)
     struct server *server = &upstream->servers[1];
     static struct address addresses[SERVER_ADDRESSES_MAX + 2];
     struct address got[SERVER_ADDRESSES_MAX];
-    struct slice host = {0};
-    uint16_t port = 0;
-    assert_true(upstream_server_host(upstream, 0, &host, &port));
-    assert_int_equal(host.size, 0);
-    assert_true(upstream_server_host(upstream, 1, &host, &port));
-    assert_true(slice_equal(host, SLICE("app.internal")) && port == 8080);
-    assert_false(upstream_server_host(upstream, 2, &host, &port));
+    struct server_config line;
+    assert_true(upstream_source(upstream, 0, &line));
+    assert_int_equal(line.source, SERVER_FIXED);
+    assert_true(upstream_source(upstream, 1, &line));
+    assert_int_equal(line.source, SERVER_ONE);
+    assert_true(slice_equal(line.host, SLICE("app.internal")) && line.port == 8080);
+    assert_false(upstream_source(upstream, 2, &line));
     assert_false(is_usable(server));
     struct server_state state;
     assert_true(upstream_server_state(upstream, 1, &state));
     assert_string_equal(state.state, "unresolved");
     memset(addresses, 0, sizeof addresses);
-    for (int i = 0; i < SERVER_ADDRESSES_MAX + 2; i++)
+    for (int i = 0; i < SERVER_ADDRESSES_MAX + 2; i++) {
         assert_true(address_parse(SLICE("127.0.0.1:80"), 0, &addresses[i]));
-    upstream_set_addresses(upstream, 1, addresses, SERVER_ADDRESSES_MAX + 2);
+        address_set_port(&addresses[i], (uint16_t)(80 + i));
+    }
+    const struct upstream_member member = {
+        .name = SLICE("app.internal:8080"),
+        .addresses = addresses,
+        .addresses_count = SERVER_ADDRESSES_MAX + 2,
+        .weight = 1,
+    };
+    assert_int_equal(upstream_set_members(upstream, 1, &member, 1), 0);
     assert_int_equal(server_addresses(server, got), SERVER_ADDRESSES_MAX);
     assert_true(is_usable(server));
-    upstream_set_addresses(upstream, 1, NULL, 0);
+    assert_int_equal(upstream_set_members(upstream, 1, NULL, 0), 0);
     assert_false(is_usable(server));
     assert_false(upstream_server_state(upstream, 2, &state));
     drop_upstream(upstream);
 }
 ON_FIBER(names_get_addresses)
+
+static void with_slow_start(struct upstream_config *config, struct server_config *servers)
+{
+    (void)servers;
+    config->slow_start = SECONDS(30);
+}
+
+static const char *state_of(const struct upstream *upstream, size_t index)
+{
+    struct server_state state;
+    assert_true(upstream_server_state(upstream, index, &state));
+    return state.state;
+}
+
+/* Its share now, in thousandths of its whole one. */
+static int share_of_1000(const struct server *server)
+{
+    return (int)(server_weight_now(server, loop_now()) * 1000 /
+                 (server_weight(server) * SERVER_WEIGHT_UNIT));
+}
+
+/* Down by its check: at once and without a cap; back with a share that grows from a tenth. */
+static void run_check_takes_down_and_brings_back(void)
+{
+    struct upstream *upstream = make_upstream(anywhere, 2, with_slow_start);
+    struct server *server = &upstream->servers[0];
+    assert_int_equal(share_of_1000(server), 1000);
+    for (size_t i = 0; i < 2; i++) {
+        upstream_set_health(upstream, i, false, "status");
+        assert_string_equal(state_of(upstream, i), "check_failed");
+    }
+    assert_int_equal(count_usable(upstream), 0);
+    upstream_set_health(upstream, 0, true, "good");
+    upstream_set_health(upstream, 0, true, "good");
+    assert_string_equal(state_of(upstream, 0), "slow_start");
+    assert_true(is_usable(server));
+    server->back_since = loop_now();
+    int taken = share_of_1000(server);
+    assert_true(taken > 50 && taken < 200);
+    pass(SECONDS(15));
+    taken = share_of_1000(server);
+    assert_true(taken > 400 && taken < 600);
+    pass(SECONDS(15));
+    assert_int_equal(share_of_1000(server), 1000);
+    drop_upstream(upstream);
+}
+ON_FIBER(check_takes_down_and_brings_back)
+
+/* One alone has nobody to leave its share to. */
+static void run_no_slow_start_for_one(void)
+{
+    struct upstream *upstream = make_upstream(anywhere, 1, with_slow_start);
+    upstream_set_health(upstream, 0, false, "status");
+    upstream_set_health(upstream, 0, true, "good");
+    assert_string_equal(state_of(upstream, 0), "up");
+    assert_int_equal(share_of_1000(&upstream->servers[0]), 1000);
+    drop_upstream(upstream);
+}
+ON_FIBER(no_slow_start_for_one)
+
+/* Check and answers count apart: an ejected server stays out when its check is good. */
+static void run_check_does_not_end_an_ejection(void)
+{
+    struct upstream *upstream = make_upstream(anywhere, 2, NULL);
+    fail_times(&upstream->servers[0], 5);
+    upstream_set_health(upstream, 0, true, "good");
+    assert_string_equal(state_of(upstream, 0), "ejected");
+    upstream_set_health(upstream, 0, false, "status");
+    assert_string_equal(state_of(upstream, 0), "check_failed");
+    pass(SECONDS(10));
+    assert_false(is_usable(&upstream->servers[0]));
+    upstream_set_health(upstream, 0, true, "good");
+    assert_true(is_usable(&upstream->servers[0]));
+    drop_upstream(upstream);
+}
+ON_FIBER(check_does_not_end_an_ejection)
+
+struct failing {
+    struct upstream *upstream;
+    int64_t now;
+};
+
+static void *fail_all(void *argument)
+{
+    const struct failing *failing = argument;
+    for (int round = 0; round < 200; round++)
+        for (size_t i = 0; i < failing->upstream->count; i++)
+            server_failed(&failing->upstream->servers[i], failing->now);
+    return NULL;
+}
+
+/* Four workers that see all servers fail at the same moment eject half of them, no more. */
+static void run_cap_holds_between_workers(void)
+{
+    for (int round = 0; round < 50; round++) {
+        struct upstream *upstream = make_upstream(anywhere, 8, NULL);
+        struct failing failing = {upstream, loop_now()};
+        pthread_t threads[4];
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, fail_all, &failing), 0);
+        for (int i = 0; i < 4; i++)
+            pthread_join(threads[i], NULL);
+        assert_int_equal(count_usable(upstream), 4);
+        drop_upstream(upstream);
+    }
+}
+ON_FIBER(cap_holds_between_workers)
 
 int main(void)
 {
@@ -239,6 +357,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(refusing_is_not_capped, world_open, world_close),
         cmocka_unit_test_setup_teardown(probe_finds_it_again, world_open, world_close),
         cmocka_unit_test_setup_teardown(names_get_addresses, world_open, world_close),
+        cmocka_unit_test_setup_teardown(check_takes_down_and_brings_back, world_open, world_close),
+        cmocka_unit_test_setup_teardown(no_slow_start_for_one, world_open, world_close),
+        cmocka_unit_test_setup_teardown(check_does_not_end_an_ejection, world_open, world_close),
+        cmocka_unit_test_setup_teardown(cap_holds_between_workers, world_open, world_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

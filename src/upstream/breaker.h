@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How much an upstream as a whole is asked at a time. What is too much is answered at once: a fixed
+ * number of exchanges, one that follows how long the answers take, and a number of connections that
+ * are being opened. Shared by all workers through atomics; without a limit nothing is counted. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct upstream;
+
+struct breaker {
+    uint32_t requests; /* in work */
+    uint32_t connects; /* being opened */
+    /* Of the limit that adapts. */
+    uint32_t limit; /* 0: not begun */
+    uint32_t most;  /* requests in work at a time, in this window */
+    uint32_t samples;
+    int64_t sum;        /* ns, of the samples */
+    int64_t window_end; /* monotonic */
+    int64_t fastest;    /* ns: the best average of a window, forgotten slowly */
+};
+
+enum {
+    LATENCY_BUCKETS = 96,
+};
+
+/* How long answers take: four buckets to each doubling, from 64 µs. What is old counts less. */
+struct latency {
+    uint32_t counts[LATENCY_BUCKETS];
+    uint32_t total;
+};
+
+/* Counts a request in; *is_counted says whether it has to be counted out. False: too many. */
+bool breaker_enter(struct upstream *upstream, bool *is_counted);
+void breaker_leave(struct upstream *upstream);
+/* The same for a connection that is opened. */
+bool breaker_begin_connect(struct upstream *upstream);
+void breaker_end_connect(struct upstream *upstream);
+/* How long an answer took, for the limit that adapts and, with `for_hedge`, the 95 %. */
+void breaker_measure(struct upstream *upstream, int64_t took, bool for_hedge);
+/* The limit as it is now; 0: none. */
+uint32_t breaker_limit(const struct upstream *upstream);
+
+void latency_add(struct latency *latency, int64_t took);
+/* In which time that share of the answers came, ns; 0: too few are known. */
+int64_t latency_percentile(const struct latency *latency, uint32_t percent);

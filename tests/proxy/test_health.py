@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Active checks and what they do to the choice of a server."""
+import socket
+import threading
+import time
+
+import pytest
+
+import pki
+import tls
+from h2_origin import H2Origin
+from origin import Origin, reply
+from weir import Weir, free_port
+
+LOG = "log access {\n    to file:@dir/access.log\n    flush 10ms\n}\n"
+FAST = "interval=50ms fast_interval=20ms timeout=5s"
+
+
+def group(lines):
+    return LOG + f"""
+    upstream app {{
+        balance round_robin
+        {lines}
+    }}
+    site * {{
+        listen @listen
+        header set X-Server "{{server}} {{server_state}}"
+        proxy app
+    }}
+    """
+
+
+def until(condition, what, timeout=20.0):
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.01)
+
+
+def checks_of(origin):
+    return [r for r in origin.requests if r.get("user-agent") == "weir-health-check"]
+
+
+def test_what_a_check_asks_for(origin):
+    config = group(f"server @app\nhealth_check /healthz?deep=1 {FAST} host=app.example")
+    with Weir(config, app=origin) as weir:
+        until(lambda: len(checks_of(origin)) >= 3, "three checks")
+        assert weir.ask().status == 200
+    check = checks_of(origin)[0]
+    assert (check.method, check.target) == ("GET", "/healthz?deep=1")
+    assert check.get("host") == "app.example"
+
+
+@pytest.mark.parametrize("options,answer,is_good", [
+    ("", reply(200), True),
+    ("", reply(204), True),
+    ("", reply(399), True),
+    ("", reply(302, fields=[("Location", "/elsewhere")]), True),
+    ("", reply(199 + 201), False),
+    ("", reply(503), False),
+    ("expect=200", reply(201), False),
+    ("expect=2xx,404", reply(404), True),
+    ("expect=200-204,299", reply(205), False),
+    ("body=ready", reply(200, b"not yet"), False),
+    ("body=ready", reply(200, b"all ready"), True),
+    ("body=ready", reply(200, chunks=[b"re", b"ady"]), True),
+    ("body=ready", reply(200, b"so ready", end="close"), True),
+    ("body=ready", reply(200, b"x" * 70000 + b"ready"), False),
+    ("body=ready", reply(200, b"x" * 60000 + b"ready"), True),
+    ("", reply(raw=b"nonsense\r\n\r\n"), False),
+    ("", reply(200, interim=[(103, [])]), True),
+    ("", lambda request, connection: connection.close(), False),
+    ("timeout=100ms", reply(200, delay=0.5), False),
+])
+def test_what_counts_as_good(origin, options, answer, is_good):
+    origin.on("/healthz", answer)
+    options = FAST if not options else f"{FAST.replace('timeout=5s', '')} {options}"
+    with Origin(script=reply(200, b"other")) as other:
+        config = group(f"server @app name=one\nserver @other name=two down\n"
+                       f"health_check /healthz {options}")
+        with Weir(config, app=origin, other=other) as weir:
+            until(lambda: len(checks_of(origin)) >= 4, "four checks")
+            if not is_good:
+                weir.wait_line("server_down")
+            assert weir.ask().status == 200  # nobody is left: it is tried all the same
+            if not is_good:
+                weir.wait_line("upstream_panic")
+            else:
+                assert "server_down" not in weir.output and "upstream_panic" not in weir.output
+
+
+def test_falls_after_three_and_rises_after_two(origin):
+    state = {"status": 200}
+    origin.on("/healthz", lambda request, connection: reply(state["status"])(request, connection))
+    with Origin(script=reply(200, b"other")) as other:
+        config = group("server @app name=one\nserver @other name=two\nslow_start off\n"
+                       f"health_check /healthz {FAST}")
+        with Weir(config, app=origin, other=other) as weir:
+            until(lambda: len(checks_of(origin)) >= 3, "three good checks")
+            assert {weir.ask().get("x-server") for _ in range(4)} == {"one up", "two up"}
+            before = len(checks_of(origin))
+            state["status"] = 500
+            weir.wait_line("server one is down by its check")
+            assert len(checks_of(origin)) - before >= 3
+            assert {weir.ask().get("x-server") for _ in range(6)} == {"two up"}
+            before = len(checks_of(origin))
+            state["status"] = 200
+            weir.wait_line("server one is up again")
+            assert len(checks_of(origin)) - before >= 2
+            assert {weir.ask().get("x-server") for _ in range(4)} == {"one up", "two up"}
+            assert '"server_state":"up"' in weir.log()[0]
+
+
+def test_the_first_check_decides_alone():
+    """A server that is not there when weir starts gets no request."""
+    with Origin() as other:
+        config = group(f"server 127.0.0.1:{free_port()} name=one\nserver @other name=two\n"
+                       "health_check tcp interval=1h fast_interval=1h")
+        with Weir(config, other=other) as weir:
+            assert "connect: refused" in weir.wait_line("server one is down by its check")
+            assert {weir.ask().get("x-server") for _ in range(6)} == {"two up"}
+
+
+def test_tcp_and_another_port(origin):
+    """The check's port is not the one that serves; nothing is sent over it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    config = group(f"server @app\nhealth_check tcp {FAST} port={port}")
+    with Weir(config, app=origin) as weir:
+        for _ in range(3):
+            connection, _ = listener.accept()
+            connection.settimeout(10)
+            assert connection.recv(10) == b""
+            connection.close()
+        assert weir.ask().status == 200
+        listener.close()
+        weir.wait_line("is down by its check: connect: refused")
+    assert checks_of(origin) == []
+
+
+def test_slow_start_is_seen(origin):
+    """Back after a restart: a tenth of its share at first, and the log says why."""
+    state = {"status": 500}
+    origin.on("/healthz", lambda request, connection: reply(state["status"])(request, connection))
+    with Origin() as other:
+        config = group("server @app name=one\nserver @other name=two\nslow_start 1h\n"
+                       f"health_check /healthz {FAST}")
+        with Weir(config, app=origin, other=other) as weir:
+            weir.wait_line("server one is down by its check")
+            state["status"] = 200
+            weir.wait_line("server one is up again")
+            with weir.connect() as client:
+                answers = [client.ask("/").get("x-server") for _ in range(400)]
+            assert set(answers) == {"one slow_start", "two up"}
+            assert 3 <= answers.count("one slow_start") <= 80
+
+
+def test_a_check_that_hangs_ends_with_weir():
+    with Origin(script=reply(200, delay=30)) as origin:
+        config = group("server @app\nhealth_check /healthz timeout=60s interval=10ms")
+        with Weir(config, app=origin) as weir:
+            origin.wait(lambda: len(origin.heads) >= 1)
+            began = time.monotonic()
+            weir.stop()
+            assert time.monotonic() - began < 20
+
+
+def health_service(state):
+    """grpc.health.v1 as servers speak it; `state` says what of."""
+    def script(peer):
+        peer.start()
+        while (number := peer.next_request()) is not None:
+            head = dict(peer.stream(number).heads[0])
+            if head.get("user-agent") != "weir-health-check":
+                peer.answer(number, b"ok")
+                continue
+            state["asked"] = (head[":method"], head[":path"], head["content-type"], head["te"],
+                              peer.stream(number).body)
+            status = state["status"]
+            if status is None:
+                peer.answer(number, b"", fields=[("content-type", "application/grpc"),
+                                                 ("grpc-status", "12")])
+            else:
+                peer.answer(number, b"\0\0\0\0\2\x08" + bytes([status]),
+                            fields=[("content-type", "application/grpc")],
+                            trailers=[("grpc-status", "0")])
+    return script
+
+
+@pytest.mark.parametrize("option,body", [
+    ("", b"\0\0\0\0\0"), ("service=shop.v1", b"\0\0\0\0\x09\x0a\x07shop.v1")])
+def test_grpc(option, body):
+    state = {"status": 1}
+    with H2Origin(health_service(state)) as origin:
+        config = group(f"server @app name=one\nhttp 2\nhealth_check grpc {FAST} {option}")
+        with Weir(config, app=origin) as weir:
+            until(lambda: "asked" in state, "a check")
+            assert state["asked"] == ("POST", "/grpc.health.v1.Health/Check", "application/grpc",
+                                      "trailers", body)
+            assert weir.ask().status == 200
+            state["status"] = 2
+            assert "the service does not serve" in weir.wait_line("server one is down by its check")
+            state["status"] = 1
+            weir.wait_line("server one is up again")
+            state["status"] = None
+            until(lambda: "the server knows no health checks" in weir.output, "the other reason")
+
+
+def test_grpc_of_a_server_that_speaks_something_else(origin):
+    with Weir(group(f"server @app name=one\nhealth_check grpc {FAST}"), app=origin) as weir:
+        weir.wait_line("server one is down by its check")
+    origin.complaints.clear()
+
+
+def test_checks_over_tls(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("pki")
+    authority = pki.Authority("server authority")
+    file = authority.write_self(directory)
+    well = authority.write(directory, "localhost", file="good")
+    past = authority.write(directory, "localhost", file="expired", days=-1, began=-9)
+    with tls.TlsOrigin(well) as good, tls.TlsOrigin(past) as expired:
+        config = group(f"server localhost:{good.port} name=one\n"
+                       f"server localhost:{expired.port} name=two\n"
+                       f"tls ca={file}\nhealth_check /healthz {FAST}")
+        with Weir(config) as weir:
+            line = weir.wait_line("server two is down by its check")
+            assert "expired" in line
+            until(lambda: len(checks_of(good)) >= 3, "checks")
+            assert {weir.ask().get("x-server") for _ in range(4)} == {"one up"}
+    assert not checks_of(expired)
