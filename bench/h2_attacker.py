@@ -56,11 +56,11 @@ ATTACKS = {
 }
 
 
-def speak(attack, port, until):
+def speak(attack, text, port, until):
     """One connection, until it is sent away or the time is over; slow streams get a byte a second."""
-    text, is_starved, is_held = ATTACKS[attack]
+    _, is_starved, is_held = ATTACKS[attack]
     with socket.create_connection(("127.0.0.1", port), timeout=0.1) as sock:
-        out = memoryview(PREFACE + settings(*[(4, 0)] if is_starved else []) + text())
+        out = memoryview(PREFACE + settings(*[(4, 0)] if is_starved else []) + text)
         said = time.monotonic()
         while time.monotonic() < until:
             try:
@@ -82,9 +82,10 @@ def speak(attack, port, until):
 
 
 def main(name, port, seconds):
+    text = ATTACKS[name][0]()       # once: its work is not to be felt by those who share its core
     until, connections = time.monotonic() + seconds, 0
     while time.monotonic() < until:
-        speak(name, port, until)
+        speak(name, text, port, until)
         connections += 1
         time.sleep(PAUSE)
     print(connections)

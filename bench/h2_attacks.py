@@ -84,6 +84,7 @@ def show(rows):
           f"{'':16}{'p99 calm us':>12}{'attack us':>12}{'MiB':>8}{'connections':>13}{'requests':>10}")
     for name, found in rows.items():
         middle = {key: statistics.median(row[key] for row in found) for key in found[0]}
+        middle["memory"] = max(row["memory"] for row in found)  # later ones find what the first left
         excess = statistics.median((row["attack"] - 1000) / row["calm"] for row in found)
         is_well = excess <= 1.5 and middle["memory"] <= MEMORY_GOAL and middle["requests"] <= SERVER_GOAL
         print(f"{name:16}{middle['calm']:12.0f}{middle['attack']:12.0f}{middle['memory'] / (1 << 20):8.1f}"
