@@ -9,6 +9,7 @@
 enum {
     TRICKLE_BYTES_PER_S = 500, /* a window that opens more slowly than this is no progress */
     TUNNEL_READ_SIZE = 4096,
+    LEAVE_MS = 100,
 };
 
 static struct h2_exchange *of(struct exchange *x)
@@ -45,6 +46,9 @@ static enum status wait_taken(struct h2_exchange *e, bool end)
     int64_t stall = timeouts_of(e)->h2_window;
     /* What weir says when the time is up is still said. */
     int64_t deadline = e->x.response.is_ours ? CLOCK_NEVER : e->x.deadline;
+    /* What came in time has a moment to leave. */
+    if (deadline < loop_now() + MILLISECONDS(LEAVE_MS))
+        deadline = loop_now() + MILLISECONDS(LEAVE_MS);
     while (end ? !stream->out_done : left(stream) > 0) {
         if (stream->is_closed || stream->is_reset)
             return ERR_CLOSED;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "exchange/exchange.h"
+#include "fiber/thread.h"
 #include "steps/proxy_affinity.h"
 #include "upstream/call.h"
 
@@ -331,6 +332,9 @@ static enum verdict on_request(struct exchange *x, const void *config)
     exchange_keep_state(x, config, call);
     enum status status = upstream_call(call, x->deadline);
     note_facts(x, call);
+    if (status == OK && loop_now() >= x->deadline) /* no time is left to pass it on */
+        return exchange_blame(x, ERR_TIMEOUT, SIDE_UPSTREAM, 504, "http_response_timeout",
+                              "the server did not answer in time");
     if (status == OK) {
         pass_on(x, c, call);
         proxy_affinity_answer(x, call);
