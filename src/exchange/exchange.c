@@ -101,8 +101,10 @@ static void build_error(struct exchange *x)
     if (grpc_is_call(x)) {
         grpc_build_error(x);
     } else {
+        const char *more =
+            x->blame.refusal == REFUSAL_IN_CLEAR ? "TLS is spoken here: ask with https.\n" : "";
         struct slice text =
-            arena_format(&x->arena, "%d %.*s\n", status, SLICE_ARG(status_text(status)));
+            arena_format(&x->arena, "%d %.*s\n%s", status, SLICE_ARG(status_text(status)), more);
         response_replace(x, status, SLICE("text/plain; charset=utf-8"), text);
     }
     struct fields *fields = &x->response.fields;

@@ -26,6 +26,8 @@ static int socket_read(BIO *bio, char *into, int size)
     struct tls *tls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
     ssize_t count = stream_tcp_receive(tls->stream, into, (size_t)size);
+    for (ssize_t i = 0; i < count && tls->first_size < TLS_FIRST_SIZE; i++)
+        tls->first[tls->first_size++] = into[i];
     if (count > 0)
         return (int)count;
     if (count == STREAM_WANTS_READ)
@@ -220,6 +222,17 @@ static struct tls *begin(struct stream *stream, SSL *ssl)
     return tls;
 }
 
+/* Whether the other side began as HTTP does without TLS: with a method, which no record looks like.
+ * The library knows the most common ones only. */
+static bool is_http(const struct tls *tls)
+{
+    size_t letters = 0;
+    while (letters < tls->first_size && tls->first[letters] >= 'A' && tls->first[letters] <= 'Z')
+        letters++;
+    return letters == TLS_FIRST_SIZE ||
+           (letters >= 3 && letters < tls->first_size && tls->first[letters] == ' ');
+}
+
 /* The trouble of a handshake with a client, or with a server that broke the protocol. */
 static enum status explain(const struct tls *tls, struct tls_trouble *trouble)
 {
@@ -229,7 +242,9 @@ static enum status explain(const struct tls *tls, struct tls_trouble *trouble)
     trouble->why = text == NULL ? "the handshake failed" : text;
     trouble->error = "tls_protocol_error";
     long verified = SSL_get_verify_result(tls->ssl);
-    if (tls->was_refused_name) {
+    if (is_http(tls)) {
+        trouble->why = "tls: HTTP in clear in place of a handshake";
+    } else if (tls->was_refused_name) {
         trouble->why = "no site has the name that was asked for";
     } else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
         trouble->error = "connection_terminated";
@@ -374,6 +389,18 @@ enum status stream_tls_accept(struct stream *stream, const struct tls_server *se
         note_client(tls);
     tls->server = NULL;
     return OK;
+}
+
+bool stream_tls_was_clear(struct stream *stream)
+{
+    struct tls *tls = stream->tls;
+    check(tls != NULL && !tls->is_open);
+    if (!is_http(tls))
+        return false;
+    stream->tls = NULL;
+    stream_tcp_bare(stream);
+    tls_free(tls);
+    return true;
 }
 
 enum status stream_tls_connect(struct stream *stream, struct tls_client *client,

@@ -38,6 +38,10 @@ struct tls_context {
     STACK_OF(X509_NAME) * clients_names;
 };
 
+enum {
+    TLS_FIRST_SIZE = 5, /* the head of a record */
+};
+
 /* The state of TLS on a stream. */
 struct tls {
     SSL *ssl;
@@ -51,7 +55,9 @@ struct tls {
     bool is_failed;  /* nothing more may be asked of the library */
     bool is_open;    /* the handshake is done */
     bool was_refused_name;
-    bool was_asked_for; /* the name, of the finder: it answers once */
+    uint8_t first_size;
+    char first[TLS_FIRST_SIZE]; /* what the other side began with */
+    bool was_asked_for;         /* the name, of the finder: it answers once */
     uint8_t server_name_size;
     char server_name[SERVER_NAME_MAX];
 };

@@ -379,12 +379,29 @@ def test_a_crowd_shakes_hands_at_once(ca):
             sock.close()
 
 
-@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", b"\0" * 100,
+@pytest.mark.parametrize("data", [b"get / HTTP/1.1\r\nHost: a.example\r\n\r\n", b"GE /", b"\0" * 100,
                                   b"\x16\x03\x01\xff\xff" + b"\1" * 1000, b"\x15\x03\x01\0\2\2\0",
                                   b"\x16\x03\x01\0\4\1\0\0\0"])
 def test_what_is_no_handshake_is_ended(ca, data):
     with Weir(SITES, pki=ca.directory) as weir:
         tls.plain(weir.port, data + b"\0" * 20000)
+        assert tls.ask(weir, "a.example")[0].status == 200
+
+
+@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", b"PUT /x", b"OPTIO",
+                                  b"PROPFIND / HTTP/1.1\r\n", b"CONNECT a:1 HTTP/1.1\r\n\r\n",
+                                  b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"POST / HTTP/1.1\r\n" + b"x" * 70000])
+def test_http_in_clear_is_told_that_tls_is_spoken(ca, data):
+    with Weir(SITES, pki=ca.directory) as weir:
+        with weir.connect() as client:
+            client.send(data)
+            answer = client.response("GET")
+            assert answer.status == 400
+            assert b"https" in answer.body
+            assert answer.get("Connection") == "close"
+            assert client.is_closed()
+        entry = json.loads(weir.log(1)[0])
+        assert entry["status"] == 400 and entry["reason"] == "in_clear" and entry["tls"] == ""
         assert tls.ask(weir, "a.example")[0].status == 200
 
 
