@@ -82,12 +82,24 @@ struct tls *tls_of(const SSL *ssl)
     return SSL_get_ex_data(ssl, state_index);
 }
 
+/* Nothing more may be asked of the library. An end without a farewell is a mere error of this
+ * connection; all else that the library finds is told in an alert, or was. */
+static void fail(struct tls *tls, int error)
+{
+    tls->is_failed = true;
+    if (error == SSL_ERROR_SSL &&
+        ERR_GET_REASON(ERR_peek_error()) != SSL_R_UNEXPECTED_EOF_WHILE_READING)
+        tls_resume_forget(tls->ssl);
+    ERR_clear_error();
+}
+
 /* What a call of the library that did not succeed means. The thread's queue of errors, which says
  * so, is empty before each call: whoever finds something in it empties it, which is done for every
  * connection that fails and for none that goes on. */
 static ssize_t answer(struct tls *tls, int result)
 {
-    switch (SSL_get_error(tls->ssl, result)) {
+    int error = SSL_get_error(tls->ssl, result);
+    switch (error) {
     case SSL_ERROR_WANT_READ:
         return STREAM_WANTS_READ;
     case SSL_ERROR_WANT_WRITE:
@@ -96,9 +108,8 @@ static ssize_t answer(struct tls *tls, int result)
         return STREAM_ENDED;
     default:
         /* An end without a farewell may be somebody else's doing: never a clean one. */
-        tls->is_failed = true;
+        fail(tls, error);
         tls->stream->watch.ready |= READY_BROKEN;
-        ERR_clear_error();
         return STREAM_FAILED;
     }
 }
@@ -183,6 +194,9 @@ static void tls_shutdown(struct stream *stream)
 
 static void tls_free(struct tls *tls)
 {
+    /* A connection that ends without a farewell is no reason not to resume the session
+     * (RFC 5246 §7.2.1): the library would give up that of a server. */
+    SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(tls->ssl);
     free(tls->text);
     free(tls);
@@ -308,8 +322,7 @@ static enum status shake(struct stream *stream, int64_t deadline, struct tls_tro
         if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) {
             bool is_broken = error == SSL_ERROR_SYSCALL;
             enum status status = is_broken ? ERR_SYSTEM : explain(tls, trouble);
-            tls->is_failed = true;
-            ERR_clear_error();
+            fail(tls, error);
             return status;
         }
         TRY(stream_wait_for(stream,

@@ -71,7 +71,10 @@ void tls_context_forget_staples(struct tls_context *context);
 void tls_context_apply(struct tls_context *context, SSL *ssl);
 /* Sessions: tickets and ids. First once, then for each context of the library. */
 void tls_resume_prepare(void);
-void tls_resume_allow(SSL_CTX *made);
+/* The connection has ended with a fatal alert, ours or the other side's: its session is not resumed
+ * any more (RFC 5246 §7.2.2). In TLS 1.3 none is kept. */
+void tls_resume_forget(const SSL *ssl);
+void tls_resume_allow(SSL_CTX *made, struct tls_cache *cache);
 /* Which context a name asks for; NULL: none. */
 struct tls_context *tls_server_choose(const struct tls_server *server, struct slice name);
 /* NULL: there is none. */

@@ -222,6 +222,25 @@ def test_the_oldest_session_goes_when_there_is_no_room(ca, room):
         assert found == [True] * (room - 1) + [False]
 
 
+@pytest.mark.parametrize("way,is_kept", [("farewell", True), ("vanish", True), ("garble", False)])
+def test_a_fatal_alert_ends_a_session(ca, way, is_kept):
+    """RFC 5246 7.2.2: whose connection ended with one is not resumed; no other end says anything."""
+    with Weir(SITES, pki=ca.directory) as weir:
+        made = without_tickets(ca)
+        with tls.TlsClient(weir, "a.example", made) as client:
+            assert client.ask("/", host="a.example").status == 200
+            session = client.sock.session
+            if way == "farewell":
+                client.sock.unwrap()
+            elif way == "garble":
+                with socket.socket(fileno=os.dup(client.sock.fileno())) as raw:
+                    raw.sendall(b"\x17\x03\x03\0\x40" + b"x" * 64)
+                    assert raw.recv(100)[:1] == b"\x15"
+        until = time.monotonic() + 10
+        while (is_resumed := tls.ask(weir, "a.example", made=made, session=session)[2]) != is_kept:
+            assert time.monotonic() < until, is_resumed
+
+
 @pytest.mark.parametrize("value,is_taken", [("0", False), ("1", True), ("10000000", True),
                                             ("10000001", False), ("off", True), ("on", False)])
 def test_the_room_for_sessions_has_bounds(value, is_taken):
