@@ -135,6 +135,9 @@ static enum status hold(struct upstream_call *call, struct tried *tried, int64_t
         (tried->queue_until != 0 && loop_now() >= tried->queue_until))
         return ERR_REFUSED; /* and why has been said */
     tried->count = 0;
+    /* Nobody looks after it, so that it does not seem to refuse: not asked without a pause. */
+    if (!all_refuse(call->upstream) && call_back_off(0) != OK)
+        return call_fail(call, ERR_CANCELLED, 0, "", "cancelled between two tries");
     return take_server_in_turn(call, tried, deadline);
 }
 
@@ -156,7 +159,7 @@ static enum status enter_server(struct upstream_call *call, struct tried *tried,
 static enum status connect_server(struct upstream_call *call, int64_t deadline)
 {
     if (!breaker_begin_connect(call->upstream))
-        return call_fail(call, ERR_REFUSED, 503, "connection_limit_reached", "breaker: connects");
+        return call_too_many_connects(call);
     enum status status = call_dial(call, deadline);
     breaker_end_connect(call->upstream);
     return status;

@@ -14,8 +14,6 @@ import pytest
 import weir as weir_module
 from weir import ROOT, Weir, free_port
 
-FILE_SIZE = 8 * 1024 * 1024  # of a ledger: a byte for each id
-
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory):
@@ -61,9 +59,10 @@ class Servers:
         """How many requests it has been sent so far."""
         return sum(pathlib.Path(self.files[i]).read_bytes())
 
-    def load(self, port, rate, seconds):
-        return subprocess.Popen([self.program, "load", str(port), str(self.path / "client"),
-                                 str(rate), str(seconds), *self.files], stdout=subprocess.PIPE)
+    def load(self, port, rate, seconds, prefix=()):
+        return subprocess.Popen([*prefix, self.program, "load", str(port),
+                                 str(self.path / "client"), str(rate), str(seconds), *self.files],
+                                stdout=subprocess.PIPE)
 
 
 def result_of(load):
