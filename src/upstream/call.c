@@ -359,26 +359,44 @@ enum status call_with_retries(struct upstream_call *call, int64_t deadline)
     }
 }
 
-enum status upstream_call(struct upstream_call *call, int64_t deadline)
-{
-    call_spend_budget(call->upstream, false);
-    if (!breaker_enter(call->upstream, &call->is_admitted)) {
-        call->client_failed = false;
-        return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached", "breaker: requests");
-    }
-    int64_t began = loop_now();
-    enum status status = call_hedge_delay(call) > 0 ? call_hedged(call, deadline)
-                                                    : call_with_retries(call, deadline);
-    if (status == OK || status == ERR_TIMEOUT)
-        breaker_measure(call->upstream, loop_now() - began, call->policy.hedge != 0);
-    return status;
-}
-
 static void dismiss(struct upstream_call *call)
 {
     if (call->is_admitted)
         breaker_leave(call->upstream);
     call->is_admitted = false;
+}
+
+/* For the limit that adapts: what the server alone took. Errors come fast, and with a body that was
+ * not kept the pace was the client's. A stream of events may last for days: it is no work that the
+ * limit is found by, nor held against it. */
+static void measure(struct upstream_call *call, enum status status, int64_t took)
+{
+    if (status == ERR_TIMEOUT && !call->client_failed)
+        breaker_measure(call->upstream, took);
+    if (status != OK || call->upstream->config.adaptive_max == 0)
+        return;
+    if (call->inside->is_kept && call->head.status < 500)
+        breaker_measure(call->upstream, call->connect_time + call->first_byte_time);
+    if (call_is_patient(call) && call->upstream->config.requests_max == 0)
+        dismiss(call);
+}
+
+enum status upstream_call(struct upstream_call *call, int64_t deadline)
+{
+    call_spend_budget(call->upstream, false);
+    if (!breaker_enter(call->upstream, &call->is_admitted)) {
+        call->client_failed = false;
+        return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached",
+                         breaker_says(call->upstream));
+    }
+    int64_t began = loop_now();
+    enum status status = call_hedge_delay(call) > 0 ? call_hedged(call, deadline)
+                                                    : call_with_retries(call, deadline);
+    if (call->is_admitted)
+        measure(call, status, loop_now() - began);
+    if (status == OK && call->policy.hedge != 0 && call->request.body->length == 0)
+        latency_add(&call->upstream->latency, loop_now() - began);
+    return status;
 }
 
 void upstream_call_end(struct upstream_call *call)

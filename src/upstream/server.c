@@ -138,6 +138,7 @@ static void welcome(struct server *server, const char *why)
 {
     note(server, why);
     STORE(server->back_since, clock_monotonic());
+    STORE(server->timing, 0); /* how long it took to fail says nothing any more */
     log_write(LOG_INFO, "server_up", "upstream %.*s: server %.*s is up again (%s)",
               SLICE_ARG(server->upstream->name), SLICE_ARG(server->name), why);
     if (LOAD(server->upstream->waiting) > 0)
@@ -210,6 +211,7 @@ static void eject(struct server *server, uint32_t errors, int64_t now)
         if (seconds > EJECT_MAX_S)
             seconds = EJECT_MAX_S;
         STORE(server->until, now + SECONDS(seconds));
+        STORE(server->back_since, now + SECONDS(seconds)); /* then it starts slowly */
         /* Whoever found it refusing meanwhile is right. */
         int up = LOAD(server->health);
         is_out = up != SERVER_REFUSING &&
