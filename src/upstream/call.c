@@ -71,7 +71,9 @@ static enum status take_server(struct upstream_call *call, const struct tried *t
             call->inside->server = server;
             call->server_name = server->name;
             call->server_state =
-                slice_from_cstring(server_life_name(server_life(server, loop_now())));
+                server_is_plain(server)
+                    ? SLICE("up")
+                    : slice_from_cstring(server_life_name(server_life(server, loop_now())));
             call->server_id = __atomic_load_n(&server->id, __ATOMIC_RELAXED);
             return OK;
         }

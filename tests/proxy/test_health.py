@@ -155,6 +155,38 @@ def test_slow_start_is_seen(origin):
             assert 3 <= answers.count("one slow_start") <= 80
 
 
+def test_passive_as_it_is_said(origin):
+    """Two errors put a server aside for a second, and then it starts slowly."""
+    with Origin(script=reply(503)) as bad:
+        config = group("server @bad name=bad\nserver @origin name=good\n"
+                       "passive fails=2 eject=1s\nslow_start 1h").replace(
+                           "proxy app", "proxy app retry_on=off")
+        with Weir(config, bad=bad, origin=origin) as weir:
+            with weir.connect() as client:
+                found = [client.ask("/").get("x-server") for _ in range(40)]
+                assert weir.wait_line("server bad is ejected for 1 s after 2 errors")
+                assert found.count("good up") == 38 and found.count("bad up") == 2, found
+                bad.default = reply(200)
+                end = time.monotonic() + 20
+                while (who := client.ask("/").get("x-server")).startswith("good"):
+                    assert time.monotonic() < end
+                assert who == "bad slow_start"
+                found = [client.ask("/").get("x-server") for _ in range(200)]
+                assert 2 <= found.count("bad slow_start") <= 60, found.count("bad slow_start")
+
+
+@pytest.mark.parametrize("passive", ["max_ejected=off", "fails=0 share=off", "fails=1000"])
+def test_passive_can_be_off(origin, passive):
+    with Origin(script=reply(503)) as bad:
+        config = group(f"server @bad name=bad\nserver @origin name=good\npassive {passive}").replace(
+            "proxy app", "proxy app retry_on=off")
+        with Weir(config, bad=bad, origin=origin) as weir:
+            with weir.connect() as client:
+                found = [client.ask("/").get("x-server") for _ in range(60)]
+    # In the last case the share of errors is left: of 20 requests at least.
+    assert found.count("bad up") == (30 if "off" in passive else 20), found
+
+
 @pytest.mark.parametrize("policy", [
     "round_robin", "random_two", "least_conn", "least_time", "uri_hash"])
 def test_the_share_grows_while_it_starts_slowly(policy):

@@ -266,32 +266,31 @@ def compare_with_log(servers, weir, result):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
-def test_twenty_kills_beside_others(ledger, monkeypatch, capsys):
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", ["weir", "nginx", "haproxy"])
+def test_twenty_kills_beside_others(ledger, monkeypatch, capsys, name):
     """Each at half of what it can do itself."""
     shipped(monkeypatch)
-    table = {}
-    for name in ("weir", "nginx", "haproxy"):
-        if name != "weir" and shutil.which(name) is None:
-            continue
-        with Servers(ledger) as servers:
-            front = Weir(site(servers, "slow_start 10s")) if name == "weir" else Peer(name, servers)
-            with front:
-                maximum = measured_maximum(servers, front.port)
-                servers.forget()
-                load = servers.load(front.port, half_of(maximum), 62)
-                time.sleep(1)
-                shares = kill_in_turn(servers, 20, down=1.5, up=1.5)
-                table[name] = result_of(load)
-                table[name]["back"] = round(sum(shares) / len(shares), 2)
-                table[name]["maximum"] = round(maximum)
-                if name == "weir":
-                    ejected = front.output.count("cannot be reached")
-    show(capsys, "\n20 kills in 62 s, each at half of its maximum\n%-9s %s" % ("", " ".join(
-        f"{c:>12}" for c in COLUMNS)))
-    for name, row in table.items():
-        show(capsys, f"{name:9s} " + " ".join(f"{row[c]:>12}" for c in COLUMNS))
-    row = table["weir"]
+    if name != "weir" and shutil.which(name) is None:
+        pytest.skip(f"there is no {name}")
+    with Servers(ledger) as servers:
+        with (Weir(site(servers, "slow_start 10s")) if name == "weir"
+              else Peer(name, servers)) as front:
+            maximum = measured_maximum(servers, front.port)
+            servers.forget()
+            load = servers.load(front.port, half_of(maximum), 62)
+            time.sleep(1)
+            shares = kill_in_turn(servers, 20, down=1.5, up=1.5)
+            row = result_of(load)
+            # Those on their way may break off often enough before anybody dials.
+            ejected = name == "weir" and (front.output.count("cannot be reached")
+                                          + front.output.count("is ejected for"))
+    row["back"], row["maximum"] = round(sum(shares) / len(shares), 2), round(maximum)
+    show(capsys, "\n20 kills in 62 s at half of its maximum\n%-9s %s\n%-9s %s" % (
+        "", " ".join(f"{c:>12}" for c in COLUMNS),
+        name, " ".join(f"{row[c]:>12}" for c in COLUMNS)))
+    if name != "weir":
+        return
     assert row["get_refused"] == row["get_closed"] == row["get_none"] == 0, row
     assert row["post_twice"] == row["unseen"] == row["mixed_up"] == 0, row
     assert ejected >= 20
