@@ -148,6 +148,19 @@ static void build_sticky(struct snapshot_builder *b, const struct config_upstrea
                            arena_format(arena, "the secret cannot be read: %s", why));
 }
 
+static struct upstream_passive passive_of(const struct passive_config *passive)
+{
+    return (struct upstream_passive){
+        .fails = (uint32_t)passive->fails,
+        .requests = (uint32_t)passive->requests,
+        .percent = (uint32_t)none_if_off(passive->share / 100),
+        .window = passive->window,
+        .eject = passive->eject,
+        .eject_longest = passive->eject_longest,
+        .ejected_percent = (uint32_t)none_if_off(passive->max_ejected / 100),
+    };
+}
+
 static void build_upstreams(struct snapshot_builder *b)
 {
     const struct config *config = b->config;
@@ -175,6 +188,7 @@ static void build_upstreams(struct snapshot_builder *b)
             .connects_max = u->breaker.connects,
             .adaptive_min = u->adaptive.least,
             .adaptive_max = none_if_off(u->adaptive.most),
+            .passive = passive_of(&u->passive),
             .slow_start = u->slow_start,
             .http = (enum upstream_http)u->http,
         };
