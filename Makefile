@@ -29,7 +29,7 @@ FLAGS = -O1 -fsanitize=thread -DFIBER_TSAN -DCHECK_SLOW
 else ifeq ($(MODE),cover)
 FLAGS = -O0 --coverage -DCHECK_SLOW
 else ifeq ($(MODE),mutant)
-FLAGS = -O1 -DCHECK_SLOW -w
+FLAGS = -O1 -DCHECK_SLOW -w -g0
 else ifeq ($(MODE),fuzz)
 CC = clang
 FLAGS = -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DFIBER_ASAN -DCHECK_SLOW -Wno-error
