@@ -84,6 +84,7 @@ struct plan {
     int status;
     enum framing_plan framing;
     size_t reply_size;
+    size_t reply_head; /* bytes more of its head */
     unsigned interims;
     int64_t think;
     /* What was seen. */
@@ -93,8 +94,10 @@ struct plan {
     enum outcome outcome;
     int got_status;
     size_t got_bytes;
-    bool is_done; /* nobody waits for it any more */
+    bool got_goodbye; /* with its answer */
+    bool is_done;     /* nobody waits for it any more */
     int64_t began, ended;
+    int64_t answered; /* when a server began its answer */
 };
 
 struct plan *plan_new(void);

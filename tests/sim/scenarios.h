@@ -16,6 +16,7 @@
     PLAIN(patient_post)                                                                            \
     PLAIN(large_answer)                                                                            \
     PLAIN(chunked_answer)                                                                          \
+    PLAIN(large_head)                                                                              \
     PLAIN(answer_until_close)                                                                      \
     PLAIN(old_client)                                                                              \
     PLAIN(interim_answers)                                                                         \
@@ -111,6 +112,7 @@
     TIMEOUT(tunnel_idles)                                                                          \
     TIMEOUT(pool_idles)                                                                            \
     TIMEOUT(drain_is_over)                                                                         \
+    TIMEOUT(answer_comes_at_the_end)                                                               \
     TIMEOUT(server_is_back)                                                                        \
     TIMEOUT(connection_grows_old)
 

@@ -168,6 +168,7 @@ static void answer(void *argument)
     struct plan *plan = c->plan;
     c->is_answering = true;
     c->is_answered = false;
+    plan->answered = world_now();
     c->out = plan_reply(plan, c->manner, &c->out_size);
     c->out_at = 0;
     c->out_stop = c->out_size;

@@ -18,6 +18,7 @@
 enum {
     MEMORY_MAX = 24 * 1024 * 1024, /* of some dozens of connections: blocks are kept for reuse */
     END_S = 10,                    /* longer than a connection lingers */
+    TIMERS_SPARE = 12,             /* of a thread, for what it does now and then */
 };
 
 /* What a process makes once and keeps is made before it counts. */
@@ -30,14 +31,27 @@ void truth_before(void)
     pieces_kept = memory_pieces();
 }
 
+/* For debuggers in the product; in here it is all of weir's threads. */
+extern struct thread *thread_all[];
+
+static void check_timers(void)
+{
+    size_t most = TIMERS_SPARE + 2 * (size_t)net_connections();
+    for (unsigned i = 0; i < machine_threads(); i++) {
+        const struct thread *thread = thread_all[i];
+        if (thread != NULL && thread->timers.count > most + thread->fibers_count)
+            world_broken("timers", "%s has %zu timers for %zu fibers and %u connections",
+                         thread->name, (size_t)thread->timers.count, (size_t)thread->fibers_count,
+                         net_connections());
+    }
+}
+
 void truth_any_time(void)
 {
     if (memory_bytes() > MEMORY_MAX)
         world_broken("memory", "weir holds %zu bytes", memory_bytes());
+    check_timers();
 }
-
-/* For debuggers in the product; in here it is all of weir's threads. */
-extern struct thread *thread_all[];
 
 /* Fibers and blocks of memory that workers hold. A server that is down is probed. */
 static void check_workers(void)
@@ -89,7 +103,7 @@ static unsigned lines_of(unsigned id, int *status, unsigned long long *bytes)
     return count;
 }
 
-static void check_log(void)
+void truth_in_the_log(void)
 {
     size_t size;
     files_text(LOGS[0], &size);
@@ -151,5 +165,4 @@ void truth_after_end(int exit_code)
                      (long long)(memory_pieces() - pieces_kept), memory_bytes());
     if (net_bytes_in_pipes() > 0)
         world_broken("descriptors", "bytes are left in pipes");
-    check_log();
 }

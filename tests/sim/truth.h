@@ -9,7 +9,9 @@ void truth_at_rest(void);
 void truth_end_within(int seconds);
 /* Weir has ended. */
 void truth_after_end(int exit_code);
-/* At any moment: memory is bounded. */
+/* And the last client has gone. */
+void truth_in_the_log(void);
 /* Before the world begins. */
 void truth_before(void);
+/* At any moment: memory is bounded, and waits that are over leave no timer behind. */
 void truth_any_time(void);
