@@ -365,11 +365,12 @@ void answer_comes_at_the_end(void)
     scenario_config("workers 1\n"
                     "upstream app {\n    server 10.0.0.1:8000\n}\n"
                     "upstream itself {\n    server 10.1.0.2:81\n}\n"
-                    "site * {\n    listen 10.1.0.1:80\n    proxy itself http=2 retry_on=off\n}\n"
+                    "site * {\n    listen 10.1.0.1:80\n    proxy itself http=2\n}\n"
                     "site * {\n    listen 10.1.0.2:81\n"
                     "    header remove Via on=request\n    proxy app timeout=2s\n}\n");
     for (unsigned i = 0; i < LATE; i++) {
         late[i] = scenario_client(1);
+        late[i]->plans[0]->method = "POST"; /* that nobody tries again */
         late[i]->plans[0]->think = SECONDS(2) - MILLISECONDS(4) + (int64_t)i * 100000;
         late[i]->plans[0]->reply_size = i % 2 == 0 ? 0 : 3000;
         client_start(late[i], MILLISECONDS(1000) + i * 500000);
