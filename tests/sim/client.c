@@ -120,6 +120,16 @@ static bool was_told_to_end(const struct plan *plan)
     return told > 0 && plan->answered > told + SECONDS(1) && !world_was_struck();
 }
 
+static void keep_cookie(struct client *client, const struct reader *reader)
+{
+    const char *given = reader_field(reader, "Set-Cookie");
+    if (given == NULL || !client->manner.keeps_cookies)
+        return;
+    size_t size = strcspn(given, ";");
+    client->cookie = world_alloc(size + 1);
+    memcpy(client->cookie, given, size);
+}
+
 static void on_head(struct reader *reader)
 {
     struct client *client = reader->owner;
@@ -137,6 +147,7 @@ static void on_head(struct reader *reader)
     if (was_told_to_end(plan) && !reader->says_close && reader->status != 101)
         world_broken("end", "request %u was answered after the end had begun, without a goodbye",
                      plan->id);
+    keep_cookie(client, reader);
     const char *id = reader_field(reader, "X-Sim");
     plan->got_status = reader->status;
     client->is_own = false;
@@ -261,6 +272,8 @@ static bool take_next(struct client *client)
         return false;
     client->is_idling = false;
     struct plan *plan = client->plans[client->sending];
+    if (client->cookie != NULL && strstr(plan->fields, "Cookie") == NULL)
+        plan->cookie = client->cookie;
     client->out = plan_request(plan, &client->out_size, &client->out_head);
     client->out_at = 0;
     client->may_go_on = false;

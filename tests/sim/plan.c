@@ -114,6 +114,8 @@ char *plan_request(const struct plan *plan, size_t *size, size_t *head_size)
         text.data[text.size++] = '\0';
         add(&text, "b\r\n");
     }
+    if (plan->cookie != NULL)
+        add(&text, "Cookie: %s\r\n", plan->cookie);
     add_framing(&text, plan);
     if (plan->expects_continue)
         add(&text, "Expect: 100-continue\r\n");

@@ -72,6 +72,7 @@ struct plan {
     const char *way;     /* what stands before /r/ID in the path; "": nothing */
     const char *arrives; /* and what a server has to see there; NULL: the same */
     const char *host;
+    const char *cookie;                      /* that its client brings; NULL: none */
     const char *fields;                      /* more lines of the head, each with its CRLF */
     const char *reply_fields;                /* the same of its answer */
     const char *server_field, *server_value; /* a field that a server has to see; NULL: none is */
@@ -90,7 +91,9 @@ struct plan {
     /* What was seen. */
     bool was_sent; /* a byte of it left the client */
     unsigned heads;
-    unsigned wholes; /* requests with their bodies */
+    unsigned copies;    /* that a mirror got */
+    const void *server; /* that was asked last */
+    unsigned wholes;    /* requests with their bodies */
     enum outcome outcome;
     int got_status;
     size_t got_bytes;

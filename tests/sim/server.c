@@ -218,6 +218,7 @@ static void on_head(struct reader *reader)
     world_trace("server: %s %u, time %u", plan->method, plan->id, plan->heads);
     if (plan->upgrades && reader_field(reader, "Upgrade") != NULL)
         reader->state = READ_TUNNEL;
+    plan->server = c->server;
     c->server->requests++;
     c->requests++;
     c->plan = plan;

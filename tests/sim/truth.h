@@ -5,6 +5,8 @@
 
 /* Weir runs and nobody wants anything of it: what it holds then. */
 void truth_at_rest(void);
+/* How many servers weir may be looking at while nobody wants anything; none if nothing is said. */
+void truth_looks(unsigned at_most);
 /* How long weir may take to end though nobody wants anything; 10 s if nothing is said. */
 void truth_end_within(int seconds);
 /* Weir has ended. */
