@@ -26,7 +26,7 @@ static struct {
     struct server_actor servers[SERVERS_MAX];
     unsigned servers_count;
     enum front front;
-    struct network client_side, server_side;
+    struct network client_side, server_side, inside;
 } drawn;
 
 static void draw_network(struct network *network)
@@ -311,6 +311,9 @@ void scenario_generate(void)
     drawn.servers_count = 1 + world_below(SERVERS_MAX);
     draw_network(&drawn.client_side);
     draw_network(&drawn.server_side);
+    draw_network(&drawn.inside);
+    if (world_chance(50))
+        net_inside(&drawn.inside);
     draw_config();
     if (!drawn.is_calm) {
         actors_expect_trouble();

@@ -221,7 +221,7 @@ def keep(verdicts):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--count", type=int, default=200)
-    arguments.add_argument("--seeds", type=int, default=1000)
+    arguments.add_argument("--seeds", type=int, default=500)
     arguments.add_argument("--seconds", type=float, default=1e9)
     arguments.add_argument("--again", action="store_true")
     arguments.add_argument("--only", default="")

@@ -7,6 +7,7 @@
 #include "http/h2_session.h"
 #include "machine.h"
 #include "memory.h"
+#include "mutex.h"
 #include "outside.h"
 #include "world.h"
 
@@ -23,12 +24,14 @@ enum {
 
 /* What a process makes once and keeps is made before it counts. */
 static int64_t pieces_kept;
+static unsigned mutexes_kept;
 void truth_before(void)
 {
     static const struct h2_limits LIMITS = {.streams = 1, .window = 65536, .glitches = 4};
     static const struct h2_events EVENTS;
     h2_session_free(h2_session_new(H2_SERVER, &LIMITS, &EVENTS, NULL));
     pieces_kept = memory_pieces();
+    mutexes_kept = mutexes_made();
 }
 
 /* For debuggers in the product; in here it is all of weir's threads. */
@@ -169,6 +172,9 @@ void truth_after_end(int exit_code)
     if (memory_pieces() != pieces_kept)
         world_broken("memory", "%lld pieces, %zu bytes, were never freed",
                      (long long)(memory_pieces() - pieces_kept), memory_bytes());
+    if (mutexes_made() != mutexes_kept || mutexes_held() > 0)
+        world_broken("locks", "%u mutexes were never destroyed, %u are held",
+                     mutexes_made() - mutexes_kept, mutexes_held());
     if (net_bytes_in_pipes() > 0)
         world_broken("descriptors", "bytes are left in pipes");
 }
