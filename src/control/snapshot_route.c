@@ -81,6 +81,36 @@ void snapshot_release_kept(struct snapshot *snapshot)
         kept->release(kept->object);
 }
 
+/* "rate_limit 2", the second of that name in the block; empty: it does not stand there. */
+static struct slice place_in(const struct config_block *block, const struct config_item *item,
+                             struct arena *arena)
+{
+    unsigned number = 0;
+    for (const struct config_item *other = block == NULL ? NULL : block->first; other != NULL;
+         other = other->next) {
+        number += other->key == item->key;
+        if (other == item)
+            return arena_format(arena, "%s %u", item->key->name, number);
+    }
+    return SLICE("");
+}
+
+static struct slice place(struct prepare *prepare)
+{
+    struct snapshot_builder *b = builder_of(prepare);
+    struct slice site = b->site->hosts.items[0];
+    struct slice text = place_in(b->route->item->block, b->item, prepare->arena);
+    if (text.size > 0)
+        return arena_format(prepare->arena, "site %.*s route %zu %.*s %.*s", SLICE_ARG(site),
+                            b->route->matches_count, SLICE_ARG(b->route->pattern), SLICE_ARG(text));
+    text = place_in(b->site->item->block, b->item, prepare->arena);
+    if (text.size > 0)
+        return arena_format(prepare->arena, "site %.*s %.*s", SLICE_ARG(site), SLICE_ARG(text));
+    /* A line of defaults is one of each site's own. */
+    return arena_format(prepare->arena, "site %.*s defaults %s %u", SLICE_ARG(site),
+                        b->item->key->name, b->item->node->place.line);
+}
+
 static struct preparing preparing_for(struct snapshot_builder *b, const struct config_item *item)
 {
     b->item = item;
@@ -91,6 +121,7 @@ static struct preparing preparing_for(struct snapshot_builder *b, const struct c
                     .error = report,
                     .keep = keep,
                     .directory = config_item_directory(item),
+                    .place = place,
                     .without_files = b->without_files},
         .b = b,
     };
@@ -211,6 +242,7 @@ static void build_route(struct snapshot_builder *b, const struct config_route *f
                         const struct uri_path_rules *rules, struct route *route)
 {
     struct arena *arena = &b->snapshot->arena;
+    b->route = from;
     build_pattern(b, from, rules, route);
     struct match *matches = arena_alloc(arena, (from->matches_count + 1) * sizeof *matches);
     for (size_t i = 0; i < from->matches_count; i++)
@@ -253,6 +285,7 @@ void snapshot_build_site(struct snapshot_builder *b, const struct config_site *f
                          struct site *site)
 {
     struct arena *arena = &b->snapshot->arena;
+    b->site = from;
     *site = (struct site){
         .name = from->hosts.items[0],
         .path_rules = {.keep_escaped_slash = from->path_escaped_slash,

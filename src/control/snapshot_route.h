@@ -10,7 +10,9 @@ struct snapshot_builder {
     struct config_errors *errors;
     struct site *sites;             /* one per site of the configuration */
     bool without_files;             /* nothing is read from disk */
-    const struct config_item *item; /* whose step is being prepared */
+    const struct config_site *site; /* that is being built, … */
+    const struct config_route *route;
+    const struct config_item *item; /* … and whose step is being prepared */
 };
 
 struct upstream *snapshot_find_upstream(struct snapshot_builder *b, struct slice name);

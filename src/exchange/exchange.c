@@ -9,6 +9,8 @@
 #include "fiber/thread.h"
 #include "http/status_text.h"
 
+#include <stdlib.h>
+
 static void (*log_exchange)(const struct exchange *x);
 
 void exchange_set_log(void (*log)(const struct exchange *x))
@@ -35,6 +37,37 @@ void *exchange_state(const struct exchange *x, const void *config)
         if (kept->config == config)
             return kept->state;
     return NULL;
+}
+
+void exchange_hold(struct exchange *x, const struct exchange_hold *hold)
+{
+    struct exchange_hold *kept = arena_alloc(&x->arena, sizeof *kept);
+    *kept = *hold;
+    kept->next = x->holds;
+    x->holds = kept;
+}
+
+void exchange_let_go(struct exchange *x)
+{
+    while (x->holds != NULL) {
+        struct exchange_hold *hold = x->holds;
+        x->holds = hold->next;
+        hold->end(hold->object, hold->key, hold->has_outlived);
+        if (hold->has_outlived)
+            free(hold);
+    }
+}
+
+void exchange_hand_over(struct exchange *x, struct exchange *copy)
+{
+    for (; x->holds != NULL; x->holds = x->holds->next) {
+        struct exchange_hold *hold = memory_alloc(sizeof *hold);
+        *hold = *x->holds;
+        hold->outlive(hold->object);
+        hold->has_outlived = true;
+        hold->next = copy->holds;
+        copy->holds = hold;
+    }
 }
 
 enum verdict exchange_blame(struct exchange *x, enum status status, enum side side, int answer,
@@ -111,8 +144,10 @@ static void build_error(struct exchange *x)
     if (x->blame.error != NULL && x->blame.error[0] != '\0')
         fields_add(fields, FIELD_PROXY_STATUS,
                    arena_format(&x->arena, "weir; error=%s", x->blame.error));
-    if (status == 503)
-        fields_add(fields, FIELD_RETRY_AFTER, SLICE("1"));
+    if (status == 503 || x->retry_after > 0)
+        fields_add(
+            fields, FIELD_RETRY_AFTER,
+            arena_format(&x->arena, "%lld", (long long)(x->retry_after > 0 ? x->retry_after : 1)));
     if (status == 405)
         fields_add(fields, FIELD_ALLOW, SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
 }
@@ -323,6 +358,7 @@ static void finish(struct exchange *x)
     bool goes_on = x->tunnel.server != NULL && x->is_finished;
     if (!goes_on) /* a tunnel is logged when it ends */
         exchange_log(x);
+    exchange_let_go(x);
 }
 
 /* Sends what stands in x->response, or ends the exchange without an answer. */
@@ -437,5 +473,6 @@ struct exchange *exchange_copy_for_log(const struct exchange *x)
     copy->client = NULL; /* its text is kept */
     copy->peer = NULL;
     copy->arena = (struct arena){0};
+    copy->holds = NULL;
     return copy;
 }

@@ -37,6 +37,9 @@ struct prepare {
     size_t inner_count;
     bool without_files;     /* only check: files are not to be read */
     struct slice directory; /* of the configuration file: relative paths start here */
+    /* Which line of which site and route this is, in the same words in the next configuration: for
+     * what outlives a snapshot. One line of a site is the same on each of its routes. */
+    struct slice (*place)(struct prepare *prepare);
 };
 
 struct step {
