@@ -144,10 +144,19 @@ static struct preparing preparing_for(struct snapshot_builder *b, const struct c
                     .keep = keep,
                     .directory = config_item_directory(item),
                     .open_file = open_file,
+                    .geo = &b->snapshot->geo,
                     .place = place,
                     .without_files = b->without_files},
         .b = b,
     };
+}
+
+const struct data_file *snapshot_open_file(struct snapshot_builder *b,
+                                           const struct config_item *item, struct slice path,
+                                           const struct data_file_kind *kind)
+{
+    struct preparing preparing = preparing_for(b, item);
+    return open_file(&preparing.prepare, NULL, path, kind);
 }
 
 /* What the step in a block is worth beside the others: its option `weight`. */
@@ -317,6 +326,7 @@ void snapshot_build_site(struct snapshot_builder *b, const struct config_site *f
         .field_names = (enum field_names)from->field_names,
         .access_log = from->access_log,
         .hsts = hsts_of(b, from),
+        .geo = &b->snapshot->geo,
         .at = config_item_at(arena, from->item),
         .routes_count = from->routes_count,
     };

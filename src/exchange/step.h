@@ -10,6 +10,7 @@
 struct data_file;
 struct data_file_kind;
 struct exchange;
+struct geo;
 struct step_use;
 struct template;
 struct upstream;
@@ -43,6 +44,7 @@ struct prepare {
      * snapshot lives; NULL after an error was reported, and where files are not to be read. */
     const struct data_file *(*open_file)(struct prepare *prepare, const char *option,
                                          struct slice path, const struct data_file_kind *kind);
+    const struct geo *geo; /* what the configuration has of them */
     /* Which line of which site and route this is, in the same words in the next configuration: for
      * what outlives a snapshot. One line of a site is the same on each of its routes. */
     struct slice (*place)(struct prepare *prepare);

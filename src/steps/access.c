@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "exchange/data_file.h"
 #include "exchange/exchange.h"
+#include "exchange/geo.h"
 #include "exchange/network_set.h"
 
 #include <stdio.h>
@@ -24,6 +25,9 @@ struct access_config {
     struct slice_list methods;
     struct slice_list headers;
     struct slice_list cookies;
+    struct slice_list countries;
+    struct slice_list numbers; /* of autonomous systems */
+    uint32_t *number;
     int64_t status; /* of deny; STATUS_CLOSE: none */
     bool is_everyone;
     struct network_set *networks; /* written in the line */
@@ -54,10 +58,20 @@ static const struct option ARGUMENTS[] = {
          .flags = OPTION_MANY,                                                                     \
          .offset = offsetof(struct access_config, headers),                                        \
          .doc = "Only requests with all of these fields: NAME, or NAME:VALUE."},                   \
+        {.name = "cookie",                                                                         \
+         .type = OPTION_STRING,                                                                    \
+         .flags = OPTION_MANY,                                                                     \
+         .offset = offsetof(struct access_config, cookies),                                        \
+         .doc = "Only requests with all of these cookies: NAME, or NAME:VALUE."},                  \
+        {.name = "country",                                                                        \
+         .type = OPTION_NAME,                                                                      \
+         .flags = OPTION_MANY,                                                                     \
+         .offset = offsetof(struct access_config, countries),                                      \
+         .doc = "Only clients of one of these countries, as two letters; needs geoip."},           \
     {                                                                                              \
-        .name = "cookie", .type = OPTION_STRING, .flags = OPTION_MANY,                             \
-        .offset = offsetof(struct access_config, cookies),                                         \
-        .doc = "Only requests with all of these cookies: NAME, or NAME:VALUE."                     \
+        .name = "network", .type = OPTION_STRING, .flags = OPTION_MANY,                            \
+        .offset = offsetof(struct access_config, numbers),                                         \
+        .doc = "Only clients of one of these autonomous systems, by number; needs geoip."          \
     }
 
 static const struct option ALLOW_OPTIONS[] = {
@@ -156,9 +170,43 @@ static bool add_file(struct access_config *c, struct slice path, struct prepare 
     return true;
 }
 
+static bool prepare_geo(struct access_config *c, struct prepare *p)
+{
+    for (size_t i = 0; i < c->countries.count; i++) {
+        struct slice word = c->countries.items[i];
+        bool is_code = word.size == GEO_COUNTRY_SIZE && word.data[0] >= 'A' &&
+                       word.data[0] <= 'Z' && word.data[1] >= 'A' && word.data[1] <= 'Z';
+        if (is_code)
+            continue;
+        p->error(p, "country", "\"%.*s\" is no country; they are written as two letters: DE",
+                 SLICE_ARG(word));
+        return false;
+    }
+    c->number = arena_alloc(p->arena, (c->numbers.count + 1) * sizeof *c->number);
+    for (size_t i = 0; i < c->numbers.count; i++) {
+        struct slice word = c->numbers.items[i];
+        uint64_t number;
+        if (!slice_to_u64(slice_from(word, slice_starts(word, SLICE("AS")) ? 2 : 0), UINT32_MAX,
+                          &number)) {
+            p->error(p, "network", "\"%.*s\" is no number of an autonomous system: AS64496",
+                     SLICE_ARG(word));
+            return false;
+        }
+        c->number[i] = (uint32_t)number;
+    }
+    bool is_missing = (c->countries.count > 0 && p->geo->country == NULL) ||
+                      (c->numbers.count > 0 && p->geo->network == NULL);
+    if (is_missing && !p->without_files)
+        p->error(p, c->countries.count > 0 ? "country" : "network",
+                 "no database says where addresses are at home; write geoip FILE at the top");
+    return !is_missing || p->without_files;
+}
+
 static enum status prepare(void *config, struct prepare *p)
 {
     struct access_config *c = config;
+    if (!prepare_geo(c, p))
+        return ERR_CONFIG;
     c->networks = network_set_new();
     p->keep(p, release_networks, c->networks);
     for (size_t i = 0; i < c->who.count; i++) {
@@ -231,6 +279,22 @@ static bool has_cookie(const struct fields *fields, struct slice wanted)
     return cookie_find(fields, name, &found) && (!has_value || slice_equal(found, value));
 }
 
+static bool is_at_home(const struct access_config *c, const struct exchange *x)
+{
+    char code[GEO_COUNTRY_SIZE];
+    bool is_in = c->countries.count == 0;
+    struct slice country = is_in ? SLICE("") : geo_country(x->site->geo, x->client, code);
+    for (size_t i = 0; i < c->countries.count && !is_in; i++)
+        is_in = slice_equal(c->countries.items[i], country);
+    if (!is_in || c->numbers.count == 0)
+        return is_in;
+    uint32_t number = geo_network(x->site->geo, x->client);
+    for (size_t i = 0; i < c->numbers.count; i++)
+        if (number != 0 && c->number[i] == number)
+            return true;
+    return false;
+}
+
 static bool fits(const struct access_config *c, const struct exchange *x)
 {
     const struct request_head *head = &x->request.head;
@@ -242,7 +306,7 @@ static bool fits(const struct access_config *c, const struct exchange *x)
     for (size_t i = 0; i < c->cookies.count; i++)
         if (!has_cookie(&head->fields, c->cookies.items[i]))
             return false;
-    return true;
+    return is_at_home(c, x);
 }
 
 static enum verdict refuse(struct exchange *x, const struct access_config *c, const char *by,

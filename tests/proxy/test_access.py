@@ -2,6 +2,8 @@
 """allow and deny: who is let in, in which order, by what file."""
 import json
 import os
+import pathlib
+import subprocess
 import time
 
 import pytest
@@ -121,3 +123,58 @@ def test_a_file_that_cannot_be_used_refuses_to_start(tmp_path, text, why):
 def test_what_is_wrong_is_said(line):
     result = run("check", "@config", config="site * {\n listen :8080\n" + line + "\n respond 200\n}\n")
     assert result.returncode == 78
+
+
+GEO = pathlib.Path(__file__).parent / "geo_database.pl"
+
+
+def database(path, kind, *entries):
+    """Made beside and put in its place, as those who distribute them do."""
+    made = path.with_suffix(".new")
+    subprocess.run(["perl", str(GEO), str(made), kind, *entries], check=True)
+    made.rename(path)
+
+
+def test_countries_and_networks(tmp_path):
+    countries, networks = tmp_path / "country.mmdb", tmp_path / "asn.mmdb"
+    database(countries, "Test-Country", "192.0.2.0/24=DE", "198.51.100.0/24=FR", "2001:db8::/32=DE")
+    database(networks, "Test-ASN", "192.0.2.0/25=64496")
+    top = PROXIES + f"geoip {countries}\ngeoip {networks}\n"
+    config = site("header set X-Geo '{geo.country}/{geo.network}'".replace("'", '"'),
+                  "route /de/* {\n allow all country=DE,AT\n respond 200 de\n}",
+                  "route /as/* {\n deny all network=AS64496\n respond 200 as\n}", top=top)
+    with Weir(config) as weir:
+        for address, geo, german, outside in (
+                ("192.0.2.1", "DE/64496", 200, 403), ("192.0.2.200", "DE/", 200, 200),
+                ("198.51.100.1", "FR/", 403, 200), ("2001:db8::1", "DE/", 200, 200),
+                ("203.0.113.1", "/", 403, 200), ("::ffff:192.0.2.1", "DE/64496", 200, 403)):
+            response = weir.ask("/", fields=[("X-Forwarded-For", address)])
+            assert response.get("x-geo") == geo, address
+            assert as_client(weir, address, "/de/") == german, address
+            assert as_client(weir, address, "/as/") == outside, address
+        database(countries, "Test-Country", "192.0.2.0/24=FR")
+        weir.wait_line("was read again")
+        assert as_client(weir, "192.0.2.1", "/de/") == 403
+        countries.write_bytes(b"nonsense")  # cut short in its place, as it must not be done
+        weir.wait_line("stays as it was")
+        assert weir.ask("/", fields=[("X-Forwarded-For", "192.0.2.1")]).get("x-geo") == "FR/64496"
+
+
+@pytest.mark.parametrize("line,why", [
+    ("deny all country=Germany", "two letters"), ("deny all country=de", "two letters"),
+    ("deny all network=12x", "autonomous"), ("deny all country=DE", "geoip"),
+    ("deny all network=12", "geoip")])
+def test_wrong_places_are_said(line, why):
+    result = run("check", "@config", config="site * {\n listen :8080\n" + line + "\n respond 200\n}\n")
+    assert result.returncode == 78 and why in result.stderr
+
+
+def test_a_database_that_cannot_be_read_refuses_to_start(tmp_path):
+    file = tmp_path / "x.mmdb"
+    for text, why in (None, "No such file"), (b"", "database of addresses"), \
+            (b"nonsense", "database of addresses"):
+        if text is not None:
+            file.write_bytes(text)
+        config = f"geoip {file}\nsite * {{\n listen :8080\n respond 200\n}}\n"
+        result = run("run", "@config", config=config)
+        assert result.returncode == 78 and why in result.stderr
