@@ -117,7 +117,7 @@ FORCE:
 $(OUT)/obj/cli/version.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
 
 bench-tools: build/bench/load build/bench/origin build/bench/h2_floor build/bench/load_tls build/bench/tls \
-	build/bench/balance build/bench/upkeep build/bench/ledger ## what script/bench runs
+	build/bench/balance build/bench/upkeep build/bench/gate build/bench/ledger ## what script/bench runs
 # It measures the program's own modules.
 build/bench/balance: bench/balance.c build/release/libweir.a
 	@mkdir -p $(@D)
@@ -139,7 +139,7 @@ build/bench/tls: bench/tls.c $(LIBRARY)
 	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)
 
 # What it measures are the product's own modules.
-build/bench/upkeep: bench/upkeep.c $(LIBRARY)
+build/bench/upkeep build/bench/gate: build/bench/%: bench/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo '  link    $@'
 	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)
