@@ -373,7 +373,7 @@ def test_a_handshake_has_its_time(ca):
 
 
 def test_a_crowd_shakes_hands_at_once(ca):
-    """More at a time than those after which memory is given back to the system."""
+    """More at a time than there are buffers of handshakes whose pages are kept."""
     with Weir(SITES, pki=ca.directory) as weir:
         made = tls.context(ca.file)
         crowd = []
@@ -382,8 +382,10 @@ def test_a_crowd_shakes_hands_at_once(ca):
                                     server_hostname="a.example", do_handshake_on_connect=False)
             crowd.append(sock)
             sock.setblocking(False)
-            with pytest.raises(ssl.SSLWantReadError):
+            try:
                 sock.do_handshake()
+            except ssl.SSLWantReadError:
+                pass  # as it is unless weir was quicker
         time.sleep(1)  # all of them are under way now, and nobody goes on
         for sock in crowd:
             sock.settimeout(20)
@@ -393,7 +395,6 @@ def test_a_crowd_shakes_hands_at_once(ca):
                 sock.sendall(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
             for sock in crowd:
                 assert sock.recv(65536).startswith(b"HTTP/1.1 200")
-            time.sleep(1.3)  # the crowd has passed
         for sock in crowd:
             sock.close()
 
