@@ -32,7 +32,7 @@ struct serve_shared {
     unsigned workers_count;
     int64_t connections;     /* of clients, all workers; atomic */
     int64_t connections_max; /* limits.connections, or what the descriptors allow */
-    struct clients *clients; /* connections per address */
+    struct tally *clients;   /* connections per address */
     struct trust trust;
 };
 
