@@ -308,6 +308,27 @@ static void build_trust(struct snapshot_builder *b)
     b->snapshot->trust = (struct trust){cidrs, words->count};
 }
 
+/* One database of each content. */
+static void build_geo(struct snapshot_builder *b)
+{
+    for (const struct config_item *item = b->config->top.first; item != NULL; item = item->next) {
+        if (strcmp(item->key->name, "geoip") != 0)
+            continue;
+        const struct name_config *line = item->config;
+        const struct data_file *file = snapshot_open_file(b, item, line->name, &geo_file);
+        if (file == NULL)
+            continue;
+        struct geo *geo = &b->snapshot->geo;
+        bool is_country = geo_content_of(file) == GEO_COUNTRY;
+        const struct data_file **place = is_country ? &geo->country : &geo->network;
+        if (*place != NULL)
+            config_report_step(b->errors, item, NULL,
+                               is_country ? SLICE("a second database of countries")
+                                          : SLICE("a second database of networks"));
+        *place = file;
+    }
+}
+
 static bool build_access_log(struct snapshot_builder *b)
 {
     for (size_t i = 0; i < b->config->logs_count; i++) {
@@ -351,6 +372,7 @@ static struct snapshot *build(const struct config *config, unsigned workers, boo
     snapshot->certificates = certificates_new(config, without_files);
     build_upstreams(&b);
     build_trust(&b);
+    build_geo(&b);
     b.sites = arena_zero(&snapshot->arena, (config->sites_count + 1) * sizeof *b.sites);
     for (size_t i = 0; i < config->sites_count; i++)
         snapshot_build_site(&b, &config->sites[i], &b.sites[i]);

@@ -9,9 +9,9 @@
 #include "fiber/file.h"
 #include "fiber/native.h"
 #include "fiber/process.h"
+#include "limit/tally.h"
 #include "net/pipe.h"
 #include "net/tunnel.h"
-#include "serve/clients.h"
 #include "serve/handshake.h"
 #include "serve/listener.h"
 #include "upstream/upstream.h"
@@ -44,6 +44,8 @@ struct worker {
     unsigned index;
     struct timer cut;
     bool is_stopped;
+    bool is_leaving; /* control posts nothing to it any more; control's thread only */
+    bool may_leave;
     enum status started; /* not OK: it ends by itself, without a word to its mailbox */
     char name[24];
 };
@@ -152,7 +154,7 @@ enum status workers_open(struct workers *workers, const struct snapshot *snapsho
     int64_t for_clients = descriptors * 2 / 3 - RESERVED_FDS;
     int64_t wanted = snapshot->limits.connections;
     workers->shared.connections_max = wanted > 0 && wanted < for_clients ? wanted : for_clients;
-    workers->shared.clients = clients_new();
+    workers->shared.clients = tally_new();
     workers->shared.trust = snapshot->trust;
     workers->listening_count = snapshot->listeners_count;
     workers->listening = memory_zero(workers->listening_count * sizeof *workers->listening);
@@ -217,6 +219,28 @@ static void on_thread_ended(void *argument)
         all->on_ended();
 }
 
+static void on_may_leave(void *argument)
+{
+    struct worker *worker = argument;
+    worker->may_leave = true;
+}
+
+/* On control's thread: nothing is posted behind this. */
+static void on_leaving(void *argument)
+{
+    struct worker *worker = argument;
+    worker->is_leaving = true;
+    check(thread_post(&worker->serve.thread, on_may_leave, worker));
+}
+
+/* Control may have a word for each worker at any moment, such as a second signal. */
+static void take_leave(struct worker *worker)
+{
+    check(thread_post(worker->control, on_leaving, worker));
+    while (!worker->may_leave)
+        loop_turn(loop_now() + MILLISECONDS(10));
+}
+
 static void serve_until_stopped(struct worker *worker)
 {
     struct serve_worker *serve = &worker->serve;
@@ -231,6 +255,7 @@ static void serve_until_stopped(struct worker *worker)
     for (int64_t until = clock_monotonic() + MILLISECONDS(CUT_GRACE_MS);
          serve->thread.fibers_count > 0 && clock_monotonic() < until;)
         loop_turn(loop_now() + MILLISECONDS(10));
+    take_leave(worker);
     loop_turn(loop_now()); /* the last letters: some own what they carry */
     access_log_worker_free(serve->log);
     timer_clear(&serve->thread.timers, &worker->cut);
@@ -321,7 +346,7 @@ static void cut(void *argument)
 static void tell_all(struct workers *workers, void (*what)(void *argument))
 {
     for (unsigned i = 0; i < workers->count; i++)
-        if (worker_array[i].started == OK)
+        if (worker_array[i].started == OK && !worker_array[i].is_leaving)
             check(thread_post(&worker_array[i].serve.thread, what, &worker_array[i]));
 }
 
@@ -350,7 +375,7 @@ void workers_done(struct workers *workers)
     }
     free(workers->listening);
     if (workers->shared.clients != NULL)
-        clients_free(workers->shared.clients);
+        tally_free(workers->shared.clients);
     if (worker_array != NULL) { /* joined: nobody is still on the way out of one */
         gate_free(all_started);
         gate_free(all_stopped);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Active checks and what they do to the choice of a server."""
 import socket
+import ssl
 import threading
 import time
 
@@ -275,6 +276,31 @@ def test_grpc(option, body):
             weir.wait_line("server one is up again")
             state["status"] = None
             until(lambda: "the server knows no health checks" in weir.output, "the other reason")
+
+
+@pytest.mark.parametrize("protocols", [["h2"], ["http/1.1"], []])
+def test_grpc_over_tls(tmp_path, protocols):
+    """HTTP/2 is asked for by name, and spoken where it is agreed on alone."""
+    authority = pki.Authority("the servers' authority")
+    certificate = authority.write(tmp_path, "localhost", file="server")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    if protocols:
+        context.set_alpn_protocols(protocols)
+    state = {"status": 1}
+    with H2Origin(health_service(state), context) as origin:
+        config = group(f"server localhost:{origin.port} name=one\nhttp 2\n"
+                       f"tls on ca={authority.write_self(tmp_path)}\nhealth_check grpc {FAST}")
+        with Weir(config) as weir:
+            if protocols == ["h2"]:
+                until(lambda: "asked" in state, "a check")
+                assert weir.ask().status == 200
+                state["status"] = 2
+                assert "does not serve" in weir.wait_line("server one is down by its check")
+            else:
+                line = weir.wait_line("server one is down by its check")
+                assert "h2: the server does not agree on HTTP/2" in line or "alert" in line
+                assert "asked" not in state
 
 
 def test_grpc_of_a_server_that_speaks_something_else(origin):
