@@ -16,8 +16,10 @@ COMMON += $(shell pkg-config --cflags $(PACKAGES))
 # asan, tsan: test builds · cover: counts lines · mutant: quick to build, quick to run
 # fuzz: clang's libFuzzer
 # Optimised as one program: a fifth fewer instructions for each request, a third of the misses in
-# the processor's cache for code.
-OPTIMISED = -O2 -flto=auto -fstack-clash-protection -D_FORTIFY_SOURCE=2 -Wframe-larger-than=2048
+# the processor's cache for code. In one partition: what calls each other is seen together. Jumps
+# are not padded: what a request runs through barely fits into that cache.
+OPTIMISED = -O2 -flto=auto -flto-partition=one -falign-jumps=1 -falign-loops=1 -falign-labels=1 \
+	-fstack-clash-protection -D_FORTIFY_SOURCE=2 -Wframe-larger-than=2048
 ifeq ($(MODE),release)
 FLAGS = $(OPTIMISED)
 else ifeq ($(MODE),paint)
