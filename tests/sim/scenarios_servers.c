@@ -141,6 +141,27 @@ void hedge_wins_check(void)
     }
 }
 
+/* A try that takes too long is cut short, and another server asked. */
+void try_is_cut_short(void)
+{
+    begin_three(4, "    balance round_robin\n", "app try_timeout=1s");
+    for (unsigned i = 0; i < 4; i++)
+        client->plans[i]->manner = MANNER_STALL;
+    client->plans[3]->method = "POST"; /* of which nobody knows what it did */
+    client->plans[3]->body = BODY_LENGTH;
+    actors_expect_trouble();
+}
+void try_is_cut_short_check(void)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        scenario_expect(client->plans[i], 200, 1);
+        if (client->plans[i]->heads != 2)
+            world_broken("expectation", "request %u was asked %u times", i,
+                         client->plans[i]->heads);
+    }
+    scenario_expect(client->plans[3], 504, 1);
+}
+
 /* Each is hedged but a POST, a request with a body, and what was answered in time. */
 void hedge_is_for_the_safe(void)
 {
