@@ -9,9 +9,9 @@
 #include "fiber/file.h"
 #include "fiber/native.h"
 #include "fiber/process.h"
+#include "limit/tally.h"
 #include "net/pipe.h"
 #include "net/tunnel.h"
-#include "serve/clients.h"
 #include "serve/handshake.h"
 #include "serve/listener.h"
 #include "upstream/upstream.h"
@@ -154,7 +154,7 @@ enum status workers_open(struct workers *workers, const struct snapshot *snapsho
     int64_t for_clients = descriptors * 2 / 3 - RESERVED_FDS;
     int64_t wanted = snapshot->limits.connections;
     workers->shared.connections_max = wanted > 0 && wanted < for_clients ? wanted : for_clients;
-    workers->shared.clients = clients_new();
+    workers->shared.clients = tally_new();
     workers->shared.trust = snapshot->trust;
     workers->listening_count = snapshot->listeners_count;
     workers->listening = memory_zero(workers->listening_count * sizeof *workers->listening);
@@ -375,7 +375,7 @@ void workers_done(struct workers *workers)
     }
     free(workers->listening);
     if (workers->shared.clients != NULL)
-        clients_free(workers->shared.clients);
+        tally_free(workers->shared.clients);
     if (worker_array != NULL) { /* joined: nobody is still on the way out of one */
         gate_free(all_started);
         gate_free(all_stopped);
