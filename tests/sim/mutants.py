@@ -238,8 +238,8 @@ def main():
         if len(chosen) == options.count:
             break
         known = verdicts.get(mutant.key)
-        is_wanted = known is None or (options.again and known == "SURVIVED") or (
-            options.only and options.only in mutant.text)
+        is_wanted = known is None or (known == "SURVIVED" if options.again
+                                      else bool(options.only))
         if (is_wanted and not options.list and options.only in mutant.text and
                 time.monotonic() - began < options.seconds):
             if not is_prepared:
