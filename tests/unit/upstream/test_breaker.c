@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a breaker counts, how its limit follows the answers, and in which time most of them came. */
+/* What a breaker counts, and in which time most of the answers came. */
 #include "upstream/server.h"
 
 #include <setjmp.h>
@@ -44,7 +44,7 @@ static void requests_are_counted(void **state)
     assert_int_equal(upstream->breaker.requests, 2);
     breaker_leave(upstream);
     assert_true(breaker_enter(upstream, &is_counted));
-    assert_int_equal(upstream->breaker.most, 2);
+    assert_int_equal(breaker_limit(upstream), 2);
 }
 
 static void connects_are_counted(void **state)
@@ -59,83 +59,6 @@ static void connects_are_counted(void **state)
     assert_int_equal(upstream->breaker.connects, 1);
     breaker_end_connect(upstream);
     assert_true(breaker_begin_connect(upstream));
-}
-
-static void limit_has_bounds(void **state)
-{
-    (void)state;
-    assert_int_equal(breaker_limit(upstream), 0);
-    upstream->config.adaptive_min = 8;
-    upstream->config.adaptive_max = 1000;
-    assert_int_equal(breaker_limit(upstream), 64);
-    upstream->config.adaptive_max = 50;
-    assert_int_equal(breaker_limit(upstream), 50);
-    upstream->config.adaptive_max = 100;
-    upstream->config.adaptive_min = 80;
-    assert_int_equal(breaker_limit(upstream), 80);
-    upstream->config.requests_max = 81;
-    assert_int_equal(breaker_limit(upstream), 80);
-    upstream->config.requests_max = 10;
-    assert_int_equal(breaker_limit(upstream), 10);
-}
-
-/* A tenth of a second later: so many requests at a time, ten answers of that many ms. */
-static uint32_t window(int requests, int answers, int ms)
-{
-    bool is_counted;
-    thread.now += MILLISECONDS(100);
-    for (int i = 0; i < requests; i++)
-        assert_true(breaker_enter(upstream, &is_counted));
-    for (int i = 0; i < requests; i++)
-        breaker_leave(upstream);
-    for (int i = 0; i < answers; i++)
-        breaker_measure(upstream, MILLISECONDS(ms), false);
-    return breaker_limit(upstream);
-}
-
-static void limit_follows_the_answers(void **state)
-{
-    (void)state;
-    upstream->config.adaptive_min = 8;
-    upstream->config.adaptive_max = 80;
-    assert_int_equal(window(1, 1, 10), 64);   /* the first begins */
-    assert_int_equal(window(32, 9, 10), 64);  /* too few to tell */
-    assert_int_equal(window(31, 1, 10), 72);  /* the tenth: half of it is in use, so √64 more */
-    assert_int_equal(window(35, 10, 10), 72); /* less than half: nothing is known of more */
-    assert_int_equal(window(36, 10, 10), 80);
-    assert_int_equal(window(60, 10, 10), 80); /* the most */
-    assert_int_equal(window(60, 10, 12), 80); /* a quarter slower is good enough … */
-    uint32_t limit = window(0, 10, 16);       /* … more is not, also when little is asked */
-    assert_in_range(limit, 70, 72);           /* 78 % of it, and √80 */
-    assert_in_range(window(0, 10, 1000), limit / 2 + 8, limit / 2 + 8); /* half at the worst */
-    for (int i = 0; i < 10; i++)
-        limit = window(0, 10, 1000);
-    assert_int_equal(limit, 8); /* the least */
-    assert_int_equal(window(8, 10, 10), 10);
-}
-
-static void what_is_best_is_forgotten(void **state)
-{
-    (void)state;
-    upstream->config.adaptive_min = 8;
-    upstream->config.adaptive_max = 1000;
-    window(1, 1, 10);
-    for (int i = 0; i < 20; i++)
-        assert_in_range(window(2, 10, 30), 8, 60);
-    for (int i = 0; i < 1200; i++)
-        window(2, 10, 30);
-    uint32_t before = breaker_limit(upstream);
-    assert_true(window((int)before, 10, 30) > before);
-}
-
-static void only_hedges_need_percentiles(void **state)
-{
-    (void)state;
-    breaker_measure(upstream, MILLISECONDS(1), false);
-    assert_int_equal(upstream->latency.total, 0);
-    breaker_measure(upstream, MILLISECONDS(1), true);
-    assert_int_equal(upstream->latency.total, 1);
-    assert_int_equal(upstream->breaker.samples, 0); /* nothing adapts */
 }
 
 static void percentiles(void **state)
@@ -195,10 +118,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(requests_are_counted),
         TEST(connects_are_counted),
-        TEST(limit_has_bounds),
-        TEST(limit_follows_the_answers),
-        TEST(what_is_best_is_forgotten),
-        TEST(only_hedges_need_percentiles),
         TEST(percentiles),
         TEST(old_answers_count_less),
     };
