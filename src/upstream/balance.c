@@ -19,7 +19,7 @@ bool balance_may_take(struct search *search, struct server *server)
 {
     bool is_wanted = search->is_panic
                          ? !__atomic_load_n(&server->is_draining, __ATOMIC_ACQUIRE) &&
-                               !server->config.down &&
+                               server_is_wanted(server) &&
                                __atomic_load_n(&server->addresses_count, __ATOMIC_RELAXED) > 0
                          : server_is_usable(server, search->now);
     if (!is_wanted || is_tried(search, server))

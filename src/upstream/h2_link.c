@@ -115,7 +115,8 @@ static void on_timer(struct timer *timer)
     if (link->users == 0) {
         link->is_pinged = false;
         if (now - link->idle_since >= link->server->upstream->config.keepalive_idle ||
-            __atomic_load_n(&link->server->is_draining, __ATOMIC_RELAXED)) {
+            __atomic_load_n(&link->server->is_draining, __ATOMIC_RELAXED) ||
+            !server_is_wanted(link->server)) {
             h2_session_shutdown(link->session, true);
             duplex_close(&link->duplex);
             return;

@@ -55,7 +55,8 @@ static void count_members(struct upstream *upstream)
 /* What a server that stays is told anew. */
 static void set_share(struct server *server, const struct upstream_member *member)
 {
-    STORE(server->config.weight, member->weight);
+    server->weight_said = member->weight;
+    server_recall(server);
     STORE(server->config.priority, member->priority);
     STORE(server->config.max_conns, member->max_conns);
     STORE(server->config.backup, member->backup);

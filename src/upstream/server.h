@@ -75,6 +75,8 @@ struct server {
     uint32_t links;         /* shared ones of HTTP/2, likewise */
     int health;             /* enum server_health; atomic */
     bool is_check_failed;   /* by its active check; atomic */
+    int admin;              /* enum server_admin; atomic */
+    uint32_t weight_said;   /* by the configuration or discovery; control's own */
     bool is_draining;       /* no member (any more), or a place for one to come; atomic */
     bool was_discovered;    /* of a line's own place: the line has had servers; control's own */
     bool is_resting;        /* drained, and nothing of it runs any more; control's own */
@@ -111,6 +113,7 @@ struct upstream_local {
 };
 
 struct roster;
+struct upstream_setting;
 
 struct upstream {
     struct slice name;
@@ -136,6 +139,8 @@ struct upstream {
     struct list queue;
     struct breaker breaker;
     struct latency latency;
+    struct upstream_setting *settings; /* of its servers, by hand; control's own */
+    size_t settings_count;
     struct arena arena;
 };
 
@@ -155,6 +160,22 @@ static inline uint32_t server_weight(const struct server *server)
 {
     return __atomic_load_n(&server->config.weight, __ATOMIC_RELAXED);
 }
+/* Whether it is taken out by the configuration, or by hand; the hand has the last word. */
+static inline bool server_is_down(const struct server *server)
+{
+    int admin = __atomic_load_n(&server->admin, __ATOMIC_SEQ_CST);
+    return admin == SERVER_ADMIN_NONE ? server->config.down : admin == SERVER_ADMIN_DOWN;
+}
+/* Neither that nor drained by hand: nobody but its health says that it gets no request. */
+static inline bool server_is_wanted(const struct server *server)
+{
+    return !server_is_down(server) &&
+           __atomic_load_n(&server->admin, __ATOMIC_SEQ_CST) != SERVER_ADMIN_DRAIN;
+}
+/* Looks up what was set by hand for a server of its name, when it joins or is told its weight.
+ * Control only. */
+void server_recall(struct server *server);
+void upstream_forget_settings(struct upstream *upstream);
 /* Whether it may get a request now. */
 bool server_is_usable(const struct server *server, int64_t now);
 enum server_life server_life(const struct server *server, int64_t now);

@@ -43,6 +43,7 @@ static void init_line(struct upstream *upstream, size_t index, const struct serv
     server->source = index;
     server->name = line->name;
     server->host = server_host_of(server->name);
+    server->weight_said = config->weight;
     server->sessions = line->tls == NULL ? NULL : tls_sessions_new();
     if (line->source != SERVER_FIXED)
         return;
@@ -128,6 +129,7 @@ void upstream_free(struct upstream *upstream)
     pthread_mutex_destroy(&upstream->queue_mutex);
     pthread_mutex_destroy(&upstream->eject_mutex);
     drop_rosters(upstream);
+    upstream_forget_settings(upstream);
     free(upstream->places);
     free(upstream->locals);
     arena_done(&upstream->arena);
@@ -145,7 +147,7 @@ size_t upstream_server_addresses(const struct upstream *upstream, size_t index,
     struct server *server = &upstream->servers[index];
     pthread_mutex_lock(&server->addresses_mutex);
     size_t count = server->addresses_count < max ? server->addresses_count : max;
-    if (server->config.down || __atomic_load_n(&server->is_draining, __ATOMIC_RELAXED))
+    if (server_is_down(server) || __atomic_load_n(&server->is_draining, __ATOMIC_RELAXED))
         count = 0;
     memcpy(addresses, server->addresses, count * sizeof *addresses);
     pthread_mutex_unlock(&server->addresses_mutex);
@@ -205,6 +207,13 @@ bool upstream_server_state(const struct upstream *upstream, size_t index,
         .idle = __atomic_load_n(&server->idle, __ATOMIC_RELAXED),
         .is_member = !__atomic_load_n(&server->is_draining, __ATOMIC_RELAXED),
         .generation = __atomic_load_n(&server->generation, __ATOMIC_RELAXED),
+        .weight = server_weight(server),
+        .weight_said = server->weight_said,
+        .is_backup = __atomic_load_n(&server->config.backup, __ATOMIC_RELAXED),
+        .max_conns = __atomic_load_n(&server->config.max_conns, __ATOMIC_RELAXED),
+        .admin = (enum server_admin)__atomic_load_n(&server->admin, __ATOMIC_RELAXED),
+        .expected = (int64_t)server_expected_time(server, now) * 1000 / 16,
+        .is_resting = server->is_resting,
     };
     return true;
 }

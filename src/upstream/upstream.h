@@ -44,6 +44,19 @@ struct server_config {
     struct tls_client *tls; /* NULL: in clear. Becomes the upstream's */
 };
 
+/* What somebody has set by hand for a server. */
+enum server_admin {
+    SERVER_ADMIN_NONE,  /* nothing: it is as it was configured */
+    SERVER_ADMIN_UP,    /* it serves, also if it was configured to be down */
+    SERVER_ADMIN_DRAIN, /* no new requests; what runs may end; its checks go on */
+    SERVER_ADMIN_DOWN,  /* as if it was configured to be down */
+};
+struct upstream_setting {
+    struct slice server; /* its name */
+    enum server_admin state;
+    uint32_t weight; /* 0: as it was configured */
+};
+
 /* A server as discovery knows it. */
 struct upstream_member {
     struct slice name; /* how logs call it */
@@ -97,6 +110,12 @@ size_t upstream_set_members(struct upstream *upstream, size_t index,
  * second. */
 void upstream_reap(struct upstream *upstream);
 
+/* Pushed by control: what is set by hand for the servers of those names, also for ones that join
+ * later; for all others nothing is (any more). Copies. On control's thread; safe beside running
+ * exchanges. */
+void upstream_set_admin(struct upstream *upstream, const struct upstream_setting *settings,
+                        size_t count);
+
 /* What an active check made of server `index`, pushed by control; `why` is static text. From the
  * first "down" on no request goes there, until an "up". */
 void upstream_set_health(struct upstream *upstream, size_t index, bool is_up, const char *why);
@@ -122,8 +141,15 @@ struct server_state {
     int64_t since;       /* ns since 1970; 0: since the start */
     bool is_member;      /* false: drained, or a place where none is */
     uint32_t generation; /* another number: another server in its place */
+    bool is_resting;     /* a place where none is, or where nothing runs any more */
     uint32_t active;
     uint32_t idle;
+    uint32_t weight;      /* that it has now */
+    uint32_t weight_said; /* by the configuration or discovery */
+    int64_t max_conns;    /* 0: no limit */
+    bool is_backup;
+    enum server_admin admin;
+    int64_t expected; /* ns that its next answer is expected to take; 0: not known */
 };
 /* What of a request a policy goes by. */
 enum upstream_key balance_key_of(enum balance balance);
