@@ -124,6 +124,7 @@ static enum status apply(struct loaded *loaded)
     struct snapshot *to = loaded->snapshot;
     const struct config *config = loaded->config;
     service_take_snapshot(to, loaded);
+    from->holders++; /* until nothing of it is looked at here */
     to->version = from->version + 1;
     update_upstreams(to);
     if (discovery_add(service.discovery, config, to, loop_now() + MILLISECONDS(NAMES_WAIT_MS)) !=
@@ -132,8 +133,10 @@ static enum status apply(struct loaded *loaded)
     int64_t replaced = clock_monotonic();
     enum status status = service.is_ending ? ERR_CLOSED : workers_swap(&service.workers, to);
     service.snapshot = to; /* also then: what has joined is its own */
-    if (status != OK)
+    if (status != OK) {
+        from->holders--;
         return status;
+    }
     registry_forget_old(replaced);
     let_leave(to);
     health_checks_update(service.health_checks, config, to);
@@ -142,6 +145,7 @@ static enum status apply(struct loaded *loaded)
     say_what_stays(from->config, config);
     service.counters.applied_at = clock_wall();
     service.counters.reloads_applied++;
+    from->holders--;
     service_free_unused();
     return OK;
 }
