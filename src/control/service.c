@@ -4,10 +4,12 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "control/access_log.h"
+#include "control/admin.h"
 #include "control/certificates.h"
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/privileges.h"
+#include "control/runtime.h"
 #include "control/snapshot.h"
 #include "control/worker.h"
 #include "fiber/fiber.h"
@@ -25,7 +27,10 @@ struct loaded {
     struct slice name;
     struct slice text; /* no data: the file of that name */
     bool is_json;
-    const struct config *config;
+    struct overrides overrides;  /* what was changed at run time, as far as it stands */
+    const struct config *config; /* as it was read */
+    const struct config *whole;  /* with the servers that were added, without the removed */
+    struct admin_plan *admin;
     struct config_errors errors;
 };
 
@@ -37,6 +42,8 @@ static struct {
     struct discovery *discovery;
     struct health_checks *health_checks;
     bool has_offload;
+    bool has_admin, has_admin_by_default;
+    int64_t started;
     bool is_ending;
     uint64_t version;
     struct service_counters counters;
@@ -75,6 +82,11 @@ static struct loaded *loaded_new(struct slice text, bool is_json)
     config_errors_init(&loaded->errors, &loaded->arena);
     loaded->name = slice_from_cstring(service.name);
     loaded->is_json = is_json;
+    overrides_init(&loaded->overrides);
+    if (service.has_admin) {
+        overrides_done(&loaded->overrides);
+        overrides_copy(&loaded->overrides, runtime_overrides());
+    }
     if (text.data != NULL)
         loaded->text = arena_copy(&loaded->arena, text);
     return loaded;
@@ -85,8 +97,19 @@ static void loaded_free(void *argument)
     struct loaded *loaded = argument;
     if (loaded == NULL)
         return;
+    admin_plan_free(loaded->admin);
+    overrides_done(&loaded->overrides);
     arena_done(&loaded->arena);
     free(loaded);
+}
+
+static void say_dropped(const struct override *entry, void *argument)
+{
+    (void)argument;
+    log_write(LOG_WARN, "override_dropped",
+              "upstream %.*s: the configuration says something else of %.*s now: what was set at "
+              "run time (override %llu) is void",
+              SLICE_ARG(entry->upstream), SLICE_ARG(entry->server), (unsigned long long)entry->id);
 }
 
 static void read_config(struct loaded *loaded)
@@ -98,7 +121,15 @@ static void read_config(struct loaded *loaded)
         .is_json = loaded->is_json,
         .check_files = true,
     };
-    loaded->config = config_load(&request, &loaded->arena, &loaded->errors);
+    loaded->config = loaded->whole = config_load(&request, &loaded->arena, &loaded->errors);
+    if (loaded->errors.errors > 0)
+        return;
+    overrides_reconcile(&loaded->overrides, loaded->config, NULL, NULL);
+    loaded->whole =
+        overrides_apply(&loaded->overrides, loaded->config, &loaded->arena, &loaded->errors);
+    if (service.has_admin)
+        loaded->admin =
+            admin_plan_new(loaded->config, service.has_admin_by_default, &loaded->errors);
 }
 
 /* What may run before there is a thread. */
@@ -111,10 +142,21 @@ static enum status prepare(const struct service_start *start)
     if (errors->errors == 0) {
         unsigned count = config->workers > 0 ? (unsigned)config->workers : workers_default();
         set_error_log(config);
-        service.snapshot = snapshot_new(config, count, errors);
+        service.snapshot = snapshot_new(service.loaded->whole, count, errors);
     }
     start->show(errors, start->name);
     return service.snapshot == NULL ? ERR_CONFIG : OK;
+}
+
+/* The sockets are opened with the rights that we have at the start. */
+static enum status start_admin(void)
+{
+    struct loaded *loaded = service.loaded;
+    TRY(admin_open(loaded->admin, loaded->config));
+    overrides_reconcile(runtime_edit(), loaded->config, say_dropped, NULL);
+    runtime_start();
+    runtime_push(runtime_overrides(), service.snapshot);
+    return OK;
 }
 
 static enum status begin(const struct config *config)
@@ -127,9 +169,17 @@ static enum status begin(const struct config *config)
 enum status service_start(const struct service_start *start)
 {
     service.name = start->name;
+    service.has_admin = start->control != NULL;
+    service.has_admin_by_default = start->has_admin_by_default;
+    if (service.has_admin) {
+        admin_init(start->control);
+        runtime_load(start->name);
+    }
     TRY(prepare(start));
     const struct config *config = service.loaded->config;
     TRY(workers_open(&service.workers, service.snapshot, service.snapshot->workers));
+    if (service.has_admin)
+        TRY(start_admin());
     TRY(privileges_drop(config->user, config->group));
     if (offload_start(OFFLOAD_THREADS) != OK) {
         log_write(LOG_ERROR, "start_failed", "the threads for files could not be started");
@@ -145,6 +195,11 @@ enum status service_start(const struct service_start *start)
     }
     certificates_watch(service.snapshot->certificates);
     service.version = 1;
+    service.started = service.counters.applied_at = clock_wall();
+    if (service.has_admin) {
+        admin_serve(service.loaded->admin);
+        service.loaded->admin = NULL;
+    }
     say_ready(service.snapshot);
     return OK;
 }
@@ -159,8 +214,14 @@ void service_stop(void)
         certificates_unwatch(service.snapshot->certificates);
     health_checks_stop(service.health_checks);
     discovery_stop(service.discovery);
+    if (service.has_admin)
+        admin_stop();
     if (service.has_offload)
         offload_stop();
+    if (service.has_admin) {
+        admin_done();
+        runtime_done();
+    }
     workers_done(&service.workers);
     if (service.snapshot != NULL)
         snapshot_free(service.snapshot);
@@ -171,6 +232,8 @@ void service_drain(void)
 {
     service.is_ending = true;
     log_write(LOG_INFO, "draining", "ending: no new connections; what runs may finish");
+    if (service.has_admin)
+        admin_drain();
     workers_drain(&service.workers);
 }
 
@@ -216,6 +279,31 @@ void service_reload_done(struct service_reload *reload)
 {
     loaded_free(reload->loaded);
     reload->loaded = NULL;
+}
+
+enum status service_override(struct overrides *overrides, struct config_errors *errors)
+{
+    (void)errors;
+    if (service.is_ending)
+        return ERR_CLOSED;
+    runtime_push(overrides, service.snapshot);
+    runtime_replace(overrides);
+    return OK;
+}
+
+bool service_is_ephemeral(void)
+{
+    return false;
+}
+
+int64_t service_started(void)
+{
+    return service.started;
+}
+
+int64_t service_connections(void)
+{
+    return __atomic_load_n(&service.workers.shared.connections, __ATOMIC_RELAXED);
 }
 
 const struct config *service_config(void)
