@@ -26,6 +26,7 @@ struct talk {
     struct buffer text; /* the request, then the reply */
     int64_t deadline;
     enum status status;
+    bool is_done;
 };
 
 void admin_client_init(struct admin_client *client)
@@ -74,6 +75,7 @@ static void talk_fiber(void *argument)
 {
     struct talk *talk = argument;
     talk->status = talk_on(talk);
+    talk->is_done = true;
     loop_stop();
 }
 
@@ -83,8 +85,11 @@ static enum status run(struct talk *talk, int64_t timeout)
     if (thread_init(&thread, "client", -1) != OK)
         return ERR_SYSTEM;
     talk->deadline = clock_monotonic() + timeout;
-    talk->status = fiber_start(NULL, "client", talk_fiber, talk, NULL);
-    if (talk->status == OK)
+    enum status started = fiber_start(NULL, "client", talk_fiber, talk, NULL);
+    if (started != OK)
+        talk->status = started;
+    bool is_running = started == OK && !talk->is_done;
+    if (is_running) /* else it has ended without a wait */
         loop_run();
     loop_turn(0); /* the fiber ends */
     thread_done(&thread);

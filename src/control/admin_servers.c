@@ -9,6 +9,10 @@
 #include "fiber/thread.h"
 #include "upstream/upstream.h"
 
+enum {
+    NAME_MAX_BYTES = 255, /* no name of a machine is longer */
+};
+
 /* A change that is being made: a copy of the overrides, and the entry in it. */
 struct change {
     struct overrides overrides;
@@ -342,6 +346,10 @@ static void add_server(struct admin_request *r)
         return;
     }
     struct slice name = line->name.size > 0 ? line->name : line->address;
+    if (name.size > NAME_MAX_BYTES || line->address.size > NAME_MAX_BYTES) {
+        admin_problem(r, 422, "invalid-server", "The name or address is too long", SLICE(""));
+        return;
+    }
     for (size_t i = 0; upstream_server_state(upstream, i, &state); i++)
         if (state.is_member && slice_equal(state.name, name)) {
             admin_problem(r, 409, "exists", "There is a server of this name", name);
