@@ -30,12 +30,9 @@ struct admin_listener {
     struct listener_config config; /* first: what a connection points at */
     struct admin_policy policy;
     struct listening *listening;
-    struct listener listener;
+    struct listener *listener; /* NULL: it has only been opened */
     struct list link;
-    bool is_wanted;  /* by the plan at hand */
-    bool is_serving; /* else it has only been opened */
-    bool is_written; /* in the configuration; else it is where the system suggests */
-    struct admin_plan *plan;
+    bool is_wanted; /* by the plan at hand */
 };
 
 /* A place in a plan. */
@@ -43,7 +40,7 @@ struct planned {
     struct address address;
     struct slice name;
     struct admin_policy policy;
-    bool is_written;
+    const struct config_item *item; /* NULL: it is not written, but where the system suggests */
 };
 
 struct admin_plan {
@@ -56,6 +53,7 @@ static struct {
     struct serve_worker *worker;
     struct serve_worker *workers[1];
     struct serve_shared shared;
+    struct serve_view view; /* there is one, and it stays */
     struct list listeners;
     struct admin_plan *plan; /* that is served */
     struct arena arena;      /* of the table */
@@ -141,6 +139,8 @@ void admin_init(struct serve_worker *control)
         .connections_max = CONNECTIONS_MAX,
         .clients = clients_new(),
     };
+    admin.view = (struct serve_view){.uses = 1};
+    control->view = &admin.view;
     control->shared = &admin.shared;
     control->thread.worker = control;
     list_init(&control->connections);
@@ -188,7 +188,7 @@ struct admin_plan *admin_plan_new(const struct config *config, bool by_default,
         const struct admin_listen_config *line = wanted->listens[i]->config;
         item->address = wanted->addresses[i];
         item->name = arena_copy(&plan->arena, line->address);
-        item->is_written = true;
+        item->item = wanted->listens[i];
         is_good &= admin_policy_read(wanted->listens[i], &item->address, &plan->arena, errors,
                                      &item->policy);
     }
@@ -247,18 +247,22 @@ static void make_directory(const struct planned *item, const struct config *conf
         log_write(LOG_WARN, "admin_mode", "%s could not be given its owner and mode", path);
 }
 
-static enum status open_one(const struct planned *item, const struct config *config)
+static enum status open_one(const struct planned *item, const struct config *config,
+                            struct config_errors *errors)
 {
     char why[LISTENING_WHY_MAX];
     struct listening *listening;
     bool is_unix = item->address.any.sa_family == AF_UNIX;
-    if (is_unix && !item->is_written)
+    if (is_unix && item->item == NULL)
         make_directory(item, config);
     enum status status = listening_open(&item->address, item->name, 1, &listening, why);
-    if (status != OK && item->is_written) {
+    if (status != OK && item->item != NULL && errors != NULL)
+        config_report_step(errors, item->item, "address",
+                           arena_copy(errors->arena, slice_from_cstring(why)));
+    else if (status != OK && item->item != NULL)
         log_write(LOG_ERROR, "listen_failed", "%s", why);
+    if (status != OK && item->item != NULL)
         return status;
-    }
     if (status != OK) {
         log_write(LOG_WARN, "admin_none", "no admin API: %s", why);
         return OK;
@@ -276,13 +280,38 @@ static enum status open_one(const struct planned *item, const struct config *con
     return OK;
 }
 
+/* Its last connection has gone. */
+static void on_gone(void *argument)
+{
+    struct admin_listener *listener = argument;
+    list_remove(&listener->link);
+    loop_free_later(listener);
+}
+
 static void close_one(struct admin_listener *listener)
 {
-    if (listener->is_serving)
-        listener_stop(&listener->listener);
+    struct listener *serving = listener->listener;
+    listener->policy = (struct admin_policy){0}; /* nobody may any more */
+    listener->config.address.size = 0;
+    if (serving != NULL) {
+        listener_stop(serving);
+        serving->last = &admin.view;
+        admin.view.uses++;
+    }
     listening_close(listener->listening);
     listener->listening = NULL;
-    listener->is_serving = false;
+    if (serving != NULL)
+        listener_forget(serving, on_gone, listener);
+    else
+        on_gone(listener);
+}
+
+static size_t free_slot(void)
+{
+    size_t slot = 0;
+    while (slot < admin.worker->listeners_count && admin.worker->listeners[slot] != NULL)
+        slot++;
+    return slot;
 }
 
 /* Its connections go on, as long as there are any; the struct stays for them. */
@@ -291,28 +320,31 @@ static void close_unwanted(void)
     LIST_EACH(link, &admin.listeners)
     {
         struct admin_listener *listener = LIST_ENTRY(link, struct admin_listener, link);
-        if (!listener->is_wanted && listener->listening != NULL) {
+        if (!listener->is_wanted && listener->listening != NULL)
             close_one(listener);
-            listener->policy = (struct admin_policy){0}; /* nobody may any more */
-            listener->config.address.size = 0;
-        }
     }
 }
 
-enum status admin_open(struct admin_plan *plan, const struct config *config)
+void admin_unopen(void)
+{
+    LIST_EACH(link, &admin.listeners)
+    {
+        struct admin_listener *listener = LIST_ENTRY(link, struct admin_listener, link);
+        listener->is_wanted = listener->listener != NULL;
+    }
+    close_unwanted();
+}
+
+enum status admin_open(struct admin_plan *plan, const struct config *config,
+                       struct config_errors *errors)
 {
     for (size_t i = 0; i < plan->count; i++) {
         if (find(&plan->items[i].address) != NULL)
             continue;
-        enum status status = open_one(&plan->items[i], config);
+        enum status status = open_one(&plan->items[i], config, errors);
         if (status == OK)
             continue;
-        LIST_EACH(link, &admin.listeners)
-        {
-            struct admin_listener *listener = LIST_ENTRY(link, struct admin_listener, link);
-            listener->is_wanted = listener->is_serving;
-        }
-        close_unwanted();
+        admin_unopen();
         return status;
     }
     return OK;
@@ -330,10 +362,9 @@ void admin_serve(struct admin_plan *plan)
             continue;
         listener->is_wanted = true;
         listener->policy = plan->items[i].policy;
-        if (!listener->is_serving &&
-            listener_start(&listener->listener, admin.worker, &listener->config,
-                           listener->listening->fds[0]) == OK)
-            listener->is_serving = true;
+        if (listener->listener == NULL)
+            listener->listener = listener_start(admin.worker, free_slot(), &listener->config,
+                                                listener->listening->fds, 1);
     }
     close_unwanted();
     admin_plan_free(admin.plan);
@@ -361,12 +392,14 @@ void admin_stop(void)
 
 void admin_done(void)
 {
-    for (struct list *link = admin.listeners.next, *next; link != &admin.listeners; link = next) {
-        struct admin_listener *listener = LIST_ENTRY(link, struct admin_listener, link);
-        next = link->next;
-        if (listener->listening != NULL)
-            close_one(listener);
-        free(listener);
+    admin_drain();
+    for (size_t i = 0; i < admin.worker->listeners_count; i++)
+        if (admin.worker->listeners[i] != NULL)
+            listener_free(admin.worker->listeners[i]); /* cut with its connections */
+    free(admin.worker->listeners);
+    LIST_EACH(link, &admin.listeners)
+    {
+        on_gone(LIST_ENTRY(link, struct admin_listener, link));
     }
     clients_free(admin.shared.clients);
     admin_plan_free(admin.plan);

@@ -17,9 +17,12 @@ void admin_init(struct serve_worker *control);
 struct admin_plan *admin_plan_new(const struct config *config, bool by_default,
                                   struct config_errors *errors);
 void admin_plan_free(struct admin_plan *plan);
-/* Opens what is not open yet. ERR_SYSTEM, ERR_DENIED: logged, and nothing has changed; an address
- * that nobody has written may fail, with a warning. */
-MUST_CHECK enum status admin_open(struct admin_plan *plan, const struct config *config);
+/* Opens what is not open yet. ERR_SYSTEM, ERR_DENIED: reported (logged, with NULL errors), and
+ * nothing has changed; an address that nobody has written may fail, with a warning. */
+MUST_CHECK enum status admin_open(struct admin_plan *plan, const struct config *config,
+                                  struct config_errors *errors);
+/* Closes what was opened and is not to be served. */
+void admin_unopen(void);
 /* Serves as the plan says, which it takes over, and closes what is not in it. */
 void admin_serve(struct admin_plan *plan);
 /* No new connections: weir is ending, or another one takes over. */

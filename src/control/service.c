@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control/service.h"
-
 #include "base/check.h"
 #include "base/log.h"
 #include "control/access_log.h"
@@ -9,9 +7,10 @@
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/privileges.h"
+#include "control/registry.h"
 #include "control/runtime.h"
+#include "control/service_inside.h"
 #include "control/snapshot.h"
-#include "control/worker.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
 
@@ -21,46 +20,22 @@ enum {
     OFFLOAD_THREADS = 2,
 };
 
-/* A configuration that was read, and what was made of it. */
-struct loaded {
-    struct arena arena;
-    struct slice name;
-    struct slice text; /* no data: the file of that name */
-    bool is_json;
-    struct overrides overrides;  /* what was changed at run time, as far as it stands */
-    const struct config *config; /* as it was read */
-    const struct config *whole;  /* with the servers that were added, without the removed */
-    struct admin_plan *admin;
-    struct config_errors errors;
-};
-
-static struct {
-    const char *name;
-    struct loaded *loaded;
-    struct snapshot *snapshot;
-    struct workers workers;
-    struct discovery *discovery;
-    struct health_checks *health_checks;
-    bool has_offload;
-    bool has_admin, has_admin_by_default;
-    int64_t started;
-    bool is_ending;
-    uint64_t version;
-    struct service_counters counters;
-} service;
+struct service service;
 
 static void log_exchange(const struct exchange *x)
 {
     access_log_write(serve_self()->log, x);
 }
 
-static void set_error_log(const struct config *config)
+void service_set_error_log(const struct config *config)
 {
+    enum log_level level = LOG_INFO;
     for (size_t i = 0; i < config->logs_count; i++) {
         const struct log_config *log = config->logs[i]->config;
         if (log->kind == LOG_KIND_ERROR)
-            log_set_level((enum log_level)log->level);
+            level = (enum log_level)log->level;
     }
+    log_set_level(level);
 }
 
 static void say_ready(const struct snapshot *snapshot)
@@ -75,35 +50,35 @@ static void say_ready(const struct snapshot *snapshot)
               snapshot->workers == 1 ? "" : "s", SLICE_ARG(buffer_slice(&out)));
 }
 
-static struct loaded *loaded_new(struct slice text, bool is_json)
+struct loaded *loaded_new(const char *name, struct slice text, bool is_json)
 {
     struct loaded *loaded = memory_zero(sizeof *loaded);
     arena_init(&loaded->arena, NULL, 0);
     config_errors_init(&loaded->errors, &loaded->arena);
-    loaded->name = slice_from_cstring(service.name);
+    loaded->name = slice_from_cstring(name);
     loaded->is_json = is_json;
-    overrides_init(&loaded->overrides);
-    if (service.has_admin) {
-        overrides_done(&loaded->overrides);
-        overrides_copy(&loaded->overrides, runtime_overrides());
-    }
     if (text.data != NULL)
         loaded->text = arena_copy(&loaded->arena, text);
+    if (service.has_admin)
+        overrides_copy(&loaded->overrides, runtime_overrides());
+    else
+        overrides_init(&loaded->overrides);
+    loaded->users = 1;
     return loaded;
 }
 
-static void loaded_free(void *argument)
+struct loaded *loaded_again(struct loaded *base, const struct overrides *overrides)
 {
-    struct loaded *loaded = argument;
-    if (loaded == NULL)
-        return;
-    admin_plan_free(loaded->admin);
+    struct loaded *loaded = loaded_new(service.name, (struct slice){NULL, 0}, false);
     overrides_done(&loaded->overrides);
-    arena_done(&loaded->arena);
-    free(loaded);
+    overrides_copy(&loaded->overrides, overrides);
+    loaded->base = base->base != NULL ? base->base : base;
+    loaded->base->users++;
+    loaded->config = base->config;
+    return loaded;
 }
 
-static void say_dropped(const struct override *entry, void *argument)
+void service_say_dropped(const struct override *entry, void *argument)
 {
     (void)argument;
     log_write(LOG_WARN, "override_dropped",
@@ -121,39 +96,110 @@ static void read_config(struct loaded *loaded)
         .is_json = loaded->is_json,
         .check_files = true,
     };
-    loaded->config = loaded->whole = config_load(&request, &loaded->arena, &loaded->errors);
+    loaded->config = config_load(&request, &loaded->arena, &loaded->errors);
     if (loaded->errors.errors > 0)
         return;
     overrides_reconcile(&loaded->overrides, loaded->config, NULL, NULL);
-    loaded->whole =
-        overrides_apply(&loaded->overrides, loaded->config, &loaded->arena, &loaded->errors);
     if (service.has_admin)
         loaded->admin =
             admin_plan_new(loaded->config, service.has_admin_by_default, &loaded->errors);
 }
 
-/* What may run before there is a thread. */
-static enum status prepare(const struct service_start *start)
+void loaded_read(void *argument)
 {
-    service.loaded = loaded_new(start->text, false);
-    read_config(service.loaded);
-    struct config_errors *errors = &service.loaded->errors;
-    const struct config *config = service.loaded->config;
-    if (errors->errors == 0) {
-        unsigned count = config->workers > 0 ? (unsigned)config->workers : workers_default();
-        set_error_log(config);
-        service.snapshot = snapshot_new(service.loaded->whole, count, errors);
+    struct loaded *loaded = argument;
+    if (loaded->base == NULL)
+        read_config(loaded);
+    if (loaded->errors.errors == 0)
+        loaded->whole =
+            overrides_apply(&loaded->overrides, loaded->config, &loaded->arena, &loaded->errors);
+    if (loaded->errors.errors > 0)
+        return;
+    unsigned workers = loaded->workers;
+    if (workers == 0)
+        workers =
+            loaded->config->workers > 0 ? (unsigned)loaded->config->workers : workers_default();
+    loaded->snapshot = snapshot_new(loaded->whole, workers, loaded->previous, &loaded->errors);
+}
+
+void loaded_free(void *argument)
+{
+    struct loaded *loaded = argument;
+    struct loaded *base = loaded->base;
+    if (loaded->snapshot != NULL)
+        snapshot_free(loaded->snapshot);
+    loaded->snapshot = NULL;
+    admin_plan_free(loaded->admin);
+    loaded->admin = NULL;
+    if (--loaded->users > 0) /* others go by its configuration */
+        return;
+    overrides_done(&loaded->overrides);
+    arena_done(&loaded->arena);
+    free(loaded);
+    if (base != NULL)
+        loaded_free(base);
+}
+
+void service_take_snapshot(struct snapshot *snapshot, struct loaded *loaded)
+{
+    snapshot->is_taken = true;
+    snapshot->loaded = loaded;
+    loaded->snapshot = NULL;
+    loaded->previous = NULL;
+    for (size_t i = 0; i < snapshot->upstreams_count; i++)
+        registry_take(snapshot->upstreams[i]);
+    snapshot->next = service.snapshot;
+    service.counters.snapshots++;
+}
+
+static void free_snapshot(struct snapshot *snapshot)
+{
+    struct loaded *loaded = snapshot->loaded;
+    for (size_t i = 0; i < snapshot->upstreams_count; i++)
+        registry_release(snapshot->upstreams[i]);
+    snapshot_free(snapshot);
+    loaded_free(loaded);
+    service.counters.snapshots--;
+}
+
+void service_free_unused(void)
+{
+    for (struct snapshot **at = &service.snapshot->next; *at != NULL;) {
+        struct snapshot *snapshot = *at;
+        if (snapshot->unused < service.workers.count || snapshot->holders > 0) {
+            at = &snapshot->next;
+            continue;
+        }
+        *at = snapshot->next;
+        free_snapshot(snapshot);
     }
-    start->show(errors, start->name);
-    return service.snapshot == NULL ? ERR_CONFIG : OK;
+}
+
+static void on_view_unused(void *argument)
+{
+    struct snapshot *snapshot = argument;
+    snapshot->unused++;
+    if (snapshot != service.snapshot) /* else it is being replaced at this moment */
+        service_free_unused();
+}
+
+void service_on_unused(struct serve_view *view)
+{
+    check(thread_post(service.workers.control, on_view_unused, (void *)(uintptr_t)view->snapshot));
+}
+
+static void log_not_listening(void *argument, size_t listener, const char *why)
+{
+    (void)argument, (void)listener;
+    log_write(LOG_ERROR, "listen_failed", "%s", why);
 }
 
 /* The sockets are opened with the rights that we have at the start. */
 static enum status start_admin(void)
 {
-    struct loaded *loaded = service.loaded;
-    TRY(admin_open(loaded->admin, loaded->config));
-    overrides_reconcile(runtime_edit(), loaded->config, say_dropped, NULL);
+    struct loaded *loaded = service.snapshot->loaded;
+    TRY(admin_open(loaded->admin, loaded->config, NULL));
+    overrides_reconcile(runtime_edit(), loaded->config, service_say_dropped, NULL);
     runtime_start();
     runtime_push(runtime_overrides(), service.snapshot);
     return OK;
@@ -162,22 +208,16 @@ static enum status start_admin(void)
 static enum status begin(const struct config *config)
 {
     TRY(discovery_start(config, service.snapshot, &service.discovery));
-    TRY(workers_start(&service.workers));
+    TRY(workers_start(&service.workers, service.snapshot));
     return health_checks_start(config, service.snapshot, &service.health_checks);
 }
 
-enum status service_start(const struct service_start *start)
+static enum status serve(const struct service_start *start)
 {
-    service.name = start->name;
-    service.has_admin = start->control != NULL;
-    service.has_admin_by_default = start->has_admin_by_default;
-    if (service.has_admin) {
-        admin_init(start->control);
-        runtime_load(start->name);
-    }
-    TRY(prepare(start));
-    const struct config *config = service.loaded->config;
-    TRY(workers_open(&service.workers, service.snapshot, service.snapshot->workers));
+    struct snapshot *snapshot = service.snapshot;
+    const struct config *config = snapshot->config;
+    TRY(workers_listen(&service.workers, snapshot, service_on_unused, log_not_listening, NULL));
+    workers_set_limits(&service.workers, snapshot);
     if (service.has_admin)
         TRY(start_admin());
     TRY(privileges_drop(config->user, config->group));
@@ -193,39 +233,78 @@ enum status service_start(const struct service_start *start)
         log_write(LOG_ERROR, "start_failed", "the workers could not be started");
         return status;
     }
-    certificates_watch(service.snapshot->certificates);
-    service.version = 1;
-    service.started = service.counters.applied_at = clock_wall();
+    registry_start(&service.workers);
+    certificates_watch(snapshot->certificates);
     if (service.has_admin) {
-        admin_serve(service.loaded->admin);
-        service.loaded->admin = NULL;
+        admin_serve(snapshot->loaded->admin);
+        snapshot->loaded->admin = NULL;
     }
-    say_ready(service.snapshot);
+    say_ready(snapshot);
     return OK;
+}
+
+enum status service_start(const struct service_start *start)
+{
+    service = (struct service){.name = start->name, .text = start->text};
+    list_init(&service.reload_queue);
+    service.has_admin = start->control != NULL;
+    service.has_admin_by_default = start->has_admin_by_default;
+    service.started = clock_wall();
+    if (service.has_admin) {
+        admin_init(start->control);
+        runtime_load(start->name);
+    }
+    struct loaded *loaded = loaded_new(start->name, start->text, false);
+    loaded_read(loaded);
+    start->show(&loaded->errors, start->name);
+    struct snapshot *snapshot = loaded->snapshot;
+    if (snapshot == NULL) {
+        loaded_free(loaded);
+        return ERR_CONFIG;
+    }
+    service_set_error_log(loaded->config);
+    workers_init(&service.workers, snapshot->workers);
+    service_take_snapshot(snapshot, loaded);
+    service.snapshot = snapshot;
+    snapshot->version = 1;
+    service.counters.applied_at = clock_wall();
+    return serve(start);
 }
 
 void service_stop(void)
 {
-    if (service.workers.running > 0) { /* the start has failed */
-        workers_cut(&service.workers);
+    struct workers *workers = &service.workers;
+    if (workers->running > 0) { /* the start has failed */
+        workers_cut(workers);
         loop_run();
+    }
+    service.is_ending = true;
+    if (service.has_admin)
+        admin_stop();
+    while (service.reloads_waiting > 0) {
+        LIST_EACH(link, &service.reload_queue)
+        {
+            service_wake_reload(link);
+        }
+        loop_turn(loop_now() + MILLISECONDS(10));
     }
     if (service.snapshot != NULL)
         certificates_unwatch(service.snapshot->certificates);
     health_checks_stop(service.health_checks);
     discovery_stop(service.discovery);
-    if (service.has_admin)
-        admin_stop();
     if (service.has_offload)
         offload_stop();
+    workers_done(workers);
+    while (service.snapshot != NULL) {
+        struct snapshot *snapshot = service.snapshot;
+        service.snapshot = snapshot->next;
+        free_snapshot(snapshot);
+    }
+    registry_stop();
     if (service.has_admin) {
         admin_done();
         runtime_done();
     }
-    workers_done(&service.workers);
-    if (service.snapshot != NULL)
-        snapshot_free(service.snapshot);
-    loaded_free(service.loaded);
 }
 
 void service_drain(void)
@@ -253,47 +332,19 @@ void service_reopen_logs(void)
     access_log_reopen(service.snapshot->access_log);
 }
 
-static void check_config(void *argument)
+const struct config *service_config(void)
 {
-    struct loaded *loaded = argument;
-    read_config(loaded);
-    if (loaded->errors.errors == 0)
-        snapshot_check(loaded->config, false, true, &loaded->errors);
+    return service.snapshot->loaded->config;
 }
 
-enum status service_reload(struct service_reload *reload)
+const struct snapshot *service_snapshot(void)
 {
-    if (service.is_ending)
-        return ERR_CLOSED;
-    reload->version_before = reload->version = service.version;
-    struct loaded *loaded = loaded_new(reload->text, reload->is_json);
-    TRY(offload(check_config, loaded, loaded_free, CLOCK_NEVER));
-    reload->loaded = loaded;
-    reload->errors = loaded->errors;
-    if (loaded->errors.errors > 0)
-        service.counters.reloads_refused++;
-    return loaded->errors.errors > 0 ? ERR_CONFIG : OK;
-}
-
-void service_reload_done(struct service_reload *reload)
-{
-    loaded_free(reload->loaded);
-    reload->loaded = NULL;
-}
-
-enum status service_override(struct overrides *overrides, struct config_errors *errors)
-{
-    (void)errors;
-    if (service.is_ending)
-        return ERR_CLOSED;
-    runtime_push(overrides, service.snapshot);
-    runtime_replace(overrides);
-    return OK;
+    return service.snapshot;
 }
 
 bool service_is_ephemeral(void)
 {
-    return false;
+    return service.is_ephemeral;
 }
 
 int64_t service_started(void)
@@ -306,19 +357,9 @@ int64_t service_connections(void)
     return __atomic_load_n(&service.workers.shared.connections, __ATOMIC_RELAXED);
 }
 
-const struct config *service_config(void)
-{
-    return service.loaded->config;
-}
-
-const struct snapshot *service_snapshot(void)
-{
-    return service.snapshot;
-}
-
 uint64_t service_version(void)
 {
-    return service.version;
+    return service.snapshot->version;
 }
 
 void service_look(struct service_counters *counters)

@@ -44,7 +44,7 @@ bool server_is_usable(const struct server *server, int64_t now)
 static bool is_starting(const struct server *server, int64_t now)
 {
     int64_t back_since = LOAD(server->back_since);
-    return back_since != 0 && now - back_since < server->upstream->config.slow_start &&
+    return back_since != 0 && now - back_since < upstream_rules(server->upstream)->slow_start &&
            upstream_members(server->upstream) > 1;
 }
 

@@ -97,7 +97,27 @@ struct upstream_config {
 struct upstream *upstream_new(const struct upstream_config *config, unsigned workers);
 void upstream_free(struct upstream *upstream);
 
-/* What wants discovering, for control: line `index`; false past the end. */
+/* Whether the servers of that configuration have room in it. May be asked from any thread. */
+bool upstream_fits(const struct upstream *upstream, const struct upstream_config *config);
+/* Puts other settings in the place of those it has, and lets servers join that are new; what stays
+ * (by its address, name and TLS) is not touched but for weight, priority and limits. Those that are
+ * not in `config` stay until upstream_leave(), so that nobody leaves before others are there. The
+ * TLS of all lines becomes the upstream's. On control's thread; safe beside running exchanges. */
+void upstream_update(struct upstream *upstream, const struct upstream_config *config);
+void upstream_leave(struct upstream *upstream);
+/* Every worker has turned its loop since the last update: what was replaced by then is freed. */
+void upstream_forget_old(struct upstream *upstream, int64_t until);
+/* Whether line `index` is of the configuration; false also past the end. */
+bool upstream_has_line(const struct upstream *upstream, size_t index);
+/* The same, and not about to leave. */
+bool upstream_is_line_wanted(const struct upstream *upstream, size_t index);
+/* Whether nothing of it runs on any worker, tunnels included. Control only. */
+bool upstream_is_quiet(const struct upstream *upstream);
+/* On a worker's thread, after upstream_worker_stop(): whether nothing of it is left there. */
+bool upstream_worker_is_done(const struct upstream *upstream);
+
+/* What wants discovering, for control: line `index`; false past the end. A line that is gone is
+ * SERVER_FIXED. */
 bool upstream_source(const struct upstream *upstream, size_t index, struct server_config *source);
 /* Pushed by control: from now on the servers of line `index` are these and no others. One that is
  * there already (by its addresses) goes on as it is, but for weight, priority and limits; new ones
