@@ -11,7 +11,7 @@ from weir import Weir, free_port
 
 ONE = "    server @one name=one\n"
 TWO = "    server @two name=two weight=2\n"
-REST = "}\nsite * {\n    listen @listen\n    proxy api\n}\n"
+REST = "    balance round_robin\n    slow_start off\n}\nsite * {\n    listen @listen\n    proxy api\n}\n"
 
 
 def config(*lines, name="api"):
