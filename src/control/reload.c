@@ -127,6 +127,7 @@ static enum status apply(struct loaded *loaded)
     const struct config *config = loaded->whole;
     bool is_override = loaded->base != NULL;
     service_take_snapshot(to, loaded);
+    from->holders++; /* until nothing of it is looked at here */
     to->version = from->version + !is_override;
     update_upstreams(to);
     if (service.has_admin) /* before anybody can be chosen */
@@ -137,8 +138,10 @@ static enum status apply(struct loaded *loaded)
     int64_t replaced = clock_monotonic();
     enum status status = service.is_ending ? ERR_CLOSED : workers_swap(&service.workers, to);
     service.snapshot = to; /* also then: what has joined is its own */
-    if (status != OK)
+    if (status != OK) {
+        from->holders--;
         return status;
+    }
     registry_forget_old(replaced);
     let_leave(to);
     health_checks_update(service.health_checks, config, to);
@@ -152,6 +155,7 @@ static enum status apply(struct loaded *loaded)
     if (loaded->admin != NULL)
         admin_serve(loaded->admin);
     loaded->admin = NULL;
+    from->holders--;
     service_free_unused();
     return OK;
 }

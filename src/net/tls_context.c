@@ -253,16 +253,14 @@ static uint64_t mix(uint64_t hash, const void *data, size_t size)
     return hash;
 }
 
-/* Everything that a session promises to its client, and to us about it. */
+/* Everything that a session promises to its client, and to us about it. Texts of authorities and
+ * lists are not: they change at any time, and their paths are in the identity. */
 static uint64_t policy_of(const struct tls_context_config *config)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     hash = mix(hash, &config->only_1_3, sizeof config->only_1_3);
     hash = mix(hash, &config->clients, sizeof config->clients);
     hash = mix(hash, &config->identity, sizeof config->identity);
-    hash = mix(hash, &config->client_ca.size, sizeof config->client_ca.size);
-    hash = mix(hash, config->client_ca.data, config->client_ca.size);
-    hash = mix(hash, config->client_crl.data, config->client_crl.size);
     return hash == 0 ? 1 : hash;
 }
 
