@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "control/access_log.h"
+#include "control/listening.h"
 #include "control/snapshot.h"
 #include "fiber/fiber.h"
 #include "fiber/file.h"
@@ -25,14 +26,6 @@ enum {
     RESERVED_FDS = 64,
     CUT_GRACE_MS = 2000, /* what is cut may still clean up */
     SLOW_TURN_MS = 100,
-    SOCKET_TABLE_MAX = 4 * 1024 * 1024,
-    TCP_LISTENING = 0x0a, /* in /proc/net/tcp */
-};
-
-/* The sockets of one address, one per worker; made once and open as long as it is configured. */
-struct listening {
-    const struct listener_config *config;
-    int *fds;
 };
 
 /* One thread's part, on the heap of control. */
@@ -84,67 +77,6 @@ unsigned workers_default(void)
     return count < 1 ? 1 : count > WORKERS_MAX ? WORKERS_MAX : count;
 }
 
-/* A process that listens on the port already, as "name (pid N)"; empty when that cannot be told. */
-static void find_holder(const struct address *address, char *text, size_t size)
-{
-    text[0] = '\0';
-    uint16_t port = address_port(address);
-    if (port == 0)
-        return;
-    struct arena arena;
-    arena_init(&arena, NULL, 0);
-    bool is_v6 = address->any.sa_family == AF_INET6;
-    struct slice table;
-    const char *why;
-    if (file_read(is_v6 ? "/proc/net/tcp6" : "/proc/net/tcp", SOCKET_TABLE_MAX, &arena, &table,
-                  &why) != OK)
-        table = SLICE("");
-    while (table.size > 0) {
-        size_t end = slice_find(table, '\n');
-        unsigned local_port = 0;
-        unsigned state = 0;
-        unsigned uid = 0;
-        if (sscanf(arena_cstring(&arena, slice_first(table, end)),
-                   " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %u", &local_port,
-                   &state, &uid) == 3 &&
-            local_port == port && state == TCP_LISTENING) {
-            (void)snprintf(text, size, "; a process of user %u listens there", uid);
-            break;
-        }
-        table = slice_from(table, end + 1);
-    }
-    arena_done(&arena);
-}
-
-static enum status open_address(struct listening *listening, unsigned count)
-{
-    struct address address = listening->config->address;
-    bool is_unix = address.any.sa_family == AF_UNIX;
-    listening->fds = memory_alloc(count * sizeof *listening->fds);
-    for (unsigned i = 0; i < count; i++)
-        listening->fds[i] = -1;
-    /* A unix socket has no SO_REUSEPORT: all workers accept from the one. */
-    for (unsigned i = 0; i < (is_unix ? 1 : count); i++) {
-        const char *error = "";
-        /* SO_REUSEPORT is for our own workers: no other process is to be shared with. */
-        enum status status = i == 0 && !is_unix ? socket_probe(&address, &error) : OK;
-        if (status == OK)
-            status = socket_listen(&address, false, &listening->fds[i], &error);
-        if (status == OK)
-            continue;
-        char holder[96];
-        find_holder(&address, holder, sizeof holder);
-        log_write(LOG_ERROR, "listen_failed", "cannot listen on %.*s: %s%s%s",
-                  SLICE_ARG(listening->config->name), error, holder,
-                  status == ERR_DENIED ? " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
-                                       : "");
-        return status;
-    }
-    for (unsigned i = 1; is_unix && i < count; i++)
-        listening->fds[i] = listening->fds[0];
-    return OK;
-}
-
 enum status workers_open(struct workers *workers, const struct snapshot *snapshot, unsigned count)
 {
     *workers = (struct workers){.snapshot = snapshot, .count = count};
@@ -154,12 +86,17 @@ enum status workers_open(struct workers *workers, const struct snapshot *snapsho
     workers->shared.connections_max = wanted > 0 && wanted < for_clients ? wanted : for_clients;
     workers->shared.clients = clients_new();
     workers->shared.trust = snapshot->trust;
-    workers->listening_count = snapshot->listeners_count;
-    workers->listening = memory_zero(workers->listening_count * sizeof *workers->listening);
+    workers->listening = memory_zero((snapshot->listeners_count + 1) * sizeof(struct listening *));
     enum status first = OK;
     for (size_t i = 0; i < snapshot->listeners_count; i++) {
-        workers->listening[i].config = &snapshot->listeners[i];
-        enum status status = open_address(&workers->listening[i], count);
+        const struct listener_config *config = &snapshot->listeners[i];
+        char why[LISTENING_WHY_MAX];
+        struct listening *made = NULL;
+        enum status status = listening_open(&config->address, config->name, count, &made, why);
+        if (status == OK)
+            workers->listening[workers->listening_count++] = made;
+        else
+            log_write(LOG_ERROR, "listen_failed", "%s", why);
         first = first == OK ? status : first;
     }
     return first;
@@ -200,8 +137,9 @@ static enum status start_serving(struct worker *worker)
     serve->log = access_log_worker_new(all->snapshot->access_log);
     serve->listeners = memory_zero(all->listening_count * sizeof *serve->listeners);
     for (size_t i = 0; i < all->listening_count; i++) {
-        TRY(listener_start(&serve->listeners[i], serve, all->listening[i].config,
-                           all->listening[i].fds[worker->index]));
+        const struct listening *listening = all->listening[i];
+        TRY(listener_start(&serve->listeners[i], serve, &all->snapshot->listeners[i],
+                           listening->fds[worker->index % listening->count]));
         serve->listeners_count++;
     }
     loop_at_turn_end(watch_turn, worker);
@@ -292,8 +230,8 @@ static void on_cut(struct timer *timer)
 static void close_sockets(struct worker *worker)
 {
     for (size_t i = 0; i < worker->all->listening_count; i++) {
-        struct listening *listening = &worker->all->listening[i];
-        if (listening->config->address.any.sa_family == AF_UNIX)
+        struct listening *listening = worker->all->listening[i];
+        if (listening->is_unix)
             continue;
         socket_close(listening->fds[worker->index], false);
         listening->fds[worker->index] = -1;
@@ -340,14 +278,8 @@ void workers_cut(struct workers *workers)
 
 void workers_done(struct workers *workers)
 {
-    for (size_t i = 0; i < workers->listening_count; i++) {
-        struct listening *listening = &workers->listening[i];
-        bool is_unix = listening->config->address.any.sa_family == AF_UNIX;
-        for (unsigned w = 0; listening->fds != NULL && w < (is_unix ? 1 : workers->count); w++)
-            if (listening->fds[w] >= 0)
-                socket_close(listening->fds[w], false);
-        free(listening->fds);
-    }
+    for (size_t i = 0; i < workers->listening_count; i++)
+        listening_close(workers->listening[i]);
     free(workers->listening);
     if (workers->shared.clients != NULL)
         clients_free(workers->shared.clients);

@@ -8,7 +8,7 @@ struct snapshot;
 
 struct workers {
     struct serve_shared shared;
-    struct listening *listening; /* one per address */
+    struct listening **listening; /* one per address */
     size_t listening_count;
     const struct snapshot *snapshot;
     unsigned count;

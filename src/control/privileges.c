@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/privileges.h"
+#include "control/privileges.h"
 
 #include "base/log.h"
 #include "fiber/process.h"
