@@ -8,15 +8,19 @@
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/privileges.h"
+#include "control/pulse.h"
 #include "control/snapshot.h"
+#include "control/supervised.h"
 #include "control/worker.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 enum {
     OFFLOAD_THREADS = 2,
+    DRAIN_GRACE_S = 10, /* after timeouts.drain everything has ended, or hangs */
 };
 
 /* A configuration that was read, and what was made of it. */
@@ -66,6 +70,18 @@ static void say_ready(const struct snapshot *snapshot)
     }
     log_write(LOG_INFO, "ready", "ready: %u worker%s on %.*s", snapshot->workers,
               snapshot->workers == 1 ? "" : "s", SLICE_ARG(buffer_slice(&out)));
+}
+
+/* To whoever has started this process, for people to read. */
+static void say_status(const struct snapshot *snapshot)
+{
+    char text[128];
+    struct buffer out = buffer_fixed(text, sizeof text);
+    size_t sites = service.loaded->config->sites_count;
+    buffer_format(&out, "%zu site%s on %zu address%s, configuration %" PRIu64, sites,
+                  sites == 1 ? "" : "s", snapshot->listeners_count,
+                  snapshot->listeners_count == 1 ? "" : "es", service.version);
+    supervised_ready(buffer_slice(&out));
 }
 
 static struct loaded *loaded_new(struct slice text, bool is_json)
@@ -146,6 +162,8 @@ enum status service_start(const struct service_start *start)
     certificates_watch(service.snapshot->certificates);
     service.version = 1;
     say_ready(service.snapshot);
+    say_status(service.snapshot);
+    pulse_start(&service.workers.shared, supervised_alive);
     return OK;
 }
 
@@ -155,6 +173,8 @@ void service_stop(void)
         workers_cut(&service.workers);
         loop_run();
     }
+    pulse_stop();
+    supervised_ending();
     if (service.snapshot != NULL)
         certificates_unwatch(service.snapshot->certificates);
     health_checks_stop(service.health_checks);
@@ -171,12 +191,15 @@ void service_drain(void)
 {
     service.is_ending = true;
     log_write(LOG_INFO, "draining", "ending: no new connections; what runs may finish");
+    supervised_stopping(SLICE("ending: what runs may finish"));
+    pulse_drain(loop_now() + service.snapshot->timeouts.drain + SECONDS(DRAIN_GRACE_S));
     workers_drain(&service.workers);
 }
 
 void service_cut(void)
 {
     service.is_ending = true;
+    pulse_drain(loop_now() + SECONDS(DRAIN_GRACE_S));
     workers_cut(&service.workers);
 }
 

@@ -31,7 +31,7 @@ static void remove_oldest(const char *directory, struct arena *arena)
 
 static void write_file(struct slice text, int pid, char *path, size_t size, struct arena *arena)
 {
-    char directory[DIRECTORY_SIZE];
+    static char directory[DIRECTORY_SIZE];
     const char *state = state_directory();
     const char *why = "there is no directory for it";
     time_t now = (time_t)(clock_wall() / SECONDS(1));

@@ -354,9 +354,9 @@ static void replace(struct supervisor *s, const struct working *w, int signal, i
 
 void working_on_ended(struct supervisor *s, struct working *w, int signal, int code)
 {
-    char report[PATH_SIZE];
+    static char report[PATH_SIZE];
     struct working gone = *w;
-    report_save(w->report, w->pid, report, sizeof report);
+    report_save(w->report, w->pid, report, PATH_SIZE);
     if (w->is_ready || signal != 0)
         log_end(w, signal, code, report);
     close_channel(w);

@@ -231,7 +231,7 @@ static void close_sockets(struct worker *worker)
 {
     for (size_t i = 0; i < worker->all->listening_count; i++) {
         struct listening *listening = worker->all->listening[i];
-        if (listening->is_unix)
+        if (listening->is_one)
             continue;
         socket_close(listening->fds[worker->index], false);
         listening->fds[worker->index] = -1;

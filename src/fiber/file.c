@@ -168,3 +168,9 @@ enum status file_rewrite(const char *path, struct slice text, const char **why)
         return failed(errno, why);
     return file_create(path, text, old.st_mode & 07777, why);
 }
+
+void file_remove(const char *path)
+{
+    if (unlink(path) != 0)
+        return; /* it stays, or was never there */
+}

@@ -46,7 +46,7 @@ struct slice memory_file_read(int fd, size_t size_max, struct arena *arena)
 
 bool memory_file_fill(int fd, int from, size_t size_max)
 {
-    char block[4096];
+    char block[1024];
     for (size_t size = 0; size <= size_max;) {
         ssize_t got = read(from, block, sizeof block);
         if (got < 0 && errno == EINTR)

@@ -45,6 +45,11 @@ bool given_is_open(int fd)
     return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
 }
 
+int given_copy(int fd)
+{
+    return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
 bool given_set_mode(const char *path, unsigned mode)
 {
     return chmod(path, (mode_t)mode) == 0;

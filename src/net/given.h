@@ -18,5 +18,7 @@ unsigned given_count(void);
 bool given_listens(int fd);
 /* Whether there is such a descriptor; it is closed when another program starts. */
 bool given_is_open(int fd);
+/* Another descriptor of the same socket; −1: there are no more. */
+int given_copy(int fd);
 /* Sets the mode of a socket in a directory. */
 bool given_set_mode(const char *path, unsigned mode);
