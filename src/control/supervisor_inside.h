@@ -38,6 +38,7 @@ struct working {
     int report; /* where its crash report would be */
     bool is_ready;
     bool is_ending;
+    bool is_gone; /* it has ended */
     bool was_aborted;
     int64_t started;
 };

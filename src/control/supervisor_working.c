@@ -143,6 +143,11 @@ static void on_ready_message(struct working *w, const struct message *message)
 static void on_message(struct working *w, const struct message *message)
 {
     bool serves = w->role == WORKING_SERVES;
+    if (w->is_gone) { /* what counts is how far it had come */
+        if (serves && message->kind == MESSAGE_READY)
+            on_ready_message(w, message);
+        return;
+    }
     if (w->is_ready && !w->was_aborted)
         expect_word(w, w->is_ending ? SECONDS(CLEAN_UP_S) : MILLISECONDS(SILENCE_MS));
     switch (message->kind) {
@@ -331,11 +336,8 @@ static void log_end(const struct working *w, int signal, int code, const char *r
     bool is_wanted = w->role == WORKING_LEAVES || w->supervisor->is_ending;
     bool is_clean = signal == 0 && code == 0;
     log_write(is_wanted && is_clean ? LOG_INFO : LOG_ERROR, "working_ended",
-              "working process %d ended with %s%s%s%s", w->pid, how,
-              report[0] == '\0' ? "" : "; its crash report is ", report,
-              is_wanted                   ? ""
-              : w->role == WORKING_SERVES ? ", unexpectedly"
-                                          : "");
+              "working process %d ended %swith %s%s%s", w->pid, is_wanted ? "" : "unexpectedly ",
+              how, report[0] == '\0' ? "" : "; its crash report is ", report);
 }
 
 /* The one that serves is gone, and nobody asked it to. */
@@ -355,6 +357,8 @@ static void replace(struct supervisor *s, const struct working *w, int signal, i
 void working_on_ended(struct supervisor *s, struct working *w, int signal, int code)
 {
     static char report[PATH_SIZE];
+    w->is_gone = true;
+    on_channel(&w->channel); /* its last messages, which its end has overtaken */
     struct working gone = *w;
     report_save(w->report, w->pid, report, PATH_SIZE);
     if (w->is_ready || signal != 0)

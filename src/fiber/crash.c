@@ -71,14 +71,29 @@ static void say_frame(int i, uintptr_t address)
     log_raw(buffer_slice(&out));
 }
 
+/* Where the frames of whoever failed begin: behind ours and the one that the kernel has put there.
+ */
+static int first_frame(void *const *frames, int count)
+{
+    for (int i = 0; i + 2 < count; i++) {
+        uintptr_t offset;
+        uintptr_t in_program;
+        const char *name = symbols_find((uintptr_t)frames[i] - 1, &offset, &in_program);
+        if (name != NULL && strncmp(name, "on_crash", 8) == 0)
+            return i + 2;
+    }
+    return 0;
+}
+
 /* Across the signal onto whatever stack failed, and down to where its fiber or thread began. */
 static void say_calls(void)
 {
     void *frames[FRAMES_MAX];
     int count = backtrace(frames, FRAMES_MAX);
     log_raw(SLICE("weir: calls, the last first:\n"));
-    for (int i = 0; i < count; i++)
-        say_frame(i, (uintptr_t)frames[i]);
+    int first = first_frame(frames, count);
+    for (int i = first; i < count; i++)
+        say_frame(i - first, (uintptr_t)frames[i]);
 }
 
 /* As if nobody had handled it: the parent hears of the signal, and there is a core file where those
@@ -94,7 +109,7 @@ static void end_by(int number)
     _exit(128 + number);
 }
 
-static void on_crash(int number, siginfo_t *info, void *machine)
+__attribute__((noinline)) static void on_crash(int number, siginfo_t *info, void *machine)
 {
     int self = gettid();
     int none = 0;

@@ -34,8 +34,9 @@ __attribute__((noinline)) static void report_request(const struct exchange *x)
     struct buffer out = buffer_fixed(memory, sizeof memory);
     const struct request_head *head = &x->request.head;
     struct slice client = slice_first(x->client_ip, PART_MAX);
-    buffer_format(&out, "weir: request %.*s %.*s %.*s%.*s", SLICE_ARG(slice_first(x->scheme, 8)),
+    buffer_format(&out, "weir: request %.*s %.*s://%.*s%.*s",
                   SLICE_ARG(slice_first(head->method_text, PART_MAX)),
+                  SLICE_ARG(slice_first(x->scheme, 8)),
                   SLICE_ARG(slice_first(head->host, LONG_PART_MAX)),
                   SLICE_ARG(slice_first(head->path, LONG_PART_MAX)));
     if (client.size > 0)
