@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weir run: from a file to a serving process, and its end. This is control's thread. */
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/config_args.h"
@@ -128,6 +129,7 @@ int run_configuration(struct slice text, const char *name)
 {
     static struct thread control; /* too large for a frame */
     enum exit_code code = EXIT_FAILED;
+    check_set_context(report_context);
     if (thread_init(&control, "control", -1) == OK) {
         code = serve(text, name);
         thread_done(&control);

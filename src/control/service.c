@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control/service.h"
-
 #include "base/check.h"
 #include "base/log.h"
 #include "control/access_log.h"
@@ -9,9 +7,10 @@
 #include "control/health_check.h"
 #include "control/privileges.h"
 #include "control/pulse.h"
+#include "control/registry.h"
+#include "control/service_inside.h"
 #include "control/snapshot.h"
 #include "control/supervised.h"
-#include "control/worker.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
 
@@ -23,41 +22,22 @@ enum {
     DRAIN_GRACE_S = 10, /* after timeouts.drain everything has ended, or hangs */
 };
 
-/* A configuration that was read, and what was made of it. */
-struct loaded {
-    struct arena arena;
-    struct slice name;
-    struct slice text; /* no data: the file of that name */
-    bool is_json;
-    const struct config *config;
-    struct config_errors errors;
-};
-
-static struct {
-    const char *name;
-    struct loaded *loaded;
-    struct snapshot *snapshot;
-    struct workers workers;
-    struct discovery *discovery;
-    struct health_checks *health_checks;
-    bool has_offload;
-    bool is_ending;
-    uint64_t version;
-    struct service_counters counters;
-} service;
+struct service service;
 
 static void log_exchange(const struct exchange *x)
 {
     access_log_write(serve_self()->log, x);
 }
 
-static void set_error_log(const struct config *config)
+void service_set_error_log(const struct config *config)
 {
+    enum log_level level = LOG_INFO;
     for (size_t i = 0; i < config->logs_count; i++) {
         const struct log_config *log = config->logs[i]->config;
         if (log->kind == LOG_KIND_ERROR)
-            log_set_level((enum log_level)log->level);
+            level = (enum log_level)log->level;
     }
+    log_set_level(level);
 }
 
 static void say_ready(const struct snapshot *snapshot)
@@ -72,41 +52,33 @@ static void say_ready(const struct snapshot *snapshot)
               snapshot->workers == 1 ? "" : "s", SLICE_ARG(buffer_slice(&out)));
 }
 
-/* To whoever has started this process, for people to read. */
-static void say_status(const struct snapshot *snapshot)
+void service_say_status(const char *remark)
 {
-    char text[128];
+    char text[192];
     struct buffer out = buffer_fixed(text, sizeof text);
-    size_t sites = service.loaded->config->sites_count;
-    buffer_format(&out, "%zu site%s on %zu address%s, configuration %" PRIu64, sites,
+    const struct snapshot *snapshot = service.snapshot;
+    size_t sites = snapshot->loaded->config->sites_count;
+    buffer_format(&out, "%zu site%s on %zu address%s, configuration %" PRIu64 "%s", sites,
                   sites == 1 ? "" : "s", snapshot->listeners_count,
-                  snapshot->listeners_count == 1 ? "" : "es", service.version);
+                  snapshot->listeners_count == 1 ? "" : "es", snapshot->version, remark);
     supervised_ready(buffer_slice(&out));
 }
 
-static struct loaded *loaded_new(struct slice text, bool is_json)
+struct loaded *loaded_new(const char *name, struct slice text, bool is_json)
 {
     struct loaded *loaded = memory_zero(sizeof *loaded);
     arena_init(&loaded->arena, NULL, 0);
     config_errors_init(&loaded->errors, &loaded->arena);
-    loaded->name = slice_from_cstring(service.name);
+    loaded->name = slice_from_cstring(name);
     loaded->is_json = is_json;
     if (text.data != NULL)
         loaded->text = arena_copy(&loaded->arena, text);
     return loaded;
 }
 
-static void loaded_free(void *argument)
+void loaded_read(void *argument)
 {
     struct loaded *loaded = argument;
-    if (loaded == NULL)
-        return;
-    arena_done(&loaded->arena);
-    free(loaded);
-}
-
-static void read_config(struct loaded *loaded)
-{
     struct config_request request = {
         .path = loaded->name,
         .text = loaded->text,
@@ -115,37 +87,91 @@ static void read_config(struct loaded *loaded)
         .check_files = true,
     };
     loaded->config = config_load(&request, &loaded->arena, &loaded->errors);
+    if (loaded->errors.errors > 0)
+        return;
+    unsigned workers = loaded->workers;
+    if (workers == 0)
+        workers =
+            loaded->config->workers > 0 ? (unsigned)loaded->config->workers : workers_default();
+    loaded->snapshot = snapshot_new(loaded->config, workers, loaded->previous, &loaded->errors);
 }
 
-/* What may run before there is a thread. */
-static enum status prepare(const struct service_start *start)
+void loaded_free(void *argument)
 {
-    service.loaded = loaded_new(start->text, false);
-    read_config(service.loaded);
-    struct config_errors *errors = &service.loaded->errors;
-    const struct config *config = service.loaded->config;
-    if (errors->errors == 0) {
-        unsigned count = config->workers > 0 ? (unsigned)config->workers : workers_default();
-        set_error_log(config);
-        service.snapshot = snapshot_new(config, count, errors);
+    struct loaded *loaded = argument;
+    if (loaded->snapshot != NULL)
+        snapshot_free(loaded->snapshot);
+    arena_done(&loaded->arena);
+    free(loaded);
+}
+
+void service_take_snapshot(struct snapshot *snapshot, struct loaded *loaded)
+{
+    snapshot->is_taken = true;
+    snapshot->loaded = loaded;
+    loaded->snapshot = NULL;
+    loaded->previous = NULL;
+    for (size_t i = 0; i < snapshot->upstreams_count; i++)
+        registry_take(snapshot->upstreams[i]);
+    snapshot->next = service.snapshot;
+    service.counters.snapshots++;
+}
+
+static void free_snapshot(struct snapshot *snapshot)
+{
+    struct loaded *loaded = snapshot->loaded;
+    for (size_t i = 0; i < snapshot->upstreams_count; i++)
+        registry_release(snapshot->upstreams[i]);
+    snapshot_free(snapshot);
+    loaded_free(loaded);
+    service.counters.snapshots--;
+}
+
+void service_free_unused(void)
+{
+    for (struct snapshot **at = &service.snapshot->next; *at != NULL;) {
+        struct snapshot *snapshot = *at;
+        if (snapshot->unused < service.workers.count || snapshot->holders > 0) {
+            at = &snapshot->next;
+            continue;
+        }
+        *at = snapshot->next;
+        free_snapshot(snapshot);
     }
-    start->show(errors, start->name);
-    return service.snapshot == NULL ? ERR_CONFIG : OK;
+}
+
+static void on_view_unused(void *argument)
+{
+    struct snapshot *snapshot = argument;
+    snapshot->unused++;
+    if (snapshot != service.snapshot) /* else it is being replaced at this moment */
+        service_free_unused();
+}
+
+void service_on_unused(struct serve_view *view)
+{
+    check(thread_post(service.workers.control, on_view_unused, (void *)(uintptr_t)view->snapshot));
+}
+
+static void log_not_listening(void *argument, size_t listener, const char *why)
+{
+    (void)argument, (void)listener;
+    log_write(LOG_ERROR, "listen_failed", "%s", why);
 }
 
 static enum status begin(const struct config *config)
 {
     TRY(discovery_start(config, service.snapshot, &service.discovery));
-    TRY(workers_start(&service.workers));
+    TRY(workers_start(&service.workers, service.snapshot));
     return health_checks_start(config, service.snapshot, &service.health_checks);
 }
 
-enum status service_start(const struct service_start *start)
+static enum status serve(const struct service_start *start)
 {
-    service.name = start->name;
-    TRY(prepare(start));
-    const struct config *config = service.loaded->config;
-    TRY(workers_open(&service.workers, service.snapshot, service.snapshot->workers));
+    struct snapshot *snapshot = service.snapshot;
+    const struct config *config = snapshot->config;
+    TRY(workers_listen(&service.workers, snapshot, service_on_unused, log_not_listening, NULL));
+    workers_set_limits(&service.workers, snapshot);
     TRY(privileges_drop(config->user, config->group));
     if (offload_start(OFFLOAD_THREADS) != OK) {
         log_write(LOG_ERROR, "start_failed", "the threads for files could not be started");
@@ -159,32 +185,65 @@ enum status service_start(const struct service_start *start)
         log_write(LOG_ERROR, "start_failed", "the workers could not be started");
         return status;
     }
-    certificates_watch(service.snapshot->certificates);
-    service.version = 1;
-    say_ready(service.snapshot);
-    say_status(service.snapshot);
+    registry_start(&service.workers);
+    certificates_watch(snapshot->certificates);
+    service_say_status("");
     pulse_start(&service.workers.shared, supervised_alive);
+    say_ready(snapshot);
     return OK;
+}
+
+enum status service_start(const struct service_start *start)
+{
+    service = (struct service){.name = start->name, .text = start->text};
+    list_init(&service.reload_queue);
+    struct loaded *loaded = loaded_new(start->name, start->text, false);
+    loaded_read(loaded);
+    start->show(&loaded->errors, start->name);
+    struct snapshot *snapshot = loaded->snapshot;
+    if (snapshot == NULL) {
+        loaded_free(loaded);
+        return ERR_CONFIG;
+    }
+    service_set_error_log(loaded->config);
+    workers_init(&service.workers, snapshot->workers);
+    service_take_snapshot(snapshot, loaded);
+    service.snapshot = snapshot;
+    snapshot->version = 1;
+    service.counters.applied_at = clock_wall();
+    return serve(start);
 }
 
 void service_stop(void)
 {
-    if (service.workers.running > 0) { /* the start has failed */
-        workers_cut(&service.workers);
+    struct workers *workers = &service.workers;
+    if (workers->running > 0) { /* the start has failed */
+        workers_cut(workers);
         loop_run();
     }
     pulse_stop();
     supervised_ending();
+    service.is_ending = true;
+    while (service.reloads_waiting > 0) {
+        LIST_EACH(link, &service.reload_queue)
+        {
+            service_wake_reload(link);
+        }
+        loop_turn(loop_now() + MILLISECONDS(10));
+    }
     if (service.snapshot != NULL)
         certificates_unwatch(service.snapshot->certificates);
     health_checks_stop(service.health_checks);
     discovery_stop(service.discovery);
     if (service.has_offload)
         offload_stop();
-    workers_done(&service.workers);
-    if (service.snapshot != NULL)
-        snapshot_free(service.snapshot);
-    loaded_free(service.loaded);
+    workers_done(workers);
+    while (service.snapshot != NULL) {
+        struct snapshot *snapshot = service.snapshot;
+        service.snapshot = snapshot->next;
+        free_snapshot(snapshot);
+    }
+    registry_stop();
 }
 
 void service_drain(void)
@@ -213,37 +272,9 @@ void service_reopen_logs(void)
     access_log_reopen(service.snapshot->access_log);
 }
 
-static void check_config(void *argument)
-{
-    struct loaded *loaded = argument;
-    read_config(loaded);
-    if (loaded->errors.errors == 0)
-        snapshot_check(loaded->config, false, true, &loaded->errors);
-}
-
-enum status service_reload(struct service_reload *reload)
-{
-    if (service.is_ending)
-        return ERR_CLOSED;
-    reload->version_before = reload->version = service.version;
-    struct loaded *loaded = loaded_new(reload->text, reload->is_json);
-    TRY(offload(check_config, loaded, loaded_free, CLOCK_NEVER));
-    reload->loaded = loaded;
-    reload->errors = loaded->errors;
-    if (loaded->errors.errors > 0)
-        service.counters.reloads_refused++;
-    return loaded->errors.errors > 0 ? ERR_CONFIG : OK;
-}
-
-void service_reload_done(struct service_reload *reload)
-{
-    loaded_free(reload->loaded);
-    reload->loaded = NULL;
-}
-
 const struct config *service_config(void)
 {
-    return service.loaded->config;
+    return service.snapshot->config;
 }
 
 const struct snapshot *service_snapshot(void)
@@ -253,7 +284,7 @@ const struct snapshot *service_snapshot(void)
 
 uint64_t service_version(void)
 {
-    return service.version;
+    return service.snapshot->version;
 }
 
 void service_look(struct service_counters *counters)

@@ -46,7 +46,8 @@ struct service_reload {
     size_t changes_count;
     uint64_t version_before, version; /* equal: nothing was applied */
     int64_t took;                     /* ns */
-    struct loaded *loaded;            /* the service's own */
+    struct loaded *loaded;            /* the service's own, as is */
+    struct snapshot *snapshot;        /* this */
 };
 
 /* On a fiber of control. OK: every worker serves the new configuration (or, with is_dry, could).

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "control/access_log.h"
 #include "control/listening.h"
+#include "control/registry.h"
 #include "control/snapshot.h"
 #include "fiber/fiber.h"
 #include "fiber/file.h"
@@ -26,6 +27,7 @@ enum {
     RESERVED_FDS = 64,
     CUT_GRACE_MS = 2000, /* what is cut may still clean up */
     SLOW_TURN_MS = 100,
+    SOCKETS_MAX = 512, /* of one address, for one worker */
 };
 
 /* One thread's part, on the heap of control. */
@@ -41,7 +43,6 @@ struct worker {
     char name[24];
 };
 
-static struct worker *worker_array;
 static struct gate *all_started;
 static struct gate *all_stopped; /* until then each may post to each */
 
@@ -77,29 +78,20 @@ unsigned workers_default(void)
     return count < 1 ? 1 : count > WORKERS_MAX ? WORKERS_MAX : count;
 }
 
-enum status workers_open(struct workers *workers, const struct snapshot *snapshot, unsigned count)
+void workers_init(struct workers *workers, unsigned count)
 {
-    *workers = (struct workers){.snapshot = snapshot, .count = count};
-    int64_t descriptors = process_raise_open_files();
-    int64_t for_clients = descriptors * 2 / 3 - RESERVED_FDS;
-    int64_t wanted = snapshot->limits.connections;
-    workers->shared.connections_max = wanted > 0 && wanted < for_clients ? wanted : for_clients;
+    *workers = (struct workers){.count = count};
+    workers->descriptors = process_raise_open_files();
+    workers->control = thread_self();
     workers->shared.clients = clients_new();
-    workers->shared.trust = snapshot->trust;
-    workers->listening = memory_zero((snapshot->listeners_count + 1) * sizeof(struct listening *));
-    enum status first = OK;
-    for (size_t i = 0; i < snapshot->listeners_count; i++) {
-        const struct listener_config *config = &snapshot->listeners[i];
-        char why[LISTENING_WHY_MAX];
-        struct listening *made = NULL;
-        enum status status = listening_open(&config->address, config->name, count, &made, why);
-        if (status == OK)
-            workers->listening[workers->listening_count++] = made;
-        else
-            log_write(LOG_ERROR, "listen_failed", "%s", why);
-        first = first == OK ? status : first;
-    }
-    return first;
+}
+
+void workers_set_limits(struct workers *workers, const struct snapshot *snapshot)
+{
+    int64_t for_clients = workers->descriptors * 2 / 3 - RESERVED_FDS;
+    int64_t wanted = snapshot->limits.connections;
+    __atomic_store_n(&workers->shared.connections_max,
+                     wanted > 0 && wanted < for_clients ? wanted : for_clients, __ATOMIC_RELAXED);
 }
 
 static void on_all_gone(struct serve_worker *serve)
@@ -121,29 +113,45 @@ static void watch_turn(void *argument)
                   worker->index, (long long)(took / MILLISECONDS(1)));
 }
 
-static enum status start_serving(struct worker *worker)
+size_t workers_sockets(const struct workers *workers, const struct listening *listening,
+                       unsigned index, int *fds, size_t max)
+{
+    size_t count = 0;
+    for (unsigned i = index; i < listening->count && count < max; i += workers->count)
+        fds[count++] = listening->fds[i];
+    if (count == 0) /* fewer than workers: it shares one */
+        fds[count++] = listening->fds[index % listening->count];
+    return count;
+}
+
+void workers_start_listener(struct serve_worker *serve, const struct workers *workers, size_t slot,
+                            const struct listener_config *config)
+{
+    int fds[SOCKETS_MAX];
+    size_t count = workers_sockets(workers, workers->slots[slot]->listening,
+                                   (unsigned)serve->thread.index, fds, SOCKETS_MAX);
+    listener_start(serve, slot, config, fds, count);
+}
+
+static void start_serving(struct worker *worker)
 {
     struct serve_worker *serve = &worker->serve;
     struct workers *all = worker->all;
-    serve->snapshot = all->snapshot;
+    struct snapshot *snapshot = all->snapshot;
     serve->thread.worker = serve;
     if (all->snapshot->fibers_max < serve->thread.fibers_max)
         serve->thread.fibers_max = all->snapshot->fibers_max;
     list_init(&serve->connections);
     list_init(&serve->h2_connections);
     handshake_prepare(serve);
-    for (size_t i = 0; i < all->snapshot->upstreams_count; i++)
-        upstream_worker_start(all->snapshot->upstreams[i]);
-    serve->log = access_log_worker_new(all->snapshot->access_log);
-    serve->listeners = memory_zero(all->listening_count * sizeof *serve->listeners);
-    for (size_t i = 0; i < all->listening_count; i++) {
-        const struct listening *listening = all->listening[i];
-        TRY(listener_start(&serve->listeners[i], serve, &all->snapshot->listeners[i],
-                           listening->fds[worker->index % listening->count]));
-        serve->listeners_count++;
-    }
+    for (size_t i = 0; i < snapshot->upstreams_count; i++)
+        upstream_worker_start(snapshot->upstreams[i]);
+    serve->log = access_log_worker_new(snapshot->access_log);
+    serve_view_set(serve, &snapshot->views[worker->index]);
+    for (size_t i = 0; i < snapshot->slots_count; i++)
+        if (snapshot->by_slot[i] != NULL)
+            workers_start_listener(serve, all, i, snapshot->by_slot[i]);
     loop_at_turn_end(watch_turn, worker);
-    return OK;
 }
 
 static void on_thread_ended(void *argument)
@@ -158,14 +166,11 @@ static void on_thread_ended(void *argument)
 static void serve_until_stopped(struct worker *worker)
 {
     struct serve_worker *serve = &worker->serve;
-    worker->started = start_serving(worker);
-    bool has_started = worker->started == OK;
+    start_serving(worker);
     gate_pass(all_started);
-    if (has_started)
-        loop_run();
+    loop_run();
     serve_close_all(serve);
-    for (size_t i = 0; i < worker->all->snapshot->upstreams_count; i++)
-        upstream_worker_stop(worker->all->snapshot->upstreams[i]);
+    registry_stop_worker();
     for (int64_t until = clock_monotonic() + MILLISECONDS(CUT_GRACE_MS);
          serve->thread.fibers_count > 0 && clock_monotonic() < until;)
         loop_turn(loop_now() + MILLISECONDS(10));
@@ -175,7 +180,11 @@ static void serve_until_stopped(struct worker *worker)
     gate_pass(all_stopped);
     tunnel_release();
     pipe_release_all();
+    for (size_t i = 0; i < serve->listeners_count; i++)
+        if (serve->listeners[i] != NULL)
+            listener_free(serve->listeners[i]);
     free(serve->listeners);
+    loop_turn(loop_now());
     thread_done(&serve->thread);
 }
 
@@ -192,9 +201,13 @@ static void work(void *argument)
     check(thread_post(worker->control, on_thread_ended, worker));
 }
 
-enum status workers_start(struct workers *workers)
+enum status workers_start(struct workers *workers, struct snapshot *snapshot)
 {
-    worker_array = memory_zero(workers->count * sizeof *worker_array);
+    struct worker *worker_array = memory_zero(workers->count * sizeof *worker_array);
+    workers->first = worker_array;
+    workers->snapshot = snapshot;
+    for (size_t i = 0; i < workers->slots_count; i++)
+        workers->slots[i]->is_fresh = false;
     workers->shared.workers = memory_zero(workers->count * sizeof *workers->shared.workers);
     all_started = gate_new(workers->count + 1);
     all_stopped = gate_new(workers->count);
@@ -229,12 +242,15 @@ static void on_cut(struct timer *timer)
  * and stays until the end. */
 static void close_sockets(struct worker *worker)
 {
-    for (size_t i = 0; i < worker->all->listening_count; i++) {
-        struct listening *listening = worker->all->listening[i];
-        if (listening->is_one)
+    const struct workers *all = worker->all;
+    for (size_t i = 0; i < all->slots_count; i++) {
+        struct listening *listening = all->slots[i]->listening;
+        if (listening == NULL || listening->is_one || listening->count < all->count)
             continue;
-        socket_close(listening->fds[worker->index], false);
-        listening->fds[worker->index] = -1;
+        for (unsigned fd = worker->index; fd < listening->count; fd += all->count) {
+            socket_close(listening->fds[fd], false);
+            listening->fds[fd] = -1;
+        }
     }
 }
 
@@ -252,15 +268,66 @@ static void cut(void *argument)
 {
     struct worker *worker = argument;
     for (size_t i = 0; i < worker->serve.listeners_count; i++)
-        listener_stop(&worker->serve.listeners[i]);
+        if (worker->serve.listeners[i] != NULL)
+            listener_stop(worker->serve.listeners[i]);
     on_all_gone(&worker->serve);
 }
 
 static void tell_all(struct workers *workers, void (*what)(void *argument))
 {
     for (unsigned i = 0; i < workers->count; i++)
-        if (worker_array[i].started == OK)
-            check(thread_post(&worker_array[i].serve.thread, what, &worker_array[i]));
+        if (workers->first[i].started == OK)
+            check(thread_post(&workers->first[i].serve.thread, what, &workers->first[i]));
+}
+
+/* One question to all. */
+struct round {
+    struct worker *worker;
+    struct round *all; /* the first one counts the answers */
+    unsigned pending;
+    void (*what)(struct serve_worker *serve, void *argument);
+    void (*on_done)(void *argument);
+    void *argument;
+};
+
+static void on_answered(void *argument)
+{
+    struct round *rounds = argument;
+    if (--rounds->pending > 0)
+        return;
+    void (*on_done)(void *done) = rounds->on_done;
+    void *done = rounds->argument;
+    free(rounds);
+    on_done(done);
+}
+
+static void on_asked(void *argument)
+{
+    struct round *round = argument;
+    struct worker *worker = round->worker;
+    round->what(&worker->serve, round->argument);
+    check(thread_post(worker->control, on_answered, round->all));
+}
+
+/* Letters are read in the order in which they were sent: a worker that is told to end later answers
+ * before. */
+bool workers_each(struct workers *workers, void (*what)(struct serve_worker *serve, void *argument),
+                  void *argument, void (*on_done)(void *argument))
+{
+    if (workers->is_draining || workers->running < workers->count)
+        return false;
+    struct round *rounds = memory_zero(workers->count * sizeof *rounds);
+    rounds->pending = workers->count;
+    for (unsigned i = 0; i < workers->count; i++) {
+        rounds[i].worker = &workers->first[i];
+        rounds[i].all = rounds;
+        rounds[i].what = what;
+        rounds[i].on_done = on_done;
+        rounds[i].argument = argument;
+    }
+    for (unsigned i = 0; i < workers->count; i++)
+        check(thread_post(&workers->first[i].serve.thread, on_asked, &rounds[i]));
+    return true;
 }
 
 void workers_drain(struct workers *workers)
@@ -278,16 +345,19 @@ void workers_cut(struct workers *workers)
 
 void workers_done(struct workers *workers)
 {
-    for (size_t i = 0; i < workers->listening_count; i++)
-        listening_close(workers->listening[i]);
-    free(workers->listening);
+    for (size_t i = 0; i < workers->slots_count; i++) {
+        if (workers->slots[i]->listening != NULL)
+            listening_close(workers->slots[i]->listening);
+        free(workers->slots[i]);
+    }
+    free(workers->slots);
     if (workers->shared.clients != NULL)
         clients_free(workers->shared.clients);
-    if (worker_array != NULL) { /* joined: nobody is still on the way out of one */
+    if (workers->first != NULL) { /* joined: nobody is still on the way out of one */
         gate_free(all_started);
         gate_free(all_stopped);
     }
     free(workers->shared.workers);
-    free(worker_array);
-    worker_array = NULL;
+    free(workers->first);
+    *workers = (struct workers){0};
 }

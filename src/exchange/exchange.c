@@ -131,6 +131,17 @@ static bool has_odd_name(const struct fields *fields)
     return false;
 }
 
+/* A connection that is good for no site any more, since its own has another policy than when it was
+ * opened, has to be opened anew. */
+COLD static enum verdict refuse_misdirected(struct exchange *x)
+{
+    const struct site *own = x->tls == NULL ? NULL : site_choose(x->sites, x->tls->server_name);
+    x->is_outdated = own == NULL || own->tls_policy != x->tls->policy;
+    if (x->is_outdated)
+        x->keep_client = false;
+    return exchange_refuse(x, REFUSAL_MISDIRECTED);
+}
+
 static enum verdict choose_route(struct exchange *x)
 {
     struct request_head *head = &x->request.head;
@@ -138,8 +149,8 @@ static enum verdict choose_route(struct exchange *x)
     if (x->site == NULL)
         return exchange_refuse(x, REFUSAL_NO_SITE);
     /* What the client was asked for, or shown, must be what this site would have. */
-    if (x->tls != NULL && x->site->tls_policy != x->tls->policy)
-        return exchange_refuse(x, REFUSAL_MISDIRECTED);
+    if (x->tls != NULL ? x->site->tls_policy != x->tls->policy : x->sites->is_secure)
+        return refuse_misdirected(x);
     if (x->sites->names_vary && x->site->field_names == FIELD_NAMES_REJECT &&
         has_odd_name(&head->fields))
         return exchange_refuse(x, REFUSAL_FIELD_NAME_POLICY);
@@ -396,6 +407,28 @@ static struct slice keep(char **at, struct slice text)
     return copy;
 }
 
+/* What a line in the log says of the configuration, which may be gone by then. */
+struct log_place {
+    struct site site;
+    struct route route;
+};
+
+static void keep_place(struct exchange *copy, struct log_place *place, char **at)
+{
+    *place = (struct log_place){0};
+    if (copy->site != NULL) {
+        place->site.access_log = copy->site->access_log;
+        place->site.name = keep(at, copy->site->name);
+        copy->site = &place->site;
+    }
+    if (copy->route != NULL) {
+        place->route.pattern = keep(at, copy->route->pattern);
+        copy->route = &place->route;
+    }
+    copy->sites = NULL;
+    copy->view = NULL;
+}
+
 struct exchange *exchange_copy_for_log(const struct exchange *x)
 {
     const struct field *agent = fields_find(&x->request.head.fields, FIELD_USER_AGENT);
@@ -406,15 +439,20 @@ struct exchange *exchange_copy_for_log(const struct exchange *x)
                        x->request.head.host.size + x->client_ip.size + x->request_id.size +
                        x->user.size + x->upstream.upstream.size + x->upstream.server.size +
                        agent_text.size + referer_text.size +
+                       (x->site == NULL ? 0 : x->site->name.size) +
+                       (x->route == NULL ? 0 : x->route->pattern.size) +
                        (x->tls == NULL ? 0 : x->tls->server_name.size);
     struct field *fields;
     struct tls_facts *tls;
+    struct log_place *place;
     struct exchange *copy =
-        memory_alloc(sizeof *copy + 2 * sizeof *fields + sizeof *tls + text_size);
+        memory_alloc(sizeof *copy + 2 * sizeof *fields + sizeof *tls + sizeof *place + text_size);
     *copy = *x;
     fields = (struct field *)(void *)(copy + 1);
     tls = (struct tls_facts *)(void *)(fields + 2);
-    char *at = (char *)(tls + 1);
+    place = (struct log_place *)(void *)(tls + 1);
+    char *at = (char *)(place + 1);
+    keep_place(copy, place, &at);
     if (x->tls != NULL) {
         *tls = *x->tls;
         tls->server_name = keep(&at, x->tls->server_name);

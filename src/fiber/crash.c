@@ -26,7 +26,6 @@ static const int SIGNALS[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 
 static struct {
     bool is_watching;
-    int fd;
     int reporter; /* thread that reports; 0: none */
     const char *version;
     void (*context)(void);
@@ -123,9 +122,9 @@ __attribute__((noinline)) static void on_crash(int number, siginfo_t *info, void
             pause();
     }
     alarm(PATIENCE_S);
-    log_raw_also(crash.fd);
     say_what(number, info);
-    crash.context();
+    if (check_last_words()[0] == '\0') /* else the failed check has said so */
+        crash.context();
     symbols_open();
     say_calls();
     log_raw(SLICE("weir: end of the crash report\n"));
@@ -135,10 +134,10 @@ __attribute__((noinline)) static void on_crash(int number, siginfo_t *info, void
 void crash_watch(int fd, const char *version, void (*context)(void))
 {
     void *frame[1];
-    crash.fd = fd;
     crash.version = version;
     crash.context = context;
     crash.is_watching = true;
+    log_raw_also(fd);
     /* What unwinds stacks is loaded now: there may be no memory to do it when it is needed. */
     if (backtrace(frame, 1) == 0)
         return;

@@ -18,11 +18,11 @@ enum {
 
 static void forget(struct handshake *handshake, bool reset)
 {
-    struct serve_worker *worker = handshake->worker;
+    struct serve_worker *worker = handshake->listener->worker;
     timer_clear(&worker->thread.timers, &handshake->timer);
     if (handshake->stream.watch.fd >= 0)
         stream_close(&handshake->stream, reset);
-    serve_leave(worker, &handshake->peer, handshake->is_counted);
+    serve_leave(handshake->listener, &handshake->peer, handshake->is_counted);
     if (handshake->is_next)
         list_remove(&handshake->next);
     list_remove(&handshake->link);
@@ -38,16 +38,16 @@ static void report(const struct handshake *handshake, enum status status,
     const char *why = status == ERR_TIMEOUT ? "timeouts.handshake"
                       : status == ERR_TLS   ? trouble->why
                                             : status_name(status);
-    handshake->worker->handshakes_failed++;
+    handshake->listener->worker->handshakes_failed++;
     log_write(LOG_DEBUG, "handshake_failed", "no TLS with %.*s on %.*s: %s", SLICE_ARG(ip),
-              SLICE_ARG(handshake->config->name), why);
+              SLICE_ARG(handshake->listener->config->name), why);
 }
 
 /* What can be spoken over TLS: its name in ALPN (RFC 7301 §6), and who takes the stream. */
 static const struct protocol {
     struct slice name;
-    void (*take)(struct serve_worker *worker, const struct listener_config *config,
-                 struct stream *stream, const struct address *peer, bool is_counted);
+    void (*take)(struct listener *listener, struct stream *stream, const struct address *peer,
+                 bool is_counted);
 } PROTOCOLS[] = {
     {{"h2", 2}, h2_take},
     {{"http/1.1", 8}, h1_take},
@@ -72,22 +72,29 @@ static void hand_over(struct handshake *handshake)
             protocol = &PROTOCOLS[i];
     list_remove(&handshake->link);
     loop_free_later(handshake); /* at the end of this turn: what follows moves its stream at once */
-    protocol->take(handshake->worker, handshake->config, &handshake->stream, &handshake->peer,
+    protocol->take(handshake->listener, &handshake->stream, &handshake->peer,
                    handshake->is_counted);
 }
 
 static void shake(void *argument)
 {
     struct handshake *handshake = argument;
-    struct serve_worker *worker = handshake->worker;
+    struct listener *listener = handshake->listener;
+    struct serve_worker *worker = listener->worker;
     if (++worker->handshakes_running == CROWD)
         timer_set(&worker->thread.timers, &worker->handshakes_crowd,
                   loop_now() + MILLISECONDS(CROWD_MS));
-    int64_t timeout = handshake->config->timeouts.handshake;
+    /* Its certificates are the snapshot's: that stays until they have been shown. */
+    struct serve_view *view = serve_view_enter(listener);
+    const struct listener_config *config = listener->config;
+    int64_t timeout = config->timeouts.handshake;
     int64_t deadline = timeout == CLOCK_NEVER ? CLOCK_NEVER : handshake->opened + timeout;
     struct tls_trouble trouble = {"", ""};
-    enum status status =
-        stream_tls_accept(&handshake->stream, handshake->config->tls, deadline, &trouble);
+    /* A listener that speaks in clear since: the client will find out. */
+    enum status status = config->tls == NULL ? ERR_CLOSED
+                                             : stream_tls_accept(&handshake->stream, config->tls,
+                                                                 deadline, &trouble);
+    serve_view_leave(worker, view);
     worker->handshakes_running--;
     if (status != OK) {
         report(handshake, status, &trouble);
@@ -114,8 +121,8 @@ static void on_crowd(struct timer *timer)
 
 static void begin(struct handshake *handshake)
 {
-    handshake->worker->handshakes_begun++;
-    timer_clear(&handshake->worker->thread.timers, &handshake->timer);
+    handshake->listener->worker->handshakes_begun++;
+    timer_clear(&handshake->listener->worker->thread.timers, &handshake->timer);
     if (fiber_start(NULL, "handshake", shake, handshake, &handshake->fiber) == OK)
         return;
     log_write(LOG_ERROR, "fibers_exhausted", "a handshake was refused: fibers_max is reached");
@@ -148,7 +155,7 @@ static void on_due(struct timer *timer)
 static void on_ready(struct watch *watch)
 {
     struct handshake *handshake = LIST_ENTRY(watch, struct handshake, stream.watch);
-    struct serve_worker *worker = handshake->worker;
+    struct serve_worker *worker = handshake->listener->worker;
     if (handshake->fiber != NULL || handshake->is_next ||
         (watch->ready & ~(unsigned)READY_WRITE) == 0)
         return;
@@ -176,28 +183,29 @@ static void on_timer(struct timer *timer)
     forget(handshake, true);
 }
 
-void handshake_accept(struct serve_worker *worker, const struct listener_config *config, int fd,
-                      const struct address *peer, bool is_counted)
+void handshake_accept(struct listener *listener, int fd, const struct address *peer,
+                      bool is_counted)
 {
+    struct serve_worker *worker = listener->worker;
+    const struct timeouts *timeouts = &listener->config->timeouts;
     struct handshake *handshake = memory_zero(sizeof *handshake);
-    handshake->worker = worker;
-    handshake->config = config;
+    handshake->listener = listener;
     handshake->peer = *peer;
     handshake->is_counted = is_counted;
     handshake->opened = loop_now();
     handshake->timer.on_fire = on_timer;
     handshake->stream.watch.on_ready = on_ready;
     list_append(&worker->handshakes, &handshake->link);
-    __atomic_add_fetch(&worker->connections_count, 1, __ATOMIC_RELAXED);
+    serve_enter(listener);
     if (stream_tcp_open(&handshake->stream, fd, peer->any.sa_family == AF_UNIX) != OK) {
         handshake->stream.watch.fd = -1;
         socket_close(fd, true);
         forget(handshake, true);
         return;
     }
-    if (config->timeouts.handshake != CLOCK_NEVER)
+    if (timeouts->handshake != CLOCK_NEVER)
         timer_set(&worker->thread.timers, &handshake->timer,
-                  handshake->opened + config->timeouts.handshake);
+                  handshake->opened + timeouts->handshake);
 }
 
 void handshake_end(struct handshake *handshake)

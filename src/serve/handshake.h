@@ -5,14 +5,13 @@
  * of the loop, so that the others are served and the memory of a few is used again. */
 #pragma once
 
-#include "serve/serve.h"
+#include "serve/listener.h"
 
 struct handshake {
     struct stream stream;
     struct list link;
     struct timer timer; /* until the first byte */
-    struct serve_worker *worker;
-    const struct listener_config *config;
+    struct listener *listener;
     struct fiber *fiber; /* NULL: it has not begun */
     bool is_next;        /* in the worker's handshakes_next */
     struct list next;
@@ -30,7 +29,7 @@ size_t serve_protocols(struct slice *names);
 /* Of a worker that starts. */
 void handshake_prepare(struct serve_worker *worker);
 /* Takes a connected descriptor over. */
-void handshake_accept(struct serve_worker *worker, const struct listener_config *config, int fd,
-                      const struct address *peer, bool is_counted);
+void handshake_accept(struct listener *listener, int fd, const struct address *peer,
+                      bool is_counted);
 /* Ends it at once; one that shakes hands ends a little later. */
 void handshake_end(struct handshake *handshake);

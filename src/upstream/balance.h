@@ -21,6 +21,7 @@ static inline struct balance_key call_key(const struct upstream_call *call)
 /* Who is asked for, of which tier, and whom to pass over. */
 struct search {
     struct upstream *upstream;
+    const struct upstream_config *config;
     struct tier *tier;
     bool is_panic; /* usable or not */
     bool is_full;  /* set when one that would do has no room */

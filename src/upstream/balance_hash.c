@@ -15,7 +15,7 @@ static bool is_too_busy(const struct search *search, size_t position)
 {
     const struct tier *tier = search->tier;
     const struct server *server = tier->members[position];
-    uint64_t percent = search->upstream->config.load_percent;
+    uint64_t percent = search->config->load_percent;
     uint64_t active = __atomic_load_n(&server->active, __ATOMIC_RELAXED);
     if (percent == 0 || active < LOAD_FREE)
         return false;

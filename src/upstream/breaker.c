@@ -24,7 +24,7 @@ enum {
 
 uint32_t breaker_limit(const struct upstream *upstream)
 {
-    const struct upstream_config *config = &upstream->config;
+    const struct upstream_config *config = upstream_rules(upstream);
     int64_t limit = config->requests_max;
     if (config->adaptive_max > 0) {
         int64_t now = LOAD(upstream->breaker.limit);
@@ -61,21 +61,23 @@ void breaker_leave(struct upstream *upstream)
     check(__atomic_fetch_sub(&upstream->breaker.requests, 1, __ATOMIC_RELAXED) > 0);
 }
 
-bool breaker_begin_connect(struct upstream *upstream)
+bool breaker_begin_connect(struct upstream *upstream, bool *is_counted)
 {
-    int64_t most = upstream->config.connects_max;
+    *is_counted = false;
+    int64_t most = upstream_rules(upstream)->connects_max;
     if (most == 0)
         return true;
-    if (__atomic_add_fetch(&upstream->breaker.connects, 1, __ATOMIC_RELAXED) <= most)
+    if (__atomic_add_fetch(&upstream->breaker.connects, 1, __ATOMIC_RELAXED) <= most) {
+        *is_counted = true;
         return true;
+    }
     __atomic_sub_fetch(&upstream->breaker.connects, 1, __ATOMIC_RELAXED);
     return false;
 }
 
 void breaker_end_connect(struct upstream *upstream)
 {
-    if (upstream->config.connects_max > 0)
-        check(__atomic_fetch_sub(&upstream->breaker.connects, 1, __ATOMIC_RELAXED) > 0);
+    check(__atomic_fetch_sub(&upstream->breaker.connects, 1, __ATOMIC_RELAXED) > 0);
 }
 
 static uint32_t root(uint32_t number)
@@ -107,7 +109,7 @@ static void adapt(struct upstream *upstream)
     bool is_busy = most * 2 >= limit; /* else nothing is known of more */
     if (percent < 100 || is_busy)
         limit = limit * percent / 100 + root((uint32_t)limit);
-    const struct upstream_config *config = &upstream->config;
+    const struct upstream_config *config = upstream_rules(upstream);
     limit = limit < config->adaptive_min ? config->adaptive_min : limit;
     limit = limit > config->adaptive_max ? config->adaptive_max : limit;
     STORE(breaker->limit, (uint32_t)limit);
@@ -118,7 +120,7 @@ void breaker_measure(struct upstream *upstream, int64_t took, bool for_hedge)
     struct breaker *breaker = &upstream->breaker;
     if (for_hedge)
         latency_add(&upstream->latency, took);
-    if (upstream->config.adaptive_max == 0)
+    if (upstream_rules(upstream)->adaptive_max == 0)
         return;
     __atomic_add_fetch(&breaker->sum, took, __ATOMIC_RELAXED);
     uint32_t samples = __atomic_add_fetch(&breaker->samples, 1, __ATOMIC_RELAXED);

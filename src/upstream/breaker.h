@@ -35,7 +35,7 @@ struct latency {
 bool breaker_enter(struct upstream *upstream, bool *is_counted);
 void breaker_leave(struct upstream *upstream);
 /* The same for a connection that is opened. */
-bool breaker_begin_connect(struct upstream *upstream);
+bool breaker_begin_connect(struct upstream *upstream, bool *is_counted);
 void breaker_end_connect(struct upstream *upstream);
 /* How long an answer took, for the limit that adapts and, with `for_hedge`, the 95 %. */
 void breaker_measure(struct upstream *upstream, int64_t took, bool for_hedge);

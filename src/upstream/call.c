@@ -98,7 +98,8 @@ static enum status take_server_in_turn(struct upstream_call *call, struct tried 
     struct queue_place *place;
     struct upstream *upstream = call->upstream;
     if (tried->queue_until == 0)
-        tried->queue_until = stream_stall_deadline(upstream->config.queue_timeout, deadline);
+        tried->queue_until =
+            stream_stall_deadline(upstream_rules(upstream)->queue_timeout, deadline);
     int64_t until = tried->queue_until;
     if (upstream_queue_join(upstream, &place) != OK)
         return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached", "queue: full");
@@ -131,7 +132,7 @@ static enum status take_server_in_turn(struct upstream_call *call, struct tried 
  * OK: a server was entered. */
 static enum status hold(struct upstream_call *call, struct tried *tried, int64_t deadline)
 {
-    if (call->upstream->config.queue == 0 ||
+    if (upstream_rules(call->upstream)->queue == 0 ||
         (tried->queue_until != 0 && loop_now() >= tried->queue_until))
         return ERR_REFUSED; /* and why has been said */
     tried->count = 0;
@@ -155,10 +156,12 @@ static enum status enter_server(struct upstream_call *call, struct tried *tried,
 /* As many at a time as the breaker lets. */
 static enum status connect_server(struct upstream_call *call, int64_t deadline)
 {
-    if (!breaker_begin_connect(call->upstream))
+    bool is_counted;
+    if (!breaker_begin_connect(call->upstream, &is_counted))
         return call_fail(call, ERR_REFUSED, 503, "connection_limit_reached", "breaker: connects");
     enum status status = call_dial(call, deadline);
-    breaker_end_connect(call->upstream);
+    if (is_counted)
+        breaker_end_connect(call->upstream);
     return status;
 }
 
@@ -213,7 +216,7 @@ static enum upstream_http http_of(const struct upstream_call *call)
 {
     enum upstream_http http = call->policy.http;
     if (http == UPSTREAM_HTTP_INHERITED)
-        http = call->upstream->config.http;
+        http = upstream_rules(call->upstream)->http;
     if (call->request.upgrade.size > 0 ||
         (http == UPSTREAM_HTTP_AUTO && !h2_link_may_be(call->inside->server)))
         return UPSTREAM_HTTP_1;

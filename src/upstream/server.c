@@ -27,7 +27,8 @@ bool server_is_usable(const struct server *server, int64_t now)
     /* First of all: only of a member the rest may be read. */
     if (__atomic_load_n(&server->is_draining, __ATOMIC_ACQUIRE))
         return false;
-    if (server->config.down || LOAD(server->addresses_count) == 0 || LOAD(server->is_check_failed))
+    if (!server_is_wanted(server) || LOAD(server->addresses_count) == 0 ||
+        LOAD(server->is_check_failed))
         return false;
     switch ((enum server_health)LOAD(server->health)) {
     case SERVER_UP:
@@ -43,17 +44,17 @@ bool server_is_usable(const struct server *server, int64_t now)
 static bool is_starting(const struct server *server, int64_t now)
 {
     int64_t back_since = LOAD(server->back_since);
-    return back_since != 0 && now - back_since < server->upstream->config.slow_start &&
+    return back_since != 0 && now - back_since < upstream_rules(server->upstream)->slow_start &&
            upstream_members(server->upstream) > 1;
 }
 
 enum server_life server_life(const struct server *server, int64_t now)
 {
-    if (server->config.down)
+    if (server_is_down(server))
         return SERVER_LIFE_DOWN;
     if (LOAD(server->addresses_count) == 0)
         return SERVER_LIFE_UNRESOLVED;
-    if (LOAD(server->is_draining))
+    if (LOAD(server->is_draining) || !server_is_wanted(server))
         return SERVER_LIFE_DRAINING;
     if (LOAD(server->is_check_failed))
         return SERVER_LIFE_CHECK_FAILED;
@@ -81,8 +82,9 @@ const char *server_life_name(enum server_life life)
 
 bool server_is_refusing(const struct server *server)
 {
-    return !server->config.down && !LOAD(server->is_draining) && !LOAD(server->is_check_failed) &&
-           LOAD(server->addresses_count) > 0 && LOAD(server->health) == SERVER_REFUSING;
+    return server_is_wanted(server) && !LOAD(server->is_draining) &&
+           !LOAD(server->is_check_failed) && LOAD(server->addresses_count) > 0 &&
+           LOAD(server->health) == SERVER_REFUSING;
 }
 
 bool server_has_room(const struct server *server)
@@ -96,7 +98,8 @@ bool server_enter(struct server *server)
     int64_t most = LOAD(server->config.max_conns);
     uint32_t active = __atomic_add_fetch(&server->active, 1, __ATOMIC_SEQ_CST);
     /* Whoever drains it looks at `active` after that: one of the two sees the other. */
-    if ((most == 0 || active <= most) && !__atomic_load_n(&server->is_draining, __ATOMIC_SEQ_CST))
+    if ((most == 0 || active <= most) && !__atomic_load_n(&server->is_draining, __ATOMIC_SEQ_CST) &&
+        server_is_wanted(server))
         return true;
     __atomic_sub_fetch(&server->active, 1, __ATOMIC_SEQ_CST);
     return false;
