@@ -149,10 +149,9 @@ static int ask(int pid, const char *program)
         return code;
     message_write(&out,
                   &(struct message){.kind = MESSAGE_UPGRADE, .text = slice_from_cstring(program)});
-    if (channel_send(fd, buffer_slice(&out), NULL, 0) == OK)
-        code = wait_for_answer(fd);
-    else
-        code = EXIT_FAILED;
+    /* Who is not heard has been told so already, and hung up on. */
+    enum status status = channel_send(fd, buffer_slice(&out), NULL, 0);
+    code = status == OK || status == ERR_CLOSED ? wait_for_answer(fd) : EXIT_FAILED;
     channel_close(fd);
     return code;
 }
