@@ -27,7 +27,6 @@ enum {
     RESERVED_FDS = 64,
     CUT_GRACE_MS = 2000, /* what is cut may still clean up */
     SLOW_TURN_MS = 100,
-    SOCKETS_MAX = 512, /* of one address, for one worker */
 };
 
 /* One thread's part, on the heap of control. */
@@ -114,10 +113,10 @@ static void watch_turn(void *argument)
 }
 
 size_t workers_sockets(const struct workers *workers, const struct listening *listening,
-                       unsigned index, int *fds, size_t max)
+                       unsigned index, int *fds)
 {
     size_t count = 0;
-    for (unsigned i = index; i < listening->count && count < max; i += workers->count)
+    for (unsigned i = index; i < listening->count; i += workers->count)
         fds[count++] = listening->fds[i];
     if (count == 0) /* fewer than workers: it shares one */
         fds[count++] = listening->fds[index % listening->count];
@@ -127,10 +126,11 @@ size_t workers_sockets(const struct workers *workers, const struct listening *li
 void workers_start_listener(struct serve_worker *serve, const struct workers *workers, size_t slot,
                             const struct listener_config *config)
 {
-    int fds[SOCKETS_MAX];
-    size_t count = workers_sockets(workers, workers->slots[slot]->listening,
-                                   (unsigned)serve->thread.index, fds, SOCKETS_MAX);
+    const struct listening *listening = workers->slots[slot]->listening;
+    int *fds = memory_alloc(listening->count * sizeof *fds);
+    size_t count = workers_sockets(workers, listening, (unsigned)serve->thread.index, fds);
     listener_start(serve, slot, config, fds, count);
+    free(fds);
 }
 
 static void start_serving(struct worker *worker)
@@ -163,6 +163,16 @@ static void on_thread_ended(void *argument)
         all->on_ended();
 }
 
+static void free_listeners(struct serve_worker *serve)
+{
+    for (size_t i = 0; i < serve->listeners_count; i++)
+        if (serve->listeners[i] != NULL)
+            listener_free(serve->listeners[i]);
+    free(serve->listeners);
+    serve->listeners = NULL;
+    serve->listeners_count = 0;
+}
+
 static void serve_until_stopped(struct worker *worker)
 {
     struct serve_worker *serve = &worker->serve;
@@ -174,17 +184,13 @@ static void serve_until_stopped(struct worker *worker)
     for (int64_t until = clock_monotonic() + MILLISECONDS(CUT_GRACE_MS);
          serve->thread.fibers_count > 0 && clock_monotonic() < until;)
         loop_turn(loop_now() + MILLISECONDS(10));
+    free_listeners(serve);
     loop_turn(loop_now()); /* the last letters: some own what they carry */
     access_log_worker_free(serve->log);
     timer_clear(&serve->thread.timers, &worker->cut);
     gate_pass(all_stopped);
     tunnel_release();
     pipe_release_all();
-    for (size_t i = 0; i < serve->listeners_count; i++)
-        if (serve->listeners[i] != NULL)
-            listener_free(serve->listeners[i]);
-    free(serve->listeners);
-    loop_turn(loop_now());
     thread_done(&serve->thread);
 }
 

@@ -76,9 +76,9 @@ void workers_cut(struct workers *workers);
 /* Frees what is left after on_ended. */
 void workers_done(struct workers *workers);
 
-/* The sockets of a listening address that a worker serves, at most `max`; how many. */
+/* The sockets of a listening address that a worker serves; how many. `fds` has room for all. */
 size_t workers_sockets(const struct workers *workers, const struct listening *listening,
-                       unsigned index, int *fds, size_t max);
+                       unsigned index, int *fds);
 /* Begins to serve an address, on the worker's thread. */
 void workers_start_listener(struct serve_worker *serve, const struct workers *workers, size_t slot,
                             const struct listener_config *config);

@@ -42,7 +42,7 @@ static void on_handover(void *argument)
     struct serve_worker *worker = handover->worker;
     struct listener *listener =
         handover->slot < worker->listeners_count ? worker->listeners[handover->slot] : NULL;
-    if (listener == NULL && worker != handover->from) {
+    if (listener == NULL && worker != handover->from && !worker->is_draining) {
         /* A new address of which this worker has not heard yet: back to who has. */
         handover->worker = handover->from;
         if (thread_post(&handover->from->thread, on_handover, handover))

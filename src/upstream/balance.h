@@ -43,7 +43,7 @@ bool balance_may_take(struct search *search, struct server *server);
  * chance, so that it has its share of now. */
 static inline bool balance_takes_part(const struct search *search, const struct server *server)
 {
-    uint32_t whole = server->config.weight * SERVER_WEIGHT_UNIT;
+    uint32_t whole = server_weight(server) * SERVER_WEIGHT_UNIT;
     uint32_t now = server_weight_now(server, search->now);
     return now == whole || random_below(&thread_self()->random, whole) < now;
 }

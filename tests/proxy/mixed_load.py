@@ -365,7 +365,9 @@ def reload(weir, until, counts):
         if turn % 5 == 0:
             text = text.replace("slow_start 1s", "slow_start off").replace("breaker ", "breaker ")
             text = text.replace("connects=2000", "connects=1999")
-        weir.file.write_text(text if turn % 7 else text + "}")
+        fresh = weir.path / "fresh.conf"
+        fresh.write_text(text if turn % 7 else text + "}")
+        fresh.replace(weir.file)
         weir.process.send_signal(signal.SIGHUP)
         time.sleep(0.3)
     counts["applied"] = weir.output.count('"reload_applied"')
