@@ -132,7 +132,7 @@ static enum exit_code serve(const struct config *config)
     enum status status = workers_open(workers, running.snapshot, running.snapshot->workers);
     if (status != OK)
         return status == ERR_DENIED ? EXIT_NOT_PERMITTED : EXIT_FAILED;
-    if (privileges_drop(config->user, config->group) != OK)
+    if (privileges_drop(config->user, config->group, config->core_dumps) != OK)
         return EXIT_NOT_PERMITTED;
     if (signal_watch(SIGNALS, on_signal) != OK) {
         log_write(LOG_ERROR, "start_failed", "no descriptor for signals");
