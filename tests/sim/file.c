@@ -188,6 +188,15 @@ enum status file_make_directory(const char *path, const char **why)
     return OK;
 }
 
+bool file_share(const char *path, unsigned mode, uint32_t user, uint32_t group)
+{
+    (void)path;
+    (void)mode;
+    (void)user;
+    (void)group;
+    return true;
+}
+
 enum status file_create(const char *path, struct slice text, unsigned mode, const char **why)
 {
     (void)mode;
