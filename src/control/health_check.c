@@ -193,10 +193,10 @@ static bool is_same(const struct health_check_config *a, const struct health_che
 {
     bool is_same = a->interval == b->interval && a->fast_interval == b->fast_interval &&
                    a->timeout == b->timeout && a->rise == b->rise && a->fall == b->fall &&
-                   a->port == b->port && a->is_tcp == b->is_tcp && a->is_grpc == b->is_grpc &&
-                   slice_equal(a->what, b->what) && slice_equal(a->body, b->body) &&
-                   slice_equal(a->host, b->host) && slice_equal(a->service, b->service) &&
-                   a->expect.count == b->expect.count;
+                   a->port == b->port && a->tls == b->tls && a->is_tcp == b->is_tcp &&
+                   a->is_grpc == b->is_grpc && slice_equal(a->what, b->what) &&
+                   slice_equal(a->body, b->body) && slice_equal(a->host, b->host) &&
+                   slice_equal(a->service, b->service) && a->expect.count == b->expect.count;
     for (size_t i = 0; is_same && i < a->expect.count; i++)
         is_same = slice_equal(a->expect.items[i], b->expect.items[i]);
     return is_same;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is left of an exchange that became a tunnel, for the log. */
+/* What a line in the log needs of an exchange that has ended: a tunnel goes on for hours, and holds
+ * nothing else. */
 #include "exchange/exchange.h"
 
 static struct slice keep(char **at, struct slice text)
