@@ -27,6 +27,7 @@ enum {
     RESERVED_FDS = 64,
     CUT_GRACE_MS = 2000, /* what is cut may still clean up */
     SLOW_TURN_MS = 100,
+    LOOK_MS = 5,
 };
 
 /* One thread's part, on the heap of control. */
@@ -37,6 +38,7 @@ struct worker {
     struct thread *control;
     unsigned index;
     struct timer cut;
+    struct timer look; /* whether others have connections still */
     bool is_stopped;
     bool is_leaving; /* control posts nothing to it any more; control's thread only */
     bool may_leave;
@@ -95,13 +97,27 @@ void workers_set_limits(struct workers *workers, const struct snapshot *snapshot
                      wanted > 0 && wanted < for_clients ? wanted : for_clients, __ATOMIC_RELAXED);
 }
 
-static void on_all_gone(struct serve_worker *serve)
+static void stop(struct worker *worker)
 {
-    struct worker *worker = LIST_ENTRY(serve, struct worker, serve);
     if (worker->is_stopped)
         return;
     worker->is_stopped = true;
     loop_stop();
+}
+
+/* Another worker may be about to hand a connection over: who has none left waits until none has. */
+static void on_all_gone(struct serve_worker *serve)
+{
+    struct worker *worker = LIST_ENTRY(serve, struct worker, serve);
+    if (__atomic_load_n(&serve->shared->connections, __ATOMIC_ACQUIRE) > 0)
+        timer_set(&serve->thread.timers, &worker->look, loop_now() + MILLISECONDS(LOOK_MS));
+    else
+        stop(worker);
+}
+
+static void on_look(struct timer *timer)
+{
+    serve_look_if_empty(&LIST_ENTRY(timer, struct worker, look)->serve);
 }
 
 /* A turn that took long kept all others of this thread waiting. */
@@ -213,6 +229,7 @@ static void serve_until_stopped(struct worker *worker)
     loop_turn(loop_now()); /* the last letters: some own what they carry */
     access_log_worker_free(serve->log);
     timer_clear(&serve->thread.timers, &worker->cut);
+    timer_clear(&serve->thread.timers, &worker->look);
     gate_pass(all_stopped);
     tunnel_release();
     pipe_release_all();
@@ -266,7 +283,7 @@ enum status workers_start(struct workers *workers, struct snapshot *snapshot)
 
 static void on_cut(struct timer *timer)
 {
-    on_all_gone(&LIST_ENTRY(timer, struct worker, cut)->serve);
+    stop(LIST_ENTRY(timer, struct worker, cut));
 }
 
 /* New clients are refused by the kernel then, and may try elsewhere. A unix socket is everybody's
@@ -289,6 +306,7 @@ static void drain(void *argument)
 {
     struct worker *worker = argument;
     worker->cut.on_fire = on_cut;
+    worker->look.on_fire = on_look;
     timer_set(&worker->serve.thread.timers, &worker->cut,
               loop_now() + worker->all->snapshot->timeouts.drain);
     serve_drain(&worker->serve, on_all_gone);
@@ -301,7 +319,7 @@ static void cut(void *argument)
     for (size_t i = 0; i < worker->serve.listeners_count; i++)
         if (worker->serve.listeners[i] != NULL)
             listener_stop(worker->serve.listeners[i]);
-    on_all_gone(&worker->serve);
+    stop(worker);
 }
 
 static void tell_all(struct workers *workers, void (*what)(void *argument))
@@ -363,6 +381,7 @@ bool workers_each(struct workers *workers, void (*what)(struct serve_worker *ser
 
 void workers_drain(struct workers *workers)
 {
+    __atomic_store_n(&workers->shared.is_draining, true, __ATOMIC_RELEASE);
     if (!workers->is_draining)
         tell_all(workers, drain);
     workers->is_draining = true;

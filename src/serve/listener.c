@@ -73,8 +73,10 @@ static struct serve_worker *least_loaded(struct serve_worker *worker)
             least = shared->workers[i];
         }
     }
-    bool is_clear =
-        ours > fewest + HANDOVER_LEAD && ours * 100 > fewest * (100 + HANDOVER_LEAD_PERCENT);
+    /* Those who drain may have gone already. */
+    bool is_clear = !__atomic_load_n(&shared->is_draining, __ATOMIC_ACQUIRE) &&
+                    ours > fewest + HANDOVER_LEAD &&
+                    ours * 100 > fewest * (100 + HANDOVER_LEAD_PERCENT);
     return is_clear ? least : worker;
 }
 

@@ -42,7 +42,8 @@ struct serve_view {
 struct serve_shared {
     struct serve_worker **workers;
     unsigned workers_count;
-    int64_t connections;     /* of clients, all workers; atomic */
+    int64_t connections;     /* of clients, all workers, and between two of them; atomic */
+    bool is_draining;        /* connections stay with whoever accepts them; atomic */
     int64_t connections_max; /* limits.connections, or what the descriptors allow; atomic */
     struct tally *clients;   /* connections per address */
 };
