@@ -10,8 +10,8 @@
 #include "control/privileges.h"
 #include "exchange/exchange.h"
 #include "fiber/file.h"
+#include "limit/tally.h"
 #include "net/tunnel.h"
-#include "serve/clients.h"
 #include "serve/handshake.h"
 #include "serve/listener.h"
 
@@ -137,7 +137,7 @@ void admin_init(struct serve_worker *control)
         .workers = admin.workers,
         .workers_count = 1,
         .connections_max = CONNECTIONS_MAX,
-        .clients = clients_new(),
+        .clients = tally_new(),
     };
     admin.view = (struct serve_view){.uses = 1};
     control->view = &admin.view;
@@ -401,7 +401,7 @@ void admin_done(void)
     {
         on_gone(LIST_ENTRY(link, struct admin_listener, link));
     }
-    clients_free(admin.shared.clients);
+    tally_free(admin.shared.clients);
     admin_plan_free(admin.plan);
     arena_done(&admin.arena);
     admin.worker->thread.worker = NULL;

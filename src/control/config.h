@@ -95,6 +95,7 @@ struct config_upstream {
     struct queue_config queue;
     const struct health_check_config *health_check; /* NULL: none is written */
     struct breaker_config breaker;
+    struct passive_config passive;
     struct adaptive_config adaptive;
     int64_t slow_start;                 /* 0: off */
     const struct config_item *tls_item; /* NULL: not written */

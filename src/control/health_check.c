@@ -90,6 +90,8 @@ __attribute__((noinline)) static enum status ask(const struct checked_upstream *
 {
     struct health_target target = {.host = name, .addresses = addresses, .count = count};
     upstream_server_tls(u->upstream, checked->index, &target.tls, &target.sessions);
+    if (u->config.tls == HEALTH_CHECK_TLS_OFF)
+        target.tls = NULL;
     upstream_server_hold(u->upstream, checked->index, true);
     enum status status = health_check_once(&u->config, u->regex, &target, answer);
     upstream_server_hold(u->upstream, checked->index, false);
@@ -191,10 +193,10 @@ static bool is_same(const struct health_check_config *a, const struct health_che
 {
     bool is_same = a->interval == b->interval && a->fast_interval == b->fast_interval &&
                    a->timeout == b->timeout && a->rise == b->rise && a->fall == b->fall &&
-                   a->port == b->port && a->is_tcp == b->is_tcp && a->is_grpc == b->is_grpc &&
-                   slice_equal(a->what, b->what) && slice_equal(a->body, b->body) &&
-                   slice_equal(a->host, b->host) && slice_equal(a->service, b->service) &&
-                   a->expect.count == b->expect.count;
+                   a->port == b->port && a->tls == b->tls && a->is_tcp == b->is_tcp &&
+                   a->is_grpc == b->is_grpc && slice_equal(a->what, b->what) &&
+                   slice_equal(a->body, b->body) && slice_equal(a->host, b->host) &&
+                   slice_equal(a->service, b->service) && a->expect.count == b->expect.count;
     for (size_t i = 0; is_same && i < a->expect.count; i++)
         is_same = slice_equal(a->expect.items[i], b->expect.items[i]);
     return is_same;

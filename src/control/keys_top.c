@@ -10,6 +10,14 @@ static const char *const LOG_KINDS[] = {"access", "error", NULL};
 static const char *const LOG_FORMATS[] = {"json", "combined", "common", NULL};
 static const char *const LOG_LEVELS[] = {"debug", "info", "warn", "error", NULL};
 
+static const struct option GEOIP_ARGUMENTS[] = {
+    {.name = "file",
+     .type = OPTION_FILE,
+     .flags = OPTION_REQUIRED,
+     .offset = offsetof(struct name_config, name),
+     .doc = "A database in MaxMind's format (.mmdb), of countries, cities or networks (ASN)."},
+    {0},
+};
 static const struct option VERSION[] = {
     {.name = "number",
      .type = OPTION_INT,
@@ -264,6 +272,17 @@ static const struct key TRUSTED_PROXIES = {
     .example = "trusted_proxies 10.0.0.0/8 header=x_forwarded_for",
     .since = "0.1",
 };
+static const struct key GEOIP = {
+    .name = "geoip",
+    .contexts = IN_TOP,
+    .flags = KEY_MANY,
+    .arguments = GEOIP_ARGUMENTS,
+    .config_size = sizeof(struct name_config),
+    .doc = "A database that says where addresses are at home, for allow, deny, {geo.country} and "
+           "{geo.network}. It is read again when it changes. One of countries and one of networks.",
+    .example = "geoip GeoLite2-Country.mmdb",
+    .since = "0.1",
+};
 static const struct key LOG = {
     .name = "log",
     .contexts = IN_TOP,
@@ -287,6 +306,6 @@ static const struct key DEFAULTS = {
 };
 
 const struct key *const KEYS_TOP[] = {
-    &CONFIG_VERSION_KEY, &INCLUDE,  &SNIPPET,         &USE, &USER,     &GROUP, &WORKERS_KEY,
-    &FIBERS_MAX,         &RESOLVER, &TRUSTED_PROXIES, &LOG, &DEFAULTS, NULL,
+    &CONFIG_VERSION_KEY, &INCLUDE,  &SNIPPET,         &USE,   &USER, &GROUP,    &WORKERS_KEY,
+    &FIBERS_MAX,         &RESOLVER, &TRUSTED_PROXIES, &GEOIP, &LOG,  &DEFAULTS, NULL,
 };

@@ -4,6 +4,7 @@
 #include "control/access_log.h"
 #include "control/admin.h"
 #include "control/certificates.h"
+#include "control/data_files.h"
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/privileges.h"
@@ -209,6 +210,7 @@ static enum status begin(const struct config *config)
 {
     TRY(discovery_start(config, service.snapshot, &service.discovery));
     TRY(workers_start(&service.workers, service.snapshot));
+    TRY(data_files_watch());
     return health_checks_start(config, service.snapshot, &service.health_checks);
 }
 
@@ -290,6 +292,7 @@ void service_stop(void)
     }
     if (service.snapshot != NULL)
         certificates_unwatch(service.snapshot->certificates);
+    data_files_unwatch();
     health_checks_stop(service.health_checks);
     discovery_stop(service.discovery);
     if (service.has_offload)

@@ -9,6 +9,8 @@
 #include "fiber/thread.h"
 #include "http/status_text.h"
 
+#include <stdlib.h>
+
 static void (*log_exchange)(const struct exchange *x);
 
 void exchange_set_log(void (*log)(const struct exchange *x))
@@ -37,6 +39,37 @@ void *exchange_state(const struct exchange *x, const void *config)
     return NULL;
 }
 
+void exchange_hold(struct exchange *x, const struct exchange_hold *hold)
+{
+    struct exchange_hold *kept = arena_alloc(&x->arena, sizeof *kept);
+    *kept = *hold;
+    kept->next = x->holds;
+    x->holds = kept;
+}
+
+void exchange_let_go(struct exchange *x)
+{
+    while (x->holds != NULL) {
+        struct exchange_hold *hold = x->holds;
+        x->holds = hold->next;
+        hold->end(hold->object, hold->key, hold->has_outlived);
+        if (hold->has_outlived)
+            free(hold);
+    }
+}
+
+void exchange_hand_over(struct exchange *x, struct exchange *copy)
+{
+    for (; x->holds != NULL; x->holds = x->holds->next) {
+        struct exchange_hold *hold = memory_alloc(sizeof *hold);
+        *hold = *x->holds;
+        hold->outlive(hold->object);
+        hold->has_outlived = true;
+        hold->next = copy->holds;
+        copy->holds = hold;
+    }
+}
+
 enum verdict exchange_blame(struct exchange *x, enum status status, enum side side, int answer,
                             const char *error, const char *why)
 {
@@ -58,6 +91,10 @@ static const char *error_of_refusal(enum refusal refusal)
     case REFUSAL_CONNECTIONS_PER_CLIENT:
     case REFUSAL_FIBERS:
         return "connection_limit_reached";
+    case REFUSAL_RATE_LIMIT:
+    case REFUSAL_CONN_LIMIT:
+    case REFUSAL_DENIED:
+        return "http_request_denied";
     default:
         return "http_request_error";
     }
@@ -65,9 +102,13 @@ static const char *error_of_refusal(enum refusal refusal)
 
 enum verdict exchange_refuse(struct exchange *x, enum refusal refusal)
 {
-    const struct refusal_text *text = refusal_text(refusal);
-    exchange_blame(x, ERR_PROTOCOL, SIDE_CLIENT, text->status, error_of_refusal(refusal),
-                   text->reason);
+    return exchange_refuse_as(x, refusal, refusal_text(refusal)->status);
+}
+
+enum verdict exchange_refuse_as(struct exchange *x, enum refusal refusal, int status)
+{
+    exchange_blame(x, ERR_PROTOCOL, SIDE_CLIENT, status, error_of_refusal(refusal),
+                   refusal_text(refusal)->reason);
     if (x->blame.refusal == REFUSAL_NONE && x->blame.side == SIDE_CLIENT)
         x->blame.refusal = refusal;
     return FAILED;
@@ -101,8 +142,10 @@ static void build_error(struct exchange *x)
     if (grpc_is_call(x)) {
         grpc_build_error(x);
     } else {
+        const char *more =
+            x->blame.refusal == REFUSAL_IN_CLEAR ? "TLS is spoken here: ask with https.\n" : "";
         struct slice text =
-            arena_format(&x->arena, "%d %.*s\n", status, SLICE_ARG(status_text(status)));
+            arena_format(&x->arena, "%d %.*s\n%s", status, SLICE_ARG(status_text(status)), more);
         response_replace(x, status, SLICE("text/plain; charset=utf-8"), text);
     }
     struct fields *fields = &x->response.fields;
@@ -111,8 +154,10 @@ static void build_error(struct exchange *x)
     if (x->blame.error != NULL && x->blame.error[0] != '\0')
         fields_add(fields, FIELD_PROXY_STATUS,
                    arena_format(&x->arena, "weir; error=%s", x->blame.error));
-    if (status == 503)
-        fields_add(fields, FIELD_RETRY_AFTER, SLICE("1"));
+    if (status == 503 || x->retry_after > 0)
+        fields_add(
+            fields, FIELD_RETRY_AFTER,
+            arena_format(&x->arena, "%lld", (long long)(x->retry_after > 0 ? x->retry_after : 1)));
     if (status == 405)
         fields_add(fields, FIELD_ALLOW, SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
 }
@@ -334,6 +379,7 @@ static void finish(struct exchange *x)
     bool goes_on = x->tunnel.server != NULL && x->is_finished;
     if (!goes_on) /* a tunnel is logged when it ends */
         exchange_log(x);
+    exchange_let_go(x);
 }
 
 /* Sends what stands in x->response, or ends the exchange without an answer. */
@@ -437,8 +483,8 @@ struct exchange *exchange_copy_for_log(const struct exchange *x)
     struct slice referer_text = referer == NULL ? SLICE("") : referer->value;
     size_t text_size = x->request.head.method_text.size + x->request.head.target.size +
                        x->request.head.host.size + x->client_ip.size + x->request_id.size +
-                       x->user.size + x->upstream.upstream.size + x->upstream.server.size +
-                       agent_text.size + referer_text.size +
+                       x->user.size + x->rule.size + x->upstream.upstream.size +
+                       x->upstream.server.size + agent_text.size + referer_text.size +
                        (x->site == NULL ? 0 : x->site->name.size) +
                        (x->route == NULL ? 0 : x->route->pattern.size) +
                        (x->tls == NULL ? 0 : x->tls->server_name.size);
@@ -466,6 +512,7 @@ struct exchange *exchange_copy_for_log(const struct exchange *x)
     copy->client_ip = keep(&at, x->client_ip);
     copy->request_id = keep(&at, x->request_id);
     copy->user = keep(&at, x->user);
+    copy->rule = keep(&at, x->rule);
     copy->upstream.upstream = keep(&at, x->upstream.upstream);
     copy->upstream.server = keep(&at, x->upstream.server);
     fields_init(&head->fields, NULL, fields, 2);
@@ -475,5 +522,6 @@ struct exchange *exchange_copy_for_log(const struct exchange *x)
     copy->client = NULL; /* its text is kept */
     copy->peer = NULL;
     copy->arena = (struct arena){0};
+    copy->holds = NULL;
     return copy;
 }

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -173,4 +174,17 @@ enum status file_rewrite(const char *path, struct slice text, const char **why)
     if (stat(path, &old) != 0)
         return failed(errno, why);
     return file_create(path, text, old.st_mode & 07777, why);
+}
+
+enum status file_of_memory(struct slice text, int *fd, char path[FILE_MEMORY_PATH_MAX],
+                           const char **why)
+{
+    *fd = memfd_create("weir", MFD_CLOEXEC);
+    if (*fd < 0)
+        return failed(errno, why);
+    enum status status = write_all(*fd, text, why);
+    if (status != OK)
+        close(*fd);
+    (void)snprintf(path, FILE_MEMORY_PATH_MAX, "/proc/self/fd/%d", *fd);
+    return status;
 }

@@ -33,5 +33,12 @@ bool file_share(const char *path, unsigned mode, uint32_t user, uint32_t group);
 /* Makes a file of that mode, whole or not at all, in the place of any that was there. */
 MUST_CHECK enum status file_create(const char *path, struct slice text, unsigned mode,
                                    const char **why);
+enum {
+    FILE_MEMORY_PATH_MAX = 40,
+};
+/* A file of that text which stands in no directory, for libraries that want to open one: at `path`
+ * as long as `fd` is open. */
+MUST_CHECK enum status file_of_memory(struct slice text, int *fd, char path[FILE_MEMORY_PATH_MAX],
+                                      const char **why);
 /* Puts a text in the place of a file's, whole or not at all; the file keeps its mode. */
 MUST_CHECK enum status file_rewrite(const char *path, struct slice text, const char **why);

@@ -16,6 +16,7 @@ enum h2_link_state {
 /* Why there is no connection. */
 enum h2_link_failure {
     H2_LINK_NOT_CONNECTED,
+    H2_LINK_NOT_ALLOWED, /* the breaker: too many are being opened */
     H2_LINK_NOT_SECURED, /* the handshake failed */
     H2_LINK_NOT_H2,      /* it speaks HTTP/1: noted in the server, and the connection is pooled */
 };
@@ -32,6 +33,7 @@ struct h2_link {
     enum h2_link_failure failure;
     struct tls_trouble trouble; /* of H2_LINK_NOT_SECURED */
     bool offers_h1;             /* over TLS the server may choose */
+    bool is_counted;            /* by the breaker, while it is dialled */
     uint32_t users;             /* calls that hold it */
     bool is_used;               /* it has carried a call before */
     bool is_pinged;

@@ -157,6 +157,17 @@ void file_match(const char *pattern, struct arena *arena, const struct slice **p
     *count = 0;
 }
 
+/* No scenario has a database of addresses. */
+enum status file_of_memory(struct slice text, int *fd, char path[FILE_MEMORY_PATH_MAX],
+                           const char **why)
+{
+    (void)text;
+    *fd = -1;
+    path[0] = '\0';
+    *why = "Function not implemented";
+    return ERR_SYSTEM;
+}
+
 enum status file_rewrite(const char *path, struct slice text, const char **why)
 {
     struct file *file = find(path, false);
