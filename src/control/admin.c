@@ -384,7 +384,7 @@ void admin_stop(void)
 {
     struct thread *thread = &admin.worker->thread;
     admin_drain();
-    serve_close_all(admin.worker);
+    serve_close_connections(admin.worker, NULL);
     for (int64_t until = clock_monotonic() + MILLISECONDS(STOP_MS);
          !list_is_empty(&admin.worker->connections) && clock_monotonic() < until;)
         loop_turn(thread->now + MILLISECONDS(10));
