@@ -5,6 +5,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -16,7 +18,7 @@ import tls
 from client import Client
 from origin import Origin, reply, upgrade_echo
 from test_websocket import UPGRADE
-from weir import Weir, expand, free_port
+from weir import ROOT, Weir, expand, free_port
 
 PLAIN = """
 log access {
@@ -491,3 +493,24 @@ def test_mutations_are_applied_or_refused_whole(origin, seed):
     outcome, asked = push_mutations(origin, 60, seed, {})
     assert outcome["applied"] + outcome["refused"] == 60
     assert outcome["refused"] > 5 and asked > 0
+
+
+@pytest.mark.long
+def test_ten_thousand_mutations(origin, capsys):
+    outcome, asked = push_mutations(origin, 10000, 3, {})
+    with capsys.disabled():
+        print(f"\nmutations: {outcome['applied']} applied, {outcome['refused']} refused, "
+              f"{asked} requests and echoes beside them, none disturbed")
+    assert outcome["applied"] + outcome["refused"] == 10000
+
+
+@pytest.mark.long
+def test_a_hundred_reloads_in_a_minute():
+    """The goals of bench/reload.py, but for what a busy machine does to times."""
+    subprocess.run(["make", "-s", "build/bench/ledger", "build/weir"], cwd=ROOT, check=True)
+    said = subprocess.run([sys.executable, ROOT / "bench" / "reload.py", "weir", "--rate", "2500"],
+                          capture_output=True, text=True, timeout=200)
+    result = json.loads(said.stdout)
+    assert (result["failed"], result["h2_failed"], result["sockets_lost"]) == (0, 0, 0), result
+    assert result["applied"] == 100 and result["sockets"] == 1000
+    assert abs(result["memory_end_mib"] - result["memory_half_mib"]) <= 2
