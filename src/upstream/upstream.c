@@ -217,6 +217,8 @@ void upstream_worker_stop(struct upstream *upstream)
 {
     unsigned index = (unsigned)thread_self()->index;
     struct upstream_local *local = &upstream->locals[index];
+    if (__atomic_load_n(&local->thread, __ATOMIC_RELAXED) == NULL)
+        return; /* stopped before, or made by a reload that the end of weir overtook */
     local->is_stopped = true;
     fiber_scope_cancel_soon(&local->probes);
     __atomic_store_n(&local->thread, NULL, __ATOMIC_SEQ_CST);
