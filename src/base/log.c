@@ -51,9 +51,18 @@ void log_set_style(enum log_style style)
     __atomic_store_n(&logger.style, style, __ATOMIC_RELAXED);
 }
 
+/* Who changed what is written always, and all of it. */
+static bool is_audit(const char *event)
+{
+    return strcmp(event, "audit") == 0;
+}
+
 /* Whether this line is written; *left_out: how many before it were not. */
 static bool may_write(const char *event, unsigned *left_out)
 {
+    *left_out = 0;
+    if (is_audit(event))
+        return true;
     int64_t second = clock_monotonic() / SECONDS(1);
     struct seen *place = NULL;
     *left_out = 0;
@@ -163,7 +172,7 @@ void log_print_last(void)
 
 void log_write(enum log_level level, const char *event, const char *format, ...)
 {
-    if (level < __atomic_load_n(&logger.level, __ATOMIC_RELAXED))
+    if (level < __atomic_load_n(&logger.level, __ATOMIC_RELAXED) && !is_audit(event))
         return;
     va_list arguments;
     pthread_mutex_lock(&logger.mutex);

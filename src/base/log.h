@@ -19,8 +19,9 @@ enum log_style {
 };
 
 /* `event` is a stable name in lower case, static text; the same event is written at most 5 times a
- * second, then counted; but for those that begin with "reload_", which answer somebody. From any
- * thread; one system call a line; text longer than 2 KiB is cut. */
+ * second, then counted; but for "audit", which is written always, and those that begin with
+ * "reload_", which answer somebody. From any thread; one system call a line; text longer than 2 KiB
+ * is cut. */
 COLD void log_write(enum log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -14,6 +14,7 @@
 #include "fiber/signal.h"
 #include "fiber/thread.h"
 #include "serve/report.h"
+#include "serve/serve.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -100,10 +101,17 @@ static void show(const struct config_errors *errors, const char *name)
         fprintf(stderr, "weir was not started\n");
 }
 
-static enum exit_code serve(struct slice text, const char *name)
+static enum exit_code serve(struct slice text, const char *name, struct serve_worker *control)
 {
     static const int SIGNALS[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, 0};
-    struct service_start start = {.text = text, .name = name, .show = show, .on_ended = on_ended};
+    struct service_start start = {
+        .text = text,
+        .name = name,
+        .show = show,
+        .on_ended = on_ended,
+        .control = text.data == NULL ? control : NULL,
+        .has_admin_by_default = true,
+    };
     if (signal_watch(SIGNALS, on_signal) != OK || supervised_watch(on_supervisor_gone) != OK) {
         log_write(LOG_ERROR, "start_failed", "no descriptor for signals");
         return EXIT_FAILED;
@@ -127,12 +135,12 @@ static void print_mark(const char *name, size_t bytes)
 
 int run_configuration(struct slice text, const char *name)
 {
-    static struct thread control; /* too large for a frame */
+    static struct serve_worker control; /* too large for a frame */
     enum exit_code code = EXIT_FAILED;
     check_set_context(report_context);
-    if (thread_init(&control, "control", -1) == OK) {
-        code = serve(text, name);
-        thread_done(&control);
+    if (thread_init(&control.thread, "control", -1) == OK) {
+        code = serve(text, name, &control);
+        thread_done(&control.thread);
     } else {
         log_write(LOG_ERROR, "start_failed", "no descriptors for an event loop");
     }

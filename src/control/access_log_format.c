@@ -89,9 +89,11 @@ static void format_json(const struct exchange *x, int64_t now, struct buffer *ou
                                     : SLICE("no"));
     json_field_seconds(out, "handshake", x->tls == NULL ? 0 : x->tls->handshake_time);
     json_field(out, "step", slice_from_cstring(x->refused_by));
+    json_field(out, "rule", x->rule);
     json_field(out, "error", slice_from_cstring(x->blame.error));
     json_field(out, "reason", slice_from_cstring(x->blame.why));
     json_field(out, "limit", limit_of(x));
+    json_field(out, "limited", slice_from_cstring(x->limited));
     json_field_int(out, "config", 1);
     buffer_append(out, SLICE("}\n"));
     if (out->is_full) { /* cannot be: the buffer has room for the longest line; never half a line */

@@ -5,11 +5,13 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "control/access_log.h"
+#include "control/admin.h"
 #include "control/certificates.h"
 #include "control/config_diff.h"
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/registry.h"
+#include "control/runtime.h"
 #include "control/service_inside.h"
 #include "control/snapshot.h"
 #include "control/supervised.h"
@@ -123,11 +125,14 @@ static enum status apply(struct loaded *loaded)
 {
     struct snapshot *from = service.snapshot;
     struct snapshot *to = loaded->snapshot;
-    const struct config *config = loaded->config;
+    const struct config *config = loaded->whole;
+    bool is_override = loaded->base != NULL;
     service_take_snapshot(to, loaded);
     from->holders++; /* until nothing of it is looked at here */
-    to->version = from->version + 1;
+    to->version = from->version + !is_override;
     update_upstreams(to);
+    if (service.has_admin) /* before anybody can be chosen */
+        runtime_push(&loaded->overrides, to);
     if (discovery_add(service.discovery, config, to, loop_now() + MILLISECONDS(NAMES_WAIT_MS)) !=
         OK)
         log_write(LOG_ERROR, "resolver_failed", "the names of servers cannot be asked for");
@@ -143,9 +148,14 @@ static enum status apply(struct loaded *loaded)
     health_checks_update(service.health_checks, config, to);
     swap_certificates(from, to);
     service_set_error_log(config);
-    say_what_stays(from->config, config);
-    service.counters.applied_at = clock_wall();
-    service.counters.reloads_applied++;
+    if (!is_override) {
+        say_what_stays(from->config, config);
+        service.counters.applied_at = clock_wall();
+        service.counters.reloads_applied++;
+    }
+    if (loaded->admin != NULL)
+        admin_serve(loaded->admin);
+    loaded->admin = NULL;
     from->holders--;
     service_free_unused();
     return OK;
@@ -159,6 +169,11 @@ static enum status prepare(struct loaded *loaded, bool is_dry)
         return ERR_CONFIG;
     enum status status = workers_listen(&service.workers, loaded->snapshot, service_on_unused,
                                         report_not_listening, loaded);
+    if (!is_dry && status == OK && loaded->admin != NULL &&
+        admin_open(loaded->admin, loaded->config, &loaded->errors) != OK) {
+        workers_unlisten(&service.workers);
+        status = ERR_CONFIG;
+    }
     if (is_dry && status == OK)
         workers_unlisten(&service.workers);
     config_errors_sort(&loaded->errors);
@@ -228,17 +243,38 @@ static enum status read_beside(struct loaded *loaded)
     return reading.status;
 }
 
+static enum status build_beside(struct loaded *loaded)
+{
+    loaded->previous = service.snapshot;
+    loaded->workers = service.workers.count;
+    certificates_hold(service.snapshot->certificates, true);
+    enum status status = read_beside(loaded);
+    certificates_hold(service.snapshot->certificates, false);
+    return status;
+}
+
+/* What was changed at run time holds as far as the configuration says what it said. */
+static void settle_overrides(struct loaded *loaded)
+{
+    struct overrides next;
+    if (!service.has_admin)
+        return;
+    overrides_copy(&next, runtime_overrides());
+    overrides_reconcile(&next, loaded->config, service_say_dropped, NULL);
+    if (next.count == runtime_overrides()->count)
+        overrides_done(&next);
+    else if (!runtime_replace(&next)) {
+        /* It has been logged: they hold all the same. */
+    }
+}
+
 static enum status run(struct service_reload *reload)
 {
     int64_t began = clock_monotonic();
     struct slice text = reload->text.data == NULL ? service.text : reload->text;
     struct loaded *loaded = loaded_new(service.name, text, reload->is_json);
-    loaded->previous = service.snapshot;
-    loaded->workers = service.workers.count;
     reload->version_before = reload->version = service.snapshot->version;
-    certificates_hold(service.snapshot->certificates, true);
-    enum status status = read_beside(loaded);
-    certificates_hold(service.snapshot->certificates, false);
+    enum status status = build_beside(loaded);
     if (status != OK)
         return status;
     reload->loaded = loaded;
@@ -252,6 +288,8 @@ static enum status run(struct service_reload *reload)
         reload->snapshot = to;
         status = apply(loaded);
         reload->version = service.snapshot->version;
+        service.is_ephemeral = reload->text.data != NULL;
+        settle_overrides(loaded);
     }
     reload->took = clock_monotonic() - began;
     return status;
@@ -264,7 +302,11 @@ enum status service_reload(struct service_reload *reload)
     if (status == OK) {
         if (!reload->is_dry)
             supervised_reloading();
-        status = run(reload);
+        status = runtime_lock(reload->deadline);
+        if (status == OK) {
+            status = run(reload);
+            runtime_unlock();
+        }
         if (!reload->is_dry && !service.is_ending)
             service_say_status(status == OK ? "" : ", the last reload was refused");
         end_turn();
@@ -296,4 +338,60 @@ void service_reload_done(struct service_reload *reload)
     }
     reload->snapshot = NULL;
     reload->loaded = NULL;
+}
+
+/* Whether both add and remove the same servers. */
+static bool has_same_servers(const struct overrides *a, const struct overrides *b)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        const struct override *entry = &a->items[i];
+        const struct override *other = overrides_find(b, entry->upstream, entry->server);
+        bool is_removed = other != NULL && other->is_removed;
+        struct slice line = other == NULL ? SLICE("") : other->line;
+        if (entry->is_removed != is_removed || !slice_equal(entry->line, line))
+            return false;
+    }
+    return true;
+}
+
+/* For one who looks at them when what was read is gone. */
+static void copy_errors(const struct config_errors *from, struct config_errors *to)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        const struct config_error *error = &from->items[i];
+        if (config_code_is_warning(error->code))
+            continue;
+        CONFIG_REPORT(to, CONFIG_STEP, (struct config_place){0},
+                      arena_copy(to->arena, error->message));
+    }
+}
+
+static enum status rebuild(const struct overrides *overrides, struct config_errors *errors)
+{
+    struct loaded *loaded = loaded_again(service.snapshot->loaded, overrides);
+    TRY(build_beside(loaded));
+    enum status status = prepare(loaded, false);
+    if (status == OK)
+        return apply(loaded);
+    copy_errors(&loaded->errors, errors);
+    loaded_free(loaded);
+    return status;
+}
+
+enum status service_override(struct overrides *overrides, struct config_errors *errors)
+{
+    enum status status = OK;
+    if (service.is_ending)
+        return ERR_CLOSED;
+    service.reloads_waiting++;
+    if (has_same_servers(overrides, runtime_overrides()) &&
+        has_same_servers(runtime_overrides(), overrides))
+        runtime_push(overrides, service.snapshot);
+    else
+        status = rebuild(overrides, errors);
+    if (status == OK && !runtime_replace(overrides)) {
+        /* It has been logged: they hold all the same. */
+    }
+    service.reloads_waiting--;
+    return status;
 }

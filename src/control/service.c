@@ -2,12 +2,15 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "control/access_log.h"
+#include "control/admin.h"
 #include "control/certificates.h"
+#include "control/data_files.h"
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/privileges.h"
 #include "control/pulse.h"
 #include "control/registry.h"
+#include "control/runtime.h"
 #include "control/service_inside.h"
 #include "control/snapshot.h"
 #include "control/supervised.h"
@@ -73,12 +76,36 @@ struct loaded *loaded_new(const char *name, struct slice text, bool is_json)
     loaded->is_json = is_json;
     if (text.data != NULL)
         loaded->text = arena_copy(&loaded->arena, text);
+    if (service.has_admin)
+        overrides_copy(&loaded->overrides, runtime_overrides());
+    else
+        overrides_init(&loaded->overrides);
+    loaded->users = 1;
     return loaded;
 }
 
-void loaded_read(void *argument)
+struct loaded *loaded_again(struct loaded *base, const struct overrides *overrides)
 {
-    struct loaded *loaded = argument;
+    struct loaded *loaded = loaded_new(service.name, (struct slice){NULL, 0}, false);
+    overrides_done(&loaded->overrides);
+    overrides_copy(&loaded->overrides, overrides);
+    loaded->base = base->base != NULL ? base->base : base;
+    loaded->base->users++;
+    loaded->config = base->config;
+    return loaded;
+}
+
+void service_say_dropped(const struct override *entry, void *argument)
+{
+    (void)argument;
+    log_write(LOG_WARN, "override_dropped",
+              "upstream %.*s: the configuration says something else of %.*s now: what was set at "
+              "run time (override %llu) is void",
+              SLICE_ARG(entry->upstream), SLICE_ARG(entry->server), (unsigned long long)entry->id);
+}
+
+static void read_config(struct loaded *loaded)
+{
     struct config_request request = {
         .path = loaded->name,
         .text = loaded->text,
@@ -89,20 +116,45 @@ void loaded_read(void *argument)
     loaded->config = config_load(&request, &loaded->arena, &loaded->errors);
     if (loaded->errors.errors > 0)
         return;
+    overrides_reconcile(&loaded->overrides, loaded->config, NULL, NULL);
+    if (service.has_admin)
+        loaded->admin =
+            admin_plan_new(loaded->config, service.has_admin_by_default, &loaded->errors);
+}
+
+void loaded_read(void *argument)
+{
+    struct loaded *loaded = argument;
+    if (loaded->base == NULL)
+        read_config(loaded);
+    if (loaded->errors.errors == 0)
+        loaded->whole =
+            overrides_apply(&loaded->overrides, loaded->config, &loaded->arena, &loaded->errors);
+    if (loaded->errors.errors > 0)
+        return;
     unsigned workers = loaded->workers;
     if (workers == 0)
         workers =
             loaded->config->workers > 0 ? (unsigned)loaded->config->workers : workers_default();
-    loaded->snapshot = snapshot_new(loaded->config, workers, loaded->previous, &loaded->errors);
+    loaded->snapshot = snapshot_new(loaded->whole, workers, loaded->previous, &loaded->errors);
 }
 
 void loaded_free(void *argument)
 {
     struct loaded *loaded = argument;
+    struct loaded *base = loaded->base;
     if (loaded->snapshot != NULL)
         snapshot_free(loaded->snapshot);
+    loaded->snapshot = NULL;
+    admin_plan_free(loaded->admin);
+    loaded->admin = NULL;
+    if (--loaded->users > 0) /* others go by its configuration */
+        return;
+    overrides_done(&loaded->overrides);
     arena_done(&loaded->arena);
     free(loaded);
+    if (base != NULL)
+        loaded_free(base);
 }
 
 void service_take_snapshot(struct snapshot *snapshot, struct loaded *loaded)
@@ -159,10 +211,22 @@ static void log_not_listening(void *argument, size_t listener, const char *why)
     log_write(LOG_ERROR, "listen_failed", "%s", why);
 }
 
+/* The sockets are opened with the rights that we have at the start. */
+static enum status start_admin(void)
+{
+    struct loaded *loaded = service.snapshot->loaded;
+    TRY(admin_open(loaded->admin, loaded->config, NULL));
+    overrides_reconcile(runtime_edit(), loaded->config, service_say_dropped, NULL);
+    runtime_start();
+    runtime_push(runtime_overrides(), service.snapshot);
+    return OK;
+}
+
 static enum status begin(const struct config *config)
 {
     TRY(discovery_start(config, service.snapshot, &service.discovery));
     TRY(workers_start(&service.workers, service.snapshot));
+    TRY(data_files_watch());
     return health_checks_start(config, service.snapshot, &service.health_checks);
 }
 
@@ -172,7 +236,9 @@ static enum status serve(const struct service_start *start)
     const struct config *config = snapshot->config;
     TRY(workers_listen(&service.workers, snapshot, service_on_unused, log_not_listening, NULL));
     workers_set_limits(&service.workers, snapshot);
-    TRY(privileges_drop(config->user, config->group));
+    if (service.has_admin)
+        TRY(start_admin());
+    TRY(privileges_drop(config->user, config->group, config->core_dumps));
     if (offload_start(OFFLOAD_THREADS) != OK) {
         log_write(LOG_ERROR, "start_failed", "the threads for files could not be started");
         return ERR_SYSTEM;
@@ -187,6 +253,10 @@ static enum status serve(const struct service_start *start)
     }
     registry_start(&service.workers);
     certificates_watch(snapshot->certificates);
+    if (service.has_admin) {
+        admin_serve(snapshot->loaded->admin);
+        snapshot->loaded->admin = NULL;
+    }
     service_say_status("");
     pulse_start(&service.workers.shared, supervised_alive);
     say_ready(snapshot);
@@ -197,6 +267,13 @@ enum status service_start(const struct service_start *start)
 {
     service = (struct service){.name = start->name, .text = start->text};
     list_init(&service.reload_queue);
+    service.has_admin = start->control != NULL;
+    service.has_admin_by_default = start->has_admin_by_default;
+    service.started = clock_wall();
+    if (service.has_admin) {
+        admin_init(start->control);
+        runtime_load(start->name);
+    }
     struct loaded *loaded = loaded_new(start->name, start->text, false);
     loaded_read(loaded);
     start->show(&loaded->errors, start->name);
@@ -224,6 +301,8 @@ void service_stop(void)
     pulse_stop();
     supervised_ending();
     service.is_ending = true;
+    if (service.has_admin)
+        admin_stop();
     while (service.reloads_waiting > 0) {
         LIST_EACH(link, &service.reload_queue)
         {
@@ -233,6 +312,7 @@ void service_stop(void)
     }
     if (service.snapshot != NULL)
         certificates_unwatch(service.snapshot->certificates);
+    data_files_unwatch();
     health_checks_stop(service.health_checks);
     discovery_stop(service.discovery);
     if (service.has_offload)
@@ -244,6 +324,10 @@ void service_stop(void)
         free_snapshot(snapshot);
     }
     registry_stop();
+    if (service.has_admin) {
+        admin_done();
+        runtime_done();
+    }
 }
 
 void service_drain(void)
@@ -252,6 +336,8 @@ void service_drain(void)
     log_write(LOG_INFO, "draining", "ending: no new connections; what runs may finish");
     supervised_stopping(SLICE("ending: what runs may finish"));
     pulse_drain(loop_now() + service.snapshot->timeouts.drain + SECONDS(DRAIN_GRACE_S));
+    if (service.has_admin)
+        admin_drain();
     workers_drain(&service.workers);
 }
 
@@ -274,12 +360,27 @@ void service_reopen_logs(void)
 
 const struct config *service_config(void)
 {
-    return service.snapshot->config;
+    return service.snapshot->loaded->config;
 }
 
 const struct snapshot *service_snapshot(void)
 {
     return service.snapshot;
+}
+
+bool service_is_ephemeral(void)
+{
+    return service.is_ephemeral;
+}
+
+int64_t service_started(void)
+{
+    return service.started;
+}
+
+int64_t service_connections(void)
+{
+    return __atomic_load_n(&service.workers.shared.connections, __ATOMIC_RELAXED);
 }
 
 uint64_t service_version(void)

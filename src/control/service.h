@@ -7,6 +7,8 @@
 #include "control/config_error.h"
 
 struct loaded;
+struct overrides;
+struct serve_worker;
 struct snapshot;
 
 struct service_start {
@@ -14,7 +16,11 @@ struct service_start {
     const char *name;  /* of the file, or how messages call the text; lives as long as we serve */
     /* All that is wrong, or could be better, in a configuration that was read; once. */
     void (*show)(const struct config_errors *errors, const char *name);
-    void (*on_ended)(void); /* the last worker has ended, after a drain or a cut */
+    /* That control's thread stands in, for the admin API; NULL: there is none, and nothing is
+     * changed at run time. */
+    struct serve_worker *control;
+    bool has_admin_by_default; /* there is one also when the configuration says nothing of it */
+    void (*on_ended)(void);    /* the last worker has ended, after a drain or a cut */
 };
 
 /* Serves when this returns. After a failure nothing runs that service_stop() would not end.
@@ -57,11 +63,21 @@ MAY_WAIT MUST_CHECK enum status service_reload(struct service_reload *reload);
 /* After service_reload(), whatever it said. */
 void service_reload_done(struct service_reload *reload);
 
-/* What is served now; valid until the next wait. */
+/* What is changed at run time on top of the configuration is this from now on; `overrides` is taken
+ * over. With the lock of control/runtime held, on a fiber of control. ERR_CONFIG: an added server
+ * cannot be (`errors` say why), ERR_LIMIT, ERR_CLOSED: nothing has changed. */
+MAY_WAIT MUST_CHECK enum status service_override(struct overrides *overrides,
+                                                 struct config_errors *errors);
+
+/* What is served now, without what was changed at run time; valid until the next wait. */
 const struct config *service_config(void);
 const struct snapshot *service_snapshot(void);
 /* 1: as it was started; one more for each reload that was applied. */
 uint64_t service_version(void);
+/* Whether that was pushed, and is not what the file says. */
+bool service_is_ephemeral(void);
+int64_t service_started(void);     /* wall clock, ns since 1970 */
+int64_t service_connections(void); /* of clients, open now */
 
 struct service_counters {
     uint64_t reloads_applied;

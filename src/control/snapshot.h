@@ -4,6 +4,7 @@
 
 #include "control/access_log.h"
 #include "control/config.h"
+#include "exchange/geo.h"
 #include "serve/serve.h"
 #include "upstream/upstream.h"
 
@@ -25,6 +26,7 @@ struct snapshot {
     size_t upstreams_count;
     bool is_taken; /* its upstreams are control's, which lets them go */
     struct trust trust;
+    struct geo geo;
     struct timeouts timeouts; /* of the top level */
     struct limits limits;
     struct access_log *access_log; /* NULL: off */

@@ -11,9 +11,9 @@
 #include "fiber/file.h"
 #include "fiber/native.h"
 #include "fiber/process.h"
+#include "limit/tally.h"
 #include "net/pipe.h"
 #include "net/tunnel.h"
-#include "serve/clients.h"
 #include "serve/handshake.h"
 #include "serve/listener.h"
 #include "upstream/upstream.h"
@@ -40,6 +40,8 @@ struct worker {
     struct timer cut;
     struct timer look; /* whether others have connections still */
     bool is_stopped;
+    bool is_leaving; /* control posts nothing to it any more; control's thread only */
+    bool may_leave;
     enum status started; /* not OK: it ends by itself, without a word to its mailbox */
     char name[24];
 };
@@ -84,7 +86,7 @@ void workers_init(struct workers *workers, unsigned count)
     *workers = (struct workers){.count = count};
     workers->descriptors = process_raise_open_files();
     workers->control = thread_self();
-    workers->shared.clients = clients_new();
+    workers->shared.clients = tally_new();
 }
 
 void workers_set_limits(struct workers *workers, const struct snapshot *snapshot)
@@ -189,6 +191,28 @@ static void free_listeners(struct serve_worker *serve)
     serve->listeners_count = 0;
 }
 
+static void on_may_leave(void *argument)
+{
+    struct worker *worker = argument;
+    worker->may_leave = true;
+}
+
+/* On control's thread: nothing is posted behind this. */
+static void on_leaving(void *argument)
+{
+    struct worker *worker = argument;
+    worker->is_leaving = true;
+    check(thread_post(&worker->serve.thread, on_may_leave, worker));
+}
+
+/* Control may have a word for each worker at any moment, such as a second signal. */
+static void take_leave(struct worker *worker)
+{
+    check(thread_post(worker->control, on_leaving, worker));
+    while (!worker->may_leave)
+        loop_turn(loop_now() + MILLISECONDS(10));
+}
+
 static void serve_until_stopped(struct worker *worker)
 {
     struct serve_worker *serve = &worker->serve;
@@ -200,6 +224,7 @@ static void serve_until_stopped(struct worker *worker)
     for (int64_t until = clock_monotonic() + MILLISECONDS(CUT_GRACE_MS);
          serve->thread.fibers_count > 0 && clock_monotonic() < until;)
         loop_turn(loop_now() + MILLISECONDS(10));
+    take_leave(worker);
     free_listeners(serve);
     loop_turn(loop_now()); /* the last letters: some own what they carry */
     access_log_worker_free(serve->log);
@@ -300,7 +325,7 @@ static void cut(void *argument)
 static void tell_all(struct workers *workers, void (*what)(void *argument))
 {
     for (unsigned i = 0; i < workers->count; i++)
-        if (workers->first[i].started == OK)
+        if (workers->first[i].started == OK && !workers->first[i].is_leaving)
             check(thread_post(&workers->first[i].serve.thread, what, &workers->first[i]));
 }
 
@@ -377,7 +402,7 @@ void workers_done(struct workers *workers)
     }
     free(workers->slots);
     if (workers->shared.clients != NULL)
-        clients_free(workers->shared.clients);
+        tally_free(workers->shared.clients);
     if (workers->first != NULL) { /* joined: nobody is still on the way out of one */
         gate_free(all_started);
         gate_free(all_stopped);

@@ -9,6 +9,8 @@
 #include "fiber/thread.h"
 #include "http/status_text.h"
 
+#include <stdlib.h>
+
 static void (*log_exchange)(const struct exchange *x);
 
 void exchange_set_log(void (*log)(const struct exchange *x))
@@ -37,6 +39,37 @@ void *exchange_state(const struct exchange *x, const void *config)
     return NULL;
 }
 
+void exchange_hold(struct exchange *x, const struct exchange_hold *hold)
+{
+    struct exchange_hold *kept = arena_alloc(&x->arena, sizeof *kept);
+    *kept = *hold;
+    kept->next = x->holds;
+    x->holds = kept;
+}
+
+void exchange_let_go(struct exchange *x)
+{
+    while (x->holds != NULL) {
+        struct exchange_hold *hold = x->holds;
+        x->holds = hold->next;
+        hold->end(hold->object, hold->key, hold->has_outlived);
+        if (hold->has_outlived)
+            free(hold);
+    }
+}
+
+void exchange_hand_over(struct exchange *x, struct exchange *copy)
+{
+    for (; x->holds != NULL; x->holds = x->holds->next) {
+        struct exchange_hold *hold = memory_alloc(sizeof *hold);
+        *hold = *x->holds;
+        hold->outlive(hold->object);
+        hold->has_outlived = true;
+        hold->next = copy->holds;
+        copy->holds = hold;
+    }
+}
+
 enum verdict exchange_blame(struct exchange *x, enum status status, enum side side, int answer,
                             const char *error, const char *why)
 {
@@ -58,6 +91,10 @@ static const char *error_of_refusal(enum refusal refusal)
     case REFUSAL_CONNECTIONS_PER_CLIENT:
     case REFUSAL_FIBERS:
         return "connection_limit_reached";
+    case REFUSAL_RATE_LIMIT:
+    case REFUSAL_CONN_LIMIT:
+    case REFUSAL_DENIED:
+        return "http_request_denied";
     default:
         return "http_request_error";
     }
@@ -65,9 +102,13 @@ static const char *error_of_refusal(enum refusal refusal)
 
 enum verdict exchange_refuse(struct exchange *x, enum refusal refusal)
 {
-    const struct refusal_text *text = refusal_text(refusal);
-    exchange_blame(x, ERR_PROTOCOL, SIDE_CLIENT, text->status, error_of_refusal(refusal),
-                   text->reason);
+    return exchange_refuse_as(x, refusal, refusal_text(refusal)->status);
+}
+
+enum verdict exchange_refuse_as(struct exchange *x, enum refusal refusal, int status)
+{
+    exchange_blame(x, ERR_PROTOCOL, SIDE_CLIENT, status, error_of_refusal(refusal),
+                   refusal_text(refusal)->reason);
     if (x->blame.refusal == REFUSAL_NONE && x->blame.side == SIDE_CLIENT)
         x->blame.refusal = refusal;
     return FAILED;
@@ -101,8 +142,10 @@ static void build_error(struct exchange *x)
     if (grpc_is_call(x)) {
         grpc_build_error(x);
     } else {
+        const char *more =
+            x->blame.refusal == REFUSAL_IN_CLEAR ? "TLS is spoken here: ask with https.\n" : "";
         struct slice text =
-            arena_format(&x->arena, "%d %.*s\n", status, SLICE_ARG(status_text(status)));
+            arena_format(&x->arena, "%d %.*s\n%s", status, SLICE_ARG(status_text(status)), more);
         response_replace(x, status, SLICE("text/plain; charset=utf-8"), text);
     }
     struct fields *fields = &x->response.fields;
@@ -111,8 +154,10 @@ static void build_error(struct exchange *x)
     if (x->blame.error != NULL && x->blame.error[0] != '\0')
         fields_add(fields, FIELD_PROXY_STATUS,
                    arena_format(&x->arena, "weir; error=%s", x->blame.error));
-    if (status == 503)
-        fields_add(fields, FIELD_RETRY_AFTER, SLICE("1"));
+    if (status == 503 || x->retry_after > 0)
+        fields_add(
+            fields, FIELD_RETRY_AFTER,
+            arena_format(&x->arena, "%lld", (long long)(x->retry_after > 0 ? x->retry_after : 1)));
     if (status == 405)
         fields_add(fields, FIELD_ALLOW, SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
 }
@@ -334,6 +379,7 @@ static void finish(struct exchange *x)
     bool goes_on = x->tunnel.server != NULL && x->is_finished;
     if (!goes_on) /* a tunnel is logged when it ends */
         exchange_log(x);
+    exchange_let_go(x);
 }
 
 /* Sends what stands in x->response, or ends the exchange without an answer. */
@@ -395,85 +441,4 @@ void exchange_refuse_head(struct exchange *x, enum refusal refusal)
     build_error(x);
     answer(x);
     finish(x);
-}
-
-static struct slice keep(char **at, struct slice text)
-{
-    if (text.size == 0)
-        return SLICE("");
-    memcpy(*at, text.data, text.size);
-    struct slice copy = slice_of(*at, text.size);
-    *at += text.size;
-    return copy;
-}
-
-/* What a line in the log says of the configuration, which may be gone by then. */
-struct log_place {
-    struct site site;
-    struct route route;
-};
-
-static void keep_place(struct exchange *copy, struct log_place *place, char **at)
-{
-    *place = (struct log_place){0};
-    if (copy->site != NULL) {
-        place->site.access_log = copy->site->access_log;
-        place->site.name = keep(at, copy->site->name);
-        copy->site = &place->site;
-    }
-    if (copy->route != NULL) {
-        place->route.pattern = keep(at, copy->route->pattern);
-        copy->route = &place->route;
-    }
-    copy->sites = NULL;
-    copy->view = NULL;
-}
-
-struct exchange *exchange_copy_for_log(const struct exchange *x)
-{
-    const struct field *agent = fields_find(&x->request.head.fields, FIELD_USER_AGENT);
-    const struct field *referer = fields_find(&x->request.head.fields, FIELD_REFERER);
-    struct slice agent_text = agent == NULL ? SLICE("") : agent->value;
-    struct slice referer_text = referer == NULL ? SLICE("") : referer->value;
-    size_t text_size = x->request.head.method_text.size + x->request.head.target.size +
-                       x->request.head.host.size + x->client_ip.size + x->request_id.size +
-                       x->user.size + x->upstream.upstream.size + x->upstream.server.size +
-                       agent_text.size + referer_text.size +
-                       (x->site == NULL ? 0 : x->site->name.size) +
-                       (x->route == NULL ? 0 : x->route->pattern.size) +
-                       (x->tls == NULL ? 0 : x->tls->server_name.size);
-    struct field *fields;
-    struct tls_facts *tls;
-    struct log_place *place;
-    struct exchange *copy =
-        memory_alloc(sizeof *copy + 2 * sizeof *fields + sizeof *tls + sizeof *place + text_size);
-    *copy = *x;
-    fields = (struct field *)(void *)(copy + 1);
-    tls = (struct tls_facts *)(void *)(fields + 2);
-    place = (struct log_place *)(void *)(tls + 1);
-    char *at = (char *)(place + 1);
-    keep_place(copy, place, &at);
-    if (x->tls != NULL) {
-        *tls = *x->tls;
-        tls->server_name = keep(&at, x->tls->server_name);
-        tls->protocol = tls->client_name = tls->client_fingerprint = SLICE("");
-        copy->tls = tls;
-    }
-    struct request_head *head = &copy->request.head;
-    head->method_text = keep(&at, head->method_text);
-    head->target = keep(&at, head->target);
-    head->host = keep(&at, head->host);
-    copy->client_ip = keep(&at, x->client_ip);
-    copy->request_id = keep(&at, x->request_id);
-    copy->user = keep(&at, x->user);
-    copy->upstream.upstream = keep(&at, x->upstream.upstream);
-    copy->upstream.server = keep(&at, x->upstream.server);
-    fields_init(&head->fields, NULL, fields, 2);
-    fields_add(&head->fields, FIELD_USER_AGENT, keep(&at, agent_text));
-    fields_add(&head->fields, FIELD_REFERER, keep(&at, referer_text));
-    copy->step_states = NULL;
-    copy->client = NULL; /* its text is kept */
-    copy->peer = NULL;
-    copy->arena = (struct arena){0};
-    return copy;
 }

@@ -84,6 +84,16 @@ struct step_state {
     struct step_state *next;
 };
 
+/* Something that is counted as long as the exchange, or the tunnel it became, goes on. */
+struct exchange_hold {
+    void (*outlive)(void *object); /* a tunnel outlives the snapshot: `object` is to stay */
+    void (*end)(void *object, uint64_t key, bool has_outlived);
+    void *object;
+    uint64_t key;
+    bool has_outlived; /* on the heap then */
+    struct exchange_hold *next;
+};
+
 /* What the access log says about the servers' side. */
 struct upstream_facts {
     struct slice upstream;
@@ -115,21 +125,26 @@ struct exchange {
     struct blame blame;
     struct upstream_facts upstream;
     const char *refused_by; /* the step that refused, for the log; NULL */
+    struct slice rule;      /* which rule of that step: its name or place; of the configuration */
     const char *sticky;     /* what became of the tie to its server, for the log; NULL */
     const char *mirrored;   /* what became of its mirror image, for the log; NULL */
+    const char *limited;    /* what a rate limit did or would have done to it, for the log; NULL */
     int64_t started;        /* monotonic */
     int64_t started_wall;
     int64_t deadline;   /* of the whole exchange; CLOCK_NEVER */
     uint64_t bytes_in;  /* body bytes from the client */
     uint64_t bytes_out; /* body bytes to the client */
     size_t steps_reached;
+    int64_t retry_after; /* seconds that a refusal tells the client to wait; 0: as it is usual */
     bool head_sent;
     bool is_finished; /* the response is complete on the client's side */
     bool keep_client; /* the connection may be used again */
     bool is_outdated; /* its connection was opened by a policy that its site has no more */
     struct tunnel_offer tunnel;
     struct step_state *step_states;
+    struct exchange_hold *holds;
     int64_t body_limit;       /* bytes of the request's body; −1: none */
+    bool is_allowed;          /* by an allow line */
     bool client_trusted;      /* the peer is in trusted_proxies */
     struct fiber *fiber;      /* that runs it; cancelled when the client hangs up */
     struct fiber_scope scope; /* of its children */
@@ -145,6 +160,8 @@ COLD void exchange_refuse_head(struct exchange *x, enum refusal refusal);
 
 /* For steps. Blames a refusal of the client's request, or a failure; returns FAILED. */
 COLD enum verdict exchange_refuse(struct exchange *x, enum refusal refusal);
+/* The same with another status; 0: the connection ends without an answer. */
+COLD enum verdict exchange_refuse_as(struct exchange *x, enum refusal refusal, int status);
 COLD enum verdict exchange_blame(struct exchange *x, enum status status, enum side side, int answer,
                                  const char *error, const char *why);
 /* Sets a response with a text body (not copied); the type may be empty. Fields are kept if `keep`.
@@ -164,6 +181,12 @@ struct slice exchange_client_host(struct exchange *x);
 /* Sets what a step keeps for this exchange, and finds it again by the step's config. */
 void exchange_keep_state(struct exchange *x, const void *config, void *state);
 void *exchange_state(const struct exchange *x, const void *config);
+
+/* Counts it in until exchange_let_go(), which the end of the exchange or of its tunnel calls. */
+void exchange_hold(struct exchange *x, const struct exchange_hold *hold);
+void exchange_let_go(struct exchange *x);
+/* To the copy that the tunnel keeps: it lets go. */
+void exchange_hand_over(struct exchange *x, struct exchange *copy);
 
 /* Called when the exchange has ended (a tunnel: when that has), for whoever logs: set by control.
  */

@@ -141,6 +141,12 @@ enum status file_make_directory(const char *path, const char **why)
     }
 }
 
+bool file_share(const char *path, unsigned mode, uint32_t user, uint32_t group)
+{
+    bool is_given = chown(path, user, group) == 0;
+    return chmod(path, mode) == 0 && is_given;
+}
+
 enum status file_create(const char *path, struct slice text, unsigned mode, const char **why)
 {
     static const char SUFFIX[] = ".XXXXXX";
@@ -169,8 +175,25 @@ enum status file_rewrite(const char *path, struct slice text, const char **why)
     return file_create(path, text, old.st_mode & 07777, why);
 }
 
+enum status file_temporary(struct slice text, char path[FILE_TEMPORARY_PATH_MAX], const char **why)
+{
+    /* Memory first: it is read again and again. */
+    static const char *const PATTERNS[] = {"/dev/shm/weir-XXXXXX", "/tmp/weir-XXXXXX"};
+    int fd = -1;
+    for (size_t i = 0; i < 2 && fd < 0; i++) {
+        (void)snprintf(path, FILE_TEMPORARY_PATH_MAX, "%s", PATTERNS[i]);
+        fd = mkostemp(path, O_CLOEXEC);
+    }
+    if (fd < 0)
+        return failed(errno, why);
+    enum status status = write_all(fd, text, why);
+    close(fd);
+    if (status != OK)
+        unlink(path);
+    return status;
+}
+
 void file_remove(const char *path)
 {
-    if (unlink(path) != 0)
-        return; /* it stays, or was never there */
+    unlink(path);
 }

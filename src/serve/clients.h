@@ -4,10 +4,8 @@
 
 #include "net/address.h"
 
-struct clients;
+struct tally;
 
-struct clients *clients_new(void);
-void clients_free(struct clients *clients);
 /* Adds one connection of the address unless it has `max` already (false). */
-bool clients_enter(struct clients *clients, const struct address *address, int64_t max);
-void clients_leave(struct clients *clients, const struct address *address);
+bool clients_enter(struct tally *clients, const struct address *address, int64_t max);
+void clients_leave(struct tally *clients, const struct address *address);

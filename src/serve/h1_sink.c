@@ -174,6 +174,7 @@ static void on_tunnel_end(void *argument, struct tunnel_result *result)
         exchange_blame(log->x, ERR_TIMEOUT, SIDE_US, 0, "", "timeouts.tunnel");
     log->on_server_end(log->taken);
     exchange_log(log->x);
+    exchange_let_go(log->x);
     free(log->x);
     struct serve_worker *worker = log->worker;
     free(log);
@@ -199,6 +200,7 @@ static enum status sink_tunnel(struct exchange *x)
         return status;
     }
     log->taken = x->tunnel.take(x->tunnel.argument);
+    exchange_hand_over(x, log->x);
     return OK;
 }
 

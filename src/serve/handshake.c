@@ -12,8 +12,6 @@
 
 enum {
     BEGUN_PER_TURN = 8, /* 2 or 3 ms of work */
-    CROWD = 128,        /* so many under way leave holes that are worth looking for */
-    CROWD_MS = 1000,
 };
 
 static void forget(struct handshake *handshake, bool reset)
@@ -76,14 +74,20 @@ static void hand_over(struct handshake *handshake)
                    handshake->is_counted);
 }
 
+/* Told in words that the client understands that TLS is spoken here. */
+static void answer_in_clear(struct handshake *handshake)
+{
+    handshake->listener->worker->handshakes_in_clear++;
+    list_remove(&handshake->link);
+    loop_free_later(handshake);
+    h1_take_clear(handshake->listener, &handshake->stream, &handshake->peer, handshake->is_counted);
+}
+
 static void shake(void *argument)
 {
     struct handshake *handshake = argument;
     struct listener *listener = handshake->listener;
     struct serve_worker *worker = listener->worker;
-    if (++worker->handshakes_running == CROWD)
-        timer_set(&worker->thread.timers, &worker->handshakes_crowd,
-                  loop_now() + MILLISECONDS(CROWD_MS));
     /* Its certificates are the snapshot's: that stays until they have been shown. */
     struct serve_view *view = serve_view_enter(listener);
     const struct listener_config *config = listener->config;
@@ -95,10 +99,12 @@ static void shake(void *argument)
                                              : stream_tls_accept(&handshake->stream, config->tls,
                                                                  deadline, &trouble);
     serve_view_leave(worker, view);
-    worker->handshakes_running--;
     if (status != OK) {
         report(handshake, status, &trouble);
-        forget(handshake, status == ERR_TIMEOUT || status == ERR_CANCELLED);
+        if (status == ERR_TLS && stream_tls_was_clear(&handshake->stream))
+            answer_in_clear(handshake);
+        else
+            forget(handshake, status == ERR_TIMEOUT || status == ERR_CANCELLED);
         return;
     }
     if (stream_tls_facts(&handshake->stream)->is_resumed)
@@ -106,17 +112,6 @@ static void shake(void *argument)
     else
         worker->handshakes_full++;
     hand_over(handshake);
-}
-
-/* The buffers of handshakes lay between what their connections keep. Once the crowd has passed they
- * are holes, which nobody but another crowd could fill. */
-static void on_crowd(struct timer *timer)
-{
-    struct serve_worker *worker = LIST_ENTRY(timer, struct serve_worker, handshakes_crowd);
-    if (worker->handshakes_running >= CROWD / 2)
-        timer_set(&worker->thread.timers, timer, loop_now() + MILLISECONDS(CROWD_MS));
-    else
-        memory_give_back();
 }
 
 static void begin(struct handshake *handshake)
@@ -173,7 +168,6 @@ void handshake_prepare(struct serve_worker *worker)
     list_init(&worker->handshakes);
     list_init(&worker->handshakes_next);
     worker->handshakes_due.on_fire = on_due;
-    worker->handshakes_crowd.on_fire = on_crowd;
 }
 
 static void on_timer(struct timer *timer)

@@ -346,6 +346,18 @@ void h1_take(struct listener *listener, struct stream *stream, const struct addr
         h1_serve(c);
 }
 
+void h1_take_clear(struct listener *listener, struct stream *stream, const struct address *peer,
+                   bool is_counted)
+{
+    struct h1_connection *c = new_connection(listener, peer, is_counted);
+    stream_relocate(&c->stream, stream);
+    c->stream.watch.on_ready = on_ready;
+    c->state = H1_ACTIVE;
+    c->active = new_exchange(c);
+    c->active->refusal = REFUSAL_IN_CLEAR;
+    h1_serve(c);
+}
+
 void h1_end(struct h1_connection *c)
 {
     if (c->state == H1_ACTIVE)

@@ -91,6 +91,8 @@ void upstream_set_rules(struct upstream *upstream, const struct upstream_config 
     rules->config = *config;
     rules->config.name = upstream->name;
     rules->config.servers = NULL; /* the caller's */
+    if (config->passive.eject == 0)
+        rules->config.passive = UPSTREAM_PASSIVE;
     affinity->name = arena_copy(&rules->arena, affinity->name);
     affinity->cookie = arena_copy(&rules->arena, affinity->cookie);
     affinity->attributes = arena_copy(&rules->arena, affinity->attributes);

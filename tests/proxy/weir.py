@@ -10,6 +10,7 @@ there is a supervisor, weir.process, and weir.working() is the PID of the one th
 
 In the text @listen stands for weir's own address and @NAME for that of a keyword argument."""
 import contextlib
+import json
 import os
 import pathlib
 import random
@@ -55,8 +56,12 @@ def free_port():
     raise AssertionError("no free port below 10240")
 
 
-def environment(extra=None):
+def environment(extra=None, directory=None):
+    """With a directory: admin socket and state are in there, and nobody else's."""
     env = dict(os.environ)
+    if directory is not None:
+        env["WEIR_ADMIN"] = f"unix:{directory}/admin.sock"
+        env["XDG_DATA_HOME"] = f"{directory}/data"
     env.setdefault("ASAN_OPTIONS", "detect_leaks=1:exitcode=99:detect_stack_use_after_return=0")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
     env.setdefault("TSAN_OPTIONS", "halt_on_error=0:exitcode=66:second_deadlock_stack=1")
@@ -80,7 +85,8 @@ def run(*arguments, config=None, input=None, timeout=30, env=None, cwd=None):
             pathlib.Path(path).write_text(config)
             arguments = [path if argument == "@config" else argument for argument in arguments]
         result = subprocess.run([BINARY, *arguments], input=input, text=True, timeout=timeout,
-                                capture_output=True, env=environment(env), cwd=cwd or directory,
+                                capture_output=True, env=environment(env, directory),
+                                cwd=cwd or directory,
                                 stdin=None if input is not None else subprocess.DEVNULL)
     assert not REPORT.search(result.stderr), result.stderr
     return result
@@ -101,16 +107,21 @@ class Weir:
         self.file.write_text(self.config)
         if arguments is None:
             arguments = ["run", *([] if supervised else ["--alone"]), "--config", str(self.file)]
-        arguments = [expand(argument, {"listen": self, **names}) for argument in arguments]
-        self.lines = []
+        self.arguments = [expand(argument, {"listen": self, **names}) for argument in arguments]
+        self.env = env
+        self.launcher, self.pass_fds = launcher, pass_fds
         self.condition = threading.Condition()
         self.clients = []
+        self._start(wait)
+
+    def _start(self, wait):
+        self.lines = []
         self.code = None
-        # What it keeps, a crash report for one, is kept in its directory.
-        env = {"XDG_DATA_HOME": str(self.path / "data"), **(env or {})} if supervised else env
-        self.process = subprocess.Popen([*launcher, BINARY, *arguments], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        env=environment(env), cwd=self.path, pass_fds=pass_fds)
+        self.process = subprocess.Popen([*self.launcher, BINARY, *self.arguments],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, cwd=self.path,
+                                        env=environment(self.env, self.path),
+                                        pass_fds=self.pass_fds)
         self.collector = threading.Thread(target=self._collect, daemon=True)
         self.collector.start()
         if wait:
@@ -119,6 +130,13 @@ class Weir:
             except AssertionError:
                 self.kill()
                 raise
+
+    def restart(self):
+        """Ends it and starts it again, on the same files."""
+        code = self.stop()
+        assert code == 0, f"weir ended with {code}:\n{self.output}"
+        assert not REPORT.search(self.output), self.output
+        self._start(True)
 
     def _collect(self):
         for line in self.process.stdout:
@@ -177,6 +195,32 @@ class Weir:
         """PID of the process that serves."""
         children = self.children()
         return children[-1] if children else self.process.pid
+
+    def api(self, method, path, body=None, fields=(), kind="application/json", address=None,
+            host="localhost"):
+        """One request to its admin API; -> the response, with `json` where there is some."""
+        if body is not None:
+            body = body if isinstance(body, (bytes, str)) else json.dumps(body)
+            body = body.encode() if isinstance(body, str) else body
+            fields = [("Content-Type", kind), *fields] if kind else list(fields)
+        with Client(address or str(self.path / "admin.sock"), timeout=60) as client:
+            try:
+                client.request(path, method, fields=fields, body=body, host=host)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # a body that is not wanted: the answer is there already
+            response = client.response(method)
+        is_json = "json" in (response.get("content-type") or "") and response.body
+        response.json = json.loads(response.body) if is_json else None
+        return response
+
+    def command(self, *arguments, env=None, input=None, timeout=60):
+        """A command of weir that asks this one; -> CompletedProcess with text."""
+        result = subprocess.run([BINARY, *arguments], input=input, text=True, timeout=timeout,
+                                capture_output=True, env=environment(env, self.path),
+                                cwd=self.path,
+                                stdin=None if input is not None else subprocess.DEVNULL)
+        assert not REPORT.search(result.stderr), result.stderr
+        return result
 
     def memory(self):
         """Resident bytes of the process that serves."""

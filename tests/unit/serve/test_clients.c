@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/clients.h"
 
+#include "limit/tally.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,8 +22,9 @@ static struct address of(const char *text)
 static void counted_by_address(void **state)
 {
     (void)state;
-    struct clients *clients = clients_new();
+    struct tally *clients = tally_new();
     struct address a = of("192.0.2.1"), b = of("192.0.2.2");
+    assert_false(clients_enter(clients, &a, 0));
     assert_true(clients_enter(clients, &a, 2));
     assert_true(clients_enter(clients, &a, 2));
     assert_false(clients_enter(clients, &a, 2));
@@ -31,7 +34,7 @@ static void counted_by_address(void **state)
     assert_false(clients_enter(clients, &b, 0));
     clients_leave(clients, &b);
     assert_true(clients_enter(clients, &b, 1));
-    clients_free(clients); /* with some inside */
+    tally_free(clients); /* with some inside */
 }
 
 static void which_addresses_are_one(void **state)
@@ -48,18 +51,18 @@ static void which_addresses_are_one(void **state)
         {"192.0.2.1", "192.0.2.129", false},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        struct clients *clients = clients_new();
+        struct tally *clients = tally_new();
         struct address first = of(table[i].first), second = of(table[i].second);
         assert_true(clients_enter(clients, &first, 1));
         assert_int_equal(clients_enter(clients, &second, 1), !table[i].is_one);
-        clients_free(clients);
+        tally_free(clients);
     }
 }
 
 static void many_come_and_go(void **state)
 {
     (void)state;
-    struct clients *clients = clients_new();
+    struct tally *clients = tally_new();
     char text[32];
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < 20000; i++) {
@@ -74,7 +77,7 @@ static void many_come_and_go(void **state)
             clients_leave(clients, &address);
         }
     }
-    clients_free(clients);
+    tally_free(clients);
 }
 
 int main(void)
