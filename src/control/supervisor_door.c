@@ -19,6 +19,17 @@ static void close_client(struct upgrade_client *client)
     client->is_taken = false;
 }
 
+/* Told only when it has asked: who is hung up on before loses what it was told. */
+static void refuse(struct upgrade_client *client)
+{
+    static const struct slice NO = {
+        "failed 77 only root and the user of the supervisor may upgrade", 62};
+    log_write(LOG_WARN, "upgrade_refused", "user %u may not upgrade", client->user);
+    if (channel_send(client->watch.fd, NO, NULL, 0) != OK)
+        log_write(LOG_DEBUG, "upgrade_refused", "it did not wait for the answer");
+    close_client(client);
+}
+
 static void on_client(struct watch *watch)
 {
     struct upgrade_client *client = LIST_ENTRY(watch, struct upgrade_client, watch);
@@ -32,24 +43,31 @@ static void on_client(struct watch *watch)
         return;
     if (status != OK || !message_read(came.text, &message) || message.kind != MESSAGE_UPGRADE)
         close_client(client);
+    else if (client->is_stranger)
+        refuse(client);
     else
         upgrade_begin(client->supervisor, message.text, client);
 }
 
-void upgrade_client_watch(struct supervisor *s, int fd, bool has_asked)
+static struct upgrade_client *client_add(struct supervisor *s, int fd, unsigned places)
 {
     struct upgrade_client *client = NULL;
-    for (int i = 0; i < CLIENTS_MAX && client == NULL; i++)
+    for (unsigned i = 0; i < places && client == NULL; i++)
         if (!s->clients[i].is_taken)
             client = &s->clients[i];
     if (client != NULL) {
         *client = (struct upgrade_client){.supervisor = s, .watch.on_ready = on_client};
         client->is_taken = loop_watch_level(&client->watch, fd) == OK;
     }
-    if (client == NULL || !client->is_taken)
-        channel_close(fd);
-    else if (has_asked)
-        s->upgrade.client = client;
+    if (client != NULL && client->is_taken)
+        return client;
+    channel_close(fd);
+    return NULL;
+}
+
+void upgrade_client_watch(struct supervisor *s, int fd)
+{
+    s->upgrade.client = client_add(s, fd, CLIENTS_MAX);
 }
 
 static void on_knock(struct watch *watch)
@@ -59,15 +77,13 @@ static void on_knock(struct watch *watch)
     int fd;
     if (channel_accept(watch->fd, &fd, &peer) != OK)
         return;
-    if (peer.user == 0 || peer.user == geteuid()) {
-        upgrade_client_watch(s, fd, false);
+    bool is_stranger = peer.user != 0 && peer.user != geteuid();
+    /* Strangers cannot take all places. */
+    struct upgrade_client *client = client_add(s, fd, is_stranger ? CLIENTS_MAX / 2 : CLIENTS_MAX);
+    if (client == NULL)
         return;
-    }
-    log_write(LOG_WARN, "upgrade_refused", "user %u may not upgrade", peer.user);
-    if (channel_send(fd, SLICE("failed 77 only root and the user of the supervisor may upgrade"),
-                     NULL, 0) == OK)
-        log_write(LOG_DEBUG, "upgrade_refused", "process %d was told so", peer.pid);
-    channel_close(fd);
+    client->is_stranger = is_stranger;
+    client->user = peer.user;
 }
 
 void upgrade_watch_listening(struct supervisor *s, int fd)

@@ -48,6 +48,8 @@ struct upgrade_client {
     struct supervisor *supervisor;
     struct watch watch;
     bool is_taken;
+    bool is_stranger; /* may not ask */
+    uint32_t user;
 };
 
 enum upgrade_step {
@@ -129,7 +131,8 @@ void upgrade_finish(struct supervisor *s);
 /* Opens the door for `weir upgrade`. */
 void upgrade_listen(struct supervisor *s);
 void upgrade_watch_listening(struct supervisor *s, int fd);
-void upgrade_client_watch(struct supervisor *s, int fd, bool has_asked);
+/* The one that has asked for the upgrade that has just been made. */
+void upgrade_client_watch(struct supervisor *s, int fd);
 void upgrade_close(struct supervisor *s);
 
 /* supervisor_state.c */

@@ -114,7 +114,7 @@ static bool take_up(struct supervisor *s, const struct taken *taken)
     }
     upgrade_watch_listening(s, taken->listening);
     if (taken->client >= 0)
-        upgrade_client_watch(s, taken->client, true);
+        upgrade_client_watch(s, taken->client);
     return true;
 }
 

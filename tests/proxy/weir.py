@@ -107,10 +107,9 @@ class Weir:
         self.file.write_text(self.config)
         if arguments is None:
             arguments = ["run", *([] if supervised else ["--alone"]), "--config", str(self.file)]
-        self.arguments = [*launcher, BINARY,
-                          *[expand(argument, {"listen": self, **names}) for argument in arguments]]
+        self.arguments = [expand(argument, {"listen": self, **names}) for argument in arguments]
         self.env = env
-        self.pass_fds = pass_fds
+        self.launcher, self.pass_fds = launcher, pass_fds
         self.condition = threading.Condition()
         self.clients = []
         self._start(wait)
@@ -118,9 +117,10 @@ class Weir:
     def _start(self, wait):
         self.lines = []
         self.code = None
-        self.process = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        env=environment(self.env, self.path), cwd=self.path,
+        self.process = subprocess.Popen([*self.launcher, BINARY, *self.arguments],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, cwd=self.path,
+                                        env=environment(self.env, self.path),
                                         pass_fds=self.pass_fds)
         self.collector = threading.Thread(target=self._collect, daemon=True)
         self.collector.start()

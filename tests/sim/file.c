@@ -206,11 +206,3 @@ enum status file_create(const char *path, struct slice text, unsigned mode, cons
     append(file, text.data, text.size);
     return OK;
 }
-
-/* A file without text is as good as none. */
-void file_remove(const char *path)
-{
-    struct file *file = find(path, false);
-    if (file != NULL)
-        file->size = 0;
-}
