@@ -439,8 +439,11 @@ def push_mutations(origin, count, seed, arguments):
                 with Client(("127.0.0.1", kept_port)) as tunnel:
                     tunnel.send((UPGRADE % b"/ws").replace(b"Host: test", b"Host: kept.example"))
                     assert tunnel.response().status == 101
-                    with Client(("127.0.0.1", kept_port)) as client:
-                        while not is_over.is_set():
+                    while not is_over.is_set():
+                        client = Client(("127.0.0.1", kept_port))
+                        for _ in range(1000):
+                            if is_over.is_set():
+                                break
                             answer = client.ask("/", host="kept.example")
                             if answer.status != 200 or answer.body != b"app":
                                 wrong.append(str(answer))
@@ -449,6 +452,7 @@ def push_mutations(origin, count, seed, arguments):
                                 wrong.append("tunnel")
                             asked[0] += 1
                             time.sleep(0.002)
+                        client.close()  # before the 10,000 that one may carry
             except Exception as error:
                 wrong.append(f"{type(error).__name__} {error}")
         client = threading.Thread(target=traffic)
