@@ -345,7 +345,8 @@ static void write_torn(void *unused)
 }
 void file_of_servers(void)
 {
-    begin(30, "    balance round_robin\n    slow_start off\n    discover file /servers.txt\n", "app");
+    begin(30, "    balance round_robin\n    slow_start off\n    discover file /servers.txt\n",
+          "app");
     files_set("/servers.txt", "10.0.0.1:8000\n");
     client->manner.idles = SECONDS(1);
     world_after(SECONDS(10), write_other, NULL);
