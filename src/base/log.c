@@ -39,6 +39,8 @@ static struct {
     char line[LINE_BYTES];
 } logger = {.mutex = PTHREAD_MUTEX_INITIALIZER, .level = LOG_INFO};
 
+static int raw_also = -1;
+
 void log_set_level(enum log_level level)
 {
     __atomic_store_n(&logger.level, level, __ATOMIC_RELAXED);
@@ -142,11 +144,18 @@ __attribute__((format(printf, 3, 0))) static void keep_last(enum log_level level
         (void)vsnprintf(line + head, LAST_BYTES - (size_t)head, format, arguments);
 }
 
+void log_raw_also(int fd)
+{
+    raw_also = fd;
+}
+
 void log_raw(struct slice text)
 {
     if (write(2, text.data, text.size) < 0) {
         /* Nobody reads stderr: there is nobody else to tell. */
     }
+    if (raw_also >= 0 && write(raw_also, text.data, text.size) < 0)
+        raw_also = -1;
 }
 
 void log_print_last(void)

@@ -29,6 +29,8 @@ COLD void log_write(enum log_level level, const char *event, const char *format,
  * descriptor 2; and any text. Neither allocates nor locks. */
 COLD void log_print_last(void);
 COLD void log_raw(struct slice text);
+/* From now on log_raw() writes to that descriptor too. */
+void log_raw_also(int fd);
 
 void log_set_level(enum log_level level);
 void log_set_style(enum log_style style);

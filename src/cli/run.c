@@ -5,6 +5,10 @@
 #include "base/log.h"
 #include "cli/config_args.h"
 #include "control/service.h"
+#include "control/supervised.h"
+#include "control/supervisor.h"
+#include "fiber/child.h"
+#include "fiber/crash.h"
 #include "fiber/fiber.h"
 #include "fiber/loop.h"
 #include "fiber/signal.h"
@@ -12,23 +16,31 @@
 #include "serve/report.h"
 #include "serve/serve.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
 static const char USAGE[] =
-    "usage: weir run [--config=FILE] [FILE]\n"
+    "usage: weir run [--alone] [--config=FILE] [FILE]\n"
     "\n"
     "Serves a configuration in the foreground; says \"ready\" on stderr. Without a file:\n"
     "$WEIR_CONFIG, ./weir.conf, /etc/weir/weir.conf.\n"
     "\n"
     "TERM and QUIT end it when what runs has finished, a second time or INT at once; HUP reads\n"
-    "the configuration anew; USR1 opens the log files anew.\n"
+    "the configuration anew; USR1 opens the log files anew; USR2 starts the program anew, which\n"
+    "may be another version by then (see weir upgrade --help).\n"
+    "\n"
+    "A small process keeps the listening sockets and starts another, which serves, again should\n"
+    "it ever end.\n"
+    "\n"
+    "  --alone  one process only: for debuggers, or where something else starts it again\n"
     "\n"
     "Exit codes: 0 ended, 1 failed, 2 wrong command line, 77 not permitted, 78 configuration not\n"
     "usable.\n";
 
 enum {
+    PATH_SIZE = 1024,
     RELOAD_S = 60, /* that long a reload waits for another one */
 };
 
@@ -72,6 +84,14 @@ static void on_signal(int number)
     }
 }
 
+/* Nobody would end this process, and the next one could not listen. */
+static void on_supervisor_gone(void)
+{
+    log_write(LOG_ERROR, "supervisor_gone", "the supervisor is gone");
+    if (!service_is_ending())
+        service_drain();
+}
+
 static void show(const struct config_errors *errors, const char *name)
 {
     bool with_colour;
@@ -92,7 +112,7 @@ static enum exit_code serve(struct slice text, const char *name, struct serve_wo
         .control = text.data == NULL ? control : NULL,
         .has_admin_by_default = true,
     };
-    if (signal_watch(SIGNALS, on_signal) != OK) {
+    if (signal_watch(SIGNALS, on_signal) != OK || supervised_watch(on_supervisor_gone) != OK) {
         log_write(LOG_ERROR, "start_failed", "no descriptor for signals");
         return EXIT_FAILED;
     }
@@ -100,6 +120,7 @@ static enum exit_code serve(struct slice text, const char *name, struct serve_wo
     if (status == OK)
         loop_run();
     service_stop();
+    supervised_unwatch();
     signal_unwatch();
     return status == OK           ? EXIT_DONE
            : status == ERR_CONFIG ? EXIT_CONFIG
@@ -127,12 +148,44 @@ int run_configuration(struct slice text, const char *name)
     return (int)code;
 }
 
+/* The path of this program as it was called, so that a link to another version is followed when it
+ * is upgraded. */
+static const char *program_path(void)
+{
+    static char path[PATH_SIZE];
+    if (strchr(program_invocation_name, '/') != NULL)
+        return program_invocation_name;
+    return process_path(path, sizeof path) ? path : "/usr/bin/weir";
+}
+
+static int run_supervised(const char *file)
+{
+    static const char *const OPTIONS[] = {NULL};
+    struct supervisor_start start = {
+        .program = program_path(),
+        .file = file,
+        .options = OPTIONS,
+        .version = WEIR_VERSION,
+    };
+    return supervisor_run(&start);
+}
+
+/* The process that serves. */
+static int run_working(const char *file, bool is_alone)
+{
+    supervised_begin(is_alone);
+    crash_watch(supervised_report(), WEIR_VERSION, report_context);
+    return run_configuration((struct slice){NULL, 0}, file);
+}
+
 int command_run(int argc, char **argv)
 {
     const char *file = NULL;
+    bool is_alone = false;
     const struct cli_option table[] = {
         {"--config", "FILE", NULL, &file},
         {"-c", "FILE", NULL, &file},
+        {"--alone", NULL, &is_alone, NULL},
         {0},
     };
     int count;
@@ -142,5 +195,8 @@ int command_run(int argc, char **argv)
     if (count > 1)
         return cli_usage_error("run", "one file at a time");
     file = cli_config_path(count == 1 ? argv[1] : NULL, file);
-    return file == NULL ? (int)EXIT_CONFIG : run_configuration((struct slice){NULL, 0}, file);
+    if (file == NULL)
+        return EXIT_CONFIG;
+    bool is_working = supervised_is_wanted();
+    return is_alone || is_working ? run_working(file, !is_working) : run_supervised(file);
 }

@@ -38,6 +38,15 @@ static const struct option WORKERS[] = {
      .doc = "How many threads serve; auto: one per usable core."},
     {0},
 };
+static const struct option CORE_DUMPS_ARGUMENTS[] = {
+    {.name = "switch",
+     .type = OPTION_BOOL,
+     .flags = OPTION_REQUIRED,
+     .standard = "off",
+     .offset = offsetof(struct switch_config, is_on),
+     .doc = "on or off."},
+    {0},
+};
 static const struct option FIBERS[] = {
     {.name = "number",
      .type = OPTION_INT,
@@ -241,6 +250,18 @@ static const struct key WORKERS_KEY = {
     .example = "workers 4",
     .since = "0.1",
 };
+static const struct key CORE_DUMPS = {
+    .name = "core_dumps",
+    .contexts = IN_TOP,
+    .arguments = CORE_DUMPS_ARGUMENTS,
+    .config_size = sizeof(struct switch_config),
+    .doc =
+        "Whether the kernel may write weir's memory, keys and passwords included, to a file when "
+        "it crashes, and others of its user may look into it with a debugger. A change needs a "
+        "restart.",
+    .example = "core_dumps on",
+    .since = "0.1",
+};
 static const struct key FIBERS_MAX = {
     .name = "fibers_max",
     .contexts = IN_TOP,
@@ -306,6 +327,19 @@ static const struct key DEFAULTS = {
 };
 
 const struct key *const KEYS_TOP[] = {
-    &CONFIG_VERSION_KEY, &INCLUDE,  &SNIPPET,         &USE,   &USER, &GROUP,    &WORKERS_KEY,
-    &FIBERS_MAX,         &RESOLVER, &TRUSTED_PROXIES, &GEOIP, &LOG,  &DEFAULTS, NULL,
+    &CONFIG_VERSION_KEY,
+    &INCLUDE,
+    &SNIPPET,
+    &USE,
+    &USER,
+    &GROUP,
+    &WORKERS_KEY,
+    &CORE_DUMPS,
+    &FIBERS_MAX,
+    &RESOLVER,
+    &TRUSTED_PROXIES,
+    &GEOIP,
+    &LOG,
+    &DEFAULTS,
+    NULL,
 };

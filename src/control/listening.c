@@ -2,6 +2,7 @@
 #include "control/listening.h"
 
 #include "base/arena.h"
+#include "control/supervised.h"
 #include "fiber/file.h"
 #include "net/socket.h"
 
@@ -46,21 +47,40 @@ static void find_holder(const struct address *address, char *text, size_t size)
     arena_done(&arena);
 }
 
-static enum status open_socket(struct listening *made, unsigned i, char *why)
+static void explain(const struct listening *made, enum status status, const char *error, char *why)
 {
-    const char *error = "";
-    /* SO_REUSEPORT is for our own workers: no other process is to be shared with. */
-    enum status status = i == 0 && !made->is_unix ? socket_probe(&made->address, &error) : OK;
-    if (status == OK)
-        status = socket_listen(&made->address, false, &made->fds[i], &error);
-    if (status == OK)
-        return OK;
     char holder[96];
     find_holder(&made->address, holder, sizeof holder);
     (void)snprintf(why, LISTENING_WHY_MAX, "cannot listen on %.*s: %s%s%s", SLICE_ARG(made->name),
                    error, holder,
                    status == ERR_DENIED ? " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
                                         : "");
+}
+
+static enum status take_sockets(struct listening *made, unsigned count, const char **error)
+{
+    struct supervised_sockets sockets;
+    TRY(supervised_open(&made->address, count, 0, &sockets, error));
+    made->fds = sockets.fds;
+    made->count = sockets.count;
+    made->is_one = sockets.is_one;
+    made->is_given = true;
+    return OK;
+}
+
+static enum status open_sockets(struct listening *made, unsigned count, const char **error)
+{
+    /* A unix socket has no SO_REUSEPORT: all workers accept from the one. */
+    made->is_one = made->address.any.sa_family == AF_UNIX;
+    count = made->is_one ? 1 : count;
+    made->fds = memory_alloc(count * sizeof *made->fds);
+    /* SO_REUSEPORT is for our own workers: no other process is to be shared with. */
+    enum status status = made->is_one ? OK : socket_probe(&made->address, error);
+    for (; status == OK && made->count < count; made->count++) {
+        status = socket_listen(&made->address, false, &made->fds[made->count], error);
+        if (status != OK)
+            break;
+    }
     return status;
 }
 
@@ -69,27 +89,25 @@ enum status listening_open(const struct address *address, struct slice name, uns
 {
     struct listening *made = memory_zero(sizeof *made + name.size + 1);
     char *text = (char *)(made + 1);
+    const char *error = "";
     memcpy(text, name.data, name.size);
     made->address = *address;
     made->name = slice_of(text, name.size);
-    made->is_unix = address->any.sa_family == AF_UNIX;
-    /* A unix socket has no SO_REUSEPORT: all workers accept from the one. */
-    made->count = made->is_unix ? 1 : count;
-    made->fds = memory_alloc(made->count * sizeof *made->fds);
-    for (unsigned i = 0; i < made->count; i++)
-        made->fds[i] = -1;
-    enum status status = OK;
-    for (unsigned i = 0; i < made->count && status == OK; i++)
-        status = open_socket(made, i, why);
-    if (status == OK)
+    enum status status = supervised_gives(address) ? take_sockets(made, count, &error)
+                                                   : open_sockets(made, count, &error);
+    if (status == OK) {
         *listening = made;
-    else
-        listening_close(made);
+        return OK;
+    }
+    explain(made, status, error, why);
+    listening_close(made);
     return status;
 }
 
 void listening_close(struct listening *listening)
 {
+    if (listening->is_given)
+        supervised_close(&listening->address);
     for (unsigned i = 0; i < listening->count; i++)
         if (listening->fds[i] >= 0)
             socket_close(listening->fds[i], false);

@@ -53,7 +53,7 @@ enum status privileges_find(struct slice user, struct slice group, struct privil
     return OK;
 }
 
-enum status privileges_drop(struct slice user, struct slice group)
+static enum status change(struct slice user, struct slice group)
 {
     struct privileges wanted;
     TRY(privileges_find(user, group, &wanted));
@@ -62,4 +62,13 @@ enum status privileges_drop(struct slice user, struct slice group)
     if (wanted.is_other && !process_become(wanted.user, wanted.group))
         return refuse("user", user);
     return OK;
+}
+
+enum status privileges_drop(struct slice user, struct slice group, bool may_dump)
+{
+    TRY(change(user, group));
+    if (process_harden(may_dump))
+        return OK;
+    log_write(LOG_ERROR, "harden_failed", "the kernel does not let weir give up rights");
+    return ERR_DENIED;
 }

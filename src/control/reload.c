@@ -14,6 +14,7 @@
 #include "control/runtime.h"
 #include "control/service_inside.h"
 #include "control/snapshot.h"
+#include "control/supervised.h"
 #include "fiber/fiber.h"
 #include "fiber/loop.h"
 #include "fiber/offload.h"
@@ -301,7 +302,11 @@ enum status service_reload(struct service_reload *reload)
     if (status == OK) {
         status = runtime_lock(reload->deadline);
         if (status == OK) {
+            if (!reload->is_dry)
+                supervised_reloading();
             status = run(reload);
+            if (!reload->is_dry && !service.is_ending)
+                service_say_status(status == OK ? "" : ", the last reload was refused");
             runtime_unlock();
         }
         end_turn();

@@ -8,17 +8,21 @@
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/privileges.h"
+#include "control/pulse.h"
 #include "control/registry.h"
 #include "control/runtime.h"
 #include "control/service_inside.h"
 #include "control/snapshot.h"
+#include "control/supervised.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 enum {
     OFFLOAD_THREADS = 2,
+    DRAIN_GRACE_S = 10, /* after timeouts.drain everything has ended, or hangs */
 };
 
 struct service service;
@@ -49,6 +53,18 @@ static void say_ready(const struct snapshot *snapshot)
     }
     log_write(LOG_INFO, "ready", "ready: %u worker%s on %.*s", snapshot->workers,
               snapshot->workers == 1 ? "" : "s", SLICE_ARG(buffer_slice(&out)));
+}
+
+void service_say_status(const char *remark)
+{
+    char text[192];
+    struct buffer out = buffer_fixed(text, sizeof text);
+    const struct snapshot *snapshot = service.snapshot;
+    size_t sites = snapshot->loaded->config->sites_count;
+    buffer_format(&out, "%zu site%s on %zu address%s, configuration %" PRIu64 "%s", sites,
+                  sites == 1 ? "" : "s", snapshot->listeners_count,
+                  snapshot->listeners_count == 1 ? "" : "es", snapshot->version, remark);
+    supervised_ready(buffer_slice(&out));
 }
 
 struct loaded *loaded_new(const char *name, struct slice text, bool is_json)
@@ -222,7 +238,7 @@ static enum status serve(const struct service_start *start)
     workers_set_limits(&service.workers, snapshot);
     if (service.has_admin)
         TRY(start_admin());
-    TRY(privileges_drop(config->user, config->group));
+    TRY(privileges_drop(config->user, config->group, config->core_dumps));
     if (offload_start(OFFLOAD_THREADS) != OK) {
         log_write(LOG_ERROR, "start_failed", "the threads for files could not be started");
         return ERR_SYSTEM;
@@ -241,6 +257,8 @@ static enum status serve(const struct service_start *start)
         admin_serve(snapshot->loaded->admin);
         snapshot->loaded->admin = NULL;
     }
+    service_say_status("");
+    pulse_start(&service.workers.shared, supervised_alive);
     say_ready(snapshot);
     return OK;
 }
@@ -280,6 +298,8 @@ void service_stop(void)
         workers_cut(workers);
         loop_run();
     }
+    pulse_stop();
+    supervised_ending();
     service.is_ending = true;
     if (service.has_admin)
         admin_stop();
@@ -316,12 +336,15 @@ void service_drain(void)
     log_write(LOG_INFO, "draining", "ending: no new connections; what runs may finish");
     if (service.has_admin)
         admin_drain();
+    supervised_stopping(SLICE("ending: what runs may finish"));
+    pulse_drain(loop_now() + service.snapshot->timeouts.drain + SECONDS(DRAIN_GRACE_S));
     workers_drain(&service.workers);
 }
 
 void service_cut(void)
 {
     service.is_ending = true;
+    pulse_drain(loop_now() + SECONDS(DRAIN_GRACE_S));
     workers_cut(&service.workers);
 }
 

@@ -63,3 +63,6 @@ void service_free_unused(void);
 void service_wake_reload(struct list *link);
 /* Of a view, on its worker. */
 void service_on_unused(struct serve_view *view);
+/* What is served now, in a line for people, to whoever has started this process; `remark` is added:
+ * "" or the like of ", the last reload was refused". */
+void service_say_status(const char *remark);

@@ -276,7 +276,7 @@ static void close_sockets(struct worker *worker)
     const struct workers *all = worker->all;
     for (size_t i = 0; i < all->slots_count; i++) {
         struct listening *listening = all->slots[i]->listening;
-        if (listening == NULL || listening->is_unix || listening->count < all->count)
+        if (listening == NULL || listening->is_one || listening->count < all->count)
             continue;
         for (unsigned fd = worker->index; fd < listening->count; fd += all->count) {
             socket_close(listening->fds[fd], false);

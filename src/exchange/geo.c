@@ -19,19 +19,18 @@ struct geo_database {
     enum geo_content content;
 };
 
-/* The library maps files; a copy in memory is what nobody can cut short under it. */
+/* The library maps a file; a copy of our own is what nobody can cut short under it. */
 static void *parse(struct slice text, char *why, size_t why_size)
 {
-    char path[FILE_MEMORY_PATH_MAX];
-    int fd;
+    char path[FILE_TEMPORARY_PATH_MAX];
     const char *reason = "";
-    if (file_of_memory(text, &fd, path, &reason) != OK) {
-        (void)snprintf(why, why_size, "%s", reason);
+    if (file_temporary(text, path, &reason) != OK) {
+        (void)snprintf(why, why_size, "a copy cannot be made: %s", reason);
         return NULL;
     }
     struct geo_database *database = memory_zero(sizeof *database);
     int error = MMDB_open(path, MMDB_MODE_MMAP, &database->file);
-    file_close(fd);
+    file_remove(path);
     if (error != MMDB_SUCCESS) {
         (void)snprintf(why, why_size, "%s", MMDB_strerror(error));
         free(database);

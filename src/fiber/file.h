@@ -34,11 +34,13 @@ bool file_share(const char *path, unsigned mode, uint32_t user, uint32_t group);
 MUST_CHECK enum status file_create(const char *path, struct slice text, unsigned mode,
                                    const char **why);
 enum {
-    FILE_MEMORY_PATH_MAX = 40,
+    FILE_TEMPORARY_PATH_MAX = 40,
 };
-/* A file of that text which stands in no directory, for libraries that want to open one: at `path`
- * as long as `fd` is open. */
-MUST_CHECK enum status file_of_memory(struct slice text, int *fd, char path[FILE_MEMORY_PATH_MAX],
+/* A new file of that text, mode 0600, where such files are made, for a library that wants to open
+ * one by its path; file_remove() it then. */
+MUST_CHECK enum status file_temporary(struct slice text, char path[FILE_TEMPORARY_PATH_MAX],
                                       const char **why);
 /* Puts a text in the place of a file's, whole or not at all; the file keeps its mode. */
 MUST_CHECK enum status file_rewrite(const char *path, struct slice text, const char **why);
+/* Takes a file away; one that is not there is fine. */
+void file_remove(const char *path);

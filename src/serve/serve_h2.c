@@ -172,6 +172,12 @@ static void serve_stream(void *argument)
     free_if_done(c);
 }
 
+const struct exchange *h2_exchange_of(const struct fiber *fiber)
+{
+    const struct h2_exchange *e = fiber_argument(fiber, serve_stream);
+    return e == NULL ? NULL : &e->x;
+}
+
 static struct h2_stream *on_begin(void *owner, int32_t id)
 {
     struct h2_connection *c = owner;

@@ -15,8 +15,8 @@ enum {
 
 static struct gradient_bounds bounds_of(const struct upstream *upstream)
 {
-    const struct upstream_config *config = upstream_rules(upstream);
-    return (struct gradient_bounds){config->adaptive_min, config->adaptive_max};
+    return (struct gradient_bounds){upstream_rules(upstream)->adaptive_min,
+                                    upstream_rules(upstream)->adaptive_max};
 }
 
 uint32_t breaker_limit(const struct upstream *upstream)
@@ -57,16 +57,12 @@ void breaker_leave(struct upstream *upstream)
     check(__atomic_fetch_sub(&upstream->breaker.requests, 1, __ATOMIC_RELAXED) > 0);
 }
 
-bool breaker_begin_connect(struct upstream *upstream, bool *is_counted)
+/* Counted also where there is no limit: there may be one when it ends. */
+bool breaker_begin_connect(struct upstream *upstream)
 {
-    *is_counted = false;
     int64_t most = upstream_rules(upstream)->connects_max;
-    if (most == 0)
+    if (__atomic_add_fetch(&upstream->breaker.connects, 1, __ATOMIC_RELAXED) <= most || most == 0)
         return true;
-    if (__atomic_add_fetch(&upstream->breaker.connects, 1, __ATOMIC_RELAXED) <= most) {
-        *is_counted = true;
-        return true;
-    }
     __atomic_sub_fetch(&upstream->breaker.connects, 1, __ATOMIC_RELAXED);
     return false;
 }

@@ -30,7 +30,7 @@ void breaker_leave(struct upstream *upstream);
 /* Whether the limit that has been reached is the one that adapts. */
 bool breaker_adapts(const struct upstream *upstream);
 /* The same for a connection that is opened. */
-bool breaker_begin_connect(struct upstream *upstream, bool *is_counted);
+bool breaker_begin_connect(struct upstream *upstream);
 void breaker_end_connect(struct upstream *upstream);
 /* How long a server took to answer, for the limit that adapts. */
 void breaker_measure(struct upstream *upstream, int64_t took);

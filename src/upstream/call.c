@@ -161,12 +161,10 @@ static enum status enter_server(struct upstream_call *call, struct tried *tried,
 /* As many at a time as the breaker lets. */
 static enum status connect_server(struct upstream_call *call, int64_t deadline)
 {
-    bool is_counted;
-    if (!breaker_begin_connect(call->upstream, &is_counted))
+    if (!breaker_begin_connect(call->upstream))
         return call_too_many_connects(call);
     enum status status = call_dial(call, deadline);
-    if (is_counted)
-        breaker_end_connect(call->upstream);
+    breaker_end_connect(call->upstream);
     return status;
 }
 

@@ -225,8 +225,7 @@ static void dial(void *argument)
                                 stream_stall_deadline(link->connect_timeout, CLOCK_NEVER));
     if (status == OK && link->server->config.tls != NULL)
         status = shake_hands(link, &stream);
-    if (link->is_counted)
-        breaker_end_connect(link->server->upstream);
+    breaker_end_connect(link->server->upstream);
     link->connect_time = loop_now() - began;
     link->dialled = status;
     link->users++;
@@ -275,8 +274,7 @@ static enum status start(struct server *server, struct pool *pool, bool offers_h
     struct upstream_local *local = &server->upstream->locals[thread_self()->index];
     if (local->is_stopped)
         return ERR_CANCELLED;
-    bool is_counted;
-    if (!breaker_begin_connect(server->upstream, &is_counted)) {
+    if (!breaker_begin_connect(server->upstream)) {
         *failure = H2_LINK_NOT_ALLOWED;
         return ERR_LIMIT;
     }
@@ -285,14 +283,12 @@ static enum status start(struct server *server, struct pool *pool, bool offers_h
     link->pool = pool;
     link->connect_timeout = connect_timeout;
     link->offers_h1 = offers_h1;
-    link->is_counted = is_counted;
     link->users = 1;
     list_init(&link->waiters);
     list_append(&pool->h2, &link->link);
     enum status status = fiber_start(&local->probes, "h2_dial", dial, link, NULL);
     if (status != OK) {
-        if (is_counted)
-            breaker_end_connect(server->upstream);
+        breaker_end_connect(server->upstream);
         list_remove(&link->link);
         free(link);
         return status;

@@ -33,7 +33,6 @@ struct h2_link {
     enum h2_link_failure failure;
     struct tls_trouble trouble; /* of H2_LINK_NOT_SECURED */
     bool offers_h1;             /* over TLS the server may choose */
-    bool is_counted;            /* by the breaker, while it is dialled */
     uint32_t users;             /* calls that hold it */
     bool is_used;               /* it has carried a call before */
     bool is_pinged;

@@ -216,7 +216,7 @@ static inline bool server_is_plain(const struct server *server)
     return __atomic_load_n(&server->health, __ATOMIC_RELAXED) == SERVER_UP &&
            __atomic_load_n(&server->back_since, __ATOMIC_RELAXED) == 0 &&
            !__atomic_load_n(&server->is_check_failed, __ATOMIC_RELAXED) &&
-           !__atomic_load_n(&server->is_draining, __ATOMIC_RELAXED) && !server->config.down &&
+           !__atomic_load_n(&server->is_draining, __ATOMIC_RELAXED) && server_is_wanted(server) &&
            __atomic_load_n(&server->addresses_count, __ATOMIC_RELAXED) > 0;
 }
 /* "up", "slow_start" … as logs and placeholders say it. */

@@ -16,6 +16,7 @@ upstream api {
     server @one name=one
     server @two name=two
     balance round_robin
+    slow_start off
 }
 site * {
     listen @listen
@@ -179,8 +180,7 @@ def test_up_overrules_down_in_the_file(servers):
 
 
 def test_weights(servers):
-    with Weir(CONFIG.replace("    balance round_robin\n", "    balance round_robin\n    slow_start off\n"),
-              **servers) as weir:
+    with Weir(CONFIG, **servers) as weir:
         assert weir.command("server", "weight", "api", "two", "3").returncode == 0
         assert collections.Counter(weir.ask().body for _ in range(40)) == {b"one": 10, b"two": 30}
         assert weir.command("server", "weight", "api", "two", "default").returncode == 0

@@ -5,7 +5,11 @@ takes every report of a sanitizer or failed check as a failure of the test.
     with Weir(SITE, app=origin) as weir:
         with weir.connect() as client: …
 
+It runs as one process, so that what a test looks at is the one that serves; with supervised=True
+there is a supervisor, weir.process, and weir.working() is the PID of the one that serves.
+
 In the text @listen stands for weir's own address and @NAME for that of a keyword argument."""
+import contextlib
 import json
 import os
 import pathlib
@@ -22,7 +26,8 @@ from client import Client
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BINARY = os.environ.get("WEIR_BINARY", str(ROOT / "build" / "asan" / "weir"))
-REPORT = re.compile(r"Sanitizer|runtime error:|weir: bug:|stack smashing|corrupt")
+REPORT = re.compile(r"Sanitizer|runtime error:|weir: bug:|weir: crash:|stack smashing|corrupt")
+REPORT_OF_OTHERS = re.compile(r"Sanitizer|runtime error:|weir: bug:|stack smashing|corrupt")
 
 SITE = """
 site * {
@@ -88,7 +93,9 @@ def run(*arguments, config=None, input=None, timeout=30, env=None, cwd=None):
 
 
 class Weir:
-    def __init__(self, config=SITE, env=None, arguments=None, wait=True, **names):
+    def __init__(self, config=SITE, env=None, arguments=None, wait=True, supervised=False,
+                 may_crash=False, launcher=(), pass_fds=(), **names):
+        self.report = REPORT_OF_OTHERS if may_crash else REPORT
         self.directory = tempfile.TemporaryDirectory(prefix="weir-test-")
         self.path = pathlib.Path(self.directory.name)
         self.port = free_port()
@@ -99,9 +106,11 @@ class Weir:
         self.file = self.path / "weir.conf"
         self.file.write_text(self.config)
         if arguments is None:
-            arguments = ["run", "--config", str(self.file)]
-        self.arguments = [expand(argument, {"listen": self, **names}) for argument in arguments]
+            arguments = ["run", *([] if supervised else ["--alone"]), "--config", str(self.file)]
+        self.arguments = [*launcher, BINARY,
+                          *[expand(argument, {"listen": self, **names}) for argument in arguments]]
         self.env = env
+        self.pass_fds = pass_fds
         self.condition = threading.Condition()
         self.clients = []
         self._start(wait)
@@ -109,9 +118,10 @@ class Weir:
     def _start(self, wait):
         self.lines = []
         self.code = None
-        self.process = subprocess.Popen([BINARY, *self.arguments], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        env=environment(self.env, self.path), cwd=self.path)
+                                        env=environment(self.env, self.path), cwd=self.path,
+                                        pass_fds=self.pass_fds)
         self.collector = threading.Thread(target=self._collect, daemon=True)
         self.collector.start()
         if wait:
@@ -141,10 +151,10 @@ class Weir:
     def output(self):
         return "\n".join(line for line in self.lines if line is not None)
 
-    def wait_line(self, text, timeout=10.0):
-        """The first line of its messages in which `text` stands."""
+    def wait_line(self, text, timeout=10.0, after=0):
+        """The first line of its messages, from that number on, in which `text` stands."""
         def found():
-            return [line for line in self.lines if line is None or text in line]
+            return [line for line in self.lines[after:] if line is None or text in line]
         with self.condition:
             self.condition.wait_for(found, timeout)
         lines = [line for line in found() if line is not None]
@@ -198,9 +208,23 @@ class Weir:
         assert not REPORT.search(result.stderr), result.stderr
         return result
 
+    def children(self):
+        """PIDs of the processes that it has started, the latest last."""
+        pid = self.process.pid
+        try:
+            return [int(word) for word in
+                    pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        except OSError:
+            return []
+
+    def working(self):
+        """PID of the process that serves."""
+        children = self.children()
+        return children[-1] if children else self.process.pid
+
     def memory(self):
-        """Resident bytes."""
-        text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        """Resident bytes of the process that serves."""
+        text = pathlib.Path(f"/proc/{self.working()}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", text).group(1)) * 1024
 
     def signal(self, number):
@@ -208,7 +232,11 @@ class Weir:
 
     def kill(self):
         if self.process.poll() is None:
+            children = self.children()
             self.process.kill()
+            for pid in children:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         self.process.wait()
         self.collector.join(5)
 
@@ -240,6 +268,6 @@ class Weir:
             elif self.code is None:
                 code = self.stop()
                 assert code == 0, f"weir ended with {code}:\n{self.output}"
-            assert not REPORT.search(self.output), self.output
+            assert not self.report.search(self.output), self.output
         finally:
             self.directory.cleanup()

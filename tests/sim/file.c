@@ -157,12 +157,10 @@ void file_match(const char *pattern, struct arena *arena, const struct slice **p
     *count = 0;
 }
 
-/* No scenario has a database of addresses. */
-enum status file_of_memory(struct slice text, int *fd, char path[FILE_MEMORY_PATH_MAX],
-                           const char **why)
+/* No scenario has a library that wants one. */
+enum status file_temporary(struct slice text, char path[FILE_TEMPORARY_PATH_MAX], const char **why)
 {
     (void)text;
-    *fd = -1;
     path[0] = '\0';
     *why = "Function not implemented";
     return ERR_SYSTEM;
@@ -207,4 +205,12 @@ enum status file_create(const char *path, struct slice text, unsigned mode, cons
     file->size = 0;
     append(file, text.data, text.size);
     return OK;
+}
+
+/* A file without text is as good as none. */
+void file_remove(const char *path)
+{
+    struct file *file = find(path, false);
+    if (file != NULL)
+        file->size = 0;
 }
