@@ -45,7 +45,7 @@ int admin_client_end(struct admin_client *client, int code)
 static enum status read_all(struct stream *stream, struct buffer *into, int64_t deadline)
 {
     for (;;) {
-        char bytes[4096];
+        char bytes[1024];
         size_t got = 0;
         enum status status = stream_read(stream, bytes, sizeof bytes, &got, deadline);
         if (status == ERR_CLOSED)

@@ -7,6 +7,8 @@
 #include "control/snapshot.h"
 #include "upstream/upstream.h"
 
+#include <stdlib.h>
+
 enum {
     ADDRESSES_SHOWN = 8,
 };
@@ -82,13 +84,14 @@ static const char *source_of(const struct override *entry, struct slice upstream
 
 static void write_addresses(const struct upstream *upstream, size_t index, struct buffer *out)
 {
-    struct address addresses[ADDRESSES_SHOWN];
+    struct address *addresses = memory_alloc(ADDRESSES_SHOWN * sizeof *addresses);
     struct slice texts[ADDRESSES_SHOWN];
     char memory[ADDRESSES_SHOWN][ADDRESS_TEXT_MAX];
     size_t count = upstream_server_addresses(upstream, index, addresses, ADDRESSES_SHOWN);
     for (size_t i = 0; i < count; i++)
         texts[i] = address_format(&addresses[i], memory[i]);
     admin_json_list(out, "addresses", texts, count);
+    free(addresses);
 }
 
 void admin_write_server(struct admin_request *r, const struct upstream *upstream, size_t index,

@@ -184,10 +184,6 @@ static void say_refused(const struct service_reload *reload)
 {
     const struct config_errors *errors = &reload->errors;
     size_t said = 0;
-    log_write(LOG_ERROR, "reload_refused",
-              "%s: the configuration was not applied: %zu error%s; version %llu goes on",
-              reload->source, errors->errors, errors->errors == 1 ? "" : "s",
-              (unsigned long long)reload->version);
     for (size_t i = 0; i < errors->count && said < ERRORS_LOGGED; i++) {
         const struct config_error *error = &errors->items[i];
         if (config_code_is_warning(error->code))
@@ -198,6 +194,10 @@ static void say_refused(const struct service_reload *reload)
                   error->place.line, error->place.column, config_code_name(error->code),
                   SLICE_ARG(error->message));
     }
+    log_write(LOG_ERROR, "reload_refused",
+              "%s: the configuration was not applied: %zu error%s; version %llu goes on",
+              reload->source, errors->errors, errors->errors == 1 ? "" : "s",
+              (unsigned long long)reload->version);
 }
 
 static void say_applied(const struct service_reload *reload)
