@@ -40,5 +40,7 @@ enum {
  * one by its path; file_remove() it then. */
 MUST_CHECK enum status file_temporary(struct slice text, char path[FILE_TEMPORARY_PATH_MAX],
                                       const char **why);
+/* Takes a file away; one that is not there is fine. */
+void file_remove(const char *path);
 /* Puts a text in the place of a file's, whole or not at all; the file keeps its mode. */
 MUST_CHECK enum status file_rewrite(const char *path, struct slice text, const char **why);

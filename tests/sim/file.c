@@ -206,3 +206,10 @@ enum status file_create(const char *path, struct slice text, unsigned mode, cons
     append(file, text.data, text.size);
     return OK;
 }
+
+void file_remove(const char *path)
+{
+    struct file *file = find(path, false);
+    if (file != NULL)
+        file->size = 0;
+}
