@@ -56,7 +56,8 @@ static void on_child_ended(struct supervisor *s)
  * them. */
 static void end(struct supervisor *s, int number)
 {
-    if (!s->is_ending) {
+    bool is_first = !s->is_ending;
+    if (is_first) {
         s->is_ending = true;
         notify_stopping(SLICE("ending: what runs may finish"));
         upgrade_fail(s, EXIT_SYSTEM, "weir is ending");
@@ -64,7 +65,13 @@ static void end(struct supervisor *s, int number)
         timer_clear(&s->thread.timers, &s->restart);
         held_close_all(&s->held);
     }
-    working_signal_all(s, number);
+    for (int i = 0; i < WORKINGS_MAX; i++) {
+        const struct working *w = &s->workings[i];
+        /* Earlier ones drain already: a second word would cut them short. */
+        bool is_polite = is_first && number != SIGINT && w->role == WORKING_LEAVES;
+        if (w->role != WORKING_NONE && !is_polite)
+            child_signal(w->pid, number);
+    }
     if (is_alone(s))
         loop_stop();
 }
