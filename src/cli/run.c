@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 static const char USAGE[] =
-    "usage: weir run [--alone] [--config=FILE] [FILE]\n"
+    "usage: weir run [--alone] [--watch] [--config=FILE] [FILE]\n"
     "\n"
     "Serves a configuration in the foreground; says \"ready\" on stderr. Without a file:\n"
     "$WEIR_CONFIG, ./weir.conf, /etc/weir/weir.conf.\n"
@@ -35,6 +35,7 @@ static const char USAGE[] =
     "it ever end.\n"
     "\n"
     "  --alone  one process only: for debuggers, or where something else starts it again\n"
+    "  --watch  read the configuration anew whenever one of its files has changed\n"
     "\n"
     "Exit codes: 0 ended, 1 failed, 2 wrong command line, 77 not permitted, 78 configuration not\n"
     "usable.\n";
@@ -101,7 +102,8 @@ static void show(const struct config_errors *errors, const char *name)
         fprintf(stderr, "weir was not started\n");
 }
 
-static enum exit_code serve(struct slice text, const char *name, struct serve_worker *control)
+static enum exit_code serve(struct slice text, const char *name, struct serve_worker *control,
+                            bool is_watching)
 {
     static const int SIGNALS[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, 0};
     struct service_start start = {
@@ -111,6 +113,7 @@ static enum exit_code serve(struct slice text, const char *name, struct serve_wo
         .on_ended = on_ended,
         .control = text.data == NULL ? control : NULL,
         .has_admin_by_default = true,
+        .is_watching = is_watching,
     };
     if (signal_watch(SIGNALS, on_signal) != OK || supervised_watch(on_supervisor_gone) != OK) {
         log_write(LOG_ERROR, "start_failed", "no descriptor for signals");
@@ -133,19 +136,24 @@ static void print_mark(const char *name, size_t bytes)
     fprintf(stderr, "weir: stack of %s: %zu bytes at most\n", name, bytes);
 }
 
-int run_configuration(struct slice text, const char *name)
+static int run(struct slice text, const char *name, bool is_watching)
 {
     static struct serve_worker control; /* too large for a frame */
     enum exit_code code = EXIT_FAILED;
     check_set_context(report_context);
     if (thread_init(&control.thread, "control", -1) == OK) {
-        code = serve(text, name, &control);
+        code = serve(text, name, &control, is_watching);
         thread_done(&control.thread);
     } else {
         log_write(LOG_ERROR, "start_failed", "no descriptors for an event loop");
     }
     fiber_each_high_water(print_mark);
     return (int)code;
+}
+
+int run_configuration(struct slice text, const char *name)
+{
+    return run(text, name, false);
 }
 
 /* The path of this program as it was called, so that a link to another version is followed when it
@@ -158,34 +166,36 @@ static const char *program_path(void)
     return process_path(path, sizeof path) ? path : "/usr/bin/weir";
 }
 
-static int run_supervised(const char *file)
+static int run_supervised(const char *file, bool is_watching)
 {
-    static const char *const OPTIONS[] = {NULL};
+    static const char *const WATCH[] = {"--watch", NULL};
     struct supervisor_start start = {
         .program = program_path(),
         .file = file,
-        .options = OPTIONS,
+        .options = is_watching ? WATCH : WATCH + 1,
         .version = WEIR_VERSION,
     };
     return supervisor_run(&start);
 }
 
 /* The process that serves. */
-static int run_working(const char *file, bool is_alone)
+static int run_working(const char *file, bool is_alone, bool is_watching)
 {
     supervised_begin(is_alone);
     crash_watch(supervised_report(), WEIR_VERSION, report_context);
-    return run_configuration((struct slice){NULL, 0}, file);
+    return run((struct slice){NULL, 0}, file, is_watching);
 }
 
 int command_run(int argc, char **argv)
 {
     const char *file = NULL;
     bool is_alone = false;
+    bool is_watching = false;
     const struct cli_option table[] = {
         {"--config", "FILE", NULL, &file},
         {"-c", "FILE", NULL, &file},
         {"--alone", NULL, &is_alone, NULL},
+        {"--watch", NULL, &is_watching, NULL},
         {0},
     };
     int count;
@@ -198,5 +208,6 @@ int command_run(int argc, char **argv)
     if (file == NULL)
         return EXIT_CONFIG;
     bool is_working = supervised_is_wanted();
-    return is_alone || is_working ? run_working(file, !is_working) : run_supervised(file);
+    return is_alone || is_working ? run_working(file, !is_working, is_watching)
+                                  : run_supervised(file, is_watching);
 }

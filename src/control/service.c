@@ -4,6 +4,7 @@
 #include "control/access_log.h"
 #include "control/admin.h"
 #include "control/certificates.h"
+#include "control/config_watch.h"
 #include "control/data_files.h"
 #include "control/discovery.h"
 #include "control/health_check.h"
@@ -22,6 +23,8 @@
 
 enum {
     OFFLOAD_THREADS = 2,
+    WATCH_MS = 500,
+    WATCH_WAIT_S = 60, /* for another reload that runs */
     DRAIN_GRACE_S = 10, /* after timeouts.drain everything has ended, or hangs */
 };
 
@@ -112,7 +115,10 @@ static void read_config(struct loaded *loaded)
         .has_text = loaded->text.data != NULL,
         .is_json = loaded->is_json,
         .check_files = true,
+        .source = service.is_watching ? &CONFIG_WATCHED : NULL,
     };
+    if (service.is_watching)
+        config_watch_begin();
     loaded->config = config_load(&request, &loaded->arena, &loaded->errors);
     if (loaded->errors.errors > 0)
         return;
@@ -230,6 +236,22 @@ static enum status begin(const struct config *config)
     return health_checks_start(config, service.snapshot, &service.health_checks);
 }
 
+/* Reads the configuration again whenever its files have changed; what is wrong is said once. */
+static void watch(void *unused)
+{
+    (void)unused;
+    while (fiber_sleep(loop_now() + MILLISECONDS(WATCH_MS)) == OK) {
+        if (!config_watch_has_changed())
+            continue;
+        struct service_reload asked = {.source = "run --watch",
+                                       .deadline = loop_now() + SECONDS(WATCH_WAIT_S)};
+        if (service_reload(&asked) == OK) {
+            /* The service has said so. */
+        }
+        service_reload_done(&asked);
+    }
+}
+
 static enum status serve(const struct service_start *start)
 {
     struct snapshot *snapshot = service.snapshot;
@@ -257,6 +279,8 @@ static enum status serve(const struct service_start *start)
         admin_serve(snapshot->loaded->admin);
         snapshot->loaded->admin = NULL;
     }
+    if (service.is_watching)
+        TRY(fiber_start(&service.watch, "config_watch", watch, NULL, NULL));
     service_say_status("");
     pulse_start(&service.workers.shared, supervised_alive);
     say_ready(snapshot);
@@ -267,6 +291,8 @@ enum status service_start(const struct service_start *start)
 {
     service = (struct service){.name = start->name, .text = start->text};
     list_init(&service.reload_queue);
+    service.is_watching = start->is_watching;
+    fiber_scope_init(&service.watch);
     service.has_admin = start->control != NULL;
     service.has_admin_by_default = start->has_admin_by_default;
     service.started = clock_wall();
@@ -303,7 +329,8 @@ void service_stop(void)
     service.is_ending = true;
     if (service.has_admin)
         admin_stop();
-    while (service.reloads_waiting > 0) {
+    fiber_scope_cancel_soon(&service.watch);
+    while (service.reloads_waiting > 0 || service.watch.count > 0) {
         LIST_EACH(link, &service.reload_queue)
         {
             service_wake_reload(link);
@@ -324,6 +351,7 @@ void service_stop(void)
         free_snapshot(snapshot);
     }
     registry_stop();
+    config_watch_begin();
     if (service.has_admin) {
         admin_done();
         runtime_done();

@@ -20,6 +20,7 @@ struct service_start {
      * changed at run time. */
     struct serve_worker *control;
     bool has_admin_by_default; /* there is one also when the configuration says nothing of it */
+    bool is_watching;          /* it is read again whenever its files change */
     void (*on_ended)(void);    /* the last worker has ended, after a drain or a cut */
 };
 

@@ -35,6 +35,8 @@ struct service {
     bool has_offload;
     bool has_admin, has_admin_by_default;
     bool is_ephemeral;
+    bool is_watching;
+    struct fiber_scope watch; /* the fiber that looks at the files then */
     int64_t started;
     bool is_ending;
     bool is_reloading;
