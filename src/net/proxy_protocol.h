@@ -35,6 +35,12 @@ struct proxy_header {
     struct slice tlvs;          /* version 2: checked to be whole */
 };
 
+/* What was said of a client, kept as long as its connection: free() it. */
+struct introduction {
+    struct proxy_header header;
+    char data[]; /* that its slices point into */
+};
+
 /* How many bytes may be read next without reading past the end of the header that begins with these
  * ones; 0: it is complete, or it is none. At most PROXY_HEADER_MAX − size. */
 size_t proxy_header_wants(const char *data, size_t size);

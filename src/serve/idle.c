@@ -334,6 +334,17 @@ void h1_accept(struct serve_worker *worker, const struct listener_config *config
     rest(c);
 }
 
+void h1_resume(struct serve_worker *worker, const struct listener_config *config,
+               struct stream *stream, const struct address *peer, bool is_counted)
+{
+    struct h1_connection *c = new_connection(worker, config, peer, is_counted);
+    stream_relocate(&c->stream, stream);
+    c->stream.watch.on_ready = on_ready;
+    rest(c);
+    if (stream_has_input(&c->stream))
+        on_ready(&c->stream.watch);
+}
+
 void h1_take(struct serve_worker *worker, const struct listener_config *config,
              struct stream *stream, const struct address *peer, bool is_counted)
 {

@@ -253,7 +253,7 @@ static void version_2_has_4096_bytes_at_most(void **state)
 static void tlvs_are_found(void **state)
 {
     (void)state;
-    static const struct slice WIRE = SLICE(V2 "\x21\x11\0\x3c\xc0\0\2\1\xc6\x33\x64\2\xdc\4\1\xbb"
+    static const struct slice WIRE = SLICE(V2 "\x21\x11\0\x3d\xc0\0\2\1\xc6\x33\x64\2\xdc\4\1\xbb"
                                               "\1\0\2h2"
                                               "\2\0\7a.local"
                                               "\5\0\3\0\1\2"
