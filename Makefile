@@ -7,7 +7,7 @@ WARNINGS = -Wall -Wextra -Werror -Wshadow -Wvla -Walloca -Wundef -Wformat=2 -Wst
 	-Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wpointer-arith -Wconversion -Wno-sign-conversion
 COMMON = -std=gnu17 -D_GNU_SOURCE -g -fno-omit-frame-pointer -fno-common -fcf-protection=branch \
 	-fstack-protector-strong -Isrc $(WARNINGS)
-PACKAGES = libcares libpcre2-8 libssl libcrypto
+PACKAGES = libcares libmaxminddb libpcre2-8 libssl libcrypto
 # libnghttp2 as an archive: a third less work for each request than through its shared object.
 LIBRARIES = $(shell pkg-config --libs $(PACKAGES)) -l:libnghttp2.a -lpthread
 COMMON += $(shell pkg-config --cflags $(PACKAGES))
@@ -29,7 +29,7 @@ FLAGS = -O1 -fsanitize=thread -DFIBER_TSAN -DCHECK_SLOW
 else ifeq ($(MODE),cover)
 FLAGS = -O0 --coverage -DCHECK_SLOW
 else ifeq ($(MODE),mutant)
-FLAGS = -O1 -DCHECK_SLOW -w
+FLAGS = -O1 -DCHECK_SLOW -w -g0
 else ifeq ($(MODE),fuzz)
 CC = clang
 FLAGS = -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DFIBER_ASAN -DCHECK_SLOW -Wno-error
@@ -95,7 +95,8 @@ SIM_REPLACED = base/clock base/entropy base/log fiber/bell fiber/file fiber/nati
 	fiber/poll fiber/process fiber/signal net/resolver net/socket net/stream_tls net/tls_client
 SIM_KEPT = $(filter-out $(SIM_REPLACED:%=$(OUT)/obj/%.o),$(OBJECTS))
 SIM_OBJECTS := $(patsubst tests/sim/%.c,$(OUT)/sim/%.o,$(wildcard tests/sim/*.c))
-SIM_WRAPPED = malloc calloc realloc posix_memalign free
+SIM_WRAPPED = malloc calloc realloc posix_memalign free pthread_mutex_init pthread_mutex_destroy \
+	pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock
 SIM_WRAPS = $(foreach name,$(SIM_WRAPPED),-Wl,--wrap=$(name))
 simulation: $(OUT)/simulation ## the world in a box: see docs/testing.md
 $(OUT)/simulation: $(SIM_OBJECTS) $(SIM_KEPT)

@@ -172,6 +172,14 @@ struct health_check_config {
     bool is_tcp, is_grpc;     /* `what` is: set when the line has been read */
 };
 
+struct passive_config {
+    int64_t fails, requests;
+    int64_t share; /* hundredths of a percent; −1: off, as max_ejected */
+    int64_t window;
+    int64_t eject, eject_longest;
+    int64_t max_ejected;
+};
+
 struct breaker_config {
     int64_t requests; /* 0: no limit */
     int64_t connects;

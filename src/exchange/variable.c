@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "exchange/exchange.h"
+#include "exchange/geo.h"
 #include "http/chars.h"
 #include "net/proxy_protocol.h"
 
@@ -208,6 +209,12 @@ static struct slice introduced_value(struct exchange *x, enum variable variable,
             is_found = (TYPES[i].is_of_tls ? proxy_header_find_tls
                                            : proxy_header_find)(header, TYPES[i].type, &value);
     return is_found ? arena_copy(&x->arena, proxy_tlv_text(value, text)) : SLICE("");
+static struct slice geo_value(struct exchange *x, enum variable variable)
+{
+    if (variable == VARIABLE_GEO_COUNTRY)
+        return geo_country(x->site->geo, x->client, arena_alloc(&x->arena, GEO_COUNTRY_SIZE));
+    uint32_t network = geo_network(x->site->geo, x->client);
+    return network == 0 ? SLICE("") : arena_format(&x->arena, "%u", network);
 }
 
 static struct slice value_of(struct exchange *x, enum variable variable, struct slice name)
@@ -237,6 +244,9 @@ static struct slice value_of(struct exchange *x, enum variable variable, struct 
     case VARIABLE_COOKIE:
         cookie_find(&x->request.head.fields, name, &value);
         return value;
+    case VARIABLE_GEO_COUNTRY:
+    case VARIABLE_GEO_NETWORK:
+        return x->site == NULL || x->client == NULL ? value : geo_value(x, variable);
     case VARIABLE_UPSTREAM:
         return x->upstream.upstream;
     case VARIABLE_SERVER:

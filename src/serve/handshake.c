@@ -88,6 +88,16 @@ static void hand_over(struct handshake *handshake)
                    handshake->is_counted);
 }
 
+/* Told in words that the client understands that TLS is spoken here. */
+static void answer_in_clear(struct handshake *handshake)
+{
+    handshake->worker->handshakes_in_clear++;
+    list_remove(&handshake->link);
+    loop_free_later(handshake);
+    h1_take_clear(handshake->worker, handshake->config, &handshake->stream, &handshake->peer,
+                  handshake->is_counted);
+}
+
 static void shake(void *argument)
 {
     struct handshake *handshake = argument;
@@ -103,7 +113,10 @@ static void shake(void *argument)
     worker->handshakes_running--;
     if (status != OK) {
         report(handshake, status, &trouble);
-        forget(handshake, status == ERR_TIMEOUT || status == ERR_CANCELLED);
+        if (status == ERR_TLS && stream_tls_was_clear(&handshake->stream))
+            answer_in_clear(handshake);
+        else
+            forget(handshake, status == ERR_TIMEOUT || status == ERR_CANCELLED);
         return;
     }
     if (stream_tls_facts(&handshake->stream)->is_resumed)

@@ -81,7 +81,7 @@ SENT = {
 }
 # These need more than bytes; each has its own test below. A connection that is refused at the door
 # is no exchange: the error log tells of it.
-OTHERS = {"BODY_SHORT", "CONNECTIONS", "CONNECTIONS_PER_CLIENT", "FIBERS", "MISDIRECTED", "SCHEME"}
+OTHERS = {"BODY_SHORT", "CONNECTIONS", "CONNECTIONS_PER_CLIENT", "FIBERS", "IN_CLEAR", "MISDIRECTED", "SCHEME"}
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +227,9 @@ def test_misdirected(tmp_path):
         refusal = REFUSALS["MISDIRECTED"]
         assert tls.ask(weir, "a.example", host="b.example", made=made)[0].status == refusal.status
         assert entry_of(weir, "MISDIRECTED", 0)["status"] == refusal.status
+        with weir.connect() as client:
+            assert client.ask().status == REFUSALS["IN_CLEAR"].status
+        assert entry_of(weir, "IN_CLEAR", 1)["status"] == REFUSALS["IN_CLEAR"].status
 
 
 def test_fibers(origin):

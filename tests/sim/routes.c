@@ -57,6 +57,15 @@ static const char TEXT[] = "site * {\n"
                            "        match header X-Kind ~^b+$\n        match query v\n"
                            "        respond 406\n"
                            "    }\n"
+                           "    route /split/* {\n"
+                           "        split by={client_ip} {\n"
+                           "            proxy app weight=3 %s\n"
+                           "            proxy app weight=1\n        }\n"
+                           "    }\n"
+                           "    route /share/* {\n"
+                           "        split {\n"
+                           "            proxy app weight=1\n            proxy app weight=1\n"
+                           "        }\n    }\n"
                            "    route /again/* {\n"
                            "        rewrite ~^/again/(.*)/r/(.*)$ /$1/once/r/$2\n"
                            "        proxy app %s\n"
@@ -101,7 +110,7 @@ const char *routes_listen(enum front front)
 const char *routes_text(const char *listen, const char *options)
 {
     static char text[8192];
-    snprintf(text, sizeof text, TEXT, listen, options, options, options, options, listen);
+    snprintf(text, sizeof text, TEXT, listen, options, options, options, options, options, listen);
     return text;
 }
 
@@ -141,6 +150,8 @@ static const struct way {
      .client_field = "Content-Type",
      .client_value = "text/words"},
     {.way = "/only", .fields = "X-Kind: bb\r\n"},
+    {.way = "/split"},
+    {.way = "/share"},
     {.way = "/again/x", .arrives = "/x/once"},
     {.way = "/strip", .host = "other.test", .own_status = 451},
     {.way = "", .host = "a.wild.test", .own_status = 451},

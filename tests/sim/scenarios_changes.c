@@ -235,7 +235,7 @@ void drain_says_close(void)
 }
 void drain_says_close_check(void)
 {
-    if (client->plans[1]->outcome != OUTCOME_WHOLE || !client->was_told_to_go)
+    if (client->plans[1]->outcome != OUTCOME_WHOLE || !client->plans[1]->got_goodbye)
         world_broken("expectation", "what ran at the end was not answered with a goodbye");
     if (client->plans[2]->heads > 0)
         world_broken("expectation", "a connection went on after the end");

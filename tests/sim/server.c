@@ -168,6 +168,7 @@ static void answer(void *argument)
     struct plan *plan = c->plan;
     c->is_answering = true;
     c->is_answered = false;
+    plan->answered = world_now();
     c->out = plan_reply(plan, c->manner, &c->out_size);
     c->out_at = 0;
     c->out_stop = c->out_size;
@@ -217,6 +218,7 @@ static void on_head(struct reader *reader)
     world_trace("server: %s %u, time %u", plan->method, plan->id, plan->heads);
     if (plan->upgrades && reader_field(reader, "Upgrade") != NULL)
         reader->state = READ_TUNNEL;
+    plan->server = c->server;
     c->server->requests++;
     c->requests++;
     c->plan = plan;
