@@ -153,7 +153,7 @@ struct exchange {
     struct step_state *step_states;
     struct exchange_hold *holds;
     int64_t body_limit;  /* bytes of the request's body; −1: none */
-    bool is_allowed; /* by an allow line */
+    bool is_allowed;     /* by an allow line */
     bool client_trusted; /* the peer is in trusted_proxies, and its fields are believed */
     enum client_header client_header;   /* those */
     struct slice told_proto, told_host; /* of the client, in Forwarded; empty: not said */

@@ -209,6 +209,8 @@ static struct slice introduced_value(struct exchange *x, enum variable variable,
             is_found = (TYPES[i].is_of_tls ? proxy_header_find_tls
                                            : proxy_header_find)(header, TYPES[i].type, &value);
     return is_found ? arena_copy(&x->arena, proxy_tlv_text(value, text)) : SLICE("");
+}
+
 static struct slice geo_value(struct exchange *x, enum variable variable)
 {
     if (variable == VARIABLE_GEO_COUNTRY)

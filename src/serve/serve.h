@@ -66,7 +66,7 @@ struct serve_worker {
     uint64_t handshakes_failed;    /* likewise */
     uint64_t introductions_failed; /* connections without a header of the PROXY protocol, or with a
                                     * bad one, or of somebody who may not send any */
-    uint64_t handshakes_in_clear; /* of those, HTTP without TLS */
+    uint64_t handshakes_in_clear;  /* of those, HTTP without TLS */
     void *log;                     /* of the access log: what control keeps per worker */
 };
 
