@@ -161,7 +161,8 @@ class App:
     def read(self, body):
         """The path as it came, as the rules saw it, as the server takes it; all bytes."""
         if self.name == "nginx":
-            return body.split(b"\n", 2)
+            came, rule, served = body.split(b"\n", 2)
+            return came.split(b"?")[0], rule, served
         return [part.encode("latin-1") for part in json.loads(body)]
 
 
@@ -177,18 +178,14 @@ def ask(weir, client, spelling):
     return client, answer
 
 
-PARTS = [pytest.param(200), pytest.param(COUNT, marks=[pytest.mark.long, pytest.mark.timeout(900)])]
-
-
-@pytest.mark.parametrize("count", PARTS)
 @pytest.mark.parametrize("name", ["node", "gunicorn", "php", "nginx"])
-def test_what_the_rule_saw_is_what_the_server_saw(name, count, tmp_path):
+def test_what_the_rule_saw_is_what_the_server_saw(name, tmp_path):
     app = App(name, tmp_path)
     seen, denied, refused, mismatches = 0, 0, 0, []
     try:
         with Weir(CONFIG, app=app) as weir:
             client = None
-            for spelling in SPELLINGS[:count]:
+            for spelling in SPELLINGS:
                 client, answer = ask(weir, client, spelling)
                 if answer.status == 403:
                     denied += 1
@@ -207,8 +204,9 @@ def test_what_the_rule_saw_is_what_the_server_saw(name, count, tmp_path):
                 client.close()
     finally:
         app.stop()
+    print(f"{name}: {seen} seen by the server, {denied} denied, {refused} refused as malformed")
     assert not mismatches, (len(mismatches), mismatches[:10])
-    assert seen > count // 10 and denied > count // 10 and refused > count // 10
+    assert min(seen, denied, refused) > COUNT // 10
 
 
 def test_there_are_enough_of_them():
