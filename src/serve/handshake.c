@@ -15,6 +15,7 @@ enum {
     BEGUN_PER_TURN = 8, /* 2 or 3 ms of work */
     CROWD = 128,        /* so many under way leave holes that are worth looking for */
     CROWD_MS = 1000,
+    UNREAD_MAX = 16, /* reads before a connection that is refused is closed */
 };
 
 static void forget(struct handshake *handshake, bool reset)
@@ -182,6 +183,11 @@ static void refuse(struct handshake *handshake)
         /* It has hung up already. */
     }
     stream_shutdown(&handshake->stream);
+    /* What is unread at the end would take our answer with it. */
+    char dropped[1024];
+    for (int i = 0;
+         i < UNREAD_MAX && stream_receive(&handshake->stream, dropped, sizeof dropped) > 0; i++) {
+    }
     forget(handshake, false);
 }
 
