@@ -16,8 +16,10 @@ COMMON += $(shell pkg-config --cflags $(PACKAGES))
 # asan, tsan: test builds · cover: counts lines · mutant: quick to build, quick to run
 # fuzz: clang's libFuzzer
 # Optimised as one program: a fifth fewer instructions for each request, a third of the misses in
-# the processor's cache for code.
-OPTIMISED = -O2 -flto=auto -fstack-clash-protection -D_FORTIFY_SOURCE=2 -Wframe-larger-than=2048
+# the processor's cache for code. In one partition: what calls each other is seen together. Jumps
+# are not padded: what a request runs through barely fits into that cache.
+OPTIMISED = -O2 -flto=auto -flto-partition=one -falign-jumps=1 -falign-loops=1 -falign-labels=1 \
+	-fstack-clash-protection -D_FORTIFY_SOURCE=2 -Wframe-larger-than=2048
 ifeq ($(MODE),release)
 FLAGS = $(OPTIMISED)
 else ifeq ($(MODE),paint)
@@ -95,7 +97,7 @@ SIM_REPLACED = base/clock base/entropy base/log fiber/bell fiber/file fiber/nati
 	fiber/poll fiber/process fiber/signal net/resolver net/socket net/stream_tls net/tls_client
 SIM_KEPT = $(filter-out $(SIM_REPLACED:%=$(OUT)/obj/%.o),$(OBJECTS))
 SIM_OBJECTS := $(patsubst tests/sim/%.c,$(OUT)/sim/%.o,$(wildcard tests/sim/*.c))
-SIM_WRAPPED = malloc calloc realloc posix_memalign free pthread_mutex_init pthread_mutex_destroy \
+SIM_WRAPPED = malloc calloc realloc posix_memalign strdup free pthread_mutex_init pthread_mutex_destroy \
 	pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock
 SIM_WRAPS = $(foreach name,$(SIM_WRAPPED),-Wl,--wrap=$(name))
 simulation: $(OUT)/simulation ## the world in a box: see docs/testing.md
@@ -117,7 +119,7 @@ FORCE:
 $(OUT)/obj/cli/version.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
 
 bench-tools: build/bench/load build/bench/origin build/bench/h2_floor build/bench/load_tls build/bench/tls \
-	build/bench/balance build/bench/upkeep build/bench/ledger ## what script/bench runs
+	build/bench/balance build/bench/upkeep build/bench/gate build/bench/ledger ## what script/bench runs
 # It measures the program's own modules.
 build/bench/balance: bench/balance.c build/release/libweir.a
 	@mkdir -p $(@D)
@@ -139,7 +141,7 @@ build/bench/tls: bench/tls.c $(LIBRARY)
 	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)
 
 # What it measures are the product's own modules.
-build/bench/upkeep: bench/upkeep.c $(LIBRARY)
+build/bench/upkeep build/bench/gate: build/bench/%: bench/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo '  link    $@'
 	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)

@@ -5,6 +5,7 @@
 
 static const char *const RESOLVES[] = {"each", "one", NULL};
 static const char *const DISCOVERS[] = {"srv", "file", NULL};
+static const char *const HEALTH_CHECK_TLS[] = {"auto", "off", NULL};
 static const char *const HTTP_WORDS[] = {"1", "2", "auto", NULL}; /* enum upstream_http */
 
 static const char *const PROXY_PROTOCOL_WORDS[] = {"off", "v1", "v2", NULL};
@@ -236,6 +237,13 @@ static const struct option HEALTH_CHECK_OPTIONS[] = {
      .max = 65535,
      .offset = offsetof(struct health_check_config, port),
      .doc = "Where the check goes; 0: where requests go."},
+    {.name = "tls",
+     .type = OPTION_ENUM,
+     .standard = "auto",
+     .words = HEALTH_CHECK_TLS,
+     .offset = offsetof(struct health_check_config, tls),
+     .doc = "auto: over TLS where requests go over it; off: in clear, for a port of its own that "
+            "speaks it."},
     {0},
 };
 static const struct option PASSIVE_OPTIONS[] = {

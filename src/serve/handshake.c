@@ -13,9 +13,7 @@
 
 enum {
     BEGUN_PER_TURN = 8, /* 2 or 3 ms of work */
-    CROWD = 128,        /* so many under way leave holes that are worth looking for */
-    CROWD_MS = 1000,
-    UNREAD_MAX = 16, /* reads before a connection that is refused is closed */
+    UNREAD_MAX = 16,    /* reads before a connection that is refused is closed */
 };
 
 static void forget(struct handshake *handshake, bool reset)
@@ -103,15 +101,11 @@ static void shake(void *argument)
 {
     struct handshake *handshake = argument;
     struct serve_worker *worker = handshake->worker;
-    if (++worker->handshakes_running == CROWD)
-        timer_set(&worker->thread.timers, &worker->handshakes_crowd,
-                  loop_now() + MILLISECONDS(CROWD_MS));
     int64_t timeout = handshake->config->timeouts.handshake;
     int64_t deadline = timeout == CLOCK_NEVER ? CLOCK_NEVER : handshake->opened + timeout;
     struct tls_trouble trouble = {"", ""};
     enum status status =
         stream_tls_accept(&handshake->stream, handshake->config->tls, deadline, &trouble);
-    worker->handshakes_running--;
     if (status != OK) {
         report(handshake, status, &trouble);
         if (status == ERR_TLS && stream_tls_was_clear(&handshake->stream))
@@ -125,17 +119,6 @@ static void shake(void *argument)
     else
         worker->handshakes_full++;
     hand_over(handshake);
-}
-
-/* The buffers of handshakes lay between what their connections keep. Once the crowd has passed they
- * are holes, which nobody but another crowd could fill. */
-static void on_crowd(struct timer *timer)
-{
-    struct serve_worker *worker = LIST_ENTRY(timer, struct serve_worker, handshakes_crowd);
-    if (worker->handshakes_running >= CROWD / 2)
-        timer_set(&worker->thread.timers, timer, loop_now() + MILLISECONDS(CROWD_MS));
-    else
-        memory_give_back();
 }
 
 static void begin(struct handshake *handshake)
@@ -244,7 +227,6 @@ void handshake_prepare(struct serve_worker *worker)
     list_init(&worker->handshakes);
     list_init(&worker->handshakes_next);
     worker->handshakes_due.on_fire = on_due;
-    worker->handshakes_crowd.on_fire = on_crowd;
 }
 
 static void on_timer(struct timer *timer)

@@ -49,9 +49,7 @@ struct serve_worker {
     struct timer handshakes_due;
     int64_t handshakes_turn;   /* of the loop, in which … */
     unsigned handshakes_begun; /* … so many have begun */
-    unsigned handshakes_running;
-    struct timer handshakes_crowd; /* fires when a crowd may have passed */
-    int64_t connections_count;     /* atomic: others read it to find the least loaded */
+    int64_t connections_count; /* atomic: others read it to find the least loaded */
     struct listener *listeners;
     size_t listeners_count;
     bool is_draining;                              /* no keep-alive any more */

@@ -45,10 +45,10 @@ bool breaker_enter(struct upstream *upstream, bool *is_counted)
     return *is_counted;
 }
 
-const char *breaker_says(const struct upstream *upstream)
+bool breaker_adapts(const struct upstream *upstream)
 {
     int64_t fixed = upstream->config.requests_max;
-    return fixed > 0 && breaker_limit(upstream) >= fixed ? "breaker: requests" : "adaptive_limit";
+    return fixed == 0 || breaker_limit(upstream) < fixed;
 }
 
 void breaker_leave(struct upstream *upstream)

@@ -27,8 +27,8 @@ struct latency {
 /* Counts a request in; *is_counted says whether it has to be counted out. False: too many. */
 bool breaker_enter(struct upstream *upstream, bool *is_counted);
 void breaker_leave(struct upstream *upstream);
-/* Which limit it is that has been reached. */
-const char *breaker_says(const struct upstream *upstream);
+/* Whether the limit that has been reached is the one that adapts. */
+bool breaker_adapts(const struct upstream *upstream);
 /* The same for a connection that is opened. */
 bool breaker_begin_connect(struct upstream *upstream);
 void breaker_end_connect(struct upstream *upstream);

@@ -389,8 +389,9 @@ enum status upstream_call(struct upstream_call *call, int64_t deadline)
     call_spend_budget(call->upstream, false);
     if (!breaker_enter(call->upstream, &call->is_admitted)) {
         call->client_failed = false;
-        return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached",
-                         breaker_says(call->upstream));
+        if (breaker_adapts(call->upstream))
+            return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached", "adaptive_limit");
+        return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached", "breaker: requests");
     }
     int64_t began = loop_now();
     enum status status = call_hedge_delay(call) > 0 ? call_hedged(call, deadline)

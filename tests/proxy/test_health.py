@@ -325,3 +325,23 @@ def test_checks_over_tls(tmp_path_factory):
             until(lambda: len(checks_of(good)) >= 3, "checks")
             assert {weir.ask().get("x-server") for _ in range(4)} == {"one up"}
     assert not checks_of(expired)
+
+
+@pytest.mark.parametrize("option,is_up", [("tls=off", True), ("tls=auto", False)])
+def test_checks_in_clear_of_servers_over_tls(tmp_path_factory, origin, option, is_up):
+    """A port for checks that speaks no TLS, beside one that does."""
+    directory = tmp_path_factory.mktemp("pki")
+    authority = pki.Authority("server authority")
+    file = authority.write_self(directory)
+    with tls.TlsOrigin(authority.write(directory, "localhost", file="good")) as server:
+        config = group(f"server localhost:{server.port} name=one\ntls ca={file}\n"
+                       f"health_check /healthz port={origin.port} {option} {FAST}")
+        with Weir(config) as weir:
+            if is_up:
+                until(lambda: len(checks_of(origin)) >= 3, "checks")
+                assert weir.ask().get("x-server") == "one up"
+                assert "is down" not in weir.output
+            else:
+                assert "tls" in weir.wait_line("server one is down by its check")
+    assert not checks_of(server)
+    origin.complaints.clear()

@@ -155,6 +155,7 @@ static void draw_tunnel(struct plan *plan)
                           .method = "GET",
                           .status = 101,
                           .way = "",
+                          .query = "",
                           .host = "sim.test",
                           .fields = "",
                           .reply_fields = "",

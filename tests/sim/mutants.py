@@ -157,11 +157,14 @@ def judge(mutant, seeds):
     if not make("simulation"):
         return "does not link"
     own, others = unit_tests(mutant.name)
+    noticed = who_fails(own)
+    if noticed is not None:
+        return noticed
     if not simulation("--seeds", "1"):
         return "a scenario"
     if not simulation("random", "--seeds", "100"):
         return "100 worlds"
-    noticed = who_fails(own) or who_fails(others)
+    noticed = who_fails(others)
     if noticed is None and not simulation("random", "--from", "101", "--seeds", str(seeds - 100)):
         return f"{seeds} worlds"
     return noticed
@@ -235,8 +238,8 @@ def main():
         if len(chosen) == options.count:
             break
         known = verdicts.get(mutant.key)
-        is_wanted = known is None or (options.again and known == "SURVIVED") or (
-            options.only and options.only in mutant.text)
+        is_wanted = known is None or (known == "SURVIVED" if options.again
+                                      else bool(options.only))
         if (is_wanted and not options.list and options.only in mutant.text and
                 time.monotonic() - began < options.seconds):
             if not is_prepared:

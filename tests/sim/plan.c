@@ -25,6 +25,7 @@ struct plan *plan_new(void)
                           .method = "GET",
                           .status = 200,
                           .way = "",
+                          .query = "",
                           .host = "sim.test",
                           .fields = "",
                           .reply_fields = ""};
@@ -101,8 +102,8 @@ static void add_framing(struct text *text, const struct plan *plan)
 char *plan_request(const struct plan *plan, size_t *size, size_t *head_size)
 {
     struct text text = {world_alloc(HEAD_ROOM + plan->body_size * 2 + CHUNK_ROOM), 0};
-    add(&text, "%s %s/r/%u HTTP/1.%d\r\nHost: %s\r\nX-Sim: %u\r\n%s", plan->method, plan->way,
-        plan->id, plan->is_minor_0 ? 0 : 1, plan->host, plan->id, plan->fields);
+    add(&text, "%s %s/r/%u%s HTTP/1.%d\r\nHost: %s\r\nX-Sim: %u\r\n%s", plan->method, plan->way,
+        plan->id, plan->query, plan->is_minor_0 ? 0 : 1, plan->host, plan->id, plan->fields);
     if (plan->misframing == BARE_LF)
         add(&text, "X-Bare: 1\nX-Other: 2\r\n");
     if (plan->misframing == FOLDED_FIELD)

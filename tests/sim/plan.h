@@ -72,6 +72,7 @@ struct plan {
     const char *way;     /* what stands before /r/ID in the path; "": nothing */
     const char *arrives; /* and what a server has to see there; NULL: the same */
     const char *host;
+    const char *query;                       /* behind the path, with its question mark; "": none */
     const char *cookie;                      /* that its client brings; NULL: none */
     const char *fields;                      /* more lines of the head, each with its CRLF */
     const char *reply_fields;                /* the same of its answer */

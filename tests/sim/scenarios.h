@@ -92,6 +92,7 @@
     CHECKED(sticky_address)                                                                        \
     CHECKED(sticky_home_falls)                                                                     \
     CHECKED(hedge_wins)                                                                            \
+    CHECKED(try_is_cut_short)                                                                      \
     CHECKED(hedge_is_for_the_safe)                                                                 \
     CHECKED(breaker_refuses)                                                                       \
     CHECKED(limit_adapts)                                                                          \

@@ -102,8 +102,10 @@ static void grpc(struct plan *plan)
         "Content-Type: application/grpc;a=b\r\nTE: trailers\r\ngrpc-timeout: 7000000u\r\n",
         "Content-Type: application/grpc\r\nTE: trailers\r\ngrpc-timeout: 1H\r\n",
         "Content-Type: application/grpc\r\nTE: trailers\r\n",
+        "Content-Type: application/grpc\r\nTE: trailers\r\ngrpc-timeout: 1M\r\n",
+        "Content-Type: application/grpc\r\nTE: trailers\r\ngrpc-timeout: 99999999n\r\n",
     };
-    plan->fields = FIELDS[plan->id % 5];
+    plan->fields = FIELDS[plan->id % 7];
 }
 
 /* Calls of gRPC are told in its own way what went wrong. */

@@ -214,7 +214,7 @@ void server_is_ejected(void)
 {
     begin(30,
           "upstream app {\n    server 10.0.0.1:8000\n    server 10.0.0.2:8000\n"
-          "    balance round_robin\n}\n",
+          "    balance round_robin\n    slow_start off\n}\n",
           "app");
     failing = scenario_server(2);
     failing->fails = true;

@@ -200,8 +200,8 @@ static void on_head(struct reader *reader)
     char target[128];
     if (plan->own_status != 0)
         world_broken("route", "request %u reached a server: weir had to answer it", plan->id);
-    snprintf(target, sizeof target, "%s/r/%u", plan->arrives == NULL ? plan->way : plan->arrives,
-             plan->id);
+    snprintf(target, sizeof target, "%s/r/%u%s", plan->arrives == NULL ? plan->way : plan->arrives,
+             plan->id, plan->query);
     if (strcmp(reader->target, target) != 0 || strcmp(reader->method, plan->method) != 0)
         world_broken("strictness", "request %u came as %s %s", plan->id, reader->method,
                      reader->target);

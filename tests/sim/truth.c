@@ -92,9 +92,9 @@ static const char *const LOGS[] = {"/var/log/access.log", "/var/log/access.log.1
 /* The lines of the access log that speak of that request; the last one's status and bytes. */
 static unsigned lines_of(unsigned id, int *status, unsigned long long *bytes)
 {
-    char uri[48];
+    char uri[128];
     unsigned count = 0;
-    snprintf(uri, sizeof uri, "/r/%u\"", id);
+    snprintf(uri, sizeof uri, "/r/%u%s\"", id, plan_of(id)->query);
     for (size_t i = 0; i < sizeof LOGS / sizeof *LOGS; i++) {
         size_t size;
         const char *log = files_text(LOGS[i], &size);

@@ -104,6 +104,41 @@ static void everything_and_nothing(void **state)
     network_set_free(all);
 }
 
+/* The ends of the numbers, in sets of every size up to some levels. */
+static void of_every_size(void **state)
+{
+    (void)state;
+    for (unsigned count = 1; count < 700; count += count < 40 ? 1 : 37)
+        for (int has_last = 0; has_last < 2; has_last++) {
+            struct network_set *set = network_set_new();
+            struct cidr cidr;
+            char text[32];
+            for (unsigned i = 0; i < count; i++) {
+                snprintf(text, sizeof text, "10.%u.%u.0/25", i >> 8, i & 255);
+                assert_true(cidr_parse(slice_from_cstring(text), &cidr));
+                network_set_add(set, &cidr);
+            }
+            if (has_last) {
+                assert_true(cidr_parse(SLICE("255.255.255.255"), &cidr));
+                network_set_add(set, &cidr);
+                assert_true(cidr_parse(SLICE("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), &cidr));
+                network_set_add(set, &cidr);
+            }
+            network_set_seal(set);
+            for (unsigned i = 0; i < count; i++) {
+                snprintf(text, sizeof text, "10.%u.%u.127", i >> 8, i & 255);
+                assert_true(has(set, text));
+                snprintf(text, sizeof text, "10.%u.%u.128", i >> 8, i & 255);
+                assert_false(has(set, text));
+            }
+            assert_int_equal(has(set, "255.255.255.255"), has_last);
+            assert_int_equal(has(set, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), has_last);
+            assert_false(has(set, "255.255.255.254"));
+            assert_false(has(set, "9.255.255.255"));
+            network_set_free(set);
+        }
+}
+
 /* Many networks, all kinds of overlap: as each of them alone says. */
 static void as_one_by_one(void **state)
 {
@@ -144,6 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(boundaries),
         cmocka_unit_test(everything_and_nothing),
+        cmocka_unit_test(of_every_size),
         cmocka_unit_test(as_one_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
