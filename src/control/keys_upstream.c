@@ -480,6 +480,6 @@ static const struct key SLOW_START = {
     .since = "0.1",
 };
 
-const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM, &SERVER,       &KEEPALIVE,      &QUEUE,
-                                           &HTTP_KEY, &HEALTH_CHECK, &SLOW_START,     &BREAKER,
-                                           &ADAPTIVE, &DISCOVER,     &PROXY_PROTOCOL, &PASSIVE, NULL};
+const struct key *const KEYS_UPSTREAM[] = {
+    &UPSTREAM, &SERVER,   &KEEPALIVE, &QUEUE,          &HTTP_KEY, &HEALTH_CHECK, &SLOW_START,
+    &BREAKER,  &ADAPTIVE, &DISCOVER,  &PROXY_PROTOCOL, &PASSIVE,  NULL};
