@@ -16,6 +16,7 @@ extern const struct key *const KEYS_UPSTREAM[];
 extern const struct key *const KEYS_BALANCE[];
 extern const struct key *const KEYS_TIMES[];
 extern const struct key *const KEYS_TLS[];
+extern const struct key *const KEYS_ADMIN[];
 
 struct name_config { /* user, group, include, snippet, use */
     struct slice name;
@@ -55,6 +56,13 @@ struct log_config {
 
 struct site_config {
     struct slice_list hosts;
+};
+
+struct admin_listen_config {
+    struct slice address;
+    struct slice token, read_token; /* secrets; empty: none */
+    struct slice_list allow;        /* ranges of clients */
+    struct slice_list hosts;        /* names it may be called by, beside localhost and addresses */
 };
 
 enum half_close { HALF_CLOSE_CANCEL, HALF_CLOSE_ALLOW };

@@ -11,7 +11,7 @@
 #include "net/stream_tls.h"
 
 struct exchange;
-struct snapshot;
+struct serve_view;
 
 /* Whose fault a failure is. */
 enum side {
@@ -116,7 +116,7 @@ struct upstream_facts {
 
 struct exchange {
     struct arena arena;
-    const struct snapshot *snapshot;
+    struct serve_view *view; /* what it goes by, for whoever serves; NULL: it has not begun */
     const struct site_table *sites; /* of the listener */
     const struct site *site;        /* NULL before it is known, or none */
     const struct route *route;
@@ -149,6 +149,7 @@ struct exchange {
     bool head_sent;
     bool is_finished; /* the response is complete on the client's side */
     bool keep_client; /* the connection may be used again */
+    bool is_outdated; /* its connection was opened by a policy that its site has no more */
     struct tunnel_offer tunnel;
     struct step_state *step_states;
     struct exchange_hold *holds;

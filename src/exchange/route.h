@@ -115,6 +115,7 @@ struct site_table {
     const struct site_name *wildcards; /* longest first */
     size_t wildcards_count;
     struct site *any; /* site * */
+    bool is_secure;   /* clients speak TLS here */
     bool names_vary;  /* its sites differ in field_names: the parser was lenient for all */
 };
 

@@ -15,7 +15,7 @@ static struct h1_exchange *of(struct exchange *x)
 static int64_t write_stall(const struct h1_exchange *e)
 {
     const struct exchange *x = &e->x;
-    return x->route == NULL ? e->connection->config->timeouts.client_write
+    return x->route == NULL ? e->connection->listener->config->timeouts.client_write
                             : x->route->timeouts.client_write;
 }
 

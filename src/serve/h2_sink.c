@@ -30,7 +30,7 @@ static void send_out(struct h2_exchange *e)
 
 static const struct timeouts *timeouts_of(const struct h2_exchange *e)
 {
-    return e->x.route == NULL ? &e->connection->config->timeouts : &e->x.route->timeouts;
+    return e->x.route == NULL ? &e->connection->listener->config->timeouts : &e->x.route->timeouts;
 }
 
 static int64_t tunnel_silence(const struct h2_exchange *e)

@@ -7,13 +7,13 @@
 #pragma once
 
 #include "serve/introduction.h"
+#include "serve/listener.h"
 
 struct handshake {
     struct stream stream;
     struct list link;
     struct timer timer; /* until the first byte */
-    struct serve_worker *worker;
-    const struct listener_config *config;
+    struct listener *listener;
     bool awaits_introduction; /* its header comes before anything else */
     struct introduction_reader reader;
     struct fiber *fiber; /* NULL: it has not begun */
@@ -33,7 +33,7 @@ size_t serve_protocols(struct slice *names);
 /* Of a worker that starts. */
 void handshake_prepare(struct serve_worker *worker);
 /* Takes a connected descriptor over. */
-void handshake_accept(struct serve_worker *worker, const struct listener_config *config, int fd,
-                      const struct address *peer, bool is_counted);
+void handshake_accept(struct listener *listener, int fd, const struct address *peer,
+                      bool is_counted);
 /* Ends it at once; one that shakes hands ends a little later. */
 void handshake_end(struct handshake *handshake);

@@ -10,10 +10,9 @@ enum {
     FIRST_CAPACITY = 128, /* of version 1, and of most of version 2 */
 };
 
-bool introduction_is_allowed(const struct serve_shared *shared, const struct address *peer)
+bool introduction_is_allowed(const struct trust *trust, const struct address *peer)
 {
-    return peer->any.sa_family == AF_UNIX ||
-           cidr_list_has(shared->trust.cidrs, shared->trust.count, peer);
+    return peer->any.sa_family == AF_UNIX || cidr_list_has(trust->cidrs, trust->count, peer);
 }
 
 static char *make_room(struct introduction_reader *reader, size_t wanted)
@@ -57,19 +56,20 @@ enum introduced introduction_read(struct introduction_reader *reader, struct str
     return INTRODUCED;
 }
 
-bool introduction_enter(const struct listener_config *config, struct serve_shared *shared,
+bool introduction_enter(struct serve_worker *worker, const struct listener_config *config,
                         const struct introduction *introduction, struct address *peer,
                         bool *is_counted)
 {
     const struct proxy_header *header = &introduction->header;
     if (header->is_local)
         return true;
+    const struct trust *trust = &worker->view->trust;
     *peer = header->source;
     int64_t per_client = config->limits.connections_per_client;
     if (per_client < 0 || address_is_loopback(peer) ||
-        cidr_list_has(shared->trust.cidrs, shared->trust.count, peer))
+        cidr_list_has(trust->cidrs, trust->count, peer))
         return true;
-    *is_counted = clients_enter(shared->clients, peer, per_client);
+    *is_counted = clients_enter(worker->shared->clients, peer, per_client);
     return *is_counted;
 }
 

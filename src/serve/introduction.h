@@ -20,13 +20,13 @@ enum introduced {
 
 /* Whether the peer may introduce clients: it is one of trusted_proxies, or a process of this
  * machine over a unix socket. */
-bool introduction_is_allowed(const struct serve_shared *shared, const struct address *peer);
+bool introduction_is_allowed(const struct trust *trust, const struct address *peer);
 /* Reads what has come. */
 enum introduced introduction_read(struct introduction_reader *reader, struct stream *stream,
                                   const char **why);
 /* The connection counts for the client who was introduced, which becomes *peer, unless the proxy
  * speaks for itself. False: the client has too many. */
-bool introduction_enter(const struct listener_config *config, struct serve_shared *shared,
+bool introduction_enter(struct serve_worker *worker, const struct listener_config *config,
                         const struct introduction *introduction, struct address *peer,
                         bool *is_counted);
 void introduction_reader_done(struct introduction_reader *reader);

@@ -119,7 +119,7 @@ __attribute__((noinline)) enum status call_dial(struct upstream_call *call, int6
     }
     connection->server = server;
     connection->pool = &server->pools[thread_self()->index];
-    connection->idle_timeout = server->upstream->config.keepalive_idle;
+    connection->idle_timeout = upstream_rules(server->upstream)->keepalive_idle;
     call->inside->connection = connection;
     call->connect_time = loop_now() - began;
     return OK;

@@ -252,7 +252,7 @@ void health_check_fails(void)
 {
     static struct aside well[2];
     begin_three(40,
-                "    balance round_robin\n"
+                "    balance round_robin\n    slow_start off\n"
                 "    health_check /healthz port=8001 interval=1s body=^I.am.well$\n",
                 "app");
     aside_start(&aside, "10.0.0.1:8001", scenario_calm());
