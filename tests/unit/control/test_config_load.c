@@ -5,6 +5,7 @@
 
 #include "control/config_docs.h"
 #include "control/config_json.h"
+#include "exchange/exchange.h"
 #include "upstream/upstream.h"
 
 #include <setjmp.h>
