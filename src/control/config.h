@@ -71,6 +71,7 @@ struct config_listen {
     struct slice name; /* as first written: ":8080" */
     struct address address;
     bool half_close;
+    bool proxy_protocol;
     bool is_tls;
     struct timeouts timeouts; /* merged: top, this address */
     struct limits limits;
@@ -87,6 +88,7 @@ struct config_upstream {
     const struct sticky_config *sticky; /* NULL: none */
     const struct config_item *sticky_item;
     int http;                                 /* enum upstream_http */
+    int proxy_protocol;                       /* its version; 0: off */
     const struct config_item *const *servers; /* config: struct server_line_config */
     size_t servers_count;
     const struct config_item *const *discovers; /* config: struct discover_config */

@@ -38,10 +38,9 @@ struct resolver_keys_config {
     int64_t keep;
 };
 
-enum proxies_header { PROXIES_X_FORWARDED_FOR, PROXIES_FORWARDED };
 struct proxies_config {
     struct slice_list cidrs;
-    int header; /* enum proxies_header */
+    int header; /* enum client_header */
 };
 
 enum log_kind { LOG_KIND_ACCESS, LOG_KIND_ERROR };
@@ -72,6 +71,7 @@ struct listen_config {
     int half_close; /* enum half_close */
     bool is_tls;
     bool is_plain;
+    bool proxy_protocol;
 };
 
 enum tls_client_mode { TLS_CLIENT_REQUIRE, TLS_CLIENT_REQUEST };

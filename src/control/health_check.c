@@ -88,7 +88,10 @@ __attribute__((noinline)) static enum status ask(const struct checked_upstream *
                                                  const struct address *addresses, size_t count,
                                                  struct health_answer *answer)
 {
-    struct health_target target = {.host = name, .addresses = addresses, .count = count};
+    struct health_target target = {.host = name,
+                                   .addresses = addresses,
+                                   .count = count,
+                                   .proxy_protocol = upstream_proxy_protocol(u->upstream)};
     upstream_server_tls(u->upstream, checked->index, &target.tls, &target.sessions);
     if (u->config.tls == HEALTH_CHECK_TLS_OFF)
         target.tls = NULL;

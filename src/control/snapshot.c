@@ -211,6 +211,7 @@ static void build_upstreams(struct snapshot_builder *b)
             .passive = passive_of(&u->passive),
             .slow_start = u->slow_start,
             .http = (enum upstream_http)u->http,
+            .proxy_protocol = u->proxy_protocol,
         };
         if (u->sticky != NULL)
             build_sticky(b, u, &made);
@@ -293,6 +294,7 @@ static void build_listener(struct snapshot_builder *b, const struct config_liste
         .address = from->address,
         .name = from->name,
         .half_close = from->half_close,
+        .proxy_protocol = from->proxy_protocol,
         .timeouts = from->timeouts,
         .limits = from->limits,
     };
@@ -327,7 +329,8 @@ static void build_trust(struct snapshot_builder *b)
     struct cidr *cidrs = arena_alloc(&b->snapshot->arena, (words->count + 1) * sizeof *cidrs);
     for (size_t i = 0; i < words->count; i++)
         check(cidr_parse(words->items[i], &cidrs[i]));
-    b->snapshot->trust = (struct trust){cidrs, words->count};
+    b->snapshot->trust =
+        (struct trust){cidrs, words->count, (enum client_header)b->config->trusted_proxies.header};
 }
 
 /* One database of each content. */

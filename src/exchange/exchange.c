@@ -94,6 +94,7 @@ static const char *error_of_refusal(enum refusal refusal)
     case REFUSAL_RATE_LIMIT:
     case REFUSAL_CONN_LIMIT:
     case REFUSAL_DENIED:
+    case REFUSAL_BLOCKED:
         return "http_request_denied";
     default:
         return "http_request_error";

@@ -81,6 +81,7 @@ struct exchange *exchange_copy_for_log(const struct exchange *x)
     copy->step_states = NULL;
     copy->client = NULL; /* its text is kept */
     copy->peer = NULL;
+    copy->introduction = NULL;
     copy->arena = (struct arena){0};
     copy->holds = NULL;
     return copy;

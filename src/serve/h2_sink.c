@@ -262,6 +262,13 @@ static enum status sink_tunnel(struct exchange *x)
     return OK;
 }
 
+static void sink_local_address(struct exchange *x, struct address *address)
+{
+    const struct h2_connection *c = of(x)->connection;
+    if (c->session != NULL) /* else it has ended */
+        socket_local_address(c->duplex.stream.watch.fd, address);
+}
+
 const struct sink h2_sink = {
     .interim = sink_interim,
     .head = sink_head,
@@ -270,5 +277,6 @@ const struct sink h2_sink = {
     .finish = sink_finish,
     .abort = sink_abort,
     .tunnel = sink_tunnel,
+    .local_address = sink_local_address,
     .proceed = sink_proceed,
 };

@@ -333,6 +333,17 @@ void h1_accept(struct listener *listener, int fd, const struct address *peer, bo
     rest(c);
 }
 
+void h1_resume(struct listener *listener, struct stream *stream, const struct address *peer,
+               bool is_counted)
+{
+    struct h1_connection *c = new_connection(listener, peer, is_counted);
+    stream_relocate(&c->stream, stream);
+    c->stream.watch.on_ready = on_ready;
+    rest(c);
+    if (stream_has_input(&c->stream))
+        on_ready(&c->stream.watch);
+}
+
 void h1_take(struct listener *listener, struct stream *stream, const struct address *peer,
              bool is_counted)
 {

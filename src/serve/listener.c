@@ -30,7 +30,7 @@ struct handover {
 
 static void begin(struct listener *listener, int fd, const struct address *peer, bool is_counted)
 {
-    if (listener->config->tls != NULL)
+    if (listener->config->tls != NULL || listener->config->proxy_protocol)
         handshake_accept(listener, fd, peer, is_counted);
     else
         h1_accept(listener, fd, peer, is_counted);
@@ -83,10 +83,7 @@ static struct serve_worker *least_loaded(struct serve_worker *worker)
 /* Told no before a byte was read: a short answer, best effort. */
 static void refuse(int fd, enum refusal refusal, const struct address *peer, bool is_plain)
 {
-    static const char ANSWER[] = "HTTP/1.1 503 Service Unavailable\r\n"
-                                 "Connection: close\r\nContent-Length: 0\r\nRetry-After: 1\r\n"
-                                 "Proxy-Status: weir; error=connection_limit_reached\r\n\r\n";
-    struct iovec part = {(void *)(uintptr_t)ANSWER, sizeof ANSWER - 1};
+    struct iovec part = {(void *)(uintptr_t)LISTENER_REFUSAL, sizeof LISTENER_REFUSAL - 1};
     char text[ADDRESS_TEXT_MAX];
     struct slice ip = address_format_ip(peer, text);
     log_write(LOG_WARN, "connection_refused", "a connection of %.*s was refused: %s is reached",

@@ -4,6 +4,12 @@
 
 #include "serve/serve.h"
 
+/* What a connection is told that is not taken. */
+#define LISTENER_REFUSAL                                                                           \
+    "HTTP/1.1 503 Service Unavailable\r\n"                                                         \
+    "Connection: close\r\nContent-Length: 0\r\nRetry-After: 1\r\n"                                 \
+    "Proxy-Status: weir; error=connection_limit_reached\r\n\r\n"
+
 /* One socket of a listening address. */
 struct listener_socket {
     struct watch watch;

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "exchange/cidr.h"
+#include "net/proxy_protocol.h"
 #include "net/tunnel.h"
 #include "serve/clients.h"
 #include "serve/handshake.h"
@@ -83,7 +84,11 @@ void serve_begin(struct exchange *x, struct listener *listener, const struct add
     x->response.body = body_none();
     worker->exchanges++;
     const struct trust *trust = &x->view->trust;
-    x->client_trusted = trust->count > 0 && cidr_list_has(trust->cidrs, trust->count, peer);
+    x->client_trusted = trust->count > 0 && trust->header != CLIENT_HEADER_NONE &&
+                        cidr_list_has(trust->cidrs, trust->count, peer);
+    x->client_header = trust->header;
+    if (x->introduction != NULL && proxy_header_is_tls(&x->introduction->header))
+        x->scheme = SLICE("https"); /* as the client has connected to the one before us */
     if (x->client_trusted)
         exchange_find_client(x, trust->cidrs, trust->count);
     const struct field *id = fields_find(&x->request.head.fields, FIELD_X_REQUEST_ID);

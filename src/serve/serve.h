@@ -12,13 +12,15 @@
 struct trust {
     const struct cidr *cidrs;
     size_t count;
+    enum client_header header; /* where they say it */
 };
 
 /* What the configuration says of one listening address; of the snapshot. */
 struct listener_config {
     struct address address;
-    struct slice name; /* as written, for logs */
-    bool half_close;   /* a client that stops sending may still read */
+    struct slice name;   /* as written, for logs */
+    bool half_close;     /* a client that stops sending may still read */
+    bool proxy_protocol; /* connections begin with its header, those of trusted proxies alone */
     struct site_table sites;
     struct timeouts timeouts;
     struct limits limits;
@@ -66,14 +68,16 @@ struct serve_worker {
     void (*on_empty)(struct serve_worker *worker); /* draining, and the last connection has gone */
     int64_t date_second;                           /* that `date` was written for */
     char date[DATE_HTTP_SIZE];
-    uint64_t exchanges;           /* begun */
-    uint64_t h2_opened;           /* connections of HTTP/2 */
-    uint64_t h2_refused;          /* of those, ended for what they did */
-    uint64_t handshakes_full;     /* of TLS */
-    uint64_t handshakes_resumed;  /* likewise */
-    uint64_t handshakes_failed;   /* likewise */
-    uint64_t handshakes_in_clear; /* of those, HTTP without TLS */
-    void *log;                    /* of the access log: what control keeps per worker */
+    uint64_t exchanges;            /* begun */
+    uint64_t h2_opened;            /* connections of HTTP/2 */
+    uint64_t h2_refused;           /* of those, ended for what they did */
+    uint64_t handshakes_full;      /* of TLS */
+    uint64_t handshakes_resumed;   /* likewise */
+    uint64_t handshakes_failed;    /* likewise */
+    uint64_t introductions_failed; /* connections without a header of the PROXY protocol, or with a
+                                    * bad one, or of somebody who may not send any */
+    uint64_t handshakes_in_clear;  /* of those, HTTP without TLS */
+    void *log;                     /* of the access log: what control keeps per worker */
 };
 
 struct listener;

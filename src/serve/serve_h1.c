@@ -13,6 +13,7 @@ static void begin(struct h1_exchange *e)
     x->sink = &h1_sink;
     x->connection = e;
     x->tls = stream_tls_facts(&c->stream);
+    x->introduction = c->stream.introduction;
     c->requests++;
     serve_begin(x, c->listener, &c->peer, slice_of(c->ip, c->ip_size), c->is_secure);
 }

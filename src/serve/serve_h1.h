@@ -88,6 +88,9 @@ MAY_WAIT void h1_take(struct listener *listener, struct stream *stream, const st
 /* The same of one that speaks in clear where TLS is spoken: it is told so and ended gently. */
 MAY_WAIT void h1_take_clear(struct listener *listener, struct stream *stream,
                             const struct address *peer, bool is_counted);
+/* h1_take() on the loop, of a connection in clear. */
+void h1_resume(struct listener *listener, struct stream *stream, const struct address *peer,
+               bool is_counted);
 /* Ends a connection at once, whatever it does; an exchange is cancelled and ends a little later. */
 void h1_end(struct h1_connection *c);
 

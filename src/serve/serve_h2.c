@@ -28,6 +28,7 @@ static void free_if_done(struct h2_connection *c)
     serve_leave(c->listener, &c->peer, c->is_counted);
     list_remove(&c->link);
     free(c->tls);
+    free(c->introduction);
     loop_free_later(c);
     serve_look_if_empty(worker);
 }
@@ -146,6 +147,7 @@ static void serve_stream(void *argument)
         !e->stream.is_reset) { /* else it was reset before it began: nothing is done for it */
         x->sink = &h2_sink;
         x->connection = e;
+        x->introduction = c->introduction;
         serve_begin(x, c->listener, &c->peer, slice_of(c->ip, c->ip_size), c->is_secure);
         x->keep_client = true;
         x->tls = c->tls;
@@ -388,6 +390,8 @@ void h2_accept(struct listener *listener, struct stream *stream, const struct ad
     c->is_counted = is_counted;
     c->is_secure = is_secure;
     c->tls = copy_facts(stream_tls_facts(stream));
+    c->introduction = stream->introduction;
+    stream->introduction = NULL;
     c->opened = opened;
     c->idle_since = loop_now();
     c->timer.on_fire = on_timer;

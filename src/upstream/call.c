@@ -184,7 +184,7 @@ void call_release(struct upstream_call *call)
         fiber_scope_cancel(&inside->scope);
     }
     inside->connection = NULL;
-    if (!is_whole) {
+    if (!is_whole || upstream_proxy_protocol(call->upstream) > 0) { /* it is one client's */
         pool_close(connection, false);
         return;
     }
@@ -220,7 +220,7 @@ static enum upstream_http http_of(const struct upstream_call *call)
     enum upstream_http http = call->policy.http;
     if (http == UPSTREAM_HTTP_INHERITED)
         http = upstream_rules(call->upstream)->http;
-    if (call->request.upgrade.size > 0 ||
+    if (call->request.upgrade.size > 0 || upstream_proxy_protocol(call->upstream) > 0 ||
         (http == UPSTREAM_HTTP_AUTO && !h2_link_may_be(call->inside->server)))
         return UPSTREAM_HTTP_1;
     return http;
@@ -236,6 +236,7 @@ static enum status send_over(struct upstream_call *call, bool fresh, int64_t dea
         if (!is_h1)
             return status;
     }
+    fresh = fresh || upstream_proxy_protocol(call->upstream) > 0;
     inside->connection = fresh ? NULL : pool_take(inside->server, !call_is_idempotent(call));
     if (inside->connection == NULL)
         TRY(connect_server(call, deadline));

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "net/proxy_protocol.h"
 #include "upstream/queue.h"
 
 enum {
@@ -262,6 +263,12 @@ static bool probe_once(struct server *server)
     enum status status = stream_connect(&stream, addresses, count, &which,
                                         loop_now() + MILLISECONDS(PROBE_TIMEOUT_MS));
     if (status == OK) {
+        struct proxy_header header = {.version = upstream_rules(server->upstream)->proxy_protocol,
+                                      .is_local = true};
+        if (header.version > 0 &&
+            stream_introduce(&stream, &header, loop_now() + MILLISECONDS(PROBE_TIMEOUT_MS)) != OK) {
+            /* It closed at once: it accepts connections all the same. */
+        }
         stream_close(&stream, false);
         back_up(server, "it accepts connections");
     }

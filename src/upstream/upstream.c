@@ -170,6 +170,11 @@ void upstream_free(struct upstream *upstream)
     free(upstream);
 }
 
+int upstream_proxy_protocol(const struct upstream *upstream)
+{
+    return upstream_rules(upstream)->proxy_protocol;
+}
+
 struct slice upstream_name(const struct upstream *upstream)
 {
     return upstream->name;

@@ -106,6 +106,7 @@ struct upstream_config {
     uint32_t load_percent;
     struct hash_key sticky_key; /* what servers' ids in cookies are made with */
     enum upstream_http http;
+    int proxy_protocol; /* its version; each request has a connection of its own then; 0: none */
 };
 
 /* Copies what it needs. What is discovered is filled in later by upstream_set_members. */
