@@ -163,6 +163,46 @@ def test_servers_come_and_go(origin):
         assert weir.output.count("server_joined") >= 2
 
 
+def test_sticky_cookies_survive(origin):
+    """A cookie leads home also when servers and the way to balance have changed around it; the
+    secret that is made where none is written stays with its upstream."""
+    text = PLAIN.replace("server @app", "server @app\n    sticky cookie name=home")
+    more = "server @app\n    server @other"
+    with Origin(script=reply(200, b"other")) as other, Weir(
+            text.replace("server @app", more), app=origin, other=other) as weir, \
+            weir.connect() as client:
+        reloads = Reloads(weir, app=origin, other=other)
+        homes = {}
+        for _ in range(60):
+            response = client.ask("/")
+            homes[response.get("set-cookie").split(";")[0]] = response.body
+            if len(homes) == 2:
+                break
+        assert set(homes.values()) == {b"app", b"other"}
+
+        def check():
+            for cookie, home in homes.items():
+                for _ in range(5):
+                    response = client.ask("/", fields=[("Cookie", cookie)])
+                    assert response.body == home and response.get("set-cookie") is None
+        check()
+        for server in ("server @other\n    server @app", more + " weight=7",
+                       more + "\n    balance round_robin"):
+            reloads.apply(text.replace("server @app", server))
+            check()
+
+
+def test_sticky_clients_stay(origin):
+    """By address the choice is a hash: the same again after a reload."""
+    text = PLAIN.replace("server @app", "server @app\n    server @other\n    sticky client_ip")
+    with Origin(script=reply(200, b"other")) as other, Weir(
+            text, app=origin, other=other) as weir, weir.connect() as client:
+        homes = {client.ask("/").body for _ in range(20)}
+        assert len(homes) == 1
+        Reloads(weir, app=origin, other=other).apply(text + "\n# the same\n")
+        assert {client.ask("/").body for _ in range(20)} == homes
+
+
 def test_health_survives(origin):
     """A server that is down stays down, one that is ejected too: nothing is known twice."""
     nobody = free_port()
