@@ -140,6 +140,19 @@ def test_a_body_is_kept_up_to_its_limit(origin):
             assert {weir.ask("/", "PUT", body=b"x" * 1025).status for _ in range(2)} == {200, 502}
 
 
+def test_a_body_is_kept_up_to_64_kib_where_nothing_is_said():
+    """Both end what they began with: where the body is kept, the other server is asked too."""
+    def die(request, connection):
+        connection.close()
+    with Origin(script=die) as one, Origin(script=die) as two:
+        with Weir(group("server @one\nserver @two\npassive fails=0 share=off"), one=one,
+                  two=two) as weir:
+            for size, tries in (64 * 1024, 2), (64 * 1024 + 1, 1):
+                before = len(one.requests) + len(two.requests)
+                assert weir.ask("/", "PUT", body=b"x" * size).status == 502
+                assert len(one.requests) + len(two.requests) - before == tries
+
+
 def test_hedge_after_a_time(origin):
     """The second server answers while the first still thinks; its connection is closed."""
     with Origin(script=reply(delay=5)) as slow:

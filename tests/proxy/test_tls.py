@@ -7,6 +7,7 @@ import pathlib
 import socket
 import ssl
 import subprocess
+import sys
 import time
 
 import pytest
@@ -582,3 +583,51 @@ def test_proxy_command_speaks_tls(origin, tmp_path):
               env={"XDG_DATA_HOME": str(tmp_path)}) as weir:
         made = tls.context(str(tmp_path / "weir" / "local-ca.pem"))
         assert tls.ask(weir, "localhost", made=made)[0].status == 200
+
+
+REDIRECTS = [
+    ("localhost", "/", 308, "https://localhost/"),
+    ("LOCALHOST:80", "/a/b?c=d%20e&f", 308, "https://localhost/a/b?c=d%20e&f"),
+    ("localhost", "/a//b/../c", 308, "https://localhost/a/c"),
+    ("other.example", "/", 404, None),
+]
+
+
+def test_port_80_redirects_to_a_site_with_a_certificate(tmp_path):
+    """Without a listen line, in a network of its own: the ports are those of the standard."""
+    alone = ["unshare", "--map-root-user", "--net"]
+    if subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("no network of its own is to be had here")
+    (tmp_path / "weir.conf").write_text("site localhost {\n tls local\n respond 200 secure\n}\n")
+    script = tmp_path / "ask.py"
+    script.write_text("""if True:
+        import fcntl, http.client, json, socket, struct, subprocess, sys, time
+        binary, file, asked = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+        with socket.socket() as any:  # SIOCSIFFLAGS: up and running
+            fcntl.ioctl(any, 0x8914, struct.pack("16sh22x", b"lo", 0x41))
+        weir = subprocess.Popen([binary, "run", file], stdout=2)
+        answers = []
+        try:
+            for host, target in asked:
+                for _ in range(500):
+                    try:
+                        client = http.client.HTTPConnection("127.0.0.1", 80, timeout=20)
+                        client.request("GET", target, headers={"Host": host})
+                        break
+                    except ConnectionRefusedError:
+                        time.sleep(0.02)
+                answer = client.getresponse()
+                answers.append([answer.status, answer.getheader("location")])
+                client.close()
+        finally:
+            weir.terminate()
+            weir.wait(60)
+        print(json.dumps(answers))
+    """)
+    asked = json.dumps([(host, target) for host, target, _, _ in REDIRECTS])
+    ran = subprocess.run([*alone, sys.executable, str(script), program.BINARY,
+                          str(tmp_path / "weir.conf"), asked],
+                         capture_output=True, text=True, timeout=100,
+                         env=program.environment({"XDG_DATA_HOME": str(tmp_path)}, tmp_path))
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout) == [[status, where] for _, _, status, where in REDIRECTS]
