@@ -8,6 +8,7 @@
 #include "control/certificates.h"
 #include "control/discovery.h"
 #include "control/health_check.h"
+#include "control/held_watch.h"
 #include "control/snapshot.h"
 #include "control/worker.h"
 #include "fiber/fiber.h"
@@ -42,6 +43,7 @@ static struct {
     struct workers workers;
     struct discovery *discovery;
     struct health_checks *health_checks;
+    struct held_watch *held_watch;
     struct thread control; /* of this thread */
     bool is_ending;
 } running;
@@ -146,7 +148,7 @@ static enum exit_code serve(const struct config *config)
     exchange_set_log(log_exchange);
     enum exit_code code = EXIT_DONE;
     if (discovery_start(config, running.snapshot, &running.discovery) != OK ||
-        workers_start(workers) != OK ||
+        held_watch_start(config, &running.held_watch) != OK || workers_start(workers) != OK ||
         health_checks_start(config, running.snapshot, &running.health_checks) != OK) {
         log_write(LOG_ERROR, "start_failed", "the workers could not be started");
         code = EXIT_FAILED;
@@ -158,6 +160,7 @@ static enum exit_code serve(const struct config *config)
     loop_run();
     certificates_unwatch(running.snapshot->certificates);
     health_checks_stop(running.health_checks);
+    held_watch_stop(running.held_watch);
     discovery_stop(running.discovery);
     offload_stop();
     signal_unwatch();

@@ -281,6 +281,8 @@ static void build_listener(struct snapshot_builder *b, const struct config_liste
         at += snapshot_alias_sites(b, from->sites[i], names + at);
     }
     site_table_build(&listener->sites, names, at, arena);
+    listener->sites.guarded = b->guarded; /* complete: all sites have been built */
+    listener->sites.guarded_count = b->guarded_count;
     if (from->is_tls)
         build_tls(b, from, listener);
 }

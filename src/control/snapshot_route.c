@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "control/certificates.h"
+#include "control/secret.h"
 #include "exchange/cidr.h"
 #include "exchange/variable.h"
 #include "steps/proxy.h"
@@ -111,6 +112,29 @@ static struct slice place(struct prepare *prepare)
                         b->item->key->name, b->item->node->place.line);
 }
 
+static bool read_secret(struct prepare *prepare, const char *option, struct slice reference,
+                        struct slice *secret)
+{
+    const char *why = "";
+    if (secret_read(reference, prepare->directory, prepare->arena, secret, &why))
+        return true;
+    prepare->error(prepare, option, "the secret cannot be read: %s", why);
+    return false;
+}
+
+static void guard_field(struct prepare *prepare, struct slice name)
+{
+    struct snapshot_builder *b = builder_of(prepare);
+    struct slice *guarded = arena_alloc(prepare->arena, (b->guarded_count + 1) * sizeof *guarded);
+    for (size_t i = 0; i < b->guarded_count; i++) {
+        if (slice_equal_nocase(b->guarded[i], name))
+            return;
+        guarded[i] = b->guarded[i];
+    }
+    guarded[b->guarded_count++] = name;
+    b->guarded = guarded;
+}
+
 static struct preparing preparing_for(struct snapshot_builder *b, const struct config_item *item)
 {
     b->item = item;
@@ -122,6 +146,8 @@ static struct preparing preparing_for(struct snapshot_builder *b, const struct c
                     .keep = keep,
                     .directory = config_item_directory(item),
                     .place = place,
+                    .read_secret = read_secret,
+                    .guard_field = guard_field,
                     .without_files = b->without_files},
         .b = b,
     };

@@ -8,8 +8,10 @@ struct snapshot_builder {
     struct snapshot *snapshot;
     const struct config *config;
     struct config_errors *errors;
-    struct site *sites;             /* one per site of the configuration */
-    bool without_files;             /* nothing is read from disk */
+    struct site *sites;    /* one per site of the configuration */
+    bool without_files;    /* nothing is read from disk */
+    struct slice *guarded; /* fields that steps alone set */
+    size_t guarded_count;
     const struct config_site *site; /* that is being built, … */
     const struct config_route *route;
     const struct config_item *item; /* … and whose step is being prepared */

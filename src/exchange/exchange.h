@@ -11,6 +11,7 @@
 #include "net/stream_tls.h"
 
 struct exchange;
+struct json;
 struct snapshot;
 
 /* Whose fault a failure is. */
@@ -121,7 +122,10 @@ struct exchange {
     struct slice scheme;          /* "http" or "https" */
     const struct tls_facts *tls;  /* of the client's connection; NULL: it is in clear */
     struct slice request_id;
-    struct slice user; /* verified identity; empty */
+    struct slice user;              /* verified identity; empty */
+    struct slice claims;            /* of a verified token, as JSON; empty */
+    const struct json *claims_read; /* the same, once somebody asked for one of them */
+    struct slice challenge;         /* value of WWW-Authenticate for a 401 of ours */
     struct blame blame;
     struct upstream_facts upstream;
     const char *refused_by; /* the step that refused, for the log; NULL */
@@ -170,6 +174,8 @@ COLD void response_replace(struct exchange *x, int status, struct slice type, st
  * x->client_ip. */
 struct cidr;
 void exchange_find_client(struct exchange *x, const struct cidr *trusted, size_t count);
+/* Removes the fields that only steps may set, however they are spelt. */
+void exchange_take_off_guarded(struct exchange *x);
 /* The host that the client asked for, as a Host field says it. */
 struct slice exchange_client_host(struct exchange *x);
 

@@ -37,6 +37,12 @@ struct prepare {
     size_t inner_count;
     bool without_files;     /* only check: files are not to be read */
     struct slice directory; /* of the configuration file: relative paths start here */
+    /* What file:PATH, env:NAME or credential:NAME stands for; false after an error was reported. */
+    bool (*read_secret)(struct prepare *prepare, const char *option, struct slice reference,
+                        struct slice *secret);
+    /* A field of requests that this step alone sets: what clients send under its name is taken off
+     * on all sites, whatever their routes. */
+    void (*guard_field)(struct prepare *prepare, struct slice name);
     /* Which line of which site and route this is, in the same words in the next configuration: for
      * what outlives a snapshot. One line of a site is the same on each of its routes. */
     struct slice (*place)(struct prepare *prepare);

@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "exchange/exchange.h"
+#include "net/jwt.h"
 
 enum variable {
 #define VARIABLE(id, name, is_named, doc) VARIABLE_##id,
@@ -168,6 +169,15 @@ static struct slice tls_value(const struct tls_facts *tls, enum variable variabl
     }
 }
 
+static struct slice claim_of(struct exchange *x, struct slice name)
+{
+    const char *why;
+    if (x->claims.size > 0 && x->claims_read == NULL &&
+        !json_read(x->claims, JWT_DEPTH_MAX, &x->arena, &x->claims_read, &why))
+        x->claims_read = NULL;
+    return jwt_claim(x->claims_read, name, &x->arena);
+}
+
 static struct slice value_of(struct exchange *x, enum variable variable, struct slice name)
 {
     struct slice value = SLICE("");
@@ -190,6 +200,8 @@ static struct slice value_of(struct exchange *x, enum variable variable, struct 
         return x->request_id;
     case VARIABLE_USER:
         return x->user;
+    case VARIABLE_JWT:
+        return claim_of(x, name);
     case VARIABLE_HEADER:
         return fields_joined(&x->request.head.fields, name, &x->arena);
     case VARIABLE_COOKIE:
