@@ -142,7 +142,7 @@ static enum status read_answer(struct buffer *text, enum method method, size_t s
 static enum status talk(struct stream *stream, const struct question *question,
                         const struct target *target, struct buffer *text, int64_t deadline)
 {
-    buffer_format(text, "%s %.*s HTTP/1.0\r\nHost: %.*s\r\n",
+    buffer_format(text, "%s %.*s HTTP/1.0\r\nHost: %.*s\r\nConnection: close\r\n",
                   question->type == NULL ? "GET" : "POST", SLICE_ARG(target->path),
                   SLICE_ARG(target->authority));
     if (question->type != NULL)

@@ -141,7 +141,9 @@ enum status file_make_directory(const char *path, const char **why)
     }
 }
 
-enum status file_create(const char *path, struct slice text, unsigned mode, const char **why)
+/* `owner`: whose it was; NULL: it is new. */
+static enum status create(const char *path, struct slice text, unsigned mode,
+                          const struct stat *owner, const char **why)
 {
     static const char SUFFIX[] = ".XXXXXX";
     char beside[1024]; /* a longer path is nobody's configuration */
@@ -151,6 +153,10 @@ enum status file_create(const char *path, struct slice text, unsigned mode, cons
     if (fd < 0)
         return failed(errno, why);
     enum status status = write_all(fd, text, why);
+    /* Only root can give files away; then the group that may read it still may. */
+    if (status == OK && owner != NULL && fchown(fd, owner->st_uid, owner->st_gid) != 0 &&
+        fchown(fd, (uid_t)-1, owner->st_gid) != 0 && errno != EPERM)
+        status = failed(errno, why);
     if (status == OK && fchmod(fd, mode) != 0)
         status = failed(errno, why);
     close(fd);
@@ -161,10 +167,15 @@ enum status file_create(const char *path, struct slice text, unsigned mode, cons
     return status;
 }
 
+enum status file_create(const char *path, struct slice text, unsigned mode, const char **why)
+{
+    return create(path, text, mode, NULL, why);
+}
+
 enum status file_rewrite(const char *path, struct slice text, const char **why)
 {
     struct stat old;
     if (stat(path, &old) != 0)
         return failed(errno, why);
-    return file_create(path, text, old.st_mode & 07777, why);
+    return create(path, text, old.st_mode & 07777, &old, why);
 }

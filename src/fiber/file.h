@@ -31,5 +31,6 @@ MUST_CHECK enum status file_make_directory(const char *path, const char **why);
 /* Makes a file of that mode, whole or not at all, in the place of any that was there. */
 MUST_CHECK enum status file_create(const char *path, struct slice text, unsigned mode,
                                    const char **why);
-/* Puts a text in the place of a file's, whole or not at all; the file keeps its mode. */
+/* Puts a text in the place of a file's, whole or not at all; the file keeps its mode,
+ * and its owner and group as far as that is allowed. */
 MUST_CHECK enum status file_rewrite(const char *path, struct slice text, const char **why);
