@@ -21,6 +21,8 @@ enum {
     ADDRESSES_MAX = 8,
 };
 
+static const struct h1_limits LIMITS = {HEAD_MAX, HEAD_MAX, FIELDS, FIELD_NAMES_DROP};
+
 struct target {
     struct slice authority, host, path;
     uint16_t port;
@@ -98,10 +100,26 @@ static enum status resolve(const struct config *config, const struct target *tar
     return status == OK && lookup->count == 0 ? ERR_UNREACHABLE : status;
 }
 
-/* All that comes, in the buffer; it ends with the connection. */
-static enum status read_all(struct stream *stream, struct buffer *into, size_t size_max,
-                            int64_t deadline)
+/* Whether the answer has come whole: servers may keep the connection all the same. */
+static bool is_whole(struct buffer *text, const struct question *question, struct arena *arena)
 {
+    struct response_head head = {0};
+    size_t consumed = 0;
+    const char *why;
+    if (slice_find_slice(slice_first(buffer_slice(text), HEAD_MAX), SLICE("\r\n\r\n")) >= HEAD_MAX)
+        return false;
+    fields_init(&head.fields, arena, arena_alloc(arena, FIELDS * sizeof(struct field)), FIELDS);
+    enum method method = question->type == NULL ? METHOD_GET : METHOD_POST;
+    return h1_parse_response(text->data, text->size, &LIMITS, method, &head, &consumed, &why) ==
+               PARSE_DONE &&
+           head.framing == FRAMING_LENGTH && text->size - consumed >= head.length;
+}
+
+/* All that comes, in the buffer; it ends with its length or the connection. */
+static enum status read_all(struct stream *stream, struct buffer *into,
+                            const struct question *question, int64_t deadline)
+{
+    size_t size_max = question->size_max + HEAD_MAX;
     for (;;) {
         char bytes[1024];
         size_t got = 0;
@@ -110,15 +128,20 @@ static enum status read_all(struct stream *stream, struct buffer *into, size_t s
             return OK;
         TRY(status);
         buffer_append(into, slice_of(bytes, got));
-        if (into->size > size_max + HEAD_MAX)
+        if (into->size > size_max)
             return ERR_LIMIT;
+        struct arena arena;
+        arena_init(&arena, NULL, 0);
+        bool is_done = is_whole(into, question, &arena);
+        arena_done(&arena);
+        if (is_done)
+            return OK;
     }
 }
 
 static enum status read_answer(struct buffer *text, enum method method, size_t size_max,
                                struct arena *arena, struct slice *answer, const char **why)
 {
-    static const struct h1_limits LIMITS = {HEAD_MAX, HEAD_MAX, FIELDS, FIELD_NAMES_DROP};
     struct response_head head = {0};
     size_t consumed = 0;
     fields_init(&head.fields, arena, arena_alloc(arena, FIELDS * sizeof(struct field)), FIELDS);
@@ -153,21 +176,17 @@ static enum status talk(struct stream *stream, const struct question *question,
     struct iovec part = {text->data, text->size};
     TRY(stream_write(stream, &part, 1, CLOCK_NEVER, deadline));
     text->size = 0;
-    return read_all(stream, text, question->size_max, deadline);
+    return read_all(stream, text, question, deadline);
 }
 
-static enum status shake_hands(struct stream *stream, struct slice host, int64_t deadline,
+static enum status shake_hands(struct stream *stream, struct tls_client *client, int64_t deadline,
                                const char **why)
 {
-    struct tls_client *client = certificates_plain_client(host);
     struct tls_trouble trouble = {.why = "tls: it cannot be spoken here"};
-    enum status status = ERR_TLS;
-    if (client != NULL)
-        status = stream_tls_connect(stream, client, NULL, deadline, &trouble);
+    enum status status =
+        client == NULL ? ERR_TLS : stream_tls_connect(stream, client, NULL, deadline, &trouble);
     if (status == ERR_TLS)
         *why = trouble.why;
-    if (client != NULL)
-        tls_client_free(client);
     return status;
 }
 
@@ -188,10 +207,13 @@ static enum status fetch(const struct config *config, struct slice url,
     TRY(stream_connect(&stream, lookup->addresses, lookup->count, &which, deadline));
     struct buffer text = buffer_in(arena, HEAD_MAX);
     *why = "it does not answer";
-    enum status status = target.is_tls ? shake_hands(&stream, target.host, deadline, why) : OK;
+    struct tls_client *tls = target.is_tls ? certificates_plain_client(target.host) : NULL;
+    enum status status = target.is_tls ? shake_hands(&stream, tls, deadline, why) : OK;
     if (status == OK)
         status = talk(&stream, question, &target, &text, deadline);
     stream_close(&stream, true);
+    if (tls != NULL)
+        tls_client_free(tls);
     TRY(status);
     return read_answer(&text, question->type == NULL ? METHOD_GET : METHOD_POST, question->size_max,
                        arena, answer, why);

@@ -10,6 +10,10 @@
 
 enum {
     USERS_MAX = 200000,
+    BCRYPT_SIZE = 60,
+    BCRYPT_DIGITS_AT = 7,
+    BCRYPT_COST_MAX = 16, /* seconds of work */
+    ROUNDS_MAX = 5000000, /* the same, of SHA-512 */
 };
 
 struct entry {
@@ -44,6 +48,33 @@ static bool is_strong(struct slice hash)
     return false;
 }
 
+/* Whether a hash has as many digits as its method makes, and a cost that a server can bear. */
+static bool is_whole(struct slice hash)
+{
+    size_t end = hash.size;
+    while (end > 0 && hash.data[end - 1] != '$')
+        end--;
+    struct slice digits = slice_from(hash, end);
+    for (size_t i = 0; i < digits.size; i++) {
+        char c = ascii_lower(digits.data[i]);
+        if ((c < 'a' || c > 'z') && (c < '.' || c > '9')) /* . / and 0 to 9 */
+            return false;
+    }
+    if (slice_starts(hash, SLICE("$2"))) {
+        uint64_t cost = 0;
+        return hash.size == BCRYPT_SIZE && end == BCRYPT_DIGITS_AT &&
+               slice_to_u64(slice_of(hash.data + 4, 2), BCRYPT_COST_MAX, &cost) && cost >= 4;
+    }
+    struct slice rounds = slice_from(hash, 3);
+    uint64_t count;
+    if (slice_starts(rounds, SLICE("rounds="))) {
+        rounds = slice_from(rounds, 7);
+        if (!slice_to_u64(slice_first(rounds, slice_find(rounds, '$')), ROUNDS_MAX, &count))
+            return false;
+    }
+    return digits.size == (slice_starts(hash, SLICE("$6$")) ? 86 : 43);
+}
+
 bool password_user_is_good(struct slice user)
 {
     for (size_t i = 0; i < user.size; i++)
@@ -71,7 +102,7 @@ static const char *read_line(struct passwords *p, struct slice line)
         return "has no hash of yescrypt, bcrypt or SHA-512 (weir passwd makes one)";
     hash = terminated(&p->arena, hash);
     int valid = hash.size < PASSWORD_HASH_MAX ? crypt_checksalt(hash.data) : CRYPT_SALT_INVALID;
-    if (valid == CRYPT_SALT_INVALID || valid == CRYPT_SALT_METHOD_DISABLED)
+    if (!is_whole(hash) || valid == CRYPT_SALT_INVALID || valid == CRYPT_SALT_METHOD_DISABLED)
         return "has a hash that is cut or broken";
     if (p->count == USERS_MAX)
         return "is one user more than the 200,000 that there may be";
