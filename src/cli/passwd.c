@@ -66,10 +66,10 @@ static const char *read_password(char password[PASSWORD_MAX + 2])
     char again[PASSWORD_MAX + 2];
     if (isatty(STDIN_FILENO) == 0) {
         if (!read_line(password))
-            return "no password came, or one longer than 512 bytes";
+            return "no password came, or one longer than 511 bytes";
     } else {
         if (!ask("password: ", password) || !ask("once more: ", again))
-            return "no password came, or one longer than 512 bytes";
+            return "no password came, or one longer than 511 bytes";
         bool is_same = strcmp(password, again) == 0;
         OPENSSL_cleanse(again, sizeof again);
         if (!is_same)

@@ -6,7 +6,7 @@
 #include "base/slice.h"
 
 enum {
-    PASSWORD_MAX = 512, /* bytes of one, and of a user's name */
+    PASSWORD_MAX = 511, /* bytes of one, and of a user's name; what libcrypt takes */
     PASSWORD_WHY_MAX = 160,
     PASSWORD_HASH_MAX = 384,
     PASSWORDS_SIZE_MAX = 16 * 1024 * 1024,
