@@ -7,7 +7,7 @@ WARNINGS = -Wall -Wextra -Werror -Wshadow -Wvla -Walloca -Wundef -Wformat=2 -Wst
 	-Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wpointer-arith -Wconversion -Wno-sign-conversion
 COMMON = -std=gnu17 -D_GNU_SOURCE -g -fno-omit-frame-pointer -fno-common -fcf-protection=branch \
 	-fstack-protector-strong -Isrc $(WARNINGS)
-PACKAGES = libcares libpcre2-8 libssl libcrypto
+PACKAGES = libcares libmaxminddb libpcre2-8 libssl libcrypto
 # libnghttp2 as an archive: a third less work for each request than through its shared object.
 LIBRARIES = $(shell pkg-config --libs $(PACKAGES)) -l:libnghttp2.a -lcrypt -lpthread
 COMMON += $(shell pkg-config --cflags $(PACKAGES))
@@ -16,8 +16,10 @@ COMMON += $(shell pkg-config --cflags $(PACKAGES))
 # asan, tsan: test builds · cover: counts lines · mutant: quick to build, quick to run
 # fuzz: clang's libFuzzer
 # Optimised as one program: a fifth fewer instructions for each request, a third of the misses in
-# the processor's cache for code.
-OPTIMISED = -O2 -flto=auto -fstack-clash-protection -D_FORTIFY_SOURCE=2 -Wframe-larger-than=2048
+# the processor's cache for code. In one partition: what calls each other is seen together. Jumps
+# are not padded: what a request runs through barely fits into that cache.
+OPTIMISED = -O2 -flto=auto -flto-partition=one -falign-jumps=1 -falign-loops=1 -falign-labels=1 \
+	-fstack-clash-protection -D_FORTIFY_SOURCE=2 -Wframe-larger-than=2048
 ifeq ($(MODE),release)
 FLAGS = $(OPTIMISED)
 else ifeq ($(MODE),paint)
@@ -29,7 +31,7 @@ FLAGS = -O1 -fsanitize=thread -DFIBER_TSAN -DCHECK_SLOW
 else ifeq ($(MODE),cover)
 FLAGS = -O0 --coverage -DCHECK_SLOW
 else ifeq ($(MODE),mutant)
-FLAGS = -O1 -DCHECK_SLOW -w
+FLAGS = -O1 -DCHECK_SLOW -w -g0
 else ifeq ($(MODE),fuzz)
 CC = clang
 FLAGS = -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DFIBER_ASAN -DCHECK_SLOW -Wno-error
@@ -95,7 +97,8 @@ SIM_REPLACED = base/clock base/entropy base/log fiber/bell fiber/file fiber/nati
 	fiber/poll fiber/process fiber/signal net/resolver net/socket net/stream_tls net/tls_client
 SIM_KEPT = $(filter-out $(SIM_REPLACED:%=$(OUT)/obj/%.o),$(OBJECTS))
 SIM_OBJECTS := $(patsubst tests/sim/%.c,$(OUT)/sim/%.o,$(wildcard tests/sim/*.c))
-SIM_WRAPPED = malloc calloc realloc posix_memalign free
+SIM_WRAPPED = malloc calloc realloc posix_memalign strdup free pthread_mutex_init pthread_mutex_destroy \
+	pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock
 SIM_WRAPS = $(foreach name,$(SIM_WRAPPED),-Wl,--wrap=$(name))
 simulation: $(OUT)/simulation ## the world in a box: see docs/testing.md
 $(OUT)/simulation: $(SIM_OBJECTS) $(SIM_KEPT)
@@ -116,7 +119,7 @@ FORCE:
 $(OUT)/obj/cli/version.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
 
 bench-tools: build/bench/load build/bench/origin build/bench/h2_floor build/bench/load_tls build/bench/tls \
-	build/bench/balance build/bench/upkeep build/bench/ledger ## what script/bench runs
+	build/bench/balance build/bench/upkeep build/bench/gate build/bench/ledger ## what script/bench runs
 # It measures the program's own modules.
 build/bench/balance: bench/balance.c build/release/libweir.a
 	@mkdir -p $(@D)
@@ -138,7 +141,7 @@ build/bench/tls: bench/tls.c $(LIBRARY)
 	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)
 
 # What it measures are the product's own modules.
-build/bench/upkeep: bench/upkeep.c $(LIBRARY)
+build/bench/upkeep build/bench/gate: build/bench/%: bench/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo '  link    $@'
 	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What became of every single request: a server that notes each id it was sent in a file that
- * survives its death, and open-loop load that notes what each of its requests came to and holds the
- * two together.
+ * survives its death, and load that notes what each of its requests came to and holds the two
+ * together.
  *   ledger origin PORT FILE [THINK_US]      ends 200 ms after SIGTERM, as a polite server does
  *   ledger load PORT FILE RATE SECONDS ORIGIN_FILE…
+ * RATE is that of an open loop; xN: N connections, each of which asks again when it was answered.
  * Every fifth request is a POST with a body, the others are GETs; the answer to every 32nd comes in
- * two parts, 3 ms apart. Talks to 127.0.0.1 alone. */
+ * two parts, 3 ms apart. Each answer says its request's id in a field and in its body, and is held
+ * against it; the path is the id, so that logs know it too. Talks to 127.0.0.1 alone. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,11 +26,12 @@
 #include <unistd.h>
 
 enum {
-    IDS = 8 * 1024 * 1024,
+    IDS = 16 * 1024 * 1024,
     CONNECTIONS_MAX = 8000,
     EVENTS = 512,
     BUFFER = 8192,
     BODY = 100,
+    ANSWER = 20, /* an id and the end of the line */
     PARTS_MS = 3,
     END_MS = 200,
     LATE_S = 12, /* how long after the last request answers are waited for */
@@ -73,6 +76,9 @@ struct connection {
     char data[BUFFER];
     long left; /* of the body; -2: the head is not whole, -1: to the end */
     int status;
+    bool is_foreign; /* the answer's field names another request */
+    char body[ANSWER + 1];
+    size_t body_size;
 };
 
 static int watch(int epoll, struct connection *c)
@@ -221,6 +227,7 @@ static uint16_t *statuses;
 static int epoll;
 static uint16_t to_port;
 static uint64_t unfinished;
+static uint64_t mixed_up; /* answers to another request */
 
 static bool open_one(struct connection *c)
 {
@@ -233,8 +240,17 @@ static bool open_one(struct connection *c)
            watch(epoll, c) == 0;
 }
 
+/* Whether the answer, or as much of it as came, is to another request. */
+static bool is_mixed_up(const struct connection *c)
+{
+    char expected[ANSWER + 1];
+    snprintf(expected, sizeof expected, "%019u\n", c->id);
+    return c->is_foreign || memcmp(c->body, expected, c->body_size) != 0;
+}
+
 static void conclude(struct connection *c, enum outcome outcome, bool is_open)
 {
+    mixed_up += c->status == 200 && is_mixed_up(c);
     outcomes[c->id] = (uint8_t)outcome;
     statuses[c->id] = (uint16_t)c->status;
     took[c->id] = (uint32_t)(now_us() - c->due);
@@ -256,14 +272,17 @@ static void ask(struct connection *c, uint32_t id, int64_t due)
     int size =
         is_post(id)
             ? snprintf(text, sizeof text,
-                       "POST /p HTTP/1.1\r\nHost: a\r\nX-Id: %u\r\nContent-Length: %d\r\n\r\n%s",
-                       id, BODY, BODY_TEXT)
-            : snprintf(text, sizeof text, "GET /g HTTP/1.1\r\nHost: a\r\nX-Id: %u\r\n\r\n", id);
+                       "POST /%u HTTP/1.1\r\nHost: a\r\nX-Id: %u\r\nContent-Length: %d\r\n\r\n%s",
+                       id, id, BODY, BODY_TEXT)
+            : snprintf(text, sizeof text, "GET /%u HTTP/1.1\r\nHost: a\r\nX-Id: %u\r\n\r\n", id,
+                       id);
     c->id = id;
     c->due = due;
     c->size = 0;
     c->left = -2;
     c->status = 0;
+    c->is_foreign = false;
+    c->body_size = 0;
     unfinished++;
     for (int tries = 0; tries < 2; tries++) {
         /* An idle connection that has been closed meanwhile is no failure of anybody. */
@@ -280,6 +299,17 @@ static void ask(struct connection *c, uint32_t id, int64_t due)
         c->fd = -1;
     }
     conclude(c, CLOSED, c->fd >= 0);
+}
+
+static void keep_body(struct connection *c, const char *from, size_t size)
+{
+    size_t room = ANSWER - c->body_size;
+    if (size > room) {
+        c->is_foreign = c->is_foreign || c->status == 200;
+        size = room;
+    }
+    memcpy(c->body + c->body_size, from, size);
+    c->body_size += size;
 }
 
 static void hear(struct connection *c)
@@ -306,6 +336,7 @@ static void hear(struct connection *c)
         return;
     }
     if (in_body) {
+        keep_body(c, scratch, (size_t)got);
         c->left -= c->left >= 0 ? (long)got : 0;
     } else {
         c->size += (size_t)got;
@@ -317,6 +348,8 @@ static void hear(struct connection *c)
         c->status = (int)strtol(c->data + 9, NULL, 10);
         long length = number_of(c->data, "content-length:");
         c->left = length < 0 ? -1 : length - (long)(c->data + c->size - end - 4);
+        c->is_foreign = number_of(c->data, "x-id:") != (long)c->id;
+        keep_body(c, end + 4, (size_t)(c->data + c->size - end - 4));
         if (strcasestr(c->data, "connection: close") != NULL && c->left == 0) {
             conclude(c, c->status == 200 ? GOOD : REFUSED, false);
             return;
@@ -333,7 +366,7 @@ static int compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void report(uint32_t count, char **files, int files_count)
+static void report(uint32_t count, double length, char **files, int files_count)
 {
     uint64_t by[2][OUTCOMES] = {{0}};
     uint64_t by_status[600] = {0};
@@ -354,10 +387,12 @@ static void report(uint32_t count, char **files, int files_count)
         unseen += outcomes[id] == GOOD && seen == 0;
     }
     qsort(took + 1, count, sizeof *took, compare);
-    printf("{\"requests\":%u,\"good\":%lu,\"attempts\":%lu,\"unseen\":%lu,\"post_twice\":%lu,"
+    printf("{\"requests\":%u,\"rate\":%.0f,\"good\":%lu,\"mixed_up\":%lu,\"attempts\":%lu,"
+           "\"unseen\":%lu,\"post_twice\":%lu,"
            "\"get_twice\":%lu,\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"max_ms\":%.2f",
-           count, by[0][GOOD] + by[1][GOOD], attempts, unseen, twice[1], twice[0],
-           took[1 + count / 2] / 1e3, took[1 + (uint32_t)(count * 0.99)] / 1e3, took[count] / 1e3);
+           count, count / length, by[0][GOOD] + by[1][GOOD], mixed_up, attempts, unseen, twice[1],
+           twice[0], took[1 + count / 2] / 1e3, took[1 + (uint32_t)(count * 0.99)] / 1e3,
+           took[count] / 1e3);
     const char *names[2] = {"get", "post"};
     for (int i = 0; i < 2; i++)
         printf(",\"%s_none\":%lu,\"%s_refused\":%lu,\"%s_closed\":%lu,\"%s_cut\":%lu", names[i],
@@ -372,9 +407,19 @@ static void report(uint32_t count, char **files, int files_count)
     printf("}}\n");
 }
 
-static int load(uint16_t port, const char *path, double rate, double length, char **files,
+/* When the next request is due: in a closed loop at once, if a connection is free. */
+static int64_t due_at(double rate, size_t closed, uint32_t id, int64_t begun, int64_t now)
+{
+    if (closed == 0)
+        return begun + (int64_t)(id / rate * 1e6);
+    return idle_count > 0 || all_count < closed ? now : INT64_MAX;
+}
+
+static int load(uint16_t port, const char *path, const char *pace, double length, char **files,
                 int files_count)
 {
+    double rate = atof(pace);
+    size_t closed = pace[0] == 'x' ? (size_t)atol(pace + 1) : 0;
     to_port = port;
     epoll = epoll_create1(EPOLL_CLOEXEC);
     outcomes = map_file(path);
@@ -388,7 +433,7 @@ static int load(uint16_t port, const char *path, double rate, double length, cha
     for (int64_t now = begun; now < end && (now < until || unfinished > 0); now = now_us()) {
         int64_t due;
         while (now < until && count + 1 < IDS &&
-               (due = begun + (int64_t)((count + 1) / rate * 1e6)) <= now) {
+               (due = due_at(rate, closed, count + 1, begun, now)) <= now) {
             struct connection *c = NULL;
             if (idle_count > 0)
                 c = idle[--idle_count];
@@ -405,7 +450,7 @@ static int load(uint16_t port, const char *path, double rate, double length, cha
         for (int i = 0; i < ready; i++)
             hear(events[i].data.ptr);
     }
-    report(count, files, files_count);
+    report(count, length, files, files_count);
     return 0;
 }
 
@@ -416,9 +461,8 @@ int main(int argc, char **argv)
         return 0;
     }
     if (argc >= 6 && strcmp(argv[1], "load") == 0)
-        return load((uint16_t)atoi(argv[2]), argv[3], atof(argv[4]), atof(argv[5]), argv + 6,
-                    argc - 6);
-    fprintf(stderr, "usage: ledger origin PORT FILE [THINK_US] | load PORT FILE RATE SECONDS "
+        return load((uint16_t)atoi(argv[2]), argv[3], argv[4], atof(argv[5]), argv + 6, argc - 6);
+    fprintf(stderr, "usage: ledger origin PORT FILE [THINK_US] | load PORT FILE RATE|xN SECONDS "
                     "ORIGIN_FILE...\n");
     return 2;
 }

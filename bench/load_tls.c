@@ -27,6 +27,7 @@ enum mode { MODE_KEEPALIVE, MODE_FULL, MODE_RESUMED, MODE_IDLE };
 
 struct connection {
     SSL *ssl;
+    SSL_SESSION *session; /* for the connection that follows in this place */
     int fd;
     bool is_open;  /* the handshake is done */
     bool is_asked; /* a request is under way */
@@ -39,7 +40,6 @@ static const char *const MODES[] = {"keepalive", "full", "resumed", "idle"};
 static enum mode mode;
 static uint16_t port;
 static SSL_CTX *context;
-static SSL_SESSION *session;
 static char request[512];
 static struct connection *all;
 static int epoll;
@@ -55,13 +55,14 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
+/* The library lets clients use a session of TLS 1.3 but once: each place has its own. */
 static int on_session(SSL *ssl, SSL_SESSION *fresh)
 {
-    (void)ssl;
+    struct connection *c = SSL_get_app_data(ssl);
     if (mode != MODE_RESUMED)
         return 0;
-    SSL_SESSION_free(session);
-    session = fresh;
+    SSL_SESSION_free(c->session);
+    c->session = fresh;
     return 1;
 }
 
@@ -70,6 +71,7 @@ static void open_one(struct connection *c)
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int one = 1;
+    SSL_SESSION *session = c->session;
     memset(c, 0, sizeof *c);
     c->fd = socket(AF_INET, SOCK_STREAM, 0);
     if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof to) != 0) {
@@ -82,8 +84,10 @@ static void open_one(struct connection *c)
     SSL_set_fd(c->ssl, c->fd);
     SSL_set_tlsext_host_name(c->ssl, "bench.example");
     SSL_set_connect_state(c->ssl);
-    if (mode == MODE_RESUMED && session != NULL)
+    SSL_set_app_data(c->ssl, c);
+    if (session != NULL)
         SSL_set_session(c->ssl, session);
+    SSL_SESSION_free(session);
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
     epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event);
 }

@@ -78,7 +78,7 @@ def measure(tool, proxy, case, seconds):
     count = max(result["requests"], 1)
     total, user, kernel = ((b - a) / count for a, b in zip(before, after))
     ticks = user + kernel
-    wrong = {"full": result["resumed"], "resumed": result["handshakes"] - result["resumed"] - 2 * connections,
+    wrong = {"full": result["resumed"], "resumed": result["handshakes"] - result["resumed"] - connections,
              "keepalive": 0}[mode]
     return {"cpu": total, "user": total * user / ticks if ticks else 0.0, "rate": result["rate"],
             "failed": result["failed"] + max(wrong, 0)}

@@ -68,7 +68,8 @@ static void limits(struct upstream *upstream, struct upstream_call *call, int i)
     bool is_counted;
     if (breaker_enter(upstream, &is_counted) && is_counted)
         breaker_leave(upstream);
-    breaker_measure(upstream, MILLISECONDS(2) + i % 1000, true);
+    breaker_measure(upstream, MILLISECONDS(2) + i % 1000);
+    latency_add(&upstream->latency, MILLISECONDS(2) + i % 1000);
 }
 
 static void run(void *argument)

@@ -2,6 +2,7 @@
 /* weir: a reverse proxy. What follows the program's name is a command; cli/ has a file for each. */
 #include "cli/config_args.h"
 #include "control/config_error.h"
+#include "net/tls_memory.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -44,6 +45,7 @@ static int run_or_demo(char **argv)
 
 int main(int argc, char **argv)
 {
+    tls_memory_prepare();
     if (argc == 1)
         return run_or_demo(argv);
     const char *name = argv[1];

@@ -3,7 +3,6 @@
 
 #include "base/check.h"
 
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -124,11 +123,6 @@ void *memory_zero(size_t size)
     void *memory = calloc(1, size);
     check(memory != NULL);
     return memory;
-}
-
-void memory_give_back(void)
-{
-    malloc_trim(0);
 }
 
 void *memory_resize(void *memory, size_t size)

@@ -37,6 +37,4 @@ struct slice arena_vformat(struct arena *arena, const char *format, va_list argu
 /* malloc and realloc that end the process where there is no memory left. */
 void *memory_alloc(size_t size);
 void *memory_zero(size_t size);
-/* Gives what has been freed back to the kernel, wherever it lies: milliseconds of work. */
-void memory_give_back(void);
 void *memory_resize(void *memory, size_t size);

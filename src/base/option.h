@@ -16,6 +16,7 @@ enum option_type {
     OPTION_SIZE,         /* int64_t, bytes: 16KiB; "off" gives −1 where OPTION_MAY_BE_OFF */
     OPTION_DURATION,     /* int64_t, nanoseconds: 30s; "off" gives CLOCK_NEVER where it may be */
     OPTION_RATE,         /* struct option_rate: 20r/s */
+    OPTION_SPEED,        /* int64_t, bytes a second: 5MiB/s */
     OPTION_PERCENT,      /* int64_t, hundredths of a percent: 0.5% is 50 */
     OPTION_ENUM,         /* int; position in `words` */
     OPTION_STRING,       /* struct slice */

@@ -29,7 +29,7 @@ static enum status refuse(const char *what, struct slice name)
     return ERR_DENIED;
 }
 
-enum status privileges_drop(struct slice user, struct slice group)
+static enum status change(struct slice user, struct slice group)
 {
     bool is_written = user.size > 0;
     if (geteuid() != 0)
@@ -55,4 +55,13 @@ enum status privileges_drop(struct slice user, struct slice group)
     if (!process_become(uid, gid))
         return refuse("user", user);
     return OK;
+}
+
+enum status privileges_drop(struct slice user, struct slice group, bool may_dump)
+{
+    TRY(change(user, group));
+    if (process_harden(may_dump))
+        return OK;
+    log_write(LOG_ERROR, "harden_failed", "the kernel does not let weir give up rights");
+    return ERR_DENIED;
 }

@@ -6,6 +6,7 @@
 #include "base/status.h"
 
 /* Becomes that user and group (empty: not written). Not root: nothing happens. Root with nothing
- * written: becomes "weir" where that user exists, else stays root and says so. ERR_DENIED, logged.
- */
-MUST_CHECK enum status privileges_drop(struct slice user, struct slice group);
+ * written: becomes "weir" where that user exists, else stays root and says so. Either way nothing
+ * that it starts can have more rights, and its memory is nobody's to read or dump unless it
+ * `may_dump` it. ERR_DENIED, logged. */
+MUST_CHECK enum status privileges_drop(struct slice user, struct slice group, bool may_dump);

@@ -6,6 +6,7 @@
 #include "cli/privileges.h"
 #include "control/access_log.h"
 #include "control/certificates.h"
+#include "control/data_files.h"
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/held_watch.h"
@@ -133,7 +134,7 @@ static enum exit_code serve(const struct config *config)
     enum status status = workers_open(workers, running.snapshot, running.snapshot->workers);
     if (status != OK)
         return status == ERR_DENIED ? EXIT_NOT_PERMITTED : EXIT_FAILED;
-    if (privileges_drop(config->user, config->group) != OK)
+    if (privileges_drop(config->user, config->group, config->core_dumps) != OK)
         return EXIT_NOT_PERMITTED;
     if (signal_watch(SIGNALS, on_signal) != OK) {
         log_write(LOG_ERROR, "start_failed", "no descriptor for signals");
@@ -149,6 +150,7 @@ static enum exit_code serve(const struct config *config)
     enum exit_code code = EXIT_DONE;
     if (discovery_start(config, running.snapshot, &running.discovery) != OK ||
         held_watch_start(config, &running.held_watch) != OK || workers_start(workers) != OK ||
+        data_files_watch() != OK ||
         health_checks_start(config, running.snapshot, &running.health_checks) != OK) {
         log_write(LOG_ERROR, "start_failed", "the workers could not be started");
         code = EXIT_FAILED;
@@ -159,6 +161,7 @@ static enum exit_code serve(const struct config *config)
     }
     loop_run();
     certificates_unwatch(running.snapshot->certificates);
+    data_files_unwatch();
     health_checks_stop(running.health_checks);
     held_watch_stop(running.held_watch);
     discovery_stop(running.discovery);

@@ -89,6 +89,7 @@ static void format_json(const struct exchange *x, int64_t now, struct buffer *ou
                                     : SLICE("no"));
     json_field_seconds(out, "handshake", x->tls == NULL ? 0 : x->tls->handshake_time);
     json_field(out, "step", slice_from_cstring(x->refused_by));
+    json_field(out, "rule", x->rule);
     json_field(out, "error", slice_from_cstring(x->blame.error));
     json_field(out, "reason", slice_from_cstring(x->blame.why));
     json_field(out, "limit", limit_of(x));

@@ -95,6 +95,7 @@ struct config_upstream {
     struct queue_config queue;
     const struct health_check_config *health_check; /* NULL: none is written */
     struct breaker_config breaker;
+    struct passive_config passive;
     struct adaptive_config adaptive;
     int64_t slow_start;                 /* 0: off */
     const struct config_item *tls_item; /* NULL: not written */
@@ -108,6 +109,7 @@ struct config {
     int64_t workers;          /* 0: auto */
     int64_t fibers_max;       /* per worker */
     struct slice user, group; /* empty: not written */
+    bool core_dumps;
     struct resolver_keys_config resolver;
     struct proxies_config trusted_proxies; /* no ranges: none */
     const struct config_item *const *logs; /* config: struct log_config */

@@ -11,6 +11,7 @@ const char *config_docs_type(const struct option *option)
         [OPTION_BOOL] = "on or off",
         [OPTION_INT] = "number",
         [OPTION_SIZE] = "size such as 16KiB",
+        [OPTION_SPEED] = "speed such as 5MiB/s",
         [OPTION_DURATION] = "duration such as 30s",
         [OPTION_RATE] = "rate such as 20r/s",
         [OPTION_PERCENT] = "percentage such as 1.5%",

@@ -22,6 +22,8 @@ static const char *pattern_of(enum option_type type)
     switch (type) {
     case OPTION_SIZE:
         return "^[0-9]+(B|KiB|MiB|GiB|K|M|G)$";
+    case OPTION_SPEED:
+        return "^[0-9]+(B|KiB|MiB|GiB)/s$";
     case OPTION_DURATION:
         return "^[0-9]+(ms|s|m|h|d)$";
     case OPTION_RATE:

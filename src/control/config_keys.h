@@ -160,6 +160,7 @@ struct keepalive_config {
     int64_t idle;
 };
 
+enum health_check_tls { HEALTH_CHECK_TLS_AUTO, HEALTH_CHECK_TLS_OFF };
 struct health_check_config {
     struct slice what; /* a path, "tcp" */
     int64_t interval, fast_interval, timeout;
@@ -168,8 +169,17 @@ struct health_check_config {
     struct slice body;        /* a pattern; empty: any */
     struct slice host;        /* empty: the server's own name */
     int64_t port;             /* 0: where it serves */
+    int tls;                  /* enum health_check_tls */
     struct slice service;     /* of a gRPC check; empty: the whole server */
     bool is_tcp, is_grpc;     /* `what` is: set when the line has been read */
+};
+
+struct passive_config {
+    int64_t fails, requests;
+    int64_t share; /* hundredths of a percent; −1: off, as max_ejected */
+    int64_t window;
+    int64_t eject, eject_longest;
+    int64_t max_ejected;
 };
 
 struct breaker_config {

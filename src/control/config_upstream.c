@@ -106,6 +106,8 @@ static void build_one(struct builder *builder, const struct config_item *item,
         *(const struct queue_config *)config_value_of(builder, block, IN_UPSTREAM, "queue");
     upstream->breaker =
         *(const struct breaker_config *)config_value_of(builder, block, IN_UPSTREAM, "breaker");
+    upstream->passive =
+        *(const struct passive_config *)config_value_of(builder, block, IN_UPSTREAM, "passive");
     upstream->adaptive = *(const struct adaptive_config *)config_value_of(
         builder, block, IN_UPSTREAM, "adaptive_limit");
     upstream->health_check = read_health_check(builder, block);

@@ -17,6 +17,7 @@ size_t config_value_size(const struct option *option)
         return sizeof(struct option_rate);
     case OPTION_INT:
     case OPTION_SIZE:
+    case OPTION_SPEED:
     case OPTION_DURATION:
     case OPTION_PERCENT:
     case OPTION_STATUS:
@@ -104,6 +105,7 @@ static bool read_one(const struct config_value *value)
         return read_enum(value);
     case OPTION_INT:
     case OPTION_SIZE:
+    case OPTION_SPEED:
     case OPTION_DURATION:
     case OPTION_PERCENT:
     case OPTION_STATUS:

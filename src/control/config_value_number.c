@@ -15,6 +15,8 @@ static const struct unit DURATIONS[] = {{"ms", MILLISECONDS(1)}, {"s", SECONDS(1
                                         {"d", SECONDS(86400)},   {NULL, 0}};
 static const struct unit SIZES[] = {
     {"B", 1}, {"KiB", 1024}, {"MiB", 1024 * 1024}, {"GiB", 1024 * 1024 * 1024}, {NULL, 0}};
+static const struct unit SPEEDS[] = {
+    {"B/s", 1}, {"KiB/s", 1024}, {"MiB/s", 1024 * 1024}, {"GiB/s", 1024 * 1024 * 1024}, {NULL, 0}};
 static const struct unit SIZES_SHORT[] = {
     {"K", 1024}, {"M", 1024 * 1024}, {"G", 1024 * 1024 * 1024}, {NULL, 0}};
 static const struct unit PERCENTS[] = {{"%", 100}, {NULL, 0}};
@@ -40,13 +42,17 @@ static const struct unit *unit_find(const struct unit *units, struct slice name)
 
 static const struct unit *units_of(enum option_type type)
 {
-    return type == OPTION_DURATION ? DURATIONS : type == OPTION_SIZE ? SIZES : PERCENTS;
+    return type == OPTION_DURATION ? DURATIONS
+           : type == OPTION_SIZE   ? SIZES
+           : type == OPTION_SPEED  ? SPEEDS
+                                   : PERCENTS;
 }
 
 static const char *type_name(enum option_type type)
 {
     return type == OPTION_DURATION  ? "duration"
            : type == OPTION_SIZE    ? "size"
+           : type == OPTION_SPEED   ? "speed"
            : type == OPTION_PERCENT ? "percentage"
                                     : "rate";
 }
@@ -65,7 +71,8 @@ void config_number_write(struct buffer *out, enum option_type type, int64_t numb
         buffer_append(out, SLICE("off"));
         return;
     }
-    if (type != OPTION_DURATION && type != OPTION_SIZE && type != OPTION_PERCENT) {
+    if (type != OPTION_DURATION && type != OPTION_SIZE && type != OPTION_SPEED &&
+        type != OPTION_PERCENT) {
         buffer_append_u64(out, (uint64_t)number);
         return;
     }
@@ -88,7 +95,7 @@ static bool fail_unit(const struct config_value *value, const char *why, struct 
         CONFIG_REPORT(errors, CONFIG_UNIT, value->word->place, text,
                       slice_from_cstring(type_name(type)), slice_from_cstring(why));
     if (digits.size == 0)
-        digits = type == OPTION_SIZE ? SLICE("16") : SLICE("30");
+        digits = type == OPTION_SIZE || type == OPTION_SPEED ? SLICE("16") : SLICE("30");
     error->suggestion = arena_format(errors->arena, "%.*s%s", SLICE_ARG(digits), unit);
     if (other_unit == NULL)
         config_error_note(errors, error, "write %.*s", SLICE_ARG(error->suggestion));
@@ -105,8 +112,14 @@ static bool fail_number(const struct config_value *value, struct slice digits, s
         return config_value_fail(value, CONFIG_NUMBER, "", "%s", "");
     if (type == OPTION_STATUS)
         return config_value_fail(value, CONFIG_STATUS, "it is a number from 100 to 599", "%s", "");
-    const char *usual = type == OPTION_DURATION ? "s" : type == OPTION_SIZE ? "KiB" : "%";
-    const char *other = type == OPTION_DURATION ? "m" : type == OPTION_SIZE ? "MiB" : NULL;
+    const char *usual = type == OPTION_DURATION ? "s"
+                        : type == OPTION_SIZE   ? "KiB"
+                        : type == OPTION_SPEED  ? "KiB/s"
+                                                : "%";
+    const char *other = type == OPTION_DURATION ? "m"
+                        : type == OPTION_SIZE   ? "MiB"
+                        : type == OPTION_SPEED  ? "MiB/s"
+                                                : NULL;
     if (digits.size == 0)
         return fail_unit(value, "it does not begin with a number", digits, usual, other);
     if (unit.size == 0)

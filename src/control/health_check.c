@@ -84,6 +84,8 @@ __attribute__((noinline)) static enum status ask(const struct checked_upstream *
 {
     struct health_target target = {.host = name, .addresses = addresses, .count = count};
     upstream_server_tls(u->upstream, checked->index, &target.tls, &target.sessions);
+    if (u->config->tls == HEALTH_CHECK_TLS_OFF)
+        target.tls = NULL;
     upstream_server_hold(u->upstream, checked->index, true);
     enum status status = health_check_once(u->config, u->regex, &target, answer);
     upstream_server_hold(u->upstream, checked->index, false);

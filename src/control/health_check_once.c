@@ -184,10 +184,14 @@ static bool shake_hands(struct look *look, enum status *status)
     *status = OK;
     if (look->target->tls == NULL || look->config->is_tcp)
         return true;
-    *status = stream_tls_connect(&look->stream, look->target->tls, look->target->sessions,
-                                 look->deadline, &trouble);
-    if (*status == OK)
+    *status = stream_tls_connect_as(&look->stream, look->target->tls, look->target->sessions,
+                                    look->config->is_grpc ? SLICE("\x02h2") : SLICE(""),
+                                    look->deadline, &trouble);
+    bool is_h2 = *status == OK && slice_equal(stream_tls_protocol(&look->stream), SLICE("h2"));
+    if (*status == OK && (is_h2 || !look->config->is_grpc))
         return true;
+    if (*status == OK)
+        trouble.why = "h2: the server does not agree on HTTP/2";
     if (*status != ERR_CANCELLED)
         *status = bad(look, *status == ERR_TIMEOUT ? "tls: the handshake timed out" : trouble.why);
     return false;

@@ -10,6 +10,14 @@ static const char *const LOG_KINDS[] = {"access", "error", NULL};
 static const char *const LOG_FORMATS[] = {"json", "combined", "common", NULL};
 static const char *const LOG_LEVELS[] = {"debug", "info", "warn", "error", NULL};
 
+static const struct option GEOIP_ARGUMENTS[] = {
+    {.name = "file",
+     .type = OPTION_FILE,
+     .flags = OPTION_REQUIRED,
+     .offset = offsetof(struct name_config, name),
+     .doc = "A database in MaxMind's format (.mmdb), of countries, cities or networks (ASN)."},
+    {0},
+};
 static const struct option VERSION[] = {
     {.name = "number",
      .type = OPTION_INT,
@@ -28,6 +36,15 @@ static const struct option WORKERS[] = {
      .words = AUTO,
      .offset = offsetof(struct number_config, number),
      .doc = "How many threads serve; auto: one per usable core."},
+    {0},
+};
+static const struct option CORE_DUMPS_ARGUMENTS[] = {
+    {.name = "switch",
+     .type = OPTION_BOOL,
+     .flags = OPTION_REQUIRED,
+     .standard = "off",
+     .offset = offsetof(struct switch_config, is_on),
+     .doc = "on or off."},
     {0},
 };
 static const struct option FIBERS[] = {
@@ -233,6 +250,18 @@ static const struct key WORKERS_KEY = {
     .example = "workers 4",
     .since = "0.1",
 };
+static const struct key CORE_DUMPS = {
+    .name = "core_dumps",
+    .contexts = IN_TOP,
+    .arguments = CORE_DUMPS_ARGUMENTS,
+    .config_size = sizeof(struct switch_config),
+    .doc =
+        "Whether the kernel may write weir's memory, keys and passwords included, to a file when "
+        "it crashes, and others of its user may look into it with a debugger. A change needs a "
+        "restart.",
+    .example = "core_dumps on",
+    .since = "0.1",
+};
 static const struct key FIBERS_MAX = {
     .name = "fibers_max",
     .contexts = IN_TOP,
@@ -264,6 +293,17 @@ static const struct key TRUSTED_PROXIES = {
     .example = "trusted_proxies 10.0.0.0/8 header=x_forwarded_for",
     .since = "0.1",
 };
+static const struct key GEOIP = {
+    .name = "geoip",
+    .contexts = IN_TOP,
+    .flags = KEY_MANY,
+    .arguments = GEOIP_ARGUMENTS,
+    .config_size = sizeof(struct name_config),
+    .doc = "A database that says where addresses are at home, for allow, deny, {geo.country} and "
+           "{geo.network}. It is read again when it changes. One of countries and one of networks.",
+    .example = "geoip GeoLite2-Country.mmdb",
+    .since = "0.1",
+};
 static const struct key LOG = {
     .name = "log",
     .contexts = IN_TOP,
@@ -287,6 +327,19 @@ static const struct key DEFAULTS = {
 };
 
 const struct key *const KEYS_TOP[] = {
-    &CONFIG_VERSION_KEY, &INCLUDE,  &SNIPPET,         &USE, &USER,     &GROUP, &WORKERS_KEY,
-    &FIBERS_MAX,         &RESOLVER, &TRUSTED_PROXIES, &LOG, &DEFAULTS, NULL,
+    &CONFIG_VERSION_KEY,
+    &INCLUDE,
+    &SNIPPET,
+    &USE,
+    &USER,
+    &GROUP,
+    &WORKERS_KEY,
+    &CORE_DUMPS,
+    &FIBERS_MAX,
+    &RESOLVER,
+    &TRUSTED_PROXIES,
+    &GEOIP,
+    &LOG,
+    &DEFAULTS,
+    NULL,
 };

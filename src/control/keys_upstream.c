@@ -5,6 +5,7 @@
 
 static const char *const RESOLVES[] = {"each", "one", NULL};
 static const char *const DISCOVERS[] = {"srv", "file", NULL};
+static const char *const HEALTH_CHECK_TLS[] = {"auto", "off", NULL};
 static const char *const HTTP_WORDS[] = {"1", "2", "auto", NULL}; /* enum upstream_http */
 
 static const struct option UPSTREAM_ARGUMENTS[] = {
@@ -224,6 +225,67 @@ static const struct option HEALTH_CHECK_OPTIONS[] = {
      .max = 65535,
      .offset = offsetof(struct health_check_config, port),
      .doc = "Where the check goes; 0: where requests go."},
+    {.name = "tls",
+     .type = OPTION_ENUM,
+     .standard = "auto",
+     .words = HEALTH_CHECK_TLS,
+     .offset = offsetof(struct health_check_config, tls),
+     .doc = "auto: over TLS where requests go over it; off: in clear, for a port of its own that "
+            "speaks it."},
+    {0},
+};
+static const struct option PASSIVE_OPTIONS[] = {
+    {.name = "fails",
+     .type = OPTION_INT,
+     .standard = "5",
+     .min = 0,
+     .max = 1000000,
+     .offset = offsetof(struct passive_config, fails),
+     .doc = "So many errors in a row put a server aside; 0: never."},
+    {.name = "share",
+     .type = OPTION_PERCENT,
+     .flags = OPTION_MAY_BE_OFF,
+     .standard = "50%",
+     .min = 100,
+     .max = 10000,
+     .offset = offsetof(struct passive_config, share),
+     .doc = "So does this share of errors among those asked in the window; off: never."},
+    {.name = "requests",
+     .type = OPTION_INT,
+     .standard = "20",
+     .min = 1,
+     .max = 1000000,
+     .offset = offsetof(struct passive_config, requests),
+     .doc = "Of so many requests at least: fewer say nothing."},
+    {.name = "window",
+     .type = OPTION_DURATION,
+     .standard = "10s",
+     .min = MILLISECONDS(10),
+     .max = SECONDS(3600),
+     .offset = offsetof(struct passive_config, window),
+     .doc = "For how long errors are remembered."},
+    {.name = "eject",
+     .type = OPTION_DURATION,
+     .standard = "10s",
+     .min = MILLISECONDS(10),
+     .max = SECONDS(86400),
+     .offset = offsetof(struct passive_config, eject),
+     .doc = "For how long it is put aside; twice as long each time that it fails again."},
+    {.name = "eject_longest",
+     .type = OPTION_DURATION,
+     .standard = "300s",
+     .min = MILLISECONDS(10),
+     .max = SECONDS(86400),
+     .offset = offsetof(struct passive_config, eject_longest),
+     .doc = "But never for longer."},
+    {.name = "max_ejected",
+     .type = OPTION_PERCENT,
+     .flags = OPTION_MAY_BE_OFF,
+     .standard = "50%",
+     .min = 100,
+     .max = 10000,
+     .offset = offsetof(struct passive_config, max_ejected),
+     .doc = "Of the servers at a time, never the last one; off: none is put aside."},
     {0},
 };
 static const struct option BREAKER_OPTIONS[] = {
@@ -351,6 +413,18 @@ static const struct key HEALTH_CHECK = {
     .example = "health_check /healthz interval=5s expect=200-299",
     .since = "0.1",
 };
+static const struct key PASSIVE = {
+    .name = "passive",
+    .contexts = IN_UPSTREAM,
+    .options = PASSIVE_OPTIONS,
+    .config_size = sizeof(struct passive_config),
+    .doc =
+        "When a server is put aside for the errors that it answers clients with: 502, 503 and "
+        "504, answers that break off or come too late. One that cannot be reached is not used at "
+        "once, whatever stands here.",
+    .example = "passive fails=3 eject=30s",
+    .since = "0.1",
+};
 static const struct key BREAKER = {
     .name = "breaker",
     .contexts = IN_UPSTREAM,
@@ -385,4 +459,4 @@ static const struct key SLOW_START = {
 
 const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM, &SERVER,       &KEEPALIVE,  &QUEUE,
                                            &HTTP_KEY, &HEALTH_CHECK, &SLOW_START, &BREAKER,
-                                           &ADAPTIVE, &DISCOVER,     NULL};
+                                           &ADAPTIVE, &DISCOVER,     &PASSIVE,    NULL};

@@ -148,6 +148,19 @@ static void build_sticky(struct snapshot_builder *b, const struct config_upstrea
                            arena_format(arena, "the secret cannot be read: %s", why));
 }
 
+static struct upstream_passive passive_of(const struct passive_config *passive)
+{
+    return (struct upstream_passive){
+        .fails = (uint32_t)passive->fails,
+        .requests = (uint32_t)passive->requests,
+        .percent = (uint32_t)none_if_off(passive->share / 100),
+        .window = passive->window,
+        .eject = passive->eject,
+        .eject_longest = passive->eject_longest,
+        .ejected_percent = (uint32_t)none_if_off(passive->max_ejected / 100),
+    };
+}
+
 static void build_upstreams(struct snapshot_builder *b)
 {
     const struct config *config = b->config;
@@ -175,6 +188,7 @@ static void build_upstreams(struct snapshot_builder *b)
             .connects_max = u->breaker.connects,
             .adaptive_min = u->adaptive.least,
             .adaptive_max = none_if_off(u->adaptive.most),
+            .passive = passive_of(&u->passive),
             .slow_start = u->slow_start,
             .http = (enum upstream_http)u->http,
         };
@@ -296,6 +310,27 @@ static void build_trust(struct snapshot_builder *b)
     b->snapshot->trust = (struct trust){cidrs, words->count};
 }
 
+/* One database of each content. */
+static void build_geo(struct snapshot_builder *b)
+{
+    for (const struct config_item *item = b->config->top.first; item != NULL; item = item->next) {
+        if (strcmp(item->key->name, "geoip") != 0)
+            continue;
+        const struct name_config *line = item->config;
+        const struct data_file *file = snapshot_open_file(b, item, line->name, &geo_file);
+        if (file == NULL)
+            continue;
+        struct geo *geo = &b->snapshot->geo;
+        bool is_country = geo_content_of(file) == GEO_COUNTRY;
+        const struct data_file **place = is_country ? &geo->country : &geo->network;
+        if (*place != NULL)
+            config_report_step(b->errors, item, NULL,
+                               is_country ? SLICE("a second database of countries")
+                                          : SLICE("a second database of networks"));
+        *place = file;
+    }
+}
+
 static bool build_access_log(struct snapshot_builder *b)
 {
     for (size_t i = 0; i < b->config->logs_count; i++) {
@@ -339,6 +374,7 @@ static struct snapshot *build(const struct config *config, unsigned workers, boo
     snapshot->certificates = certificates_new(config, without_files);
     build_upstreams(&b);
     build_trust(&b);
+    build_geo(&b);
     b.sites = arena_zero(&snapshot->arena, (config->sites_count + 1) * sizeof *b.sites);
     for (size_t i = 0; i < config->sites_count; i++)
         snapshot_build_site(&b, &config->sites[i], &b.sites[i]);

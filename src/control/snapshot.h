@@ -4,6 +4,7 @@
 
 #include "control/access_log.h"
 #include "control/config.h"
+#include "exchange/geo.h"
 #include "serve/serve.h"
 
 struct upstream;
@@ -15,6 +16,7 @@ struct snapshot {
     struct upstream **upstreams;
     size_t upstreams_count;
     struct trust trust;
+    struct geo geo;
     struct timeouts timeouts; /* of the top level */
     struct limits limits;
     struct access_log *access_log; /* NULL: off */

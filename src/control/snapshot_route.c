@@ -5,9 +5,11 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "control/certificates.h"
+#include "control/data_files.h"
 #include "control/secret.h"
 #include "exchange/cidr.h"
 #include "exchange/variable.h"
+#include "steps/access.h"
 #include "steps/proxy.h"
 #include "steps/redirect.h"
 #include "steps/steps.h"
@@ -82,6 +84,26 @@ void snapshot_release_kept(struct snapshot *snapshot)
         kept->release(kept->object);
 }
 
+static const struct data_file *open_file(struct prepare *prepare, const char *option,
+                                         struct slice path, const struct data_file_kind *kind)
+{
+    if (prepare->without_files)
+        return NULL;
+    bool is_absolute = path.size > 0 && path.data[0] == '/';
+    struct slice directory = is_absolute ? SLICE("") : prepare->directory;
+    struct slice full =
+        arena_format(prepare->arena, "%.*s%.*s", SLICE_ARG(directory), SLICE_ARG(path));
+    struct slice why;
+    struct data_file *file =
+        data_file_open(kind, arena_cstring(prepare->arena, full), prepare->arena, &why);
+    if (file == NULL)
+        prepare->error(prepare, option, "the %s %.*s cannot be used: %.*s", kind->what,
+                       SLICE_ARG(full), SLICE_ARG(why));
+    else
+        prepare->keep(prepare, data_file_leave, file);
+    return file;
+}
+
 /* "rate_limit 2", the second of that name in the block; empty: it does not stand there. */
 static struct slice place_in(const struct config_block *block, const struct config_item *item,
                              struct arena *arena)
@@ -145,12 +167,22 @@ static struct preparing preparing_for(struct snapshot_builder *b, const struct c
                     .error = report,
                     .keep = keep,
                     .directory = config_item_directory(item),
+                    .open_file = open_file,
+                    .geo = &b->snapshot->geo,
                     .place = place,
                     .read_secret = read_secret,
                     .guard_field = guard_field,
                     .without_files = b->without_files},
         .b = b,
     };
+}
+
+const struct data_file *snapshot_open_file(struct snapshot_builder *b,
+                                           const struct config_item *item, struct slice path,
+                                           const struct data_file_kind *kind)
+{
+    struct preparing preparing = preparing_for(b, item);
+    return open_file(&preparing.prepare, NULL, path, kind);
 }
 
 /* What the step in a block is worth beside the others: its option `weight`. */
@@ -286,6 +318,7 @@ static void build_route(struct snapshot_builder *b, const struct config_route *f
         if (proxy->tunnel_timeout != 0)
             route->timeouts.tunnel = proxy->tunnel_timeout;
     }
+    access_settle(steps, from->path.count);
     route->matches = matches;
     route->matches_count = from->matches_count;
     route->steps = steps;
@@ -319,6 +352,7 @@ void snapshot_build_site(struct snapshot_builder *b, const struct config_site *f
         .field_names = (enum field_names)from->field_names,
         .access_log = from->access_log,
         .hsts = hsts_of(b, from),
+        .geo = &b->snapshot->geo,
         .at = config_item_at(arena, from->item),
         .routes_count = from->routes_count,
     };

@@ -27,5 +27,9 @@ size_t snapshot_alias_sites(struct snapshot_builder *b, const struct config_site
 struct site *snapshot_redirect_site(struct snapshot_builder *b, const struct config_site *from);
 /* Keeps it as long as the snapshot. */
 struct tls_server *snapshot_keep_server(struct snapshot_builder *b, struct tls_server *server);
+/* As prepare->open_file(), for a line at any level. */
+const struct data_file *snapshot_open_file(struct snapshot_builder *b,
+                                           const struct config_item *item, struct slice path,
+                                           const struct data_file_kind *kind);
 /* Releases what regular expressions and steps keep. */
 void snapshot_release_kept(struct snapshot *snapshot);

@@ -9,8 +9,8 @@
 #include "fiber/file.h"
 #include "fiber/native.h"
 #include "fiber/process.h"
-#include "net/pipe.h"
 #include "limit/tally.h"
+#include "net/pipe.h"
 #include "net/tunnel.h"
 #include "serve/handshake.h"
 #include "serve/listener.h"
@@ -44,6 +44,8 @@ struct worker {
     unsigned index;
     struct timer cut;
     bool is_stopped;
+    bool is_leaving; /* control posts nothing to it any more; control's thread only */
+    bool may_leave;
     enum status started; /* not OK: it ends by itself, without a word to its mailbox */
     char name[24];
 };
@@ -217,6 +219,28 @@ static void on_thread_ended(void *argument)
         all->on_ended();
 }
 
+static void on_may_leave(void *argument)
+{
+    struct worker *worker = argument;
+    worker->may_leave = true;
+}
+
+/* On control's thread: nothing is posted behind this. */
+static void on_leaving(void *argument)
+{
+    struct worker *worker = argument;
+    worker->is_leaving = true;
+    check(thread_post(&worker->serve.thread, on_may_leave, worker));
+}
+
+/* Control may have a word for each worker at any moment, such as a second signal. */
+static void take_leave(struct worker *worker)
+{
+    check(thread_post(worker->control, on_leaving, worker));
+    while (!worker->may_leave)
+        loop_turn(loop_now() + MILLISECONDS(10));
+}
+
 static void serve_until_stopped(struct worker *worker)
 {
     struct serve_worker *serve = &worker->serve;
@@ -231,6 +255,7 @@ static void serve_until_stopped(struct worker *worker)
     for (int64_t until = clock_monotonic() + MILLISECONDS(CUT_GRACE_MS);
          serve->thread.fibers_count > 0 && clock_monotonic() < until;)
         loop_turn(loop_now() + MILLISECONDS(10));
+    take_leave(worker);
     loop_turn(loop_now()); /* the last letters: some own what they carry */
     access_log_worker_free(serve->log);
     timer_clear(&serve->thread.timers, &worker->cut);
@@ -321,7 +346,7 @@ static void cut(void *argument)
 static void tell_all(struct workers *workers, void (*what)(void *argument))
 {
     for (unsigned i = 0; i < workers->count; i++)
-        if (worker_array[i].started == OK)
+        if (worker_array[i].started == OK && !worker_array[i].is_leaving)
             check(thread_post(&worker_array[i].serve.thread, what, &worker_array[i]));
 }
 

@@ -91,6 +91,10 @@ static const char *error_of_refusal(enum refusal refusal)
     case REFUSAL_CONNECTIONS_PER_CLIENT:
     case REFUSAL_FIBERS:
         return "connection_limit_reached";
+    case REFUSAL_RATE_LIMIT:
+    case REFUSAL_CONN_LIMIT:
+    case REFUSAL_DENIED:
+        return "http_request_denied";
     default:
         return "http_request_error";
     }
@@ -98,9 +102,13 @@ static const char *error_of_refusal(enum refusal refusal)
 
 enum verdict exchange_refuse(struct exchange *x, enum refusal refusal)
 {
-    const struct refusal_text *text = refusal_text(refusal);
-    exchange_blame(x, ERR_PROTOCOL, SIDE_CLIENT, text->status, error_of_refusal(refusal),
-                   text->reason);
+    return exchange_refuse_as(x, refusal, refusal_text(refusal)->status);
+}
+
+enum verdict exchange_refuse_as(struct exchange *x, enum refusal refusal, int status)
+{
+    exchange_blame(x, ERR_PROTOCOL, SIDE_CLIENT, status, error_of_refusal(refusal),
+                   refusal_text(refusal)->reason);
     if (x->blame.refusal == REFUSAL_NONE && x->blame.side == SIDE_CLIENT)
         x->blame.refusal = refusal;
     return FAILED;
@@ -134,8 +142,10 @@ static void build_error(struct exchange *x)
     if (grpc_is_call(x)) {
         grpc_build_error(x);
     } else {
+        const char *more =
+            x->blame.refusal == REFUSAL_IN_CLEAR ? "TLS is spoken here: ask with https.\n" : "";
         struct slice text =
-            arena_format(&x->arena, "%d %.*s\n", status, SLICE_ARG(status_text(status)));
+            arena_format(&x->arena, "%d %.*s\n%s", status, SLICE_ARG(status_text(status)), more);
         response_replace(x, status, SLICE("text/plain; charset=utf-8"), text);
     }
     struct fields *fields = &x->response.fields;
@@ -443,8 +453,8 @@ struct exchange *exchange_copy_for_log(const struct exchange *x)
     struct slice referer_text = referer == NULL ? SLICE("") : referer->value;
     size_t text_size = x->request.head.method_text.size + x->request.head.target.size +
                        x->request.head.host.size + x->client_ip.size + x->request_id.size +
-                       x->user.size + x->upstream.upstream.size + x->upstream.server.size +
-                       agent_text.size + referer_text.size +
+                       x->user.size + x->rule.size + x->upstream.upstream.size +
+                       x->upstream.server.size + agent_text.size + referer_text.size +
                        (x->tls == NULL ? 0 : x->tls->server_name.size);
     struct field *fields;
     struct tls_facts *tls;
@@ -467,6 +477,7 @@ struct exchange *exchange_copy_for_log(const struct exchange *x)
     copy->client_ip = keep(&at, x->client_ip);
     copy->request_id = keep(&at, x->request_id);
     copy->user = keep(&at, x->user);
+    copy->rule = keep(&at, x->rule);
     copy->upstream.upstream = keep(&at, x->upstream.upstream);
     copy->upstream.server = keep(&at, x->upstream.server);
     fields_init(&head->fields, NULL, fields, 2);

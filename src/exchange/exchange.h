@@ -129,6 +129,7 @@ struct exchange {
     struct blame blame;
     struct upstream_facts upstream;
     const char *refused_by; /* the step that refused, for the log; NULL */
+    struct slice rule;      /* which rule of that step: its name or place; of the configuration */
     const char *sticky;     /* what became of the tie to its server, for the log; NULL */
     const char *mirrored;   /* what became of its mirror image, for the log; NULL */
     const char *limited;    /* what a rate limit did or would have done to it, for the log; NULL */
@@ -146,6 +147,7 @@ struct exchange {
     struct step_state *step_states;
     struct exchange_hold *holds;
     int64_t body_limit;       /* bytes of the request's body; −1: none */
+    bool is_allowed;          /* by an allow line */
     bool client_trusted;      /* the peer is in trusted_proxies */
     struct fiber *fiber;      /* that runs it; cancelled when the client hangs up */
     struct fiber_scope scope; /* of its children */
@@ -161,6 +163,8 @@ COLD void exchange_refuse_head(struct exchange *x, enum refusal refusal);
 
 /* For steps. Blames a refusal of the client's request, or a failure; returns FAILED. */
 COLD enum verdict exchange_refuse(struct exchange *x, enum refusal refusal);
+/* The same with another status; 0: the connection ends without an answer. */
+COLD enum verdict exchange_refuse_as(struct exchange *x, enum refusal refusal, int status);
 COLD enum verdict exchange_blame(struct exchange *x, enum status status, enum side side, int answer,
                                  const char *error, const char *why);
 /* Sets a response with a text body (not copied); the type may be empty. Fields are kept if `keep`.

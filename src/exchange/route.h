@@ -8,6 +8,8 @@
 #include "http/message.h"
 #include "http/uri.h"
 
+struct geo;
+
 struct timeouts { /* nanoseconds; CLOCK_NEVER: off */
     int64_t handshake;
     int64_t request_header;
@@ -96,7 +98,8 @@ struct site {
     enum field_names field_names;
     bool access_log;
     uint64_t tls_policy; /* a connection over TLS must have the same; 0: the site has none */
-    struct slice hsts;   /* value of Strict-Transport-Security; empty: not sent */
+    const struct geo *geo;
+    struct slice hsts; /* value of Strict-Transport-Security; empty: not sent */
     struct slice at;
 };
 

@@ -7,7 +7,10 @@
 #include "base/option.h"
 #include "base/status.h"
 
+struct data_file;
+struct data_file_kind;
 struct exchange;
+struct geo;
 struct step_use;
 struct template;
 struct upstream;
@@ -43,6 +46,11 @@ struct prepare {
     /* A field of requests that this step alone sets: what clients send under its name is taken off
      * on all sites, whatever their routes. */
     void (*guard_field)(struct prepare *prepare, struct slice name);
+    /* The file of that kind at a path as it is written, read and looked after as long as the
+     * snapshot lives; NULL after an error was reported, and where files are not to be read. */
+    const struct data_file *(*open_file)(struct prepare *prepare, const char *option,
+                                         struct slice path, const struct data_file_kind *kind);
+    const struct geo *geo; /* what the configuration has of them */
     /* Which line of which site and route this is, in the same words in the next configuration: for
      * what outlives a snapshot. One line of a site is the same on each of its routes. */
     struct slice (*place)(struct prepare *prepare);

@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "exchange/exchange.h"
+#include "exchange/geo.h"
 #include "net/jwt.h"
 
 enum variable {
@@ -178,6 +179,14 @@ static struct slice claim_of(struct exchange *x, struct slice name)
     return jwt_claim(x->claims_read, name, &x->arena);
 }
 
+static struct slice geo_value(struct exchange *x, enum variable variable)
+{
+    if (variable == VARIABLE_GEO_COUNTRY)
+        return geo_country(x->site->geo, x->client, arena_alloc(&x->arena, GEO_COUNTRY_SIZE));
+    uint32_t network = geo_network(x->site->geo, x->client);
+    return network == 0 ? SLICE("") : arena_format(&x->arena, "%u", network);
+}
+
 static struct slice value_of(struct exchange *x, enum variable variable, struct slice name)
 {
     struct slice value = SLICE("");
@@ -207,6 +216,9 @@ static struct slice value_of(struct exchange *x, enum variable variable, struct 
     case VARIABLE_COOKIE:
         cookie_find(&x->request.head.fields, name, &value);
         return value;
+    case VARIABLE_GEO_COUNTRY:
+    case VARIABLE_GEO_NETWORK:
+        return x->site == NULL || x->client == NULL ? value : geo_value(x, variable);
     case VARIABLE_UPSTREAM:
         return x->upstream.upstream;
     case VARIABLE_SERVER:

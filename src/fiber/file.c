@@ -179,3 +179,26 @@ enum status file_rewrite(const char *path, struct slice text, const char **why)
         return failed(errno, why);
     return create(path, text, old.st_mode & 07777, &old, why);
 }
+
+enum status file_temporary(struct slice text, char path[FILE_TEMPORARY_PATH_MAX], const char **why)
+{
+    /* Memory first: it is read again and again. */
+    static const char *const PATTERNS[] = {"/dev/shm/weir-XXXXXX", "/tmp/weir-XXXXXX"};
+    int fd = -1;
+    for (size_t i = 0; i < 2 && fd < 0; i++) {
+        (void)snprintf(path, FILE_TEMPORARY_PATH_MAX, "%s", PATTERNS[i]);
+        fd = mkostemp(path, O_CLOEXEC);
+    }
+    if (fd < 0)
+        return failed(errno, why);
+    enum status status = write_all(fd, text, why);
+    close(fd);
+    if (status != OK)
+        unlink(path);
+    return status;
+}
+
+void file_remove(const char *path)
+{
+    unlink(path);
+}

@@ -31,6 +31,14 @@ MUST_CHECK enum status file_make_directory(const char *path, const char **why);
 /* Makes a file of that mode, whole or not at all, in the place of any that was there. */
 MUST_CHECK enum status file_create(const char *path, struct slice text, unsigned mode,
                                    const char **why);
+enum {
+    FILE_TEMPORARY_PATH_MAX = 40,
+};
+/* A new file of that text, mode 0600, where such files are made, for a library that wants to open
+ * one by its path; file_remove() it then. */
+MUST_CHECK enum status file_temporary(struct slice text, char path[FILE_TEMPORARY_PATH_MAX],
+                                      const char **why);
+void file_remove(const char *path);
 /* Puts a text in the place of a file's, whole or not at all; the file keeps its mode,
  * and its owner and group as far as that is allowed. */
 MUST_CHECK enum status file_rewrite(const char *path, struct slice text, const char **why);

@@ -10,6 +10,9 @@
 /* Raises the limit of open files as far as it goes, and returns it. */
 int64_t process_raise_open_files(void);
 
-/* Becomes that user and group for good, with no other groups. Before the first thread. False: not
- * permitted. */
+/* Becomes that user and group for good, with no other groups, and with no capability but that of
+ * listening on low ports. Before the first thread. False: not permitted. */
 MUST_CHECK bool process_become(uint32_t user, uint32_t group);
+/* From then on no program that it starts has more rights than it has; and unless it may dump its
+ * memory nobody but root reads it, as with a debugger. Before the first thread. */
+MUST_CHECK bool process_harden(bool may_dump);

@@ -70,6 +70,8 @@ MUST_CHECK enum status stream_tcp_open(struct stream *stream, int fd, bool is_un
 ssize_t stream_tcp_receive(struct stream *stream, void *into, size_t size);
 ssize_t stream_tcp_send(struct stream *stream, const struct iovec *parts, int count);
 void stream_tcp_close(struct stream *stream, bool reset);
+/* Nothing stands on top any more. */
+void stream_tcp_bare(struct stream *stream);
 /* Takes what was sent off the front of the parts. */
 void stream_advance(struct iovec **parts, int *count, size_t sent);
 /* Waits for what STREAM_WANTS_READ or STREAM_WANTS_WRITE asked for. ERR_CLOSED: it broke. */

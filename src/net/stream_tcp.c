@@ -71,6 +71,11 @@ enum status stream_tcp_open(struct stream *stream, int fd, bool is_unix)
     return OK;
 }
 
+void stream_tcp_bare(struct stream *stream)
+{
+    stream->operations = &TCP;
+}
+
 bool stream_is_plain(const struct stream *stream)
 {
     return stream->operations == &TCP;

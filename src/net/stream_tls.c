@@ -26,6 +26,8 @@ static int socket_read(BIO *bio, char *into, int size)
     struct tls *tls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
     ssize_t count = stream_tcp_receive(tls->stream, into, (size_t)size);
+    for (ssize_t i = 0; i < count && tls->first_size < TLS_FIRST_SIZE; i++)
+        tls->first[tls->first_size++] = into[i];
     if (count > 0)
         return (int)count;
     if (count == STREAM_WANTS_READ)
@@ -80,12 +82,24 @@ struct tls *tls_of(const SSL *ssl)
     return SSL_get_ex_data(ssl, state_index);
 }
 
+/* Nothing more may be asked of the library. An end without a farewell is a mere error of this
+ * connection; all else that the library finds is told in an alert, or was. */
+static void fail(struct tls *tls, int error)
+{
+    tls->is_failed = true;
+    if (error == SSL_ERROR_SSL &&
+        ERR_GET_REASON(ERR_peek_error()) != SSL_R_UNEXPECTED_EOF_WHILE_READING)
+        tls_resume_forget(tls->ssl);
+    ERR_clear_error();
+}
+
 /* What a call of the library that did not succeed means. The thread's queue of errors, which says
  * so, is empty before each call: whoever finds something in it empties it, which is done for every
  * connection that fails and for none that goes on. */
 static ssize_t answer(struct tls *tls, int result)
 {
-    switch (SSL_get_error(tls->ssl, result)) {
+    int error = SSL_get_error(tls->ssl, result);
+    switch (error) {
     case SSL_ERROR_WANT_READ:
         return STREAM_WANTS_READ;
     case SSL_ERROR_WANT_WRITE:
@@ -94,9 +108,8 @@ static ssize_t answer(struct tls *tls, int result)
         return STREAM_ENDED;
     default:
         /* An end without a farewell may be somebody else's doing: never a clean one. */
-        tls->is_failed = true;
+        fail(tls, error);
         tls->stream->watch.ready |= READY_BROKEN;
-        ERR_clear_error();
         return STREAM_FAILED;
     }
 }
@@ -181,6 +194,9 @@ static void tls_shutdown(struct stream *stream)
 
 static void tls_free(struct tls *tls)
 {
+    /* A connection that ends without a farewell is no reason not to resume the session
+     * (RFC 5246 §7.2.1): the library would give up that of a server. */
+    SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(tls->ssl);
     free(tls->text);
     free(tls);
@@ -220,6 +236,17 @@ static struct tls *begin(struct stream *stream, SSL *ssl)
     return tls;
 }
 
+/* Whether the other side began as HTTP does without TLS: with a method, which no record looks like.
+ * The library knows the most common ones only. */
+static bool is_http(const struct tls *tls)
+{
+    size_t letters = 0;
+    while (letters < tls->first_size && tls->first[letters] >= 'A' && tls->first[letters] <= 'Z')
+        letters++;
+    return letters == TLS_FIRST_SIZE ||
+           (letters >= 3 && letters < tls->first_size && tls->first[letters] == ' ');
+}
+
 /* The trouble of a handshake with a client, or with a server that broke the protocol. */
 static enum status explain(const struct tls *tls, struct tls_trouble *trouble)
 {
@@ -229,7 +256,9 @@ static enum status explain(const struct tls *tls, struct tls_trouble *trouble)
     trouble->why = text == NULL ? "the handshake failed" : text;
     trouble->error = "tls_protocol_error";
     long verified = SSL_get_verify_result(tls->ssl);
-    if (tls->was_refused_name) {
+    if (is_http(tls)) {
+        trouble->why = "tls: HTTP in clear in place of a handshake";
+    } else if (tls->was_refused_name) {
         trouble->why = "no site has the name that was asked for";
     } else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
         trouble->error = "connection_terminated";
@@ -293,8 +322,7 @@ static enum status shake(struct stream *stream, int64_t deadline, struct tls_tro
         if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) {
             bool is_broken = error == SSL_ERROR_SYSCALL;
             enum status status = is_broken ? ERR_SYSTEM : explain(tls, trouble);
-            tls->is_failed = true;
-            ERR_clear_error();
+            fail(tls, error);
             return status;
         }
         TRY(stream_wait_for(stream,
@@ -374,6 +402,18 @@ enum status stream_tls_accept(struct stream *stream, const struct tls_server *se
         note_client(tls);
     tls->server = NULL;
     return OK;
+}
+
+bool stream_tls_was_clear(struct stream *stream)
+{
+    struct tls *tls = stream->tls;
+    check(tls != NULL && !tls->is_open);
+    if (!is_http(tls))
+        return false;
+    stream->tls = NULL;
+    stream_tcp_bare(stream);
+    tls_free(tls);
+    return true;
 }
 
 enum status stream_tls_connect(struct stream *stream, struct tls_client *client,

@@ -35,6 +35,9 @@ struct tls_trouble {
 MAY_WAIT MUST_CHECK enum status stream_tls_accept(struct stream *stream,
                                                   const struct tls_server *server, int64_t deadline,
                                                   struct tls_trouble *trouble);
+/* After a handshake with a client has failed: whether it was none but HTTP without TLS. Then the
+ * stream is plain again; what it began with is lost, and nothing was sent. */
+bool stream_tls_was_clear(struct stream *stream);
 /* Shakes hands with a server, whose certificate is verified as `client` says. A session of
  * `sessions` is resumed, new ones are kept there. */
 MAY_WAIT MUST_CHECK enum status stream_tls_connect(struct stream *stream, struct tls_client *client,

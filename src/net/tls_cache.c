@@ -149,6 +149,19 @@ size_t tls_cache_get(struct tls_cache *cache, struct slice id, int64_t now, unsi
     return size;
 }
 
+void tls_cache_remove(struct tls_cache *cache, struct slice id)
+{
+    if (cache->max == 0 || id.size != TLS_CACHE_ID_SIZE)
+        return;
+    pthread_mutex_lock(&cache->mutex);
+    struct session **place = place_of(cache, id.data);
+    if (*place != NULL) {
+        forget(cache, place);
+        cache->figures.removed++;
+    }
+    pthread_mutex_unlock(&cache->mutex);
+}
+
 void tls_cache_look(struct tls_cache *cache, struct tls_cache_figures *figures)
 {
     pthread_mutex_lock(&cache->mutex);

@@ -24,6 +24,7 @@ struct tls_cache_figures {
     uint64_t found;
     uint64_t missed;  /* asked for, and not there any more or never */
     uint64_t evicted; /* younger than they might have become: there was no room */
+    uint64_t removed; /* because their connections ended with a fatal alert */
 };
 
 /* 0 sessions: it keeps none. */
@@ -35,4 +36,6 @@ void tls_cache_free(struct tls_cache *cache);
 void tls_cache_put(struct tls_cache *cache, struct slice id, struct slice session, int64_t now);
 /* Copies a session to `into`, which has room for TLS_CACHE_SESSION_MAX; 0: there is none. */
 size_t tls_cache_get(struct tls_cache *cache, struct slice id, int64_t now, unsigned char *into);
+/* The session must not be resumed any more (RFC 5246 §7.2.2). */
+void tls_cache_remove(struct tls_cache *cache, struct slice id);
 void tls_cache_look(struct tls_cache *cache, struct tls_cache_figures *figures);

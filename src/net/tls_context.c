@@ -225,12 +225,13 @@ enum status tls_context_set_clients(struct tls_context *context, struct slice ca
     return OK;
 }
 
-static enum status build(struct certificate *const *certificates, size_t count, SSL_CTX **result,
+static enum status build(const struct tls_context_config *config,
+                         struct certificate *const *certificates, size_t count, SSL_CTX **result,
                          const char **why)
 {
     SSL_CTX *made = tls_context_make(TLS_server_method());
     enum status status = OK;
-    tls_resume_allow(made);
+    tls_resume_allow(made, config->cache);
     SSL_CTX_set_client_hello_cb(made, on_client_hello, NULL);
     SSL_CTX_set_tlsext_servername_callback(made, on_server_name);
     SSL_CTX_set_alpn_select_cb(made, on_protocols, NULL);
@@ -280,7 +281,7 @@ enum status tls_context_new(const struct tls_context_config *config,
         made->protocols[i] = config->protocols[i];
     made->config.protocols = made->protocols;
     made->policy = policy_of(&made->config);
-    enum status status = build(certificates, count, &made->current, why);
+    enum status status = build(config, certificates, count, &made->current, why);
     if (status == OK && config->clients != TLS_CLIENTS_ANY)
         status = tls_context_set_clients(made, config->client_ca, config->client_crl, why);
     made->config.client_ca = made->config.client_crl = SLICE(""); /* the caller's */
@@ -305,7 +306,7 @@ enum status tls_context_replace(struct tls_context *context,
                                 const char **why)
 {
     SSL_CTX *made;
-    TRY(build(certificates, count, &made, why));
+    TRY(build(&context->config, certificates, count, &made, why));
     pthread_mutex_lock(&context->mutex);
     SSL_CTX *old = context->current;
     context->current = made;

@@ -38,6 +38,10 @@ struct tls_context {
     STACK_OF(X509_NAME) * clients_names;
 };
 
+enum {
+    TLS_FIRST_SIZE = 5, /* the head of a record */
+};
+
 /* The state of TLS on a stream. */
 struct tls {
     SSL *ssl;
@@ -51,7 +55,9 @@ struct tls {
     bool is_failed;  /* nothing more may be asked of the library */
     bool is_open;    /* the handshake is done */
     bool was_refused_name;
-    bool was_asked_for; /* the name, of the finder: it answers once */
+    uint8_t first_size;
+    char first[TLS_FIRST_SIZE]; /* what the other side began with */
+    bool was_asked_for;         /* the name, of the finder: it answers once */
     uint8_t server_name_size;
     char server_name[SERVER_NAME_MAX];
 };
@@ -65,7 +71,10 @@ void tls_context_forget_staples(struct tls_context *context);
 void tls_context_apply(struct tls_context *context, SSL *ssl);
 /* Sessions: tickets and ids. First once, then for each context of the library. */
 void tls_resume_prepare(void);
-void tls_resume_allow(SSL_CTX *made);
+/* The connection has ended with a fatal alert, ours or the other side's: its session is not resumed
+ * any more (RFC 5246 §7.2.2). In TLS 1.3 none is kept. */
+void tls_resume_forget(const SSL *ssl);
+void tls_resume_allow(SSL_CTX *made, struct tls_cache *cache);
 /* Which context a name asks for; NULL: none. */
 struct tls_context *tls_server_choose(const struct tls_server *server, struct slice name);
 /* NULL: there is none. */

@@ -104,18 +104,27 @@ static SSL_SESSION *on_id(SSL *ssl, const unsigned char *id, int id_size, int *i
     return session;
 }
 
+void tls_resume_forget(const SSL *ssl)
+{
+    struct tls_cache *cache = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    const SSL_SESSION *session = SSL_get_session(ssl);
+    if (cache != NULL && session != NULL)
+        tls_cache_remove(cache, id_of(session));
+}
+
 void tls_resume_prepare(void)
 {
     pthread_once(&fetched, fetch);
 }
 
-void tls_resume_allow(SSL_CTX *made)
+void tls_resume_allow(SSL_CTX *made, struct tls_cache *cache)
 {
     /* The library's own table is one per context, and would forget with each new certificate. */
     SSL_CTX_set_session_cache_mode(made, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL |
                                              SSL_SESS_CACHE_NO_AUTO_CLEAR);
     SSL_CTX_sess_set_new_cb(made, on_new);
     SSL_CTX_sess_set_get_cb(made, on_id);
+    check(SSL_CTX_set_app_data(made, cache) == 1);
     SSL_CTX_set_timeout(made, TLS_TICKETS_ROTATE_S);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(made, on_ticket);
 }

@@ -12,8 +12,6 @@
 
 enum {
     BEGUN_PER_TURN = 8, /* 2 or 3 ms of work */
-    CROWD = 128,        /* so many under way leave holes that are worth looking for */
-    CROWD_MS = 1000,
 };
 
 static void forget(struct handshake *handshake, bool reset)
@@ -76,22 +74,31 @@ static void hand_over(struct handshake *handshake)
                    handshake->is_counted);
 }
 
+/* Told in words that the client understands that TLS is spoken here. */
+static void answer_in_clear(struct handshake *handshake)
+{
+    handshake->worker->handshakes_in_clear++;
+    list_remove(&handshake->link);
+    loop_free_later(handshake);
+    h1_take_clear(handshake->worker, handshake->config, &handshake->stream, &handshake->peer,
+                  handshake->is_counted);
+}
+
 static void shake(void *argument)
 {
     struct handshake *handshake = argument;
     struct serve_worker *worker = handshake->worker;
-    if (++worker->handshakes_running == CROWD)
-        timer_set(&worker->thread.timers, &worker->handshakes_crowd,
-                  loop_now() + MILLISECONDS(CROWD_MS));
     int64_t timeout = handshake->config->timeouts.handshake;
     int64_t deadline = timeout == CLOCK_NEVER ? CLOCK_NEVER : handshake->opened + timeout;
     struct tls_trouble trouble = {"", ""};
     enum status status =
         stream_tls_accept(&handshake->stream, handshake->config->tls, deadline, &trouble);
-    worker->handshakes_running--;
     if (status != OK) {
         report(handshake, status, &trouble);
-        forget(handshake, status == ERR_TIMEOUT || status == ERR_CANCELLED);
+        if (status == ERR_TLS && stream_tls_was_clear(&handshake->stream))
+            answer_in_clear(handshake);
+        else
+            forget(handshake, status == ERR_TIMEOUT || status == ERR_CANCELLED);
         return;
     }
     if (stream_tls_facts(&handshake->stream)->is_resumed)
@@ -99,17 +106,6 @@ static void shake(void *argument)
     else
         worker->handshakes_full++;
     hand_over(handshake);
-}
-
-/* The buffers of handshakes lay between what their connections keep. Once the crowd has passed they
- * are holes, which nobody but another crowd could fill. */
-static void on_crowd(struct timer *timer)
-{
-    struct serve_worker *worker = LIST_ENTRY(timer, struct serve_worker, handshakes_crowd);
-    if (worker->handshakes_running >= CROWD / 2)
-        timer_set(&worker->thread.timers, timer, loop_now() + MILLISECONDS(CROWD_MS));
-    else
-        memory_give_back();
 }
 
 static void begin(struct handshake *handshake)
@@ -166,7 +162,6 @@ void handshake_prepare(struct serve_worker *worker)
     list_init(&worker->handshakes);
     list_init(&worker->handshakes_next);
     worker->handshakes_due.on_fire = on_due;
-    worker->handshakes_crowd.on_fire = on_crowd;
 }
 
 static void on_timer(struct timer *timer)

@@ -347,6 +347,18 @@ void h1_take(struct serve_worker *worker, const struct listener_config *config,
         h1_serve(c);
 }
 
+void h1_take_clear(struct serve_worker *worker, const struct listener_config *config,
+                   struct stream *stream, const struct address *peer, bool is_counted)
+{
+    struct h1_connection *c = new_connection(worker, config, peer, is_counted);
+    stream_relocate(&c->stream, stream);
+    c->stream.watch.on_ready = on_ready;
+    c->state = H1_ACTIVE;
+    c->active = new_exchange(c);
+    c->active->refusal = REFUSAL_IN_CLEAR;
+    h1_serve(c);
+}
+
 void h1_end(struct h1_connection *c)
 {
     if (c->state == H1_ACTIVE)

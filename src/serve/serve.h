@@ -32,7 +32,7 @@ struct serve_shared {
     unsigned workers_count;
     int64_t connections;     /* of clients, all workers; atomic */
     int64_t connections_max; /* limits.connections, or what the descriptors allow */
-    struct tally *clients; /* connections per address */
+    struct tally *clients;   /* connections per address */
     struct trust trust;
 };
 
@@ -47,22 +47,21 @@ struct serve_worker {
     struct timer handshakes_due;
     int64_t handshakes_turn;   /* of the loop, in which … */
     unsigned handshakes_begun; /* … so many have begun */
-    unsigned handshakes_running;
-    struct timer handshakes_crowd; /* fires when a crowd may have passed */
-    int64_t connections_count;     /* atomic: others read it to find the least loaded */
+    int64_t connections_count; /* atomic: others read it to find the least loaded */
     struct listener *listeners;
     size_t listeners_count;
     bool is_draining;                              /* no keep-alive any more */
     void (*on_empty)(struct serve_worker *worker); /* draining, and the last connection has gone */
     int64_t date_second;                           /* that `date` was written for */
     char date[DATE_HTTP_SIZE];
-    uint64_t exchanges;          /* begun */
-    uint64_t h2_opened;          /* connections of HTTP/2 */
-    uint64_t h2_refused;         /* of those, ended for what they did */
-    uint64_t handshakes_full;    /* of TLS */
-    uint64_t handshakes_resumed; /* likewise */
-    uint64_t handshakes_failed;  /* likewise */
-    void *log;                   /* of the access log: what control keeps per worker */
+    uint64_t exchanges;           /* begun */
+    uint64_t h2_opened;           /* connections of HTTP/2 */
+    uint64_t h2_refused;          /* of those, ended for what they did */
+    uint64_t handshakes_full;     /* of TLS */
+    uint64_t handshakes_resumed;  /* likewise */
+    uint64_t handshakes_failed;   /* likewise */
+    uint64_t handshakes_in_clear; /* of those, HTTP without TLS */
+    void *log;                    /* of the access log: what control keeps per worker */
 };
 
 static inline struct serve_worker *serve_self(void)

@@ -86,6 +86,9 @@ void h1_accept(struct serve_worker *worker, const struct listener_config *config
  * hands: serves what has come already. */
 MAY_WAIT void h1_take(struct serve_worker *worker, const struct listener_config *config,
                       struct stream *stream, const struct address *peer, bool is_counted);
+/* The same of one that speaks in clear where TLS is spoken: it is told so and ended gently. */
+MAY_WAIT void h1_take_clear(struct serve_worker *worker, const struct listener_config *config,
+                            struct stream *stream, const struct address *peer, bool is_counted);
 /* Ends a connection at once, whatever it does; an exchange is cancelled and ends a little later. */
 void h1_end(struct h1_connection *c);
 

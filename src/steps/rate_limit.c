@@ -110,6 +110,10 @@ static void leave(void *kept)
 static enum status prepare(void *config, struct prepare *p)
 {
     struct rate_limit_config *c = config;
+    if (c->per.count == 0) {
+        p->error(p, "rate", "a rate of 0 lets nobody in; that is: respond 403");
+        return ERR_CONFIG;
+    }
     c->rate = (struct rate){c->per.per / c->per.count, c->burst};
     if (c->rate.interval == 0) {
         p->error(p, "rate", "more than a billion requests a second cannot be counted");

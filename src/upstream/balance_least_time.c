@@ -37,11 +37,30 @@ static void rate(const struct search *search, const struct candidates *candidate
     }
 }
 
+/* One that starts slowly takes part as often as its share of now is: what it would get by its time
+ * alone is all of it. */
+static void thin_out(struct candidates *candidates)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < candidates->count; i++) {
+        struct server *server = candidates->servers[i];
+        uint32_t whole = server_weight(server) * SERVER_WEIGHT_UNIT;
+        bool is_last = kept == 0 && i + 1 == candidates->count;
+        if (candidates->weights[i] != whole && !is_last &&
+            random_below(&thread_self()->random, whole) >= candidates->weights[i])
+            continue;
+        candidates->servers[kept] = server;
+        candidates->weights[kept++] = whole;
+    }
+    candidates->count = kept;
+}
+
 struct server *balance_least_time(struct search *search)
 {
     struct candidates candidates;
     struct times times;
     balance_gather(search, &candidates);
+    thin_out(&candidates);
     rate(search, &candidates, &times);
     struct server *chosen = NULL;
     uint32_t near = 0;

@@ -4,21 +4,14 @@
  * are being opened. Shared by all workers through atomics; without a limit nothing is counted. */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "upstream/gradient.h"
 
 struct upstream;
 
 struct breaker {
     uint32_t requests; /* in work */
     uint32_t connects; /* being opened */
-    /* Of the limit that adapts. */
-    uint32_t limit; /* 0: not begun */
-    uint32_t most;  /* requests in work at a time, in this window */
-    uint32_t samples;
-    int64_t sum;        /* ns, of the samples */
-    int64_t window_end; /* monotonic */
-    int64_t fastest;    /* ns: the best average of a window, forgotten slowly */
+    struct gradient gradient;
 };
 
 enum {
@@ -34,11 +27,13 @@ struct latency {
 /* Counts a request in; *is_counted says whether it has to be counted out. False: too many. */
 bool breaker_enter(struct upstream *upstream, bool *is_counted);
 void breaker_leave(struct upstream *upstream);
+/* Whether the limit that has been reached is the one that adapts. */
+bool breaker_adapts(const struct upstream *upstream);
 /* The same for a connection that is opened. */
 bool breaker_begin_connect(struct upstream *upstream);
 void breaker_end_connect(struct upstream *upstream);
-/* How long an answer took, for the limit that adapts and, with `for_hedge`, the 95 %. */
-void breaker_measure(struct upstream *upstream, int64_t took, bool for_hedge);
+/* How long a server took to answer, for the limit that adapts. */
+void breaker_measure(struct upstream *upstream, int64_t took);
 /* The limit as it is now; 0: none. */
 uint32_t breaker_limit(const struct upstream *upstream);
 

@@ -71,7 +71,9 @@ static enum status take_server(struct upstream_call *call, const struct tried *t
             call->inside->server = server;
             call->server_name = server->name;
             call->server_state =
-                slice_from_cstring(server_life_name(server_life(server, loop_now())));
+                server_is_plain(server)
+                    ? SLICE("up")
+                    : slice_from_cstring(server_life_name(server_life(server, loop_now())));
             call->server_id = __atomic_load_n(&server->id, __ATOMIC_RELAXED);
             return OK;
         }
@@ -135,6 +137,9 @@ static enum status hold(struct upstream_call *call, struct tried *tried, int64_t
         (tried->queue_until != 0 && loop_now() >= tried->queue_until))
         return ERR_REFUSED; /* and why has been said */
     tried->count = 0;
+    /* Nobody looks after it, so that it does not seem to refuse: not asked without a pause. */
+    if (!all_refuse(call->upstream) && call_back_off(0) != OK)
+        return call_fail(call, ERR_CANCELLED, 0, "", "cancelled between two tries");
     return take_server_in_turn(call, tried, deadline);
 }
 
@@ -156,7 +161,7 @@ static enum status enter_server(struct upstream_call *call, struct tried *tried,
 static enum status connect_server(struct upstream_call *call, int64_t deadline)
 {
     if (!breaker_begin_connect(call->upstream))
-        return call_fail(call, ERR_REFUSED, 503, "connection_limit_reached", "breaker: connects");
+        return call_too_many_connects(call);
     enum status status = call_dial(call, deadline);
     breaker_end_connect(call->upstream);
     return status;
@@ -356,26 +361,45 @@ enum status call_with_retries(struct upstream_call *call, int64_t deadline)
     }
 }
 
-enum status upstream_call(struct upstream_call *call, int64_t deadline)
-{
-    call_spend_budget(call->upstream, false);
-    if (!breaker_enter(call->upstream, &call->is_admitted)) {
-        call->client_failed = false;
-        return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached", "breaker: requests");
-    }
-    int64_t began = loop_now();
-    enum status status = call_hedge_delay(call) > 0 ? call_hedged(call, deadline)
-                                                    : call_with_retries(call, deadline);
-    if (status == OK || status == ERR_TIMEOUT)
-        breaker_measure(call->upstream, loop_now() - began, call->policy.hedge != 0);
-    return status;
-}
-
 static void dismiss(struct upstream_call *call)
 {
     if (call->is_admitted)
         breaker_leave(call->upstream);
     call->is_admitted = false;
+}
+
+/* For the limit that adapts: what the server alone took. Errors come fast, and with a body that was
+ * not kept the pace was the client's. A stream of events may last for days: it is no work that the
+ * limit is found by, nor held against it. */
+static void measure(struct upstream_call *call, enum status status, int64_t took)
+{
+    if (status == ERR_TIMEOUT && !call->client_failed)
+        breaker_measure(call->upstream, took);
+    if (status != OK || call->upstream->config.adaptive_max == 0)
+        return;
+    if (call->inside->is_kept && call->head.status < 500)
+        breaker_measure(call->upstream, call->connect_time + call->first_byte_time);
+    if (call_is_patient(call) && call->upstream->config.requests_max == 0)
+        dismiss(call);
+}
+
+enum status upstream_call(struct upstream_call *call, int64_t deadline)
+{
+    call_spend_budget(call->upstream, false);
+    if (!breaker_enter(call->upstream, &call->is_admitted)) {
+        call->client_failed = false;
+        if (breaker_adapts(call->upstream))
+            return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached", "adaptive_limit");
+        return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached", "breaker: requests");
+    }
+    int64_t began = loop_now();
+    enum status status = call_hedge_delay(call) > 0 ? call_hedged(call, deadline)
+                                                    : call_with_retries(call, deadline);
+    if (call->is_admitted)
+        measure(call, status, loop_now() - began);
+    if (status == OK && call->policy.hedge != 0 && call->request.body->length == 0)
+        latency_add(&call->upstream->latency, loop_now() - began);
+    return status;
 }
 
 void upstream_call_end(struct upstream_call *call)

@@ -36,6 +36,12 @@ enum status call_connect_failed(struct upstream_call *call, enum status status, 
     return connect_failed(call, status);
 }
 
+enum status call_too_many_connects(struct upstream_call *call)
+{
+    /* The limit is that of all servers: to ask another one would be the same. */
+    return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached", "breaker: connects");
+}
+
 enum status call_handshake_failed(struct upstream_call *call, enum status status,
                                   const struct tls_trouble *trouble, int64_t deadline)
 {

@@ -258,6 +258,8 @@ static enum status link_failed(struct upstream_call *call, enum status status,
                                enum h2_link_failure failure, const struct tls_trouble *trouble,
                                int64_t deadline)
 {
+    if (failure == H2_LINK_NOT_ALLOWED)
+        return call_too_many_connects(call);
     if (failure == H2_LINK_NOT_CONNECTED || status == ERR_CANCELLED)
         return call_connect_failed(call, status, deadline);
     if (failure == H2_LINK_NOT_SECURED)

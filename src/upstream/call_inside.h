@@ -82,8 +82,10 @@ MAY_WAIT MUST_CHECK enum status call_dial(struct upstream_call *call, int64_t de
 /* A dial failed: what the client hears, and what it says of the server. (call_dial.c) */
 COLD enum status call_connect_failed(struct upstream_call *call, enum status status,
                                      int64_t deadline);
+/* The breaker lets no more connections be opened. */
+COLD enum status call_too_many_connects(struct upstream_call *call);
 
-/* The same of a handshake. */
+/* A handshake failed, likewise. */
 COLD enum status call_handshake_failed(struct upstream_call *call, enum status status,
                                        const struct tls_trouble *trouble, int64_t deadline);
 

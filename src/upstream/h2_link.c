@@ -2,6 +2,7 @@
 #include "upstream/h2_link.h"
 
 #include "base/check.h"
+#include "upstream/breaker.h"
 #include "upstream/call_inside.h"
 
 #include <stdlib.h>
@@ -223,6 +224,7 @@ static void dial(void *argument)
                                 stream_stall_deadline(link->connect_timeout, CLOCK_NEVER));
     if (status == OK && link->server->config.tls != NULL)
         status = shake_hands(link, &stream);
+    breaker_end_connect(link->server->upstream);
     link->connect_time = loop_now() - began;
     link->dialled = status;
     link->users++;
@@ -263,12 +265,18 @@ static struct h2_link *find(struct pool *pool, bool offers_h1)
     return found;
 }
 
+/* As many at a time as the breaker lets; the fiber of the dial gives its place back. */
 static enum status start(struct server *server, struct pool *pool, bool offers_h1,
-                         int64_t connect_timeout, struct h2_link **made)
+                         int64_t connect_timeout, struct h2_link **made,
+                         enum h2_link_failure *failure)
 {
     struct upstream_local *local = &server->upstream->locals[thread_self()->index];
     if (local->is_stopped)
         return ERR_CANCELLED;
+    if (!breaker_begin_connect(server->upstream)) {
+        *failure = H2_LINK_NOT_ALLOWED;
+        return ERR_LIMIT;
+    }
     struct h2_link *link = memory_zero(sizeof *link);
     link->server = server;
     link->pool = pool;
@@ -279,6 +287,7 @@ static enum status start(struct server *server, struct pool *pool, bool offers_h
     list_append(&pool->h2, &link->link);
     enum status status = fiber_start(&local->probes, "h2_dial", dial, link, NULL);
     if (status != OK) {
+        breaker_end_connect(server->upstream);
         list_remove(&link->link);
         free(link);
         return status;
@@ -316,7 +325,7 @@ enum status h2_link_take(struct server *server, bool offers_h1, int64_t connect_
         if (link != NULL)
             link->users++;
         else
-            TRY(start(server, pool, offers_h1, connect_timeout, &link));
+            TRY(start(server, pool, offers_h1, connect_timeout, &link, failure));
         enum status status = wait_dialled(link, until);
         /* It may have gone, or been filled, since it was dialled: then look again. */
         link->users--;

@@ -16,6 +16,7 @@ enum h2_link_state {
 /* Why there is no connection. */
 enum h2_link_failure {
     H2_LINK_NOT_CONNECTED,
+    H2_LINK_NOT_ALLOWED, /* the breaker: too many are being opened */
     H2_LINK_NOT_SECURED, /* the handshake failed */
     H2_LINK_NOT_H2,      /* it speaks HTTP/1: noted in the server, and the connection is pooled */
 };

@@ -8,13 +8,6 @@
 #include "upstream/queue.h"
 
 enum {
-    ERRORS_IN_ROW = 5,
-    WINDOW_S = 10,
-    WINDOW_REQUESTS = 20,
-    WINDOW_PERCENT = 50,
-    EJECT_S = 10,
-    EJECT_MAX_S = 300,
-    EJECTED_PERCENT_MAX = 50,
     PROBE_INTERVAL_MS = 1000,
     PROBE_TIMEOUT_MS = 1000,
 };
@@ -138,6 +131,7 @@ static void welcome(struct server *server, const char *why)
 {
     note(server, why);
     STORE(server->back_since, clock_monotonic());
+    STORE(server->timing, 0); /* how long it took to fail says nothing any more */
     log_write(LOG_INFO, "server_up", "upstream %.*s: server %.*s is up again (%s)",
               SLICE_ARG(server->upstream->name), SLICE_ARG(server->name), why);
     if (LOAD(server->upstream->waiting) > 0)
@@ -195,7 +189,16 @@ static bool may_eject(const struct upstream *upstream, int64_t now)
         members++;
         out += !server_is_usable(&upstream->servers[i], now);
     }
-    return out < members && out * 100 <= members * EJECTED_PERCENT_MAX;
+    return out < members && out * 100 <= members * upstream->config.passive.ejected_percent;
+}
+
+/* Twice as long each time. */
+static int64_t eject_length(const struct upstream_passive *passive, uint32_t times)
+{
+    int64_t length = passive->eject;
+    while (times-- > 0 && length < passive->eject_longest)
+        length *= 2;
+    return length < passive->eject_longest ? length : passive->eject_longest;
 }
 
 /* Ejects it unless too many are out already; two workers never decide at once. */
@@ -206,10 +209,9 @@ static void eject(struct server *server, uint32_t errors, int64_t now)
     bool is_out = !server_is_usable(server, now);
     if (!is_out && may_eject(upstream, now)) {
         uint32_t times = __atomic_fetch_add(&server->ejections, 1, __ATOMIC_RELAXED);
-        int64_t seconds = times >= 5 ? EJECT_MAX_S : EJECT_S << times;
-        if (seconds > EJECT_MAX_S)
-            seconds = EJECT_MAX_S;
-        STORE(server->until, now + SECONDS(seconds));
+        int64_t length = eject_length(&upstream->config.passive, times);
+        STORE(server->until, now + length);
+        STORE(server->back_since, now + length); /* then it starts slowly */
         /* Whoever found it refusing meanwhile is right. */
         int up = LOAD(server->health);
         is_out = up != SERVER_REFUSING &&
@@ -219,8 +221,8 @@ static void eject(struct server *server, uint32_t errors, int64_t now)
         if (is_out) {
             note(server, "too many errors");
             log_write(LOG_WARN, "server_ejected",
-                      "upstream %.*s: server %.*s is ejected for %lld s after %u errors",
-                      SLICE_ARG(upstream->name), SLICE_ARG(server->name), (long long)seconds,
+                      "upstream %.*s: server %.*s is ejected for %g s after %u errors",
+                      SLICE_ARG(upstream->name), SLICE_ARG(server->name), (double)length / 1e9,
                       errors);
         }
     }
@@ -229,7 +231,8 @@ static void eject(struct server *server, uint32_t errors, int64_t now)
 
 void server_failed(struct server *server, int64_t now)
 {
-    if (now - LOAD(server->window_start) > SECONDS(WINDOW_S)) {
+    const struct upstream_passive *passive = &server->upstream->config.passive;
+    if (now - LOAD(server->window_start) > passive->window) {
         STORE(server->window_start, now);
         STORE(server->window_all, 0);
         STORE(server->window_errors, 0);
@@ -237,9 +240,9 @@ void server_failed(struct server *server, int64_t now)
     uint32_t all = __atomic_add_fetch(&server->window_all, 1, __ATOMIC_RELAXED);
     uint32_t errors = __atomic_add_fetch(&server->window_errors, 1, __ATOMIC_RELAXED);
     uint32_t in_row = __atomic_add_fetch(&server->errors_in_row, 1, __ATOMIC_RELAXED);
-    bool is_bad =
-        in_row >= ERRORS_IN_ROW || (all >= WINDOW_REQUESTS && errors * 100 >= all * WINDOW_PERCENT);
-    if (is_bad)
+    bool are_many = passive->percent > 0 && all >= passive->requests &&
+                    (uint64_t)errors * 100 >= (uint64_t)all * passive->percent;
+    if (are_many || (passive->fails > 0 && in_row >= passive->fails))
         eject(server, errors, now);
 }
 

@@ -158,6 +158,15 @@ static inline uint32_t server_weight(const struct server *server)
 /* Whether it may get a request now. */
 bool server_is_usable(const struct server *server, int64_t now);
 enum server_life server_life(const struct server *server, int64_t now);
+/* Whether it was never away, so that it is up without a closer look. */
+static inline bool server_is_plain(const struct server *server)
+{
+    return __atomic_load_n(&server->health, __ATOMIC_RELAXED) == SERVER_UP &&
+           __atomic_load_n(&server->back_since, __ATOMIC_RELAXED) == 0 &&
+           !__atomic_load_n(&server->is_check_failed, __ATOMIC_RELAXED) &&
+           !__atomic_load_n(&server->is_draining, __ATOMIC_RELAXED) && !server->config.down &&
+           __atomic_load_n(&server->addresses_count, __ATOMIC_RELAXED) > 0;
+}
 /* "up", "slow_start" … as logs and placeholders say it. */
 const char *server_life_name(enum server_life life);
 /* Whether it could not be reached and is probed. */

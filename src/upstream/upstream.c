@@ -91,6 +91,8 @@ struct upstream *upstream_new(const struct upstream_config *config, unsigned wor
     arena_init(&upstream->arena, NULL, 0);
     upstream->config = *config;
     upstream->name = upstream->config.name = arena_copy(&upstream->arena, config->name);
+    if (config->passive.eject == 0)
+        upstream->config.passive = UPSTREAM_PASSIVE;
     upstream->workers = workers;
     upstream->locals = memory_zero(workers * sizeof *upstream->locals);
     list_init(&upstream->queue);

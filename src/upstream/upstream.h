@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "net/address.h"
 #include "upstream/affinity.h"
@@ -59,6 +60,19 @@ enum {
     UPSTREAM_DISCOVERED_MAX = 512, /* servers beyond the lines, drained ones included */
 };
 
+/* When errors of a server put it aside. */
+struct upstream_passive {
+    uint32_t fails;               /* in a row; 0: those do not */
+    uint32_t requests, percent;   /* of so many at least in the window, so many; 0: those do not */
+    int64_t window;               /* ns */
+    int64_t eject, eject_longest; /* ns; twice as long each time it happens again */
+    uint32_t ejected_percent;     /* of the group, at most, and never the last */
+};
+
+/* As it is when nothing is said. */
+#define UPSTREAM_PASSIVE                                                                           \
+    ((struct upstream_passive){5, 20, 50, SECONDS(10), SECONDS(10), SECONDS(300), 50})
+
 struct upstream_config {
     struct slice name;
     enum balance balance;
@@ -71,6 +85,7 @@ struct upstream_config {
     int64_t requests_max;               /* in work at a time, over all servers; 0: no limit */
     int64_t connects_max;               /* connections that are being opened; 0: no limit */
     int64_t adaptive_min, adaptive_max; /* between which a limit of requests adapts; max 0: none */
+    struct upstream_passive passive;    /* all zero: UPSTREAM_PASSIVE */
     int64_t slow_start; /* ns in which a server that came back gets its share; 0: at once */
     /* What ties clients to servers, and how far: a server that has more than load_percent of its
      * share of the exchanges passes those that hash to it on; 0: never. */

@@ -438,6 +438,8 @@ def test_what_check_says(line, code, words):
 
 @pytest.mark.parametrize("line", [
     "balance uri_hash load=101%", "balance uri_hash load=1000%", "balance uri_hash load=off",
+    "passive fails=0 share=100% requests=1 window=10ms eject=10ms eject_longest=1d max_ejected=1%",
+    "passive share=off max_ejected=off", "passive share=1% max_ejected=100%",
     "server 127.0.0.1:2 priority=255", "sticky cookie ttl=400d", "sticky cookie same_site=none",
 ])
 def test_bounds_that_check_accepts(line):

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from origin import reply
-from weir import BINARY, ROOT, Weir
+from weir import BINARY, ROOT, SITE, Weir
 
 # The program that is shipped: the core of one with a sanitizer has terabytes.
 pytestmark = pytest.mark.release
@@ -28,9 +28,9 @@ def gdb(arguments, *commands):
     return result.stdout + result.stderr
 
 
-def number_of(text, state, place):
+def number_of(text, name, state):
     lines = [line for line in text.splitlines() if re.match(r" *\d+ ", line)
-             and state in line and place in line]
+             and name in line and state in line]
     assert len(lines) == 1, text
     return int(lines[0].split()[0])
 
@@ -55,7 +55,7 @@ def test_a_parked_fiber_shows_its_stack(origin):
         origin.wait_requests(1)
         process = ["-p", str(weir.process.pid)]
         listed = gdb(process, "fibers")
-        fiber = number_of(listed, "parked", "at src/")
+        fiber = number_of(listed, "serve_h1", "parked")
         check_backtrace(gdb(process, f"fiber {fiber} bt"))
         innermost = functions(gdb(process, f"fiber {fiber} frame 1"))
         assert innermost in (["leave"], ["fiber_wait"]), innermost
@@ -68,7 +68,7 @@ def test_a_core_shows_the_stack_of_a_parked_fiber(origin):
     origin.on("/slow", reply(delay=60))
     before = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
-    weir = Weir(app=origin)
+    weir = Weir("core_dumps on\n" + SITE, app=origin)
     try:
         with weir.connect() as client:
             client.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -76,7 +76,7 @@ def test_a_core_shows_the_stack_of_a_parked_fiber(origin):
             weir.signal(signal.SIGABRT)
             weir.wait()
         core = next(weir.path.glob("core*"))
-        fiber = number_of(gdb([BINARY, str(core)], "fibers"), "parked", "at src/")
+        fiber = number_of(gdb([BINARY, str(core)], "fibers"), "serve_h1", "parked")
         check_backtrace(gdb([BINARY, str(core)], f"fiber {fiber} bt"))
     finally:
         resource.setrlimit(resource.RLIMIT_CORE, before)

@@ -3,12 +3,12 @@
 import collections
 import json
 import os
-import socket
 import threading
 import time
 
 import pytest
 
+from listening import Listening
 from name_server import NameServer
 from weir import Weir
 
@@ -16,52 +16,36 @@ NAME = "app.internal"
 SERVICE = "_http._tcp.app.internal"
 
 
-class Everywhere:
+class Everywhere(Listening):
     """A server on every 127.x.y.z with one port; says which address was dialled."""
 
-    def __init__(self, port=0):
-        self.listener = socket.create_server(("0.0.0.0", port), backlog=512)
-        self.port = self.listener.getsockname()[1]
+    def __init__(self):
         self.connections = collections.Counter()
         self.slow = threading.Event()  # /slow waits for it
         self.refused = set()           # these addresses hang up at once
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(everywhere=True)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
+    def stop(self):
         self.slow.set()
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
 
-    def _accept(self):
-        while True:
+    def serve(self, connection, number):
+        address = connection.getsockname()[0]
+        if address in self.refused:
+            return
+        self.connections[address] += 1
+        stream = connection.makefile("rb")
+        while line := stream.readline():
+            path = line.split()[1]
+            while stream.readline() not in (b"\r\n", b""):
+                pass
+            if path == b"/slow":
+                self.slow.wait(30)
+            body = address.encode()
             try:
-                connection, _ = self.listener.accept()
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+                                   % (len(body), body))
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
-        with connection:
-            address = connection.getsockname()[0]
-            if address in self.refused:
-                return
-            self.connections[address] += 1
-            stream = connection.makefile("rb")
-            while line := stream.readline():
-                path = line.split()[1]
-                while stream.readline() not in (b"\r\n", b""):
-                    pass
-                if path == b"/slow":
-                    self.slow.wait(30)
-                body = address.encode()
-                try:
-                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
-                                       % (len(body), body))
-                except OSError:
-                    return
 
 
 class Asking:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Active checks and what they do to the choice of a server."""
 import socket
+import ssl
 import threading
 import time
 
@@ -155,6 +156,77 @@ def test_slow_start_is_seen(origin):
             assert 3 <= answers.count("one slow_start") <= 80
 
 
+def test_passive_as_it_is_said(origin):
+    """Two errors put a server aside for a second, and then it starts slowly."""
+    with Origin(script=reply(503)) as bad:
+        config = group("server @bad name=bad\nserver @origin name=good\n"
+                       "passive fails=2 eject=1s\nslow_start 1h").replace(
+                           "proxy app", "proxy app retry_on=off")
+        with Weir(config, bad=bad, origin=origin) as weir:
+            with weir.connect() as client:
+                found = [client.ask("/").get("x-server") for _ in range(40)]
+                assert weir.wait_line("server bad is ejected for 1 s after 2 errors")
+                assert found.count("good up") == 38 and found.count("bad up") == 2, found
+                bad.default = reply(200)
+                end = time.monotonic() + 20
+                while (who := client.ask("/").get("x-server")).startswith("good"):
+                    assert time.monotonic() < end
+                assert who == "bad slow_start"
+                found = [client.ask("/").get("x-server") for _ in range(200)]
+                assert 2 <= found.count("bad slow_start") <= 60, found.count("bad slow_start")
+
+
+@pytest.mark.parametrize("passive", ["max_ejected=off", "fails=0 share=off", "fails=1000"])
+def test_passive_can_be_off(origin, passive):
+    with Origin(script=reply(503)) as bad:
+        config = group(f"server @bad name=bad\nserver @origin name=good\npassive {passive}").replace(
+            "proxy app", "proxy app retry_on=off")
+        with Weir(config, bad=bad, origin=origin) as weir:
+            with weir.connect() as client:
+                found = [client.ask("/").get("x-server") for _ in range(60)]
+    # In the last case the share of errors is left: of 20 requests at least.
+    assert found.count("bad up") == (30 if "off" in passive else 20), found
+
+
+@pytest.mark.parametrize("policy", [
+    "round_robin", "random_two", "least_conn", "least_time", "uri_hash"])
+def test_the_share_grows_while_it_starts_slowly(policy):
+    """From a tenth of its share to the whole of it, as the time goes: seen in real requests."""
+    length, port = 6.0, free_port()
+    with Origin() as other:
+        config = group(f"server 127.0.0.1:{port} name=one\nserver @other name=two\n"
+                       f"slow_start {length:.0f}s").replace("balance round_robin",
+                                                           f"balance {policy}")
+        with Weir(config, other=other) as weir:
+            with weir.connect() as client:
+                number = 0
+                while "one cannot be reached" not in weir.output:
+                    client.ask(f"/{number}")
+                    number += 1
+                with Origin(port=port):
+                    weir.wait_line("one is up again")
+                    began = time.monotonic()
+                    answers = []  # (when, by whom)
+                    while (now := time.monotonic() - began) < length * 1.5:
+                        number += 1
+                        who = client.ask(f"/{number}").get("x-server")
+                        answers.append((now / length, who))
+                        time.sleep(0.004)
+    def share(start, end):
+        found = [who.startswith("one") for at, who in answers if start <= at < end]
+        return sum(found) / len(found)
+    early, middle, late, whole = share(0, .3), share(.35, .65), share(.7, 1), share(1.05, 1.5)
+    # Weights of 0.1 to 0.3, about 0.5, 0.7 to 1 and 1, beside a weight of 1.
+    if policy == "least_time":  # which of two that are alike is the faster one changes all the time
+        assert early < 0.24 and whole > max(0.05, early), (early, middle, late, whole)
+        return
+    assert 0.03 < early < 0.24, (early, middle, late, whole)
+    assert 0.20 < middle < 0.46, (early, middle, late, whole)
+    assert 0.34 < late < 0.60, (early, middle, late, whole)
+    assert 0.38 < whole < 0.62, (early, middle, late, whole)
+    assert early < middle < whole, (early, middle, late, whole)
+
+
 def test_a_check_that_hangs_ends_with_weir():
     with Origin(script=reply(200, delay=30)) as origin:
         config = group("server @app\nhealth_check /healthz timeout=60s interval=10ms")
@@ -206,6 +278,31 @@ def test_grpc(option, body):
             until(lambda: "the server knows no health checks" in weir.output, "the other reason")
 
 
+@pytest.mark.parametrize("protocols", [["h2"], ["http/1.1"], []])
+def test_grpc_over_tls(tmp_path, protocols):
+    """HTTP/2 is asked for by name, and spoken where it is agreed on alone."""
+    authority = pki.Authority("the servers' authority")
+    certificate = authority.write(tmp_path, "localhost", file="server")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    if protocols:
+        context.set_alpn_protocols(protocols)
+    state = {"status": 1}
+    with H2Origin(health_service(state), context) as origin:
+        config = group(f"server localhost:{origin.port} name=one\nhttp 2\n"
+                       f"tls on ca={authority.write_self(tmp_path)}\nhealth_check grpc {FAST}")
+        with Weir(config) as weir:
+            if protocols == ["h2"]:
+                until(lambda: "asked" in state, "a check")
+                assert weir.ask().status == 200
+                state["status"] = 2
+                assert "does not serve" in weir.wait_line("server one is down by its check")
+            else:
+                line = weir.wait_line("server one is down by its check")
+                assert "h2: the server does not agree on HTTP/2" in line or "alert" in line
+                assert "asked" not in state
+
+
 def test_grpc_of_a_server_that_speaks_something_else(origin):
     with Weir(group(f"server @app name=one\nhealth_check grpc {FAST}"), app=origin) as weir:
         weir.wait_line("server one is down by its check")
@@ -228,3 +325,23 @@ def test_checks_over_tls(tmp_path_factory):
             until(lambda: len(checks_of(good)) >= 3, "checks")
             assert {weir.ask().get("x-server") for _ in range(4)} == {"one up"}
     assert not checks_of(expired)
+
+
+@pytest.mark.parametrize("option,is_up", [("tls=off", True), ("tls=auto", False)])
+def test_checks_in_clear_of_servers_over_tls(tmp_path_factory, origin, option, is_up):
+    """A port for checks that speaks no TLS, beside one that does."""
+    directory = tmp_path_factory.mktemp("pki")
+    authority = pki.Authority("server authority")
+    file = authority.write_self(directory)
+    with tls.TlsOrigin(authority.write(directory, "localhost", file="good")) as server:
+        config = group(f"server localhost:{server.port} name=one\ntls ca={file}\n"
+                       f"health_check /healthz port={origin.port} {option} {FAST}")
+        with Weir(config) as weir:
+            if is_up:
+                until(lambda: len(checks_of(origin)) >= 3, "checks")
+                assert weir.ask().get("x-server") == "one up"
+                assert "is down" not in weir.output
+            else:
+                assert "tls" in weir.wait_line("server one is down by its check")
+    assert not checks_of(server)
+    origin.complaints.clear()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers that do wrong: each time the client hears the right status, the log the right reason, and
 the connection is never used again."""
+import collections
 import json
 import socket
 import struct
@@ -10,6 +11,7 @@ import time
 import pytest
 
 import http1
+from listening import Listening
 from weir import Weir
 
 CONFIG = """
@@ -24,55 +26,41 @@ site * {
 """
 
 
-class Raw:
+class Raw(Listening):
     """A server that reads a head, writes these bytes and does this; counts its connections and what
     came on each."""
 
     def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.port = self.listener.getsockname()[1]
         self.answer, self.end = b"", "close"
-        self.requests = []
+        self.asked = collections.Counter()  # by connection
         self.over = threading.Event()
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def __enter__(self):
-        return self
+    @property
+    def requests(self):
+        return [self.asked[number] for number in range(self.count)]
 
-    def __exit__(self, *_):
+    def stop(self):
         self.over.set()
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
 
-    def _accept(self):
+    def serve(self, connection, number):
+        data = b""
         while True:
             try:
-                connection, _ = self.listener.accept()
+                part = connection.recv(65536)
             except OSError:
                 return
-            self.requests.append(0)
-            threading.Thread(target=self._serve, args=(connection, len(self.requests) - 1),
-                             daemon=True).start()
-
-    def _serve(self, connection, number):
-        with connection:
-            data = b""
-            while True:
+            if not part:
+                return
+            data += part
+            while b"\r\n\r\n" in data:
+                data = data.split(b"\r\n\r\n", 1)[1]
+                self.asked[number] += 1
                 try:
-                    part = connection.recv(65536)
+                    if not self._answer(connection):
+                        return
                 except OSError:
                     return
-                if not part:
-                    return
-                data += part
-                while b"\r\n\r\n" in data:
-                    data = data.split(b"\r\n\r\n", 1)[1]
-                    self.requests[number] += 1
-                    try:
-                        if not self._answer(connection):
-                            return
-                    except OSError:
-                        return
 
     def _answer(self, connection):
         if callable(self.answer):

@@ -37,6 +37,10 @@ site test {
     route /small {
         respond 200
     }
+    route /denied {
+        deny all
+        respond 200
+    }
 }
 """
 HEAD = b"POST /routed HTTP/1.1\r\nHost: test\r\n"
@@ -77,11 +81,13 @@ SENT = {
     "BODY_TIMEOUT": HEAD + b"Content-Length: 5\r\n\r\nx",
     "NO_SITE": b"GET / HTTP/1.1\r\nHost: other\r\n\r\n",
     "NO_ROUTE": b"GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n",
+    "DENIED": b"GET /denied HTTP/1.1\r\nHost: test\r\n\r\n",
     "LOOP": b"GET /self HTTP/1.1\r\nHost: test\r\n\r\n",
 }
 # These need more than bytes; each has its own test below. A connection that is refused at the door
 # is no exchange: the error log tells of it.
-OTHERS = {"BODY_SHORT", "CONNECTIONS", "CONNECTIONS_PER_CLIENT", "FIBERS", "MISDIRECTED", "SCHEME"}
+OTHERS = {"BODY_SHORT", "CONN_LIMIT", "CONNECTIONS", "CONNECTIONS_PER_CLIENT", "FIBERS", "IN_CLEAR",
+          "MISDIRECTED", "RATE_LIMIT", "SCHEME"}
 
 
 @pytest.fixture(scope="module")
@@ -209,8 +215,9 @@ def test_connections_per_client():
             raise AssertionError("the place of a closed connection was not given away")
 
 
-def test_misdirected(tmp_path):
-    """A request for a site with other TLS settings than those that the connection was made with."""
+@pytest.fixture
+def secure(tmp_path):
+    """Two sites with TLS, and whom to trust for them."""
     authority = pki.Authority("authority")
     for name in ("a.example", "b.example"):
         authority.write(tmp_path, name)
@@ -222,11 +229,24 @@ def test_misdirected(tmp_path):
     }}
     """ for name in ("a.example", "b.example"))
     with Weir("log access {\n to file:@dir/access.log\n flush 10ms\n}\n" + sites, pki=tmp_path) as weir:
-        made = tls.context(authority.write_self(tmp_path))
-        assert tls.ask(weir, "a.example", host="a.example", made=made)[0].status == 200
-        refusal = REFUSALS["MISDIRECTED"]
-        assert tls.ask(weir, "a.example", host="b.example", made=made)[0].status == refusal.status
-        assert entry_of(weir, "MISDIRECTED", 0)["status"] == refusal.status
+        yield weir, tls.context(authority.write_self(tmp_path))
+
+
+def test_misdirected(secure):
+    """A request for a site with other TLS settings than those that the connection was made with."""
+    weir, made = secure
+    assert tls.ask(weir, "a.example", host="a.example", made=made)[0].status == 200
+    refusal = REFUSALS["MISDIRECTED"]
+    assert tls.ask(weir, "a.example", host="b.example", made=made)[0].status == refusal.status
+    assert entry_of(weir, "MISDIRECTED", 0)["status"] == refusal.status
+
+
+def test_in_clear(secure):
+    """HTTP where TLS is spoken."""
+    weir, _ = secure
+    with weir.connect() as client:
+        assert client.ask().status == REFUSALS["IN_CLEAR"].status
+    assert entry_of(weir, "IN_CLEAR", 0)["status"] == REFUSALS["IN_CLEAR"].status
 
 
 def test_fibers(origin):
@@ -244,3 +264,26 @@ def test_fibers(origin):
             client.close()
         origin.default = reply(200, b"ok")
         assert weir.ask("/after").status == 200
+
+
+def refused_second(origin, line, name):
+    """Of two requests the second is refused, the first goes on."""
+    config = CONFIG.replace("deny all\n        respond 200", line + "\n        proxy @app")
+    origin.default = reply(200, b"ok", delay=1)
+    with Weir(config, app=origin) as weir, weir.connect() as first, weir.connect() as second:
+        ask = b"GET /denied HTTP/1.1\r\nHost: test\r\n\r\n"
+        first.send(ask)
+        origin.wait_requests(1)
+        second.send(ask)
+        assert second.response("GET").status == REFUSALS[name].status
+        assert first.response("GET").status == 200
+        entry = entry_of(weir, name, 0)
+        assert (entry["limit"], entry["step"]) == (REFUSALS[name].limit, REFUSALS[name].limit)
+
+
+def test_rate_limit(origin):
+    refused_second(origin, "rate_limit 1r/h", "RATE_LIMIT")
+
+
+def test_conn_limit(origin):
+    refused_second(origin, "conn_limit 1", "CONN_LIMIT")

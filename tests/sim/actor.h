@@ -28,6 +28,7 @@ struct client_manner {
     int64_t idles;     /* between two requests */
     size_t stops_at;   /* sends no more after so many bytes of a request; 0: never … */
     unsigned stops_in; /* … of that one and later ones */
+    bool keeps_cookies;
     bool keeps_tunnel; /* never ends its side */
 };
 
@@ -50,6 +51,7 @@ struct client {
     bool is_own;       /* … or weir's own, as planned */
     size_t got;        /* bytes of answers */
     uint64_t tunnel_sent;
+    char *cookie;         /* the last that it was given */
     unsigned connections; /* that were dialled */
     unsigned connections_made;
     bool is_done;
@@ -79,6 +81,17 @@ void server_return(struct server_actor *server);
 /* Bytes that its open connections have handed to the network. */
 uint64_t server_written(const struct server_actor *server);
 unsigned server_open_connections(const struct server_actor *server);
+
+/* A server that no client asks for anything: it is looked at (health checks), or gets copies of
+ * requests (mirror). */
+struct aside {
+    struct service service;
+    bool gets_copies;
+    bool is_unwell; /* answers 503 */
+    bool is_mute;   /* does not answer */
+    unsigned requests;
+};
+void aside_start(struct aside *aside, const char *address, const struct network *network);
 
 /* Whether something may go wrong in this world without weir being at fault: then clients accept
  * 502, 503, 504 and cut answers as legal endings. */

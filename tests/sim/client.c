@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clients: send what is planned as their manner is, and hold every answer against the ledger. */
 #include "actor.h"
+#include "outside.h"
 #include "world.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,6 +113,23 @@ static struct plan *awaited(struct client *client)
     return client->reading < client->count ? client->plans[client->reading] : NULL;
 }
 
+/* Weir was to end long before it had this answer. */
+static bool was_told_to_end(const struct plan *plan)
+{
+    int64_t told = signal_sent_at(SIGTERM);
+    return told > 0 && plan->answered > told + SECONDS(1) && !world_was_struck();
+}
+
+static void keep_cookie(struct client *client, const struct reader *reader)
+{
+    const char *given = reader_field(reader, "Set-Cookie");
+    if (given == NULL || !client->manner.keeps_cookies)
+        return;
+    size_t size = strcspn(given, ";");
+    client->cookie = world_alloc(size + 1);
+    memcpy(client->cookie, given, size);
+}
+
 static void on_head(struct reader *reader)
 {
     struct client *client = reader->owner;
@@ -125,6 +144,10 @@ static void on_head(struct reader *reader)
         client->may_go_on = true;
     if (reader->status < 200 && reader->status != 101)
         return;
+    if (was_told_to_end(plan) && !reader->says_close && reader->status != 101)
+        world_broken("end", "request %u was answered after the end had begun, without a goodbye",
+                     plan->id);
+    keep_cookie(client, reader);
     const char *id = reader_field(reader, "X-Sim");
     plan->got_status = reader->status;
     client->is_own = false;
@@ -195,7 +218,7 @@ static void on_end(struct reader *reader)
         client->sending = client->reading;
         client->out = NULL;
     }
-    client->was_told_to_go = reader->says_close;
+    client->was_told_to_go = plan->got_goodbye = reader->says_close;
     const struct plan *next = awaited(client);
     reader->expects_no_body = next != NULL && strcmp(next->method, "HEAD") == 0;
 }
@@ -249,6 +272,8 @@ static bool take_next(struct client *client)
         return false;
     client->is_idling = false;
     struct plan *plan = client->plans[client->sending];
+    if (client->cookie != NULL && strstr(plan->fields, "Cookie") == NULL)
+        plan->cookie = client->cookie;
     client->out = plan_request(plan, &client->out_size, &client->out_head);
     client->out_at = 0;
     client->may_go_on = false;

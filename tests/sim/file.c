@@ -157,6 +157,20 @@ void file_match(const char *pattern, struct arena *arena, const struct slice **p
     *count = 0;
 }
 
+/* No scenario has a library that wants one. */
+enum status file_temporary(struct slice text, char path[FILE_TEMPORARY_PATH_MAX], const char **why)
+{
+    (void)text;
+    path[0] = '\0';
+    *why = "Function not implemented";
+    return ERR_SYSTEM;
+}
+
+void file_remove(const char *path)
+{
+    (void)path;
+}
+
 enum status file_rewrite(const char *path, struct slice text, const char **why)
 {
     struct file *file = find(path, false);

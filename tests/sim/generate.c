@@ -2,6 +2,7 @@
 /* Scenarios drawn from the seed: a configuration, a network, servers, clients, and in most of them
  * trouble. Everything is drawn before anything is left out, so that leaving out a piece changes
  * nothing about the others. */
+#include "generate.h"
 #include "routes.h"
 #include "scenario.h"
 #include "truth.h"
@@ -12,7 +13,6 @@
 #include <string.h>
 
 enum {
-    SERVERS_MAX = 4,
     CLIENTS_MAX = 24,
     TROUBLES_MAX = 6,
     PIECES_OF_CLIENT = CLIENT_PLANS_MAX + 1,
@@ -26,7 +26,7 @@ static struct {
     struct server_actor servers[SERVERS_MAX];
     unsigned servers_count;
     enum front front;
-    struct network client_side, server_side;
+    struct network client_side, server_side, inside;
 } drawn;
 
 static void draw_network(struct network *network)
@@ -43,47 +43,21 @@ static void draw_network(struct network *network)
     network->receive_buffer = BUFFERS[least + world_below(5 - least)];
 }
 
-/* The server's address as the configuration names it. */
-static const char *server_text(unsigned i)
-{
-    static const char *const TEXTS[] = {"10.0.0.1:8000", "10.0.0.2:8000", "app.sim:8000",
-                                        "unix:/run/app.sock"};
-    return TEXTS[i];
-}
-
-static const char *server_place(unsigned i)
-{
-    return i == 2 ? "10.0.0.3:8000" : server_text(i);
-}
-
 static void draw_config(void)
 {
-    static const char *const BALANCES[] = {"random_two", "round_robin", "least_conn"};
-    char servers[512] = "";
-    size_t at = 0;
     unsigned first = world_chance(25) ? world_below(SERVERS_MAX) : 0;
     for (unsigned i = 0; i < drawn.servers_count; i++) {
-        const char *text = server_text((first + i) % SERVERS_MAX);
-        const char *more = !drawn.is_calm && world_chance(20) ? " max_conns=2"
-                           : i > 0 && world_chance(10)        ? " backup"
-                                                              : "";
-        at += (size_t)snprintf(servers + at, sizeof servers - at, "    server %s%s\n", text, more);
-        struct address place = scenario_address(server_place((first + i) % SERVERS_MAX));
+        struct address place = scenario_address(generate_server_place((first + i) % SERVERS_MAX));
         server_start(&drawn.servers[i], &place, &drawn.server_side);
     }
     struct address named = scenario_address("10.0.0.3:8000");
     names_set("app.sim", &named, 1);
     /* One draw at a time: compilers differ in the order of arguments. */
-    unsigned tries = 1 + world_below(3);
-    unsigned first_byte = drawn.is_calm ? 60 : 5 + world_below(56);
-    unsigned idle = drawn.is_calm ? 60 : 5 + world_below(56);
-    char options[128];
-    snprintf(options, sizeof options, "tries=%u first_byte_timeout=%us idle_timeout=%us", tries,
-             first_byte, idle);
+    const char *upstream =
+        generate_upstream(first, drawn.servers_count, drawn.is_calm, &drawn.server_side);
+    const char *options = generate_options(drawn.is_calm);
+    const char *lines = generate_lines(drawn.is_calm, &drawn.server_side);
     unsigned workers = 1 + world_below(3);
-    const char *balance = BALANCES[world_below(3)];
-    unsigned kept = world_below(8);
-    unsigned kept_for = 1 + world_below(60);
     unsigned keepalive = drawn.is_calm ? 75 : 1 + world_below(75);
     unsigned client_write = 5 + world_below(56);
     drawn.front = world_chance(40) ? (enum front)world_below(FRONTS) : FRONT_NONE;
@@ -91,14 +65,16 @@ static void draw_config(void)
         routes_set_authority();
     if (drawn.front != FRONT_NONE)
         truth_end_within(DRAIN_S);
+    char listen[256];
+    snprintf(listen, sizeof listen, "%s%s", routes_listen(drawn.front), lines);
     scenario_config("workers %u\n"
                     "trusted_proxies 10.2.0.0/16 10.1.0.0/16\n"
                     "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
-                    "upstream app {\n%s    balance %s\n    keepalive %u idle=%us\n}\n"
+                    "%s"
                     "timeouts {\n    keepalive %us\n    client_write %us\n    tunnel 60s\n}\n"
                     "%s%s",
-                    workers, servers, balance, kept, kept_for, keepalive, client_write,
-                    routes_front(drawn.front), routes_text(routes_listen(drawn.front), options));
+                    workers, upstream, keepalive, client_write, routes_front(drawn.front),
+                    routes_text(listen, options));
 }
 
 static size_t draw_size(void)
@@ -179,6 +155,7 @@ static void draw_tunnel(struct plan *plan)
                           .method = "GET",
                           .status = 101,
                           .way = "",
+                          .query = "",
                           .host = "sim.test",
                           .fields = "",
                           .reply_fields = "",
@@ -206,6 +183,7 @@ static void draw_manner(struct client_manner *manner)
         manner->pauses_for = world_between(0, SECONDS(3));
     }
     manner->lingers = world_chance(30) ? world_between(1, SECONDS(20)) : 0;
+    manner->keeps_cookies = world_chance(40);
     manner->idles = world_chance(25) ? world_between(0, SECONDS(8)) : 0;
     if (!drawn.is_calm && world_chance(15)) {
         manner->ends_early = true;
@@ -239,7 +217,8 @@ static void draw_client(unsigned number)
         if (plan->upgrades || plan->misframing != FRAMED_WELL)
             manner.pipelined = 1;
     }
-    int64_t begins = world_between(MILLISECONDS(200), SECONDS(world_chance(70) ? 3 : 30));
+    int64_t first = MILLISECONDS(generate_found() == FOUND_SERVICES ? 500 : 200);
+    int64_t begins = world_between(first, SECONDS(world_chance(70) ? 3 : 30));
     client->manner = manner;
     if (scenario_keeps(piece) && client->count > 0)
         client_start(client, begins);
@@ -293,7 +272,7 @@ static void weir_ends(void *unused)
 
 static void draw_trouble(unsigned number)
 {
-    unsigned kind = world_below(20);
+    unsigned kind = world_below(22);
     int64_t at = world_between(MILLISECONDS(100), SECONDS(10));
     int64_t until = at + world_between(MILLISECONDS(100), SECONDS(30));
     struct server_actor *server = &drawn.servers[world_below(drawn.servers_count)];
@@ -314,7 +293,12 @@ static void draw_trouble(unsigned number)
         world_after(at, log_moves, NULL);
     } else if (kind == 13) {
         world_after(until, weir_ends, NULL);
-    } else if (kind <= 16) {
+    } else if (kind <= 15) {
+        world_after(at, generate_discovery_changes, NULL);
+        world_after(at, generate_health_changes, NULL);
+        world_after(until, generate_discovery_changes, NULL);
+        world_after(until, generate_health_changes, NULL);
+    } else if (kind <= 18) {
         if (fault != FAULT_OPEN && fault != FAULT_FILE_READ && fault != FAULT_POLL)
             world_plan_fault(fault, nth, false);
     } else {
@@ -328,6 +312,9 @@ void scenario_generate(void)
     drawn.servers_count = 1 + world_below(SERVERS_MAX);
     draw_network(&drawn.client_side);
     draw_network(&drawn.server_side);
+    draw_network(&drawn.inside);
+    if (world_chance(50))
+        net_inside(&drawn.inside);
     draw_config();
     if (!drawn.is_calm) {
         actors_expect_trouble();

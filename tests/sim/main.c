@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The runner: each world in a process of its own, so that one that breaks takes no other along.
  *   simulation [SCENARIO] [--seed N | --seeds N [--from N]] [--trace] [--shrink] [--list]
- *              [--fault KIND --nth N [--on]] [--torture] [--until-broken] [--timeouts] */
+ *              [--fault KIND --nth N [--on]] [--torture] [--until-broken] [--timeouts]
+ *              [--jobs N] */
 #include "scenario.h"
 #include "world.h"
 
@@ -15,7 +16,8 @@
 enum {
     PIECES_MAX = 1024,
     SHOWN_MAX = 30, /* broken seeds that are reported */
-    BROKEN = 64,    /* exit codes from here on name a truth */
+    JOBS_MAX = 64,
+    BROKEN = 64, /* exit codes from here on name a truth */
 };
 
 /* A generated scenario is one too. */
@@ -24,6 +26,7 @@ static const struct scenario RANDOM = {.name = "random", .set_up = scenario_gene
 struct order {
     const struct scenario *scenario; /* NULL: all */
     uint64_t first, count;
+    unsigned jobs; /* worlds at a time */
     bool traces, shrinks, is_single, tortures, faults_on, stops, has_timeouts;
     enum fault fault;
     uint32_t nth;
@@ -55,30 +58,54 @@ static void in_child(const struct order *order, const struct scenario *scenario,
     exit(0); /* coverage and leak checkers want to be asked */
 }
 
-/* 0: all truths hold; else how the child ended. */
-static int run(const struct order *order, const struct scenario *scenario, uint64_t seed,
-               const bool *dropped, unsigned pieces, bool quiet, struct result *result)
+/* A world under way. */
+struct child {
+    pid_t pid;
+    int tell;
+    uint64_t seed;
+};
+
+static bool start(struct child *child, const struct order *order, const struct scenario *scenario,
+                  uint64_t seed, const bool *dropped, unsigned pieces, bool quiet)
 {
     int ends[2];
-    int status = -1;
-    *result = (struct result){0};
+    *child = (struct child){.pid = -1, .seed = seed};
     fflush(stdout);
     if (pipe(ends) != 0)
-        return -1;
-    pid_t child = fork();
-    if (child == 0) {
+        return false;
+    child->pid = fork();
+    if (child->pid == 0) {
         close(ends[0]);
         alarm(60);
         in_child(order, scenario, seed, dropped, pieces, quiet, ends[1]);
     }
     close(ends[1]);
-    ssize_t got = read(ends[0], result, sizeof *result);
-    close(ends[0]);
-    if (child < 0 || waitpid(child, &status, 0) < 0)
+    child->tell = ends[0];
+    return child->pid > 0;
+}
+
+/* 0: all truths hold; else how the child ended. */
+static int finish(const struct child *child, struct result *result)
+{
+    int status = -1;
+    *result = (struct result){0};
+    if (child->pid < 0)
+        return -1;
+    ssize_t got = read(child->tell, result, sizeof *result);
+    close(child->tell);
+    if (waitpid(child->pid, &status, 0) < 0)
         return -1;
     if (status == 0 && got == (ssize_t)sizeof *result)
         return 0;
     return status == 0 ? -1 : status;
+}
+
+static int run(const struct order *order, const struct scenario *scenario, uint64_t seed,
+               const bool *dropped, unsigned pieces, bool quiet, struct result *result)
+{
+    struct child child;
+    start(&child, order, scenario, seed, dropped, pieces, quiet);
+    return finish(&child, result);
 }
 
 static int shrink(const struct order *order, const struct scenario *scenario, uint64_t seed)
@@ -116,29 +143,41 @@ static void show_progress(const char *name, uint64_t done, uint64_t all, unsigne
                 (unsigned long long)all, broken, done == all ? "\n" : "");
 }
 
+static void report(const struct order *order, const struct scenario *scenario, uint64_t seed,
+                   int how, unsigned broken)
+{
+    if (!WIFEXITED(how) || WEXITSTATUS(how) < BROKEN)
+        printf("BROKEN seed %llu: ended by %s %d\n", (unsigned long long)seed,
+               WIFSIGNALED(how) ? "signal" : "exit",
+               WIFSIGNALED(how) ? WTERMSIG(how) : WEXITSTATUS(how));
+    if (broken <= SHOWN_MAX)
+        printf("  again: script/sim %s --seed %llu --trace\n", scenario->name,
+               (unsigned long long)seed);
+    if (order->shrinks && broken == 1)
+        shrink(order, scenario, seed);
+}
+
+/* As many at a time as asked for; looked at in the order of their seeds. */
 static unsigned run_all(const struct order *order, const struct scenario *scenario, uint64_t *hash)
 {
     static const bool NONE[PIECES_MAX];
+    struct child children[JOBS_MAX];
     unsigned broken = 0;
-    for (uint64_t seed = order->first; seed < order->first + order->count; seed++) {
+    uint64_t end = order->first + order->count;
+    uint64_t next = order->first;
+    for (uint64_t seed = order->first; seed < end; seed++) {
+        for (; next < end && next < seed + order->jobs && !(order->stops && broken > 0); next++)
+            start(&children[next % JOBS_MAX], order, scenario, next, NONE, 0, broken >= SHOWN_MAX);
+        if (seed == next)
+            break;
         struct result result;
-        int how = run(order, scenario, seed, NONE, 0, broken >= SHOWN_MAX, &result);
+        int how = finish(&children[seed % JOBS_MAX], &result);
         show_progress(scenario->name, seed - order->first + 1, order->count, broken);
         *hash = (*hash ^ result.hash) * UINT64_C(0x100000001b3);
         if (how == 0)
             continue;
         broken++;
-        if (!WIFEXITED(how) || WEXITSTATUS(how) < BROKEN)
-            printf("BROKEN seed %llu: ended by %s %d\n", (unsigned long long)seed,
-                   WIFSIGNALED(how) ? "signal" : "exit",
-                   WIFSIGNALED(how) ? WTERMSIG(how) : WEXITSTATUS(how));
-        if (broken <= SHOWN_MAX)
-            printf("  again: script/sim %s --seed %llu --trace\n", scenario->name,
-                   (unsigned long long)seed);
-        if (order->shrinks && broken == 1)
-            shrink(order, scenario, seed);
-        if (order->stops)
-            break;
+        report(order, scenario, seed, how, broken);
     }
     return broken;
 }
@@ -190,7 +229,7 @@ static void list_and_exit(void)
 
 static struct order read_order(int argc, char **argv)
 {
-    struct order order = {.first = 1, .count = 1, .is_single = true};
+    struct order order = {.first = 1, .count = 1, .jobs = 1, .is_single = true};
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--list") == 0)
@@ -211,6 +250,8 @@ static struct order read_order(int argc, char **argv)
             order.first = strtoull(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--seeds") == 0)
             order.count = strtoull(value, NULL, 10), order.is_single = false, i++;
+        else if (strcmp(argv[i], "--jobs") == 0)
+            order.jobs = (unsigned)strtoul(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--nth") == 0)
             order.nth = (uint32_t)strtoul(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--fault") == 0) {
@@ -221,6 +262,8 @@ static struct order read_order(int argc, char **argv)
         } else
             order.scenario = scenario_named(argv[i]);
     }
+    if (order.jobs < 1 || order.jobs > JOBS_MAX)
+        order.jobs = 1;
     order.is_single = order.is_single && order.scenario != NULL && !order.tortures;
     return order;
 }

@@ -4,14 +4,17 @@
 pooling, route choice and limits is changed at a time. The simulation and the unit tests of that
 room have to notice. Run by `script/sim --mutants`.
 
-    mutants.py [--count N] [--seeds N] [--first I] [--seconds S] [--only I]
+    mutants.py [--count N] [--seeds N] [--seconds S] [--again] [--only TEXT] [--list]
 
-Works in a copy of the tree (build/mutants); results are kept there, so that a run that was cut
-short by --seconds goes on where it ended. The choice is always the same for the same sources.
+Works in a copy of the tree (build/mutants). A mutant is known by its file, its line's text and what
+is changed in it, and its verdict is kept in build/mutants.verdicts: a run goes on where the last one
+ended, and what else has changed in the sources matters to no verdict but its own line's. --again
+judges those that survived once more; --only the one whose description holds that text.
 """
 import argparse
-import random
+import hashlib
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -19,12 +22,17 @@ import time
 from pathlib import Path
 
 FILES = """
-    http/h1_parse.c http/h1_parse_response.c http/h1_fields.c http/h1_body.c http/body.c
-    upstream/call.c upstream/call_body.c upstream/call_h1.c upstream/pool.c upstream/queue.c
-    exchange/route.c exchange/site.c serve/clients.c serve/idle.c
+    http/h1_parse.c http/h1_parse_response.c http/h1_fields.c http/h1_body.c http/h1_write.c
+    http/body.c upstream/call.c upstream/call_retry.c upstream/call_body.c upstream/call_h1.c
+    upstream/pool.c upstream/queue.c upstream/breaker.c exchange/route.c exchange/site.c
+    serve/clients.c serve/idle.c
 """.split()
 COPY = Path("build/mutants")
+VERDICTS = Path("build/mutants.verdicts")
 MODE = "mutant"
+OUT = Path("build", MODE)
+SEED = 200
+CPU_SECONDS = 20  # of one process: one world, or one unit test
 
 SWAPS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "&&": "||", "||": "&&",
          "+": "-", "-": "+", "+=": "-=", "-=": "+="}
@@ -56,162 +64,206 @@ def changes_of(line):
         yield at, len(line), ";"
 
 
-def all_mutants(source):
-    found = []
-    for name in FILES:
-        inside_comment = False
-        for number, line in enumerate((source / name).read_text().splitlines()):
-            opens, closes = line.rfind("/*"), line.rfind("*/")
-            was_inside, inside_comment = inside_comment, (opens > closes or
-                                                          (inside_comment and closes < 0))
-            is_check = line.lstrip().startswith(("#", "check(", "check_slow(", "*"))
-            if was_inside or is_check:
-                continue
-            for start, end, new in changes_of(line):
-                found.append((name, number, start, end, new))
-    return found
+class Mutant:
+    def __init__(self, name, number, line, twin, change):
+        self.name, self.number, self.line = name, number, line
+        self.start, self.end, self.new = change
+        blank = len(line) - len(line.lstrip())
+        old = line[self.start:self.end]
+        where = f"{self.start - blank}-{self.end - blank}"
+        self.key = "|".join((name, str(twin), where, old, self.new, line.strip()))
+        self.text = (f"src/{name}: {line[blank:self.start]}[{old} → {self.new}]{line[self.end:]}")
+
+    def rank(self):
+        return hashlib.sha256(f"{SEED}|{self.key}".encode()).hexdigest()
+
+    def source(self, text):
+        lines = text.splitlines()
+        lines[self.number] = self.line[:self.start] + self.new + self.line[self.end:]
+        return "\n".join(lines) + "\n"
 
 
-def choose(mutants, count):
-    """As many of each file as of any other, as far as it has them."""
-    chance = random.Random(200)
-    by_file = {name: [m for m in mutants if m[0] == name] for name in FILES}
-    for of_file in by_file.values():
-        chance.shuffle(of_file)
-    chosen = []
-    while len(chosen) < count and any(by_file.values()):
-        for name in FILES:
-            if by_file[name] and len(chosen) < count:
-                chosen.append(by_file[name].pop())
-    return chosen
+def mutants_of(name):
+    found, seen, inside_comment = [], {}, False
+    for number, line in enumerate(Path("src", name).read_text().splitlines()):
+        opens, closes = line.rfind("/*"), line.rfind("*/")
+        was_inside, inside_comment = inside_comment, (opens > closes or
+                                                      (inside_comment and closes < 0))
+        if was_inside or line.lstrip().startswith(("#", "check(", "check_slow(", "*")):
+            continue
+        twin = seen[line.strip()] = seen.get(line.strip(), 0) + 1
+        found += [Mutant(name, number, line, twin, change) for change in changes_of(line)]
+    return sorted(found, key=Mutant.rank)
+
+
+def in_turns():
+    """One of each file after the other, for as long as any has more; in each file an order that
+    only its own lines decide."""
+    by_file = [mutants_of(name) for name in FILES]
+    while any(by_file):
+        for of_file in by_file:
+            if of_file:
+                yield of_file.pop(0)
 
 
 def make(*targets):
-    return subprocess.run(["make", "-s", "-C", COPY, f"MODE={MODE}", "VERSION=mutant", "-j2",
-                           *targets], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return subprocess.run(["make", "-s", "-C", COPY, f"MODE={MODE}", "VERSION=mutant", *targets],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
-def ends_well(command, seconds):
+def bound():
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def ends_well(*command):
     try:
-        return subprocess.run(command, cwd=COPY, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, timeout=seconds).returncode == 0
+        return subprocess.run(command, cwd=COPY, stdout=subprocess.DEVNULL, preexec_fn=bound,
+                              stderr=subprocess.DEVNULL, timeout=600).returncode == 0
     except subprocess.TimeoutExpired:
         return False
 
 
-def judge(room, seeds):
-    """Who notices: None for nobody."""
-    simulation = f"build/{MODE}/simulation"
-    if make("simulation").returncode != 0:
-        return "does not compile"
-    if not ends_well([simulation, "--seeds", "1", "--until-broken"], 60):
-        return "a scenario"
-    if not ends_well([simulation, "random", "--seeds", "60", "--until-broken"], 60):
-        return "60 worlds"
-    tests = [f"build/{MODE}/unit/{test.parent.name}/{test.stem}"
-             for test in sorted(Path("tests/unit", room).glob("test_*.c"))]
-    if make(*tests).returncode != 0:
+def simulation(*options):
+    return ends_well(OUT / "simulation", *options, "--until-broken")
+
+
+def unit_tests(name):
+    """Those of the file, then the others of its room."""
+    room, stem = name.removesuffix(".c").split("/")
+    tests = [test.stem for test in sorted(Path("tests/unit", room).glob("test_*.c"))]
+    own = [test for test in tests if test.startswith("test_" + stem)]
+    return ([OUT / "unit" / room / test for test in own],
+            [OUT / "unit" / room / test for test in tests if test not in own])
+
+
+def who_fails(tests):
+    """The first unit test that fails; one that depends on time gets a second chance."""
+    if not make("-j2", *tests):
         return "does not link"
     for test in tests:
-        if not ends_well([test], 60):
-            return "unit test " + test.split("/", 3)[3]
-    for first in range(61, seeds + 1, 400):
-        if not ends_well([simulation, "random", "--from", str(first), "--seeds", "400",
-                          "--until-broken"], 300):
-            return f"{seeds} worlds"
+        if not ends_well(test) and not ends_well(test):
+            return f"unit test {test.parent.name}/{test.name}"
     return None
 
 
-def describe(mutant, line):
-    name, number, start, end, new = mutant
-    return f"src/{name}:{number + 1}: {line[:start]}[{line[start:end]} → {new}]{line[end:]}".replace(
-        ": " + " " * (len(line) - len(line.lstrip())), ": ", 1)
+def judge(mutant, seeds):
+    """Who notices: None for nobody."""
+    part = OUT / "obj" / mutant.name.replace(".c", ".o")
+    if not make(part):
+        return "does not compile"
+    if (COPY / part).read_bytes() == (COPY / "as_it_was" / mutant.name).read_bytes():
+        return "does not differ as a program"
+    if not make("simulation"):
+        return "does not link"
+    own, others = unit_tests(mutant.name)
+    noticed = who_fails(own)
+    if noticed is not None:
+        return noticed
+    if not simulation("--seeds", "1"):
+        return "a scenario"
+    if not simulation("random", "--seeds", "100"):
+        return "100 worlds"
+    noticed = who_fails(others)
+    if noticed is None and not simulation("random", "--from", "101", "--seeds", str(seeds - 100)):
+        return f"{seeds} worlds"
+    return noticed
+
+
+def run_one(mutant, seeds):
+    """Changes the copy, and leaves it as it was."""
+    source, target = Path("src", mutant.name), COPY / "src" / mutant.name
+    original = target.read_text()
+    if original != source.read_text():
+        sys.exit(f"{source} has changed meanwhile: begin again")
+    target.write_text(mutant.source(original))
+    verdict = judge(mutant, seeds) or "SURVIVED"
+    target.write_text(original)
+    part = COPY / OUT / "obj" / mutant.name.replace(".c", ".o")
+    shutil.copyfile(COPY / "as_it_was" / mutant.name, part)  # newer than its source again
+    return verdict
+
+
+def prepare():
+    """The copy is the tree, and built."""
+    wanted = {Path("Makefile")}
+    for folder in "src", "tests/sim", "tests/unit":
+        wanted.update(file for file in Path(folder).rglob("*") if file.is_file())
+    for file in wanted:
+        copied = COPY / file
+        if not copied.exists() or copied.read_bytes() != file.read_bytes():
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copied)
+    for folder in "src", "tests/sim", "tests/unit":
+        for copied in list((COPY / folder).rglob("*")):
+            if copied.is_file() and copied.relative_to(COPY) not in wanted:
+                copied.unlink()
+    shutil.rmtree(COPY / "as_it_was", ignore_errors=True)
+    if not make("-j2", "simulation"):
+        sys.exit("the copy does not build")
+    for name in FILES:
+        kept = COPY / "as_it_was" / name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(COPY / OUT / "obj" / name.replace(".c", ".o"), kept)
+    if not simulation("--seeds", "1"):
+        sys.exit("worlds break without any mutant")
+
+
+def read_verdicts():
+    if not VERDICTS.exists():
+        return {}
+    return dict(line.split("\t", 1) for line in VERDICTS.read_text().splitlines())
+
+
+def keep(verdicts):
+    aside = VERDICTS.with_suffix(".new")
+    aside.write_text("".join(f"{key}\t{verdict}\n" for key, verdict in verdicts.items()))
+    aside.rename(VERDICTS)
 
 
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--count", type=int, default=200)
-    arguments.add_argument("--seeds", type=int, default=1000)
+    arguments.add_argument("--seeds", type=int, default=500)
     arguments.add_argument("--seconds", type=float, default=1e9)
-    arguments.add_argument("--only", type=int)
-    arguments.add_argument("--again", action="store_true", help="those that survived, once more")
+    arguments.add_argument("--again", action="store_true")
+    arguments.add_argument("--only", default="")
+    arguments.add_argument("--list", action="store_true", help="what is known, and nothing more")
     options = arguments.parse_args()
     began = time.monotonic()
-    source = Path("src")
-    chosen = choose(all_mutants(source), options.count)
-    results = COPY / "results"
-    key = str(hash_of(source))
-    known = results.read_text().splitlines() if results.exists() else []
-    if not known or known[0] != key:
-        known = [key]
-        shutil.rmtree(COPY, ignore_errors=True)
-        for part in "src", "tests/sim", "tests/unit":
-            shutil.copytree(part, COPY / part)
-        shutil.copy("Makefile", COPY / "Makefile")
-    for name in FILES:  # a run that was cut short leaves one changed
-        if (COPY / "src" / name).read_bytes() != (source / name).read_bytes():
-            shutil.copy(source / name, COPY / "src" / name)
-    refresh("Makefile", "tests/sim", "tests/unit")
-    survivors = [i for i, verdict in enumerate(known) if verdict.startswith("SURVIVED |")]
-    for i in survivors if options.again else []:
-        if time.monotonic() - began > options.seconds:
-            return 1
-        known[i] = run_one(source, chosen[i - 1], options.seeds).replace("SURVIVED", "SURVIVED twice")
-        results.write_text("\n".join(known) + "\n")
-        print(f"{i:4} {known[i]}", flush=True)
-    for i in range(len(known) - 1, len(chosen)):
-        if options.only is not None or time.monotonic() - began > options.seconds:
+    verdicts = read_verdicts()
+    is_prepared = options.list
+    chosen = []
+    for mutant in in_turns():
+        if len(chosen) == options.count:
             break
-        known.append(run_one(source, chosen[i], options.seeds))
-        results.write_text("\n".join(known) + "\n")
-        print(f"{i + 1:4} {known[-1]}", flush=True)
-    if options.only is not None:
-        print(run_one(source, chosen[options.only - 1], options.seeds))
-        return 0
-    return summarise(known[1:], len(chosen))
+        known = verdicts.get(mutant.key)
+        is_wanted = known is None or (known == "SURVIVED" if options.again
+                                      else bool(options.only))
+        if (is_wanted and not options.list and options.only in mutant.text and
+                time.monotonic() - began < options.seconds):
+            if not is_prepared:
+                prepare()
+                is_prepared = True
+            known = verdicts[mutant.key] = run_one(mutant, options.seeds)
+            keep(verdicts)
+            print(f"{len(chosen) + 1:4} {known} | {mutant.text}", flush=True)
+        if known is None or not known.startswith("does not"):
+            chosen.append((known, mutant))
+    return summarise(chosen)
 
 
-def refresh(*parts):
-    """Tests that are newer than the copy's."""
-    for part in parts:
-        for file in [Path(part)] if Path(part).is_file() else Path(part).rglob("*.[ch]"):
-            if not (COPY / file).exists() or (COPY / file).read_bytes() != file.read_bytes():
-                (COPY / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(file, COPY / file)
-
-
-def hash_of(source):
-    import hashlib
-    digest = hashlib.sha256()
-    for name in FILES:
-        digest.update((source / name).read_bytes())
-    return digest.hexdigest()
-
-
-def run_one(source, mutant, seeds):
-    name, number, start, end, new = mutant
-    lines = (source / name).read_text().splitlines()
-    text = describe(mutant, lines[number])
-    lines[number] = lines[number][:start] + new + lines[number][end:]
-    target = COPY / "src" / name
-    target.write_text("\n".join(lines) + "\n")
-    verdict = judge(name.split("/")[0], seeds)
-    target.write_text((source / name).read_text())
-    return f"{verdict or 'SURVIVED'} | {text}"
-
-
-def summarise(verdicts, count):
-    valid = [v for v in verdicts if not v.startswith("does not")]
-    alive = [v for v in valid if v.startswith("SURVIVED")]
-    killed = len(valid) - len(alive)
-    by_simulation = sum(not v.startswith(("unit", "SURVIVED")) for v in valid)
-    for verdict in alive:
-        print(verdict)
-    share = 100 * killed / max(1, len(valid))
-    print(f"{len(valid)} mutants, {killed} killed ({share:.1f} %), {by_simulation} of them by "
-          f"the simulation; {len(verdicts) - len(valid)} were no programs; "
-          f"{count - len(verdicts)} to go")
-    return 0 if share >= 80 or not valid else 1
+def summarise(chosen):
+    judged = [(verdict, mutant) for verdict, mutant in chosen if verdict is not None]
+    alive = [mutant for verdict, mutant in judged if verdict == "SURVIVED"]
+    killed = len(judged) - len(alive)
+    by_units = sum(verdict.startswith("unit") for verdict, _ in judged)
+    for mutant in alive:
+        print("SURVIVED |", mutant.text)
+    share = 100 * killed / max(1, len(judged))
+    print(f"{len(judged)} mutants, {killed} killed ({share:.1f} %): {killed - by_units} by the "
+          f"simulation, {by_units} by unit tests; {len(chosen) - len(judged)} to go")
+    return 0 if share >= 80 and len(judged) == len(chosen) else 1
 
 
 if __name__ == "__main__":

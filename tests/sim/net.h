@@ -26,6 +26,8 @@ void service_add(struct service *service);
  * is set), refused (end->error) or, after 63 s, given up. */
 struct end *net_dial(const struct network *network, const struct address *from,
                      const struct address *to, void (*on_event)(struct end *end), void *owner);
+/* The path from weir to itself, of which all is good if nothing is said. */
+void net_inside(const struct network *network);
 /* How many connections may wait to be accepted by each socket of weir. */
 void net_backlog(unsigned size);
 /* How many connections weir has; those that are not connected yet may be its looks at servers that

@@ -7,6 +7,10 @@
 /* The addresses a name has from now on; none: it does not resolve. */
 void names_set(const char *host, const struct address *addresses, size_t count);
 
+/* The same for its services. */
+struct resolver_service;
+void names_set_services(const char *host, const struct resolver_service *services, size_t count);
+
 /* A file's text; made when it is not there. NULL data: it is removed. */
 void files_set(const char *path, const char *text);
 void files_move(const char *path, const char *to);

@@ -8,8 +8,9 @@
 #include <string.h>
 
 enum {
-    HEAD_ROOM = 2048,
+    HEAD_ROOM = 4096,
     CHUNK_ROOM = 32, /* of a chunk's lines */
+    FILL_MAX = 2000, /* of one field that fills a head */
 };
 
 static struct plan plans[PLANS_MAX];
@@ -24,6 +25,7 @@ struct plan *plan_new(void)
                           .method = "GET",
                           .status = 200,
                           .way = "",
+                          .query = "",
                           .host = "sim.test",
                           .fields = "",
                           .reply_fields = ""};
@@ -100,8 +102,8 @@ static void add_framing(struct text *text, const struct plan *plan)
 char *plan_request(const struct plan *plan, size_t *size, size_t *head_size)
 {
     struct text text = {world_alloc(HEAD_ROOM + plan->body_size * 2 + CHUNK_ROOM), 0};
-    add(&text, "%s %s/r/%u HTTP/1.%d\r\nHost: %s\r\nX-Sim: %u\r\n%s", plan->method, plan->way,
-        plan->id, plan->is_minor_0 ? 0 : 1, plan->host, plan->id, plan->fields);
+    add(&text, "%s %s/r/%u%s HTTP/1.%d\r\nHost: %s\r\nX-Sim: %u\r\n%s", plan->method, plan->way,
+        plan->id, plan->query, plan->is_minor_0 ? 0 : 1, plan->host, plan->id, plan->fields);
     if (plan->misframing == BARE_LF)
         add(&text, "X-Bare: 1\nX-Other: 2\r\n");
     if (plan->misframing == FOLDED_FIELD)
@@ -113,6 +115,8 @@ char *plan_request(const struct plan *plan, size_t *size, size_t *head_size)
         text.data[text.size++] = '\0';
         add(&text, "b\r\n");
     }
+    if (plan->cookie != NULL)
+        add(&text, "Cookie: %s\r\n", plan->cookie);
     add_framing(&text, plan);
     if (plan->expects_continue)
         add(&text, "Expect: 100-continue\r\n");
@@ -134,7 +138,9 @@ char *plan_request(const struct plan *plan, size_t *size, size_t *head_size)
 
 char *plan_reply(const struct plan *plan, enum manner manner, size_t *size)
 {
-    struct text text = {world_alloc(HEAD_ROOM + plan->reply_size * 2 + CHUNK_ROOM), 0};
+    struct text text = {world_alloc(HEAD_ROOM + strlen(plan->reply_fields) + plan->reply_head +
+                                    plan->reply_size * 2 + CHUNK_ROOM),
+                        0};
     bool is_head = strcmp(plan->method, "HEAD") == 0;
     bool has_none = plan->status == 204 || plan->status == 304;
     for (unsigned i = 0; i < plan->interims; i++)
@@ -147,6 +153,11 @@ char *plan_reply(const struct plan *plan, enum manner manner, size_t *size)
     int status = manner == MANNER_FAILS ? 503 : plan->status;
     add(&text, "HTTP/1.%d %d %s\r\nX-Sim: %u\r\n%s", manner == MANNER_OLD ? 0 : 1,
         plan->upgrades ? 101 : status, "Said", plan->id, plan->reply_fields);
+    for (size_t filled = 0; filled < plan->reply_head;) {
+        size_t part = plan->reply_head - filled < FILL_MAX ? plan->reply_head - filled : FILL_MAX;
+        add(&text, "X-Fill: %0*d\r\n", (int)part, 7);
+        filled += part;
+    }
     if (plan->upgrades) {
         add(&text, "Connection: upgrade\r\nUpgrade: sim\r\n\r\n");
         *size = text.size;

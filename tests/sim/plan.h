@@ -72,6 +72,8 @@ struct plan {
     const char *way;     /* what stands before /r/ID in the path; "": nothing */
     const char *arrives; /* and what a server has to see there; NULL: the same */
     const char *host;
+    const char *query;                       /* behind the path, with its question mark; "": none */
+    const char *cookie;                      /* that its client brings; NULL: none */
     const char *fields;                      /* more lines of the head, each with its CRLF */
     const char *reply_fields;                /* the same of its answer */
     const char *server_field, *server_value; /* a field that a server has to see; NULL: none is */
@@ -84,17 +86,22 @@ struct plan {
     int status;
     enum framing_plan framing;
     size_t reply_size;
+    size_t reply_head; /* bytes more of its head */
     unsigned interims;
     int64_t think;
     /* What was seen. */
     bool was_sent; /* a byte of it left the client */
     unsigned heads;
-    unsigned wholes; /* requests with their bodies */
+    unsigned copies;    /* that a mirror got */
+    const void *server; /* that was asked last */
+    unsigned wholes;    /* requests with their bodies */
     enum outcome outcome;
     int got_status;
     size_t got_bytes;
-    bool is_done; /* nobody waits for it any more */
+    bool got_goodbye; /* with its answer */
+    bool is_done;     /* nobody waits for it any more */
     int64_t began, ended;
+    int64_t answered; /* when a server began its answer */
 };
 
 struct plan *plan_new(void);

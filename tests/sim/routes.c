@@ -8,65 +8,88 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char TEXT[] = "site * {\n"
-                           "    listen %s\n"
-                           "    header set X-From-Site yes\n"
-                           "    header set X-Added {method} on=request\n"
-                           "    header remove X-Secret on=request\n"
-                           "    route /strip/* {\n"
-                           "        strip_prefix /strip\n"
-                           "        header add X-From-Route yes\n"
-                           "        proxy app %s\n"
-                           "    }\n"
-                           "    route /strip/deep/* {\n        respond 403 no\n    }\n"
-                           "    route /canary/* {\n"
-                           "        match header X-Canary yes\n"
-                           "        rewrite /canary/* /bird/$1\n"
-                           "        proxy app %s\n"
-                           "    }\n"
-                           "    route /canary/* {\n"
-                           "        redirect https://else.test{uri} status=308\n"
-                           "    }\n"
-                           "    route ~^/re[0-9]/ {\n        respond 410 {path}\n    }\n"
-                           "    route ~^/re7/ {\n        respond 409\n    }\n"
-                           "    route /paged/* {\n"
-                           "        error_page 404 \"nothing at {path}\" type=text/plain\n"
-                           "        respond 404\n"
-                           "    }\n"
-                           "    route /cookie/* {\n"
-                           "        match cookie group b\n        match query v 2\n"
-                           "        respond 200 b\n"
-                           "    }\n"
-                           "    route /cookie/* {\n        respond 200 a\n    }\n"
-                           "    route /inside/* {\n"
-                           "        match client 10.9.0.0/16 2001:db8::/32\n"
-                           "        respond 202\n"
-                           "    }\n"
-                           "    route /inside/* {\n        respond 421\n    }\n"
-                           "    route /words/* {\n"
-                           "        header set X-Words \"{client_ip} {query} {scheme} {user}\"\n"
-                           "        header add X-Words \"{upstream} {status} {request_id}\"\n"
-                           "        respond 200 \"{host}{uri}{path}{header.X-Sim}{cookie.group}"
-                           "{tls.sni}{tls.version}{tls.cipher}{tls.resumed}{tls.client_name}"
-                           "{tls.client_verified}\" type=text/words\n"
-                           "    }\n"
-                           "    route /only/* {\n"
-                           "        match method DELETE\n        respond 405\n"
-                           "    }\n"
-                           "    route /only/* {\n"
-                           "        match header X-Kind ~^b+$\n        match query v\n"
-                           "        respond 406\n"
-                           "    }\n"
-                           "    route /again/* {\n"
-                           "        rewrite ~^/again/(.*)/r/(.*)$ /$1/once/r/$2\n"
-                           "        proxy app %s\n"
-                           "    }\n"
-                           "    proxy app %s\n"
-                           "}\n"
-                           "site other.test *.wild.test {\n"
-                           "    listen %s\n"
-                           "    respond 451\n"
-                           "}\n";
+static const char TEXT[] =
+    "site * {\n"
+    "    listen %s\n"
+    "    header set X-From-Site yes\n"
+    "    header set X-Added {method} on=request\n"
+    "    header remove X-Secret on=request\n"
+    "    route /strip/* {\n"
+    "        strip_prefix /strip\n"
+    "        header add X-From-Route yes\n"
+    "        proxy app %s\n"
+    "    }\n"
+    "    route /strip/deep/* {\n        respond 403 no\n    }\n"
+    "    route /canary/* {\n"
+    "        match header X-Canary yes\n"
+    "        rewrite /canary/* /bird/$1\n"
+    "        proxy app %s\n"
+    "    }\n"
+    "    route /canary/* {\n"
+    "        redirect https://else.test{uri} status=308\n"
+    "    }\n"
+    "    route ~^/re[0-9]/ {\n        respond 410 {path}\n    }\n"
+    "    route ~^/re7/ {\n        respond 409\n    }\n"
+    "    route /paged/* {\n"
+    "        error_page 404 \"nothing at {path}\" type=text/plain\n"
+    "        respond 404\n"
+    "    }\n"
+    "    route /cookie/* {\n"
+    "        match cookie group b\n        match query v 2\n"
+    "        respond 200 b\n"
+    "    }\n"
+    "    route /cookie/* {\n        respond 200 a\n    }\n"
+    "    route /inside/* {\n"
+    "        match client 10.9.0.0/16 2001:db8::/32\n"
+    "        respond 202\n"
+    "    }\n"
+    "    route /inside/* {\n        respond 421\n    }\n"
+    "    route /words/* {\n"
+    "        header set X-Words \"{client_ip} {query} {scheme} {user}\"\n"
+    "        header add X-Words \"{upstream} {status} {request_id} {server} "
+    "{server_state} {sticky} {mirror} {geo.country} {geo.network}\"\n"
+    "        respond 200 \"{host}{uri}{path}{header.X-Sim}{cookie.group}"
+    "{tls.sni}{tls.version}{tls.cipher}{tls.resumed}{tls.client_name}"
+    "{tls.client_fingerprint}{tls.client_verified}\" type=text/words\n"
+    "    }\n"
+    "    route /only/* {\n"
+    "        match method DELETE\n        respond 405\n"
+    "    }\n"
+    "    route /only/* {\n"
+    "        match header X-Kind ~^b+$\n        match query v\n"
+    "        respond 406\n"
+    "    }\n"
+    "    route /split/* {\n"
+    "        split by={client_ip} {\n"
+    "            proxy app weight=3 %s\n"
+    "            proxy app weight=1\n        }\n"
+    "    }\n"
+    "    route /share/* {\n"
+    "        split {\n"
+    "            proxy app weight=1\n            proxy app weight=1\n"
+    "        }\n    }\n"
+    "    route /kept/* {\n"
+    "        deny file:/denied.txt status=404\n"
+    "        allow all\n"
+    "        proxy app %s\n"
+    "    }\n"
+    "    route /few/* {\n"
+    "        rate_limit 1000r/s burst=1000 by={client_ip} keys=1000\n"
+    "        conn_limit 500 by={client_ip}\n"
+    "        throttle 50MiB/s after=1MiB\n"
+    "        header set X-Way \"{upstream} {server} {server_state} {status}\"\n"
+    "        proxy app %s\n"
+    "    }\n"
+    "    route /again/* {\n"
+    "        rewrite ~^/again/(.*)/r/(.*)$ /$1/once/r/$2\n"
+    "        proxy app %s\n"
+    "    }\n"
+    "    proxy app %s\n"
+    "}\n"
+    "site other.test *.wild.test {\n"
+    "    listen %s\n"
+    "    respond 451\n"
+    "}\n";
 
 const char *routes_front(enum front front)
 {
@@ -101,12 +124,15 @@ const char *routes_listen(enum front front)
 const char *routes_text(const char *listen, const char *options)
 {
     static char text[8192];
-    snprintf(text, sizeof text, TEXT, listen, options, options, options, options, listen);
+    snprintf(text, sizeof text, TEXT, listen, options, options, options, options, options, options,
+             options, listen);
+    files_set("/denied.txt", "# far away\n10.9.0.0/16\n10.9.7.0/24\n192.0.2.1\n2001:db8::/32\n"
+                             "2001:db8:7::1\n");
     return text;
 }
 
 static const struct way {
-    const char *way, *arrives, *host, *fields;
+    const char *way, *arrives, *query, *host, *fields;
     const char *server_field, *server_value, *client_field, *client_value;
     int own_status;
 } WAYS[] = {
@@ -141,6 +167,21 @@ static const struct way {
      .client_field = "Content-Type",
      .client_value = "text/words"},
     {.way = "/only", .fields = "X-Kind: bb\r\n"},
+    {.way = "", .query = "?a=b&c"},
+    {.way = "/strip", .arrives = "", .query = "?"},
+    {.way = "/plain//double", .arrives = "/plain/double", .query = "?x=//y"},
+    {.way = "/cookie", .own_status = 200, .query = "?w&v=2", .fields = "Cookie: group=b\r\n"},
+    {.way = "/only", .query = "?v", .own_status = 406, .fields = "X-Kind: bb\r\n"},
+    {.way = "/a%00b", .own_status = 400},
+    {.way = "/words", .query = "?q", .own_status = 200},
+    {.way = "/split"},
+    {.way = "/few"},
+    {.way = "/kept"},
+    {.way = "/kept", .own_status = 404, .fields = "X-Forwarded-For: 10.9.1.2\r\n"},
+    {.way = "/kept", .fields = "X-Forwarded-For: 10.10.0.1\r\n"},
+    {.way = "/kept", .own_status = 404, .fields = "X-Forwarded-For: 2001:db8:7::1\r\n"},
+    {.way = "/kept", .fields = "X-Forwarded-For: 2001:db9::1\r\n"},
+    {.way = "/share"},
     {.way = "/again/x", .arrives = "/x/once"},
     {.way = "/strip", .host = "other.test", .own_status = 451},
     {.way = "", .host = "a.wild.test", .own_status = 451},
@@ -158,6 +199,7 @@ void routes_take(struct plan *plan, unsigned way, enum front front)
     const struct way *taken = &WAYS[way % routes_count()];
     plan->way = taken->way;
     plan->arrives = taken->arrives;
+    plan->query = taken->query == NULL ? "" : taken->query;
     plan->host = taken->host == NULL ? plan->host : taken->host;
     plan->fields = taken->fields == NULL ? "" : taken->fields;
     plan->own_status = taken->own_status;

@@ -160,19 +160,38 @@ static void end_weir(void *argument)
     (void)argument;
     if (stage.end_after >= SECONDS(REST_S))
         truth_at_rest();
-    signal_send(SIGTERM);
+    if (!stage.has_ended)
+        signal_send(SIGTERM);
+}
+
+static void look_at_clients(void)
+{
+    if (stage.scenario->check != NULL && !world_is_tortured() && !stage.has_checked)
+        stage.scenario->check();
+    stage.has_checked = true;
 }
 
 static void conduct(void *argument)
 {
+    if (stage.has_ended)
+        return;
     truth_any_time();
     if (!clients_are_done()) {
         world_after(MILLISECONDS(LOOK_MS), conduct, argument);
         return;
     }
-    if (stage.scenario->check != NULL && !world_is_tortured())
-        stage.scenario->check();
+    look_at_clients();
     world_after(stage.end_after, end_weir, NULL);
+}
+
+/* Weir has ended; what it said last is still on its way to the clients. */
+static void see_clients_off(void)
+{
+    stage.has_ended = true;
+    actors_expect_trouble(); /* nobody is there to answer what comes next */
+    while (!clients_are_done() && world_next() != CLOCK_NEVER)
+        world_step();
+    look_at_clients();
 }
 
 void scenario_run(const struct scenario *scenario, uint64_t seed, bool quiet)
@@ -189,6 +208,8 @@ void scenario_run(const struct scenario *scenario, uint64_t seed, bool quiet)
     int64_t began = world_now();
     machine_run(run_weir, NULL);
     truth_after_end(stage.exit_code);
+    see_clients_off();
+    truth_in_the_log();
     if (!quiet)
         printf("%-24s seed %-6llu %6u requests %8llu events %8.1f s of time  hash %016llx\n",
                scenario->name, (unsigned long long)seed, plans_count(),

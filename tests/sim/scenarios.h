@@ -16,6 +16,7 @@
     PLAIN(patient_post)                                                                            \
     PLAIN(large_answer)                                                                            \
     PLAIN(chunked_answer)                                                                          \
+    PLAIN(large_head)                                                                              \
     PLAIN(answer_until_close)                                                                      \
     PLAIN(old_client)                                                                              \
     PLAIN(interim_answers)                                                                         \
@@ -87,6 +88,21 @@
     CHECKED(log_is_reopened)                                                                       \
     CHECKED(drain_says_close)                                                                      \
     CHECKED(drain_takes_who_waits)                                                                 \
+    CHECKED(sticky_cookie)                                                                         \
+    CHECKED(sticky_address)                                                                        \
+    CHECKED(sticky_home_falls)                                                                     \
+    CHECKED(hedge_wins)                                                                            \
+    CHECKED(try_is_cut_short)                                                                      \
+    CHECKED(hedge_is_for_the_safe)                                                                 \
+    CHECKED(breaker_refuses)                                                                       \
+    CHECKED(limit_adapts)                                                                          \
+    CHECKED(health_check_fails)                                                                    \
+    CHECKED(copies_are_sent)                                                                       \
+    PLAIN(copies_wait_for_nobody)                                                                  \
+    CHECKED(split_by_client)                                                                       \
+    CHECKED(file_of_servers)                                                                       \
+    CHECKED(service_moves)                                                                         \
+    PLAIN(end_said_again)                                                                          \
     PLAIN(several_workers)                                                                         \
     TIMEOUT(head_never_ends)                                                                       \
     TIMEOUT(head_drips)                                                                            \
@@ -111,6 +127,7 @@
     TIMEOUT(tunnel_idles)                                                                          \
     TIMEOUT(pool_idles)                                                                            \
     TIMEOUT(drain_is_over)                                                                         \
+    TIMEOUT(answer_comes_at_the_end)                                                               \
     TIMEOUT(server_is_back)                                                                        \
     TIMEOUT(connection_grows_old)
 

@@ -102,8 +102,10 @@ static void grpc(struct plan *plan)
         "Content-Type: application/grpc;a=b\r\nTE: trailers\r\ngrpc-timeout: 7000000u\r\n",
         "Content-Type: application/grpc\r\nTE: trailers\r\ngrpc-timeout: 1H\r\n",
         "Content-Type: application/grpc\r\nTE: trailers\r\n",
+        "Content-Type: application/grpc\r\nTE: trailers\r\ngrpc-timeout: 1M\r\n",
+        "Content-Type: application/grpc\r\nTE: trailers\r\ngrpc-timeout: 99999999n\r\n",
     };
-    plan->fields = FIELDS[plan->id % 5];
+    plan->fields = FIELDS[plan->id % 7];
 }
 
 /* Calls of gRPC are told in its own way what went wrong. */
@@ -235,7 +237,7 @@ void drain_says_close(void)
 }
 void drain_says_close_check(void)
 {
-    if (client->plans[1]->outcome != OUTCOME_WHOLE || !client->was_told_to_go)
+    if (client->plans[1]->outcome != OUTCOME_WHOLE || !client->plans[1]->got_goodbye)
         world_broken("expectation", "what ran at the end was not answered with a goodbye");
     if (client->plans[2]->heads > 0)
         world_broken("expectation", "a connection went on after the end");

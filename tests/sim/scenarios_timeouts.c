@@ -214,7 +214,7 @@ void server_is_ejected(void)
 {
     begin(30,
           "upstream app {\n    server 10.0.0.1:8000\n    server 10.0.0.2:8000\n"
-          "    balance round_robin\n}\n",
+          "    balance round_robin\n    slow_start off\n}\n",
           "app");
     failing = scenario_server(2);
     failing->fails = true;
@@ -354,6 +354,40 @@ void drain_is_over(void)
 void drain_is_over_check(void)
 {
     expect_seconds("draining", drain_from, client->plans[0]->ended, 30);
+}
+
+/* An answer that comes as the time runs out is passed on whole, or there is none of it. */
+static struct client *late[60];
+static const unsigned LATE = sizeof late / sizeof *late;
+void answer_comes_at_the_end(void)
+{
+    begin(1, "", "10.0.0.1:8000");
+    scenario_config("workers 1\n"
+                    "upstream app {\n    server 10.0.0.1:8000\n}\n"
+                    "upstream itself {\n    server 10.1.0.2:81\n}\n"
+                    "site * {\n    listen 10.1.0.1:80\n    proxy itself http=2\n}\n"
+                    "site * {\n    listen 10.1.0.2:81\n"
+                    "    header remove Via on=request\n    proxy app timeout=2s\n}\n");
+    for (unsigned i = 0; i < LATE; i++) {
+        late[i] = scenario_client(1);
+        late[i]->plans[0]->method = "POST"; /* that nobody tries again */
+        late[i]->plans[0]->think = SECONDS(2) - MILLISECONDS(4) + (int64_t)i * 100000;
+        late[i]->plans[0]->reply_size = i % 2 == 0 ? 0 : 3000;
+        client_start(late[i], MILLISECONDS(1000) + i * 500000);
+    }
+}
+void answer_comes_at_the_end_check(void)
+{
+    unsigned whole = 0;
+    for (unsigned i = 0; i < LATE; i++) {
+        const struct plan *plan = late[i]->plans[0];
+        whole += plan->outcome == OUTCOME_WHOLE;
+        if (plan->outcome != OUTCOME_WHOLE && plan->got_status != 504)
+            world_broken("expectation", "request %u ends with %d and %zu bytes", plan->id,
+                         plan->got_status, plan->got_bytes);
+    }
+    if (whole == 0 || whole == LATE)
+        world_broken("expectation", "%u of %u answers came in time", whole, LATE);
 }
 
 /* A server that was down is found up again within about a second. */

@@ -100,6 +100,17 @@ void chunked_answer(void)
     client->plans[0]->framing = REPLY_CHUNKED;
 }
 
+/* A head that fills the memory in which it arrives leaves the body to another block. */
+void large_head(void)
+{
+    begin(4, 1);
+    for (unsigned i = 0; i < 4; i++) {
+        client->plans[i]->reply_head = 12000 + 1200 * i;
+        client->plans[i]->reply_size = 20000;
+        client->plans[i]->framing = i % 2 == 0 ? REPLY_LENGTH : REPLY_CHUNKED;
+    }
+}
+
 void answer_until_close(void)
 {
     begin(2, 1);

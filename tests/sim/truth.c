@@ -7,6 +7,7 @@
 #include "http/h2_session.h"
 #include "machine.h"
 #include "memory.h"
+#include "mutex.h"
 #include "outside.h"
 #include "world.h"
 
@@ -18,26 +19,42 @@
 enum {
     MEMORY_MAX = 24 * 1024 * 1024, /* of some dozens of connections: blocks are kept for reuse */
     END_S = 10,                    /* longer than a connection lingers */
+    TIMERS_SPARE = 12,             /* of a thread, for what it does now and then */
 };
 
 /* What a process makes once and keeps is made before it counts. */
 static int64_t pieces_kept;
+static unsigned mutexes_kept;
 void truth_before(void)
 {
     static const struct h2_limits LIMITS = {.streams = 1, .window = 65536, .glitches = 4};
     static const struct h2_events EVENTS;
     h2_session_free(h2_session_new(H2_SERVER, &LIMITS, &EVENTS, NULL));
     pieces_kept = memory_pieces();
+    mutexes_kept = mutexes_made();
+}
+
+/* For debuggers in the product; in here it is all of weir's threads. */
+extern struct thread *thread_all[];
+
+static void check_timers(void)
+{
+    size_t most = TIMERS_SPARE + 2 * (size_t)net_connections();
+    for (unsigned i = 0; i < machine_threads(); i++) {
+        const struct thread *thread = thread_all[i];
+        if (thread != NULL && thread->timers.count > most + thread->fibers_count)
+            world_broken("timers", "%s has %zu timers for %zu fibers and %u connections",
+                         thread->name, (size_t)thread->timers.count, (size_t)thread->fibers_count,
+                         net_connections());
+    }
 }
 
 void truth_any_time(void)
 {
     if (memory_bytes() > MEMORY_MAX)
         world_broken("memory", "weir holds %zu bytes", memory_bytes());
+    check_timers();
 }
-
-/* For debuggers in the product; in here it is all of weir's threads. */
-extern struct thread *thread_all[];
 
 /* Fibers and blocks of memory that workers hold. A server that is down is probed. */
 static void check_workers(void)
@@ -56,11 +73,17 @@ static void check_workers(void)
     }
 }
 
+static unsigned looks;
+void truth_looks(unsigned at_most)
+{
+    looks = at_most;
+}
+
 void truth_at_rest(void)
 {
     check_workers();
     unsigned sockets = net_connections();
-    if (sockets > 0)
+    if (sockets > looks)
         world_broken("silence", "%u connections are open though nobody wants them", sockets);
 }
 
@@ -69,9 +92,9 @@ static const char *const LOGS[] = {"/var/log/access.log", "/var/log/access.log.1
 /* The lines of the access log that speak of that request; the last one's status and bytes. */
 static unsigned lines_of(unsigned id, int *status, unsigned long long *bytes)
 {
-    char uri[48];
+    char uri[128];
     unsigned count = 0;
-    snprintf(uri, sizeof uri, "/r/%u\"", id);
+    snprintf(uri, sizeof uri, "/r/%u%s\"", id, plan_of(id)->query);
     for (size_t i = 0; i < sizeof LOGS / sizeof *LOGS; i++) {
         size_t size;
         const char *log = files_text(LOGS[i], &size);
@@ -89,7 +112,7 @@ static unsigned lines_of(unsigned id, int *status, unsigned long long *bytes)
     return count;
 }
 
-static void check_log(void)
+void truth_in_the_log(void)
 {
     size_t size;
     files_text(LOGS[0], &size);
@@ -149,7 +172,9 @@ void truth_after_end(int exit_code)
     if (memory_pieces() != pieces_kept)
         world_broken("memory", "%lld pieces, %zu bytes, were never freed",
                      (long long)(memory_pieces() - pieces_kept), memory_bytes());
+    if (mutexes_made() != mutexes_kept || mutexes_held() > 0)
+        world_broken("locks", "%u mutexes were never destroyed, %u are held",
+                     mutexes_made() - mutexes_kept, mutexes_held());
     if (net_bytes_in_pipes() > 0)
         world_broken("descriptors", "bytes are left in pipes");
-    check_log();
 }

@@ -5,11 +5,15 @@
 
 /* Weir runs and nobody wants anything of it: what it holds then. */
 void truth_at_rest(void);
+/* How many servers weir may be looking at while nobody wants anything; none if nothing is said. */
+void truth_looks(unsigned at_most);
 /* How long weir may take to end though nobody wants anything; 10 s if nothing is said. */
 void truth_end_within(int seconds);
 /* Weir has ended. */
 void truth_after_end(int exit_code);
-/* At any moment: memory is bounded. */
+/* And the last client has gone. */
+void truth_in_the_log(void);
 /* Before the world begins. */
 void truth_before(void);
+/* At any moment: memory is bounded, and waits that are over leave no timer behind. */
 void truth_any_time(void);

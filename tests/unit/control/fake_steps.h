@@ -151,6 +151,19 @@ static const struct option FAKE_ASK_ARGUMENTS[] = {
     {.name = "share", .type = OPTION_PERCENT, .max = 10000, FAKE(tries), .doc = "How many."},
     {0},
 };
+static const struct option FAKE_RATE_ARGUMENTS[] = {
+    {.name = "rate",
+     .type = OPTION_RATE,
+     .flags = OPTION_REQUIRED,
+     FAKE(times),
+     .doc = "How many."},
+    {0},
+};
+static const struct option FAKE_RATE_OPTIONS[] = {
+    {.name = "burst", .type = OPTION_INT, .max = 1000000, FAKE(tries), .doc = "At once."},
+    {.name = "by", .type = OPTION_TEMPLATE, FAKE(first), .doc = "Apart."},
+    {0},
+};
 
 #define FAKE_KEY(id, word, more, table, optional, text, line)                                      \
     static const struct key id = {.name = word,                                                    \
@@ -174,6 +187,8 @@ FAKE_KEY(FAKE_GUARD, "basic_auth", KEY_OFF, FAKE_GUARD_ARGUMENTS, FAKE_GUARD_OPT
          "Asks for a password.", "basic_auth file:/etc/weir/htpasswd realm=Staff")
 FAKE_KEY(FAKE_ASK, "ask", KEY_MANY, FAKE_ASK_ARGUMENTS, NULL, "Asks.",
          "ask http://127.0.0.1:9000/ok 20r/s 1.5%")
+FAKE_KEY(FAKE_RATE, "rate_limit", KEY_MANY, FAKE_RATE_ARGUMENTS, FAKE_RATE_OPTIONS, "Counts.",
+         "rate_limit 20r/s burst=40 by={client_ip}")
 static const struct key FAKE_PROXY = {
     .name = "proxy",
     .contexts = IN_SITE | IN_ROUTE | IN_DEFAULTS | IN_SPLIT,
@@ -213,7 +228,7 @@ static inline const struct config_schema *fake_schema(void)
 {
     static const struct key *const STEPS[] = {
         &FAKE_HEADER, &FAKE_STRIP,    &FAKE_REWRITE, &FAKE_ERROR_PAGE, &FAKE_GUARD, &FAKE_ASK,
-        &FAKE_PROXY,  &FAKE_REDIRECT, &FAKE_RESPOND, &FAKE_SPLIT,      NULL,
+        &FAKE_PROXY,  &FAKE_REDIRECT, &FAKE_RESPOND, &FAKE_SPLIT,      &FAKE_RATE,  NULL,
     };
     static const struct key *const *const LISTS[] = {
         KEYS_TOP, KEYS_TIMES, KEYS_UPSTREAM, KEYS_BALANCE, KEYS_SITE, KEYS_TLS, STEPS};

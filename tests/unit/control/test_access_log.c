@@ -79,8 +79,8 @@ static void json(void **state)
         "\"upstream_status\":200,\"connect\":0.0004,\"first_byte\":0.029,\"tries\":1,"
         "\"sticky\":\"kept\",\"mirror\":\"sent\",\"cache\":\"\",\"tls\":\"\",\"tls_cipher\":\"\","
         "\"sni\":\"\",\"tls_resumed\":\"\","
-        "\"handshake\":0,\"step\":\"\",\"error\":\"\",\"reason\":\"\","
-        "\"limit\":\"\",\"config\":1}\n");
+        "\"handshake\":0,\"step\":\"\",\"rule\":\"\",\"error\":\"\",\"reason\":\"\","
+        "\"limit\":\"\",\"limited\":\"\",\"config\":1}\n");
 }
 
 static void combined_and_common(void **state)
@@ -127,9 +127,9 @@ static void what_was_refused(void **state)
            "status\":0,\"connect\":0,"
            "\"first_byte\":0,\"tries\":0,\"sticky\":\"\",\"mirror\":\"\",\"cache\":\"\",\"tls\":"
            "\"\",\"tls_cipher\":\"\",\"sni\":\"\",\"tls_resumed\":\"\",\"handshake\":0,"
-           "\"step\":\"\","
+           "\"step\":\"\",\"rule\":\"\","
            "\"error\":\"http_request_denied\",\"reason\":\"fields_size\","
-           "\"limit\":\"limits.fields_size\",\"config\":1}\n");
+           "\"limit\":\"limits.fields_size\",\"limited\":\"\",\"config\":1}\n");
 }
 
 static void who_hung_up_is_499(void **state)

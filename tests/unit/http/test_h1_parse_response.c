@@ -69,6 +69,7 @@ static void accepted(void **state)
          FRAMING_LENGTH, 1, true},
         {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n", METHOD_GET, 200,
          FRAMING_LENGTH, 1, false},
+        {"HTTP/1.1 100 Continue\r\n\r\n", METHOD_GET, 100, FRAMING_NONE, 0, true},
         {"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", METHOD_GET, 103, FRAMING_NONE, 0, true},
         {"HTTP/1.1 599 \xc3\xa4\r\nContent-Length: 0\r\n\r\n", METHOD_GET, 599, FRAMING_LENGTH, 0,
          true},

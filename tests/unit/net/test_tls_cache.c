@@ -55,6 +55,25 @@ static void sessions_are_found_by_their_ids(void **state)
     tls_cache_free(cache);
 }
 
+static void a_session_that_is_removed_is_gone(void **state)
+{
+    (void)state;
+    struct tls_cache *cache = tls_cache_new(10);
+    struct tls_cache_figures figures;
+    for (int i = 0; i < 9; i++)
+        tls_cache_put(cache, id_of(i), text_of(i), 1);
+    tls_cache_remove(cache, id_of(4));
+    tls_cache_remove(cache, id_of(4));
+    tls_cache_remove(cache, slice_of("short", 5));
+    for (int i = 0; i < 9; i++)
+        assert_int_equal(has(cache, i, 2), i != 4);
+    tls_cache_look(cache, &figures);
+    assert_int_equal(figures.sessions, 8);
+    assert_int_equal(figures.removed, 1);
+    assert_int_equal(figures.evicted, 0);
+    tls_cache_free(cache);
+}
+
 static void when_it_is_full_the_oldest_goes(void **state)
 {
     (void)state;
@@ -125,6 +144,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sessions_are_found_by_their_ids),
+        cmocka_unit_test(a_session_that_is_removed_is_gone),
         cmocka_unit_test(when_it_is_full_the_oldest_goes),
         cmocka_unit_test(after_a_day_they_are_forgotten),
         cmocka_unit_test(what_does_not_fit_is_not_kept),

@@ -24,6 +24,7 @@ static void counted_by_address(void **state)
     (void)state;
     struct tally *clients = tally_new();
     struct address a = of("192.0.2.1"), b = of("192.0.2.2");
+    assert_false(clients_enter(clients, &a, 0));
     assert_true(clients_enter(clients, &a, 2));
     assert_true(clients_enter(clients, &a, 2));
     assert_false(clients_enter(clients, &a, 2));

@@ -454,9 +454,34 @@ static void run_budget(void)
 }
 ON_FIBER(budget)
 
+static void reasons_to_try_again(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *word;
+        int low, high; /* statuses; 0: it is no reason */
+    } table[] = {
+        {"300", 300, 300}, {"599", 599, 599}, {"502-502", 502, 502}, {"500-599", 500, 599},
+        {"4xx", 400, 499}, {"5xx", 500, 599}, {"299", 0, 0},         {"600", 0, 0},
+        {"503-502", 0, 0}, {"500-600", 0, 0}, {"299-301", 0, 0},     {"", 0, 0},
+        {"3xx", 0, 0},     {"502-", 0, 0},    {"-502", 0, 0},        {"Reset", 0, 0},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct upstream_retry retry = {0};
+        bool is_one = upstream_retry_add(&retry, slice_from_cstring(table[i].word));
+        assert_int_equal(is_one, table[i].low > 0);
+        for (int status = 1; status < 600 && is_one; status++) {
+            bool has = (retry.statuses[status / 64] >> (status % 64) & 1) != 0;
+            assert_int_equal(has, status >= table[i].low && status <= table[i].high);
+        }
+        assert_false(retry.connect || retry.reset || retry.timeout || retry.non_idempotent);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reasons_to_try_again),
         cmocka_unit_test_setup_teardown(good_path, world_open, world_close),
         cmocka_unit_test_setup_teardown(answers, world_open, world_close),
         cmocka_unit_test_setup_teardown(answers_in_bytes, world_open, world_close),

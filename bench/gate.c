@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What each step of the gate costs an exchange that it lets through: on one thread, and on two that
+ * share its tables. Prints lines of "what threads nanoseconds" of CPU for each exchange. */
+#include "base/clock.h"
+#include "base/random.h"
+#include "control/snapshot.h"
+#include "exchange/exchange.h"
+#include "fiber/native.h"
+#include "fiber/thread.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    TIMES = 1000000,
+    NETWORKS = 1000000,
+    SPACE = 4000, /* addresses from one to the next, at least half of them nobody's */
+    THREADS_MAX = 2,
+    ARENA_SIZE = 8192,
+};
+
+struct bench_case {
+    const char *name;
+    const char *lines; /* of the site; "FILE" stands for a file of a million networks */
+    bool are_many;     /* each exchange is of another client */
+};
+
+static const struct bench_case CASES[] = {
+    {"nothing", "", false},
+    {"deny_10", "deny 240.0.2.0/24 241.51.100.0/24 243.0.113.0/24 2001:db8::/32 250.0.0.0/8\n",
+     true},
+    {"deny_million", "deny file:FILE\n", true},
+    {"rate_limit", "rate_limit 1000000000r/s burst=1000000 dry_run\n", false},
+    {"rate_limit_many", "rate_limit 1000000000r/s burst=1000000 dry_run\n", true},
+    {"conn_limit", "conn_limit 1000000\n", false},
+    {"header", "header set X-Frame-Options DENY\n", false},
+};
+
+struct job {
+    const struct site *site;
+    bool are_many;
+    int index;
+    double ns;
+    struct thread thread;
+};
+
+static double cpu_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* All steps but the answer, down and up. */
+static void walk(struct exchange *x, const struct route *route)
+{
+    for (size_t i = 0; i + 1 < route->steps_count; i++)
+        if (route->steps[i].step->on_request != NULL &&
+            route->steps[i].step->on_request(x, route->steps[i].config) != NEXT)
+            abort();
+    for (size_t i = 0; i + 1 < route->steps_count; i++)
+        if (route->steps[i].step->on_response != NULL)
+            route->steps[i].step->on_response(x, route->steps[i].config);
+    exchange_let_go(x);
+}
+
+static void run(void *argument)
+{
+    struct job *job = argument;
+    static _Thread_local char memory[ARENA_SIZE];
+    struct random random;
+    struct address client;
+    if (thread_init(&job->thread, "bench", job->index) != OK ||
+        !address_parse_ip(SLICE("127.0.0.1"), &client))
+        abort();
+    random_seed(&random);
+    double began = 0;
+    for (int i = -TIMES / 10; i < TIMES; i++) {
+        if (i == 0)
+            began = cpu_now();
+        struct exchange x = {.site = job->site, .route = job->site->routes, .client = &client};
+        arena_init(&x.arena, memory, sizeof memory);
+        fields_init(&x.response.fields, &x.arena, NULL, 0);
+        if (job->are_many) /* between the networks */
+            client.v4.sin_addr.s_addr = htonl(random_below(&random, NETWORKS) * SPACE + SPACE / 2);
+        walk(&x, x.route);
+        arena_done(&x.arena);
+    }
+    job->ns = (cpu_now() - began) / TIMES;
+    thread_done(&job->thread);
+}
+
+/* A million networks that do not touch. */
+static void write_networks(const char *path)
+{
+    FILE *file = fopen(path, "w");
+    if (file == NULL)
+        abort();
+    for (unsigned i = 0; i < NETWORKS; i++) {
+        unsigned number = i * SPACE + ((i * 2654435761U >> 22) & ~3U);
+        fprintf(file, "%u.%u.%u.%u/30\n", number >> 24, number >> 16 & 255, number >> 8 & 255,
+                number & 255);
+    }
+    fclose(file);
+}
+
+static struct snapshot *build(const char *lines, const char *path, struct arena *arena)
+{
+    static char text[4096];
+    const char *file = strstr(lines, "FILE");
+    int before = (int)(file == NULL ? strlen(lines) : (size_t)(file - lines));
+    int size = snprintf(text, sizeof text,
+                        "site * {\nlisten 127.0.0.1:8080\n%.*s%s%s\nrespond 200 ok\n}\n", before,
+                        lines, file == NULL ? "" : path, file == NULL ? "" : file + 4);
+    struct config_request request = {
+        .path = SLICE("bench.conf"), .text = slice_of(text, (size_t)size), .has_text = true};
+    struct config_errors errors;
+    config_errors_init(&errors, arena);
+    const struct config *config = config_load(&request, arena, &errors);
+    struct snapshot *snapshot =
+        errors.errors == 0 ? snapshot_new(config, THREADS_MAX, &errors) : NULL;
+    if (snapshot == NULL) {
+        fprintf(stderr, "a configuration of the bench is refused:\n%s", text);
+        exit(1);
+    }
+    return snapshot;
+}
+
+static void measure(const struct bench_case *bench, const struct site *site, int threads)
+{
+    static struct job jobs[THREADS_MAX];
+    struct native *natives[THREADS_MAX];
+    double sum = 0;
+    for (int i = 0; i < threads; i++) {
+        jobs[i] = (struct job){.site = site, .are_many = bench->are_many, .index = i};
+        natives[i] = native_start(run, &jobs[i]);
+    }
+    for (int i = 0; i < threads; i++) {
+        native_join(natives[i]);
+        sum += jobs[i].ns;
+    }
+    printf("%s %d %.1f\n", bench->name, threads, sum / threads);
+}
+
+int main(void)
+{
+    char path[] = "/tmp/weir-bench-XXXXXX";
+    int fd = mkstemp(path);
+    if (fd < 0)
+        abort();
+    close(fd);
+    write_networks(path);
+    for (size_t c = 0; c < sizeof CASES / sizeof *CASES; c++) {
+        struct arena arena;
+        arena_init(&arena, NULL, 0);
+        struct snapshot *snapshot = build(CASES[c].lines, path, &arena);
+        for (int threads = 1; threads <= THREADS_MAX; threads++)
+            measure(&CASES[c], snapshot->listeners[0].sites.any, threads);
+        snapshot_free(snapshot);
+        arena_done(&arena);
+    }
+    unlink(path);
+    return 0;
+}
