@@ -2,6 +2,7 @@
 /* api_key file:PATH: programs that show a key. The key leaves the request before anything is
  * logged or sent on. */
 #include "base/buffer.h"
+#include "base/check.h"
 #include "net/api_keys.h"
 #include "steps/auth.h"
 
@@ -141,13 +142,14 @@ static struct slice shown_key(struct exchange *x, const struct api_key_config *c
 static enum verdict on_request(struct exchange *x, const void *config)
 {
     const struct api_key_config *c = config;
-    const void *keys;
+    const void *keys = NULL;
     uint64_t version;
     struct slice key = shown_key(x, c);
     if (key.size == 0)
         return auth_refuse(x, &key_api_key, REFUSAL_CREDENTIALS, "no key was sent",
                            SLICE("Bearer"));
     struct held_object *taken = held_take(c->held, &keys, &version);
+    check(taken != NULL); /* a file is read before there is a snapshot */
     struct slice name = arena_copy(&x->arena, api_keys_find(keys, key));
     held_drop(c->held, taken);
     if (name.size == 0)

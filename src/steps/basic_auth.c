@@ -2,6 +2,7 @@
 /* basic_auth file:PATH: users and passwords (RFC 7617). Passwords are hashed on offload, a few at a
  * time; a pair that was good is believed for a while without that. */
 #include "base/base64.h"
+#include "base/check.h"
 #include "base/clock.h"
 #include "fiber/offload.h"
 #include "fiber/thread.h"
@@ -165,12 +166,13 @@ static struct slice digest_of(struct exchange *x, struct slice pair, struct slic
 static enum status verify(struct exchange *x, const struct basic_auth_config *c, struct slice pair,
                           struct slice user, bool *is_good)
 {
-    const void *users;
+    const void *users = NULL;
     uint64_t version;
     bool is_known;
     char copy[PASSWORD_HASH_MAX];
     struct slice unused;
     struct held_object *taken = held_take(c->held, &users, &version);
+    check(taken != NULL); /* a file is read before there is a snapshot */
     struct slice hash = passwords_find(users, user, &is_known);
     memcpy(copy, hash.data, hash.size + 1);
     held_drop(c->held, taken);

@@ -83,7 +83,7 @@ static enum jwt_result verify(struct exchange *x, const struct jwt_config *c, st
 {
     const void *keys = NULL;
     uint64_t version;
-    struct jwt jwt;
+    struct jwt jwt = {0};
     int64_t now = x->started_wall / SECONDS(1);
     struct held_object *taken = held_take(c->held, &keys, &version);
     *why = "the keys have not been fetched yet";
