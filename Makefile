@@ -97,7 +97,7 @@ SIM_REPLACED = base/clock base/entropy base/log fiber/bell fiber/file fiber/nati
 	fiber/poll fiber/process fiber/signal net/resolver net/socket net/stream_tls net/tls_client
 SIM_KEPT = $(filter-out $(SIM_REPLACED:%=$(OUT)/obj/%.o),$(OBJECTS))
 SIM_OBJECTS := $(patsubst tests/sim/%.c,$(OUT)/sim/%.o,$(wildcard tests/sim/*.c))
-SIM_WRAPPED = malloc calloc realloc posix_memalign strdup free pthread_mutex_init pthread_mutex_destroy \
+SIM_WRAPPED = malloc calloc realloc posix_memalign aligned_alloc strdup free pthread_mutex_init pthread_mutex_destroy \
 	pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock
 SIM_WRAPS = $(foreach name,$(SIM_WRAPPED),-Wl,--wrap=$(name))
 simulation: $(OUT)/simulation ## the world in a box: see docs/testing.md
@@ -116,7 +116,7 @@ $(OUT)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(BUILT_FROM)' | cmp -s - $@ || echo '$(BUILT_FROM)' > $@
 FORCE:
-$(OUT)/obj/cli/version.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
+$(OUT)/obj/cli/version.o $(OUT)/obj/control/admin_status.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
 
 bench-tools: build/bench/load build/bench/origin build/bench/h2_floor build/bench/load_tls build/bench/tls \
 	build/bench/balance build/bench/upkeep build/bench/gate build/bench/ledger ## what script/bench runs

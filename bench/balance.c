@@ -53,7 +53,7 @@ static void choose(void *argument)
             choice.key.server_id = upstream->servers[(size_t)(i + CHOICES) % upstream->count].id;
         struct server *server = balance_choose(upstream, NULL, 0, &choice);
         if (in_flight[slot] != NULL) {
-            if (upstream->config.balance == BALANCE_LEAST_TIME)
+            if (upstream->rules_now->config.balance == BALANCE_LEAST_TIME)
                 server_timed(in_flight[slot], MILLISECONDS(2), false);
             server_leave(in_flight[slot]);
         }

@@ -2,7 +2,7 @@
 /* Load over HTTP/1.1 for measurements: closed loop (each connection asks again at once) or open
  * loop
  * (--rate: requests are due at fixed times, and latency counts from when one was due, so that a
- * server that stalls cannot hide it). Also holds idle connections, slow heads and slow readers.
+ * server that stalls cannot hide it). Also holds idle connections, slow heads, bodies and readers.
  * Talks to 127.0.0.1 alone and ends by itself. */
 #include "histogram.h"
 
@@ -28,7 +28,7 @@ enum {
     SLOW_TURNS = 200, /* a second */
 };
 
-enum mode { MODE_LOAD, MODE_IDLE, MODE_SLOW_HEADS, MODE_SLOW_READERS };
+enum mode { MODE_LOAD, MODE_IDLE, MODE_SLOW_HEADS, MODE_SLOW_READERS, MODE_SLOW_BODIES };
 
 struct connection {
     int fd;
@@ -257,7 +257,8 @@ static void run_idle(void)
 static bool drip(struct connection *c, size_t second)
 {
     static const char HEAD[] = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ";
-    char byte = second < sizeof HEAD - 1 ? HEAD[second] : 'x';
+    bool is_head = options.mode == MODE_SLOW_HEADS && second < sizeof HEAD - 1;
+    char byte = is_head ? HEAD[second] : 'x';
     if (options.mode == MODE_SLOW_READERS) {
         /* What came before the end could be read for hours: the end shows itself otherwise. */
         struct pollfd end = {.fd = c->fd, .events = POLLRDHUP};
@@ -270,10 +271,15 @@ static bool drip(struct connection *c, size_t second)
     return recv(c->fd, scratch, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno == EAGAIN;
 }
 
-/* A byte a second of a head that never ends, or of a response that is never wanted. The connections
- * take turns: all at once would be another attack. */
+/* A byte a second of a head or body that never ends, or of a response that is never wanted. The
+ * connections take turns: all at once would be another attack. */
 static void run_slow(void)
 {
+    static const char BODY[] =
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999\r\n\r\n";
+    for (size_t i = 0; i < options.connections && options.mode == MODE_SLOW_BODIES; i++)
+        if (send(all[i].fd, BODY, sizeof BODY - 1, MSG_NOSIGNAL) < 0)
+            failed++;
     if (options.mode == MODE_SLOW_READERS)
         for (size_t i = 0; i < options.connections; i++)
             start(&all[i], now_ns());
@@ -334,21 +340,30 @@ static void build_request(void)
 
 static int usage(void)
 {
-    fprintf(stderr,
-            "usage: load [OPTIONS] PORT      (of 127.0.0.1; no other host)\n"
-            "  --path PATH  --connections N  --seconds S  --requests N  --rate PER_SECOND\n"
-            "  --post BYTES  --expect-size BYTES  --json\n"
-            "  --idle | --slow-heads | --slow-readers   hold the connections for --seconds\n");
+    fprintf(stderr, "usage: load [OPTIONS] PORT      (of 127.0.0.1; no other host)\n"
+                    "  --path PATH  --connections N  --seconds S  --requests N  --rate PER_SECOND\n"
+                    "  --post BYTES  --expect-size BYTES  --json\n"
+                    "  --idle | --slow-heads | --slow-bodies | --slow-readers   hold the "
+                    "connections for --seconds\n");
     return 2;
 }
 
 static bool read_options(int argc, char **argv)
 {
     static const struct option LONG[] = {
-        {"path", 1, NULL, 'p'},        {"connections", 1, NULL, 'c'},  {"seconds", 1, NULL, 's'},
-        {"requests", 1, NULL, 'n'},    {"rate", 1, NULL, 'r'},         {"post", 1, NULL, 'b'},
-        {"expect-size", 1, NULL, 'e'}, {"json", 0, NULL, 'j'},         {"idle", 0, NULL, 'i'},
-        {"slow-heads", 0, NULL, 'h'},  {"slow-readers", 0, NULL, 'R'}, {NULL, 0, NULL, 0},
+        {"path", 1, NULL, 'p'},
+        {"connections", 1, NULL, 'c'},
+        {"seconds", 1, NULL, 's'},
+        {"requests", 1, NULL, 'n'},
+        {"rate", 1, NULL, 'r'},
+        {"post", 1, NULL, 'b'},
+        {"expect-size", 1, NULL, 'e'},
+        {"json", 0, NULL, 'j'},
+        {"idle", 0, NULL, 'i'},
+        {"slow-heads", 0, NULL, 'h'},
+        {"slow-readers", 0, NULL, 'R'},
+        {"slow-bodies", 0, NULL, 'B'},
+        {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "", LONG, NULL)) != -1) {
@@ -382,6 +397,9 @@ static bool read_options(int argc, char **argv)
             break;
         case 'h':
             options.mode = MODE_SLOW_HEADS;
+            break;
+        case 'B':
+            options.mode = MODE_SLOW_BODIES;
             break;
         case 'R':
             options.mode = MODE_SLOW_READERS;

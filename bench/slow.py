@@ -12,6 +12,13 @@ ATTACKS = {
     "slow-heads": (10000, ["--slow-heads"], "timeouts.request_header", 10, 4096),
     "slow-readers": (1000, ["--slow-readers", "--path", "/b/33554432"], "timeouts.client_write", 10, 40960),
 }
+# All at once: name, connections, arguments of the load, goal of bytes each, seconds until it has
+# settled. They come one kind after the other, so that what each kind costs can be told; heads last,
+# because their deadline is the shortest, and readers first, because the kernel takes gigabytes for
+# them before they are slow.
+KINDS = [("readers", 500, ["--slow-readers", "--path", "/b/33554432"], 40960, 4),
+         ("bodies", 1000, ["--slow-bodies"], 40960, 1),
+         ("heads", 6000, ["--slow-heads"], 4096, 1)]
 PAIRS = 5
 SETTLE = 4          # seconds, for the connects and what they ask for
 RATE = 1000         # of the others
@@ -64,6 +71,58 @@ def measure(tool, load, proxy, name, log):
         open(log, "w").close()
         rows.append({"calm": calm, "attack": p99, "memory": memory, "cut": cut, "named": named})
     return rows
+
+
+def all_at_once(tool, load, proxy):
+    """p99 of the others calm and attacked, bytes for each slow client of a kind, connections held."""
+    row = {"calm": others(load, proxy.port)}
+    attackers = []
+    try:
+        for kind, count, arguments, _, settle in KINDS:
+            before = proxy.memory()
+            attacker = subprocess.Popen(
+                ["taskset", "-c", "1", str(tool), *arguments, "--connections", str(count),
+                 "--seconds", "30", str(proxy.port)], stdout=subprocess.PIPE, text=True)
+            attackers.append(attacker)
+            attacker.stdout.readline()
+            time.sleep(settle)
+            row[kind] = (proxy.memory() - before) / count
+        row["attack"] = others(load, proxy.port)
+    finally:
+        for attacker in attackers:
+            attacker.kill()
+            attacker.wait()
+    time.sleep(2)       # what is left of it goes
+    return row
+
+
+def measure_all(tool, load, proxies, pairs=PAIRS):
+    """Pairs of calm and attack, the proxies in turn."""
+    rows = {proxy.name: [] for proxy in proxies}
+    for _ in range(pairs):
+        for proxy in proxies:
+            rows[proxy.name].append(all_at_once(tool, load, proxy))
+    return rows
+
+
+def show_all(table):
+    ok = {True: "ok", False: "MISSED"}
+    counts = ", ".join(f"{count} slow {kind}" for kind, count, *_ in KINDS)
+    print(f"slow: {counts} at once; of pairs of calm and attack the median, of bytes the most")
+    print("  name         p99 calm    attack  (p99 - 1 ms) / calm     bytes of each: " +
+          "  ".join(f"{kind:>7}" for kind, *_ in KINDS))
+    for name, rows in table.items():
+        calm = statistics.median(row["calm"] for row in rows)
+        attack = statistics.median(row["attack"] for row in rows)
+        ratio = statistics.median((row["attack"] - 1000) / row["calm"] for row in rows)
+        memory = [max(row[kind] for row in rows) for kind, *_ in KINDS]
+        print(f"  {name:10} {calm:8.0f}us {attack:8.0f}us {ratio:12.2f}" + " " * 28 +
+              "  ".join(f"{value:7.0f}" for value in memory))
+        if name != "weir":
+            continue
+        print(f"  goals of weir{'':22}  1.20 {ok[ratio <= 1.2]:6}" + " " * 20 +
+              "  ".join(f"{goal:>5} {ok[value <= goal]}"
+                        for value, (_, _, _, goal, _) in zip(memory, KINDS)))
 
 
 def show(name, rows):

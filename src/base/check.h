@@ -22,3 +22,6 @@ _Noreturn void check_failed(const char *file, int line, const char *condition);
 /* A function that prints who was at work (fiber, exchange) when a check failed; NULL for none.
  * It runs on the failing thread, must not allocate and writes to descriptor 2. */
 void check_set_context(void (*print_context)(void));
+/* What the last failed check said, one line; "" none. For whoever handles the abort that follows.
+ */
+const char *check_last_words(void);

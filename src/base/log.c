@@ -39,6 +39,8 @@ static struct {
     char line[LINE_BYTES];
 } logger = {.mutex = PTHREAD_MUTEX_INITIALIZER, .level = LOG_INFO};
 
+static int raw_also = -1;
+
 void log_set_level(enum log_level level)
 {
     __atomic_store_n(&logger.level, level, __ATOMIC_RELAXED);
@@ -49,12 +51,23 @@ void log_set_style(enum log_style style)
     __atomic_store_n(&logger.style, style, __ATOMIC_RELAXED);
 }
 
+/* Who changed what is written always, and all of it. */
+static bool is_audit(const char *event)
+{
+    return strcmp(event, "audit") == 0;
+}
+
 /* Whether this line is written; *left_out: how many before it were not. */
 static bool may_write(const char *event, unsigned *left_out)
 {
+    *left_out = 0;
+    if (is_audit(event))
+        return true;
     int64_t second = clock_monotonic() / SECONDS(1);
     struct seen *place = NULL;
     *left_out = 0;
+    if (strncmp(event, "reload_", sizeof "reload_" - 1) == 0)
+        return true; /* what somebody asked for is answered each time */
     for (int i = 0; i < EVENTS_MAX && place == NULL; i++)
         if (logger.seen[i].event == NULL || logger.seen[i].event == event)
             place = &logger.seen[i];
@@ -131,11 +144,18 @@ __attribute__((format(printf, 3, 0))) static void keep_last(enum log_level level
         (void)vsnprintf(line + head, LAST_BYTES - (size_t)head, format, arguments);
 }
 
+void log_raw_also(int fd)
+{
+    raw_also = fd;
+}
+
 void log_raw(struct slice text)
 {
     if (write(2, text.data, text.size) < 0) {
         /* Nobody reads stderr: there is nobody else to tell. */
     }
+    if (raw_also >= 0 && write(raw_also, text.data, text.size) < 0)
+        raw_also = -1;
 }
 
 void log_print_last(void)
@@ -152,7 +172,7 @@ void log_print_last(void)
 
 void log_write(enum log_level level, const char *event, const char *format, ...)
 {
-    if (level < __atomic_load_n(&logger.level, __ATOMIC_RELAXED))
+    if (level < __atomic_load_n(&logger.level, __ATOMIC_RELAXED) && !is_audit(event))
         return;
     va_list arguments;
     pthread_mutex_lock(&logger.mutex);

@@ -81,7 +81,8 @@ enum key_context {
     IN_LISTEN = 256,
     IN_SERVER = 512,
     IN_SPLIT = 1024,
-    IN_END = 2048, /* past the last */
+    IN_ADMIN = 2048,
+    IN_END = 4096, /* past the last */
 };
 
 enum key_flags {

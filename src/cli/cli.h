@@ -4,6 +4,8 @@
 
 #include "base/slice.h"
 
+#define WEIR_VERSION "0.1.0"
+
 enum exit_code {
     EXIT_DONE = 0,
     EXIT_FAILED = 1,

@@ -26,7 +26,7 @@ int command_version(int argc, char **argv)
         return code;
     if (count > 0)
         return cli_usage_error("version", "takes no \"%s\"", argv[1]);
-    printf("weir 0.1.0 (%s)\n", WEIR_COMMIT);
+    printf("weir " WEIR_VERSION " (%s)\n", WEIR_COMMIT);
     if (is_verbose) {
         char pcre[64] = "";
         pcre2_config(PCRE2_CONFIG_VERSION, pcre);

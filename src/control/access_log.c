@@ -15,8 +15,10 @@ enum {
 
 struct access_log {
     enum access_log_format format;
-    char *path; /* NULL: a standard stream */
-    int fd;     /* atomic: replaced by a reopen */
+    uint32_t owners; /* atomic */
+    struct slice to; /* as it was configured; its own */
+    char *path;      /* NULL: a standard stream */
+    int fd;          /* atomic: replaced by a reopen */
     size_t buffer;
     int64_t flush;
 };
@@ -33,6 +35,10 @@ enum status access_log_new(const struct access_log_config *config, struct access
                            const char **why)
 {
     struct access_log *log = memory_zero(sizeof *log);
+    char *to = memory_alloc(config->to.size + 1);
+    memcpy(to, config->to.data, config->to.size);
+    log->to = slice_of(to, config->to.size);
+    log->owners = 1;
     log->format = config->format;
     log->buffer = config->buffer;
     log->flush = config->flush;
@@ -47,7 +53,8 @@ enum status access_log_new(const struct access_log_config *config, struct access
         enum status status = file_open_append(log->path, &log->fd, why);
         if (status != OK) {
             free(log->path);
-            free(log);
+            log->path = NULL;
+            access_log_free(log);
             return ERR_CONFIG;
         }
     }
@@ -55,10 +62,23 @@ enum status access_log_new(const struct access_log_config *config, struct access
     return OK;
 }
 
+struct access_log *access_log_share(struct access_log *log)
+{
+    __atomic_add_fetch(&log->owners, 1, __ATOMIC_RELAXED);
+    return log;
+}
+
+bool access_log_is(const struct access_log *log, const struct access_log_config *config)
+{
+    return log->format == config->format && log->buffer == config->buffer &&
+           log->flush == config->flush && slice_equal(log->to, config->to);
+}
+
 void access_log_free(struct access_log *log)
 {
-    if (log == NULL)
+    if (log == NULL || __atomic_sub_fetch(&log->owners, 1, __ATOMIC_ACQ_REL) > 0)
         return;
+    free((void *)(uintptr_t)log->to.data);
     if (log->path != NULL)
         file_close(log->fd);
     free(log->path);

@@ -26,6 +26,9 @@ struct access_log_worker;
 /* Opens the target. ERR_CONFIG and a text in *why when that fails. */
 MUST_CHECK enum status access_log_new(const struct access_log_config *config,
                                       struct access_log **log, const char **why);
+/* One owner more: access_log_free() of each must follow. From any thread. */
+struct access_log *access_log_share(struct access_log *log);
+bool access_log_is(const struct access_log *log, const struct access_log_config *config);
 void access_log_free(struct access_log *log);
 /* Opens a file anew, after it was renamed; the old one stays when that fails. */
 void access_log_reopen(struct access_log *log);

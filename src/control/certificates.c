@@ -18,19 +18,52 @@ enum {
     LOCAL_NAMES_MAX = 64,
 };
 
-struct certificates *certificates_new(const struct config *config, bool without_files)
+static struct certificates_common *common_new(size_t sessions)
+{
+    struct certificates_common *common = memory_zero(sizeof *common);
+    common->owners = 1;
+    common->tickets = tls_tickets_new();
+    common->cache = tls_cache_new(sessions);
+    common->sessions = sessions;
+    return common;
+}
+
+void certificates_leave_common(struct certificates_common *common)
+{
+    if (__atomic_sub_fetch(&common->owners, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    tls_tickets_free(common->tickets);
+    tls_cache_free(common->cache);
+    free(common);
+}
+
+struct certificates *certificates_new(const struct config *config, bool without_files,
+                                      const struct certificates *previous)
 {
     struct certificates *made = memory_zero(sizeof *made);
     arena_init(&made->arena, NULL, 0);
     made->config = config;
     made->without_files = without_files;
-    made->tickets = tls_tickets_new();
     const struct config_item *top = config_block_find(&config->top, "tls", 0);
-    int64_t sessions =
-        top == NULL ? TLS_CACHE_SESSIONS : ((const struct tls_config *)top->config)->session_cache;
-    made->cache = tls_cache_new((size_t)sessions);
+    size_t sessions = top == NULL ? TLS_CACHE_SESSIONS
+                                  : (size_t)((const struct tls_config *)top->config)->session_cache;
+    /* Another size is another table, and with it other keys: sessions begin anew. */
+    bool is_shared = previous != NULL && previous->common->sessions == sessions;
+    made->previous = is_shared ? previous : NULL;
+    made->common = is_shared ? previous->common : common_new(sessions);
+    if (is_shared)
+        __atomic_add_fetch(&made->common->owners, 1, __ATOMIC_RELAXED);
     made->sites = memory_zero((config->sites_count + 1) * sizeof *made->sites);
     return made;
+}
+
+/* FNV-1a over a text and its end. */
+static uint64_t mix(uint64_t hash, struct slice text)
+{
+    for (size_t at = 0; at <= text.size; at++)
+        hash =
+            (hash ^ (at < text.size ? (unsigned char)text.data[at] : 0u)) * UINT64_C(0x100000001b3);
+    return hash;
 }
 
 static struct slice full_path(struct arena *arena, const struct config_item *item,
@@ -54,7 +87,7 @@ static enum status read_file(struct slice path, struct arena *arena, struct slic
 
 enum status certificates_read(const struct shown *shown, struct arena *arena,
                               struct certificate **certificate, struct slice *path,
-                              struct certificate_error *error)
+                              struct certificate_error *error, uint64_t *content)
 {
     struct slice chain = SLICE("");
     struct slice key = SLICE("");
@@ -68,6 +101,7 @@ enum status certificates_read(const struct shown *shown, struct arena *arena,
     }
     if (status == OK)
         status = certificate_read(chain, key, certificate, error);
+    *content = mix(mix(*content, chain), key);
     explicit_bzero((char *)(uintptr_t)key.data, key.size);
     if (status != OK)
         *path = error->is_of_key ? shown->key_path : shown->chain_path;
@@ -127,22 +161,25 @@ __attribute__((noinline)) static struct certificate *make_local(struct certifica
 }
 
 /* Fills in what a line names; the certificate, or NULL after an error. */
-static struct certificate *load(struct certificates *c, const struct config_site *site,
+static struct certificate *load(struct certificates *c, struct site_certificates *own,
                                 struct shown *shown, struct config_errors *errors)
 {
+    const struct config_site *site = own->site;
     const struct tls_config *line = shown->line->config;
     struct certificate *certificate = NULL;
     struct certificate_error error;
     struct slice path;
-    if (slice_equal(line->certificate, SLICE("local")))
+    if (slice_equal(line->certificate, SLICE("local"))) {
+        shown->is_local = true;
         return make_local(c, site);
+    }
     shown->chain_path = full_path(&c->arena, shown->line, line->certificate);
     if (line->key.size > 0)
         shown->key_path = full_path(&c->arena, shown->line, line->key);
     shown->chain_changed = file_changed(arena_cstring(&c->arena, shown->chain_path));
     shown->key_changed =
         shown->key_path.size == 0 ? 0 : file_changed(arena_cstring(&c->arena, shown->key_path));
-    if (certificates_read(shown, &c->arena, &certificate, &path, &error) != OK) {
+    if (certificates_read(shown, &c->arena, &certificate, &path, &error, &own->content) != OK) {
         report(errors, shown->line, error.is_of_key ? "key" : "", path, error.why);
         return NULL;
     }
@@ -217,15 +254,6 @@ static bool read_clients(struct certificates *c, struct site_certificates *own,
                      &own->client_crl, certificate_revocations_problem, &made->client_crl, errors);
 }
 
-/* FNV-1a over a text and its end. */
-static uint64_t mix(uint64_t hash, struct slice text)
-{
-    for (size_t at = 0; at <= text.size; at++)
-        hash =
-            (hash ^ (at < text.size ? (unsigned char)text.data[at] : 0u)) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
 /* Of the paths: which certificates a session vouches for and who has verified its client, whatever
  * stands in the files. */
 static uint64_t identity_of(const struct site_certificates *own)
@@ -241,6 +269,40 @@ static uint64_t identity_of(const struct site_certificates *own)
     return hash;
 }
 
+/* All that a context is made of. */
+static uint64_t content_of(const struct site_certificates *own,
+                           const struct tls_context_config *made)
+{
+    uint64_t hash = own->content;
+    const uint64_t numbers[] = {made->identity, made->only_1_3, made->has_tickets, made->clients,
+                                made->cache != NULL};
+    hash = mix(hash, slice_of((const char *)numbers, sizeof numbers));
+    hash = mix(hash, made->client_ca);
+    hash = mix(hash, made->client_crl);
+    for (size_t i = 0; i < made->protocols_count; i++)
+        hash = mix(hash, made->protocols[i]);
+    for (size_t i = 0; i < own->count; i++)
+        if (own->shown[i].is_local) { /* its names are all that there is to it */
+            for (size_t h = 0; h < own->site->hosts.count; h++)
+                hash = mix(hash, own->site->hosts.items[h]);
+            for (size_t a = 0; a < own->site->aliases_count; a++)
+                hash = mix(hash, own->site->aliases[a].host);
+        }
+    return hash == 0 ? 1 : hash;
+}
+
+/* One that was made of the same before. */
+static struct tls_context *find_same(const struct certificates *c,
+                                     const struct site_certificates *own)
+{
+    for (size_t i = 0; c->previous != NULL && i < c->previous->count; i++) {
+        const struct site_certificates *was = &c->previous->sites[i];
+        if (was->context != NULL && was->content == own->content)
+            return tls_context_share(was->context);
+    }
+    return NULL;
+}
+
 static void make_context(struct certificates *c, struct site_certificates *own,
                          struct certificate *const *loaded, struct config_errors *errors)
 {
@@ -251,8 +313,8 @@ static void make_context(struct certificates *c, struct site_certificates *own,
         .has_tickets = settings->session_tickets,
         .protocols = protocols,
         .protocols_count = serve_protocols(protocols),
-        .tickets = c->tickets,
-        .cache = c->cache,
+        .tickets = c->common->tickets,
+        .cache = c->common->cache,
     };
     if (settings->alpn.count > 0) {
         made.protocols = settings->alpn.items;
@@ -262,7 +324,10 @@ static void make_context(struct certificates *c, struct site_certificates *own,
     if (!read_clients(c, own, &made, errors))
         return;
     made.identity = identity_of(own);
-    if (tls_context_new(&made, loaded, own->count, &own->context, &why) != OK)
+    own->content = content_of(own, &made);
+    own->context = find_same(c, own);
+    if (own->context == NULL &&
+        tls_context_new(&made, loaded, own->count, &own->context, &why) != OK)
         report(errors, own->shown[own->count - 1].line, "", own->shown[own->count - 1].chain_path,
                why);
 }
@@ -284,7 +349,7 @@ static void build_site(struct certificates *c, struct site_certificates *own,
         }
         struct shown *shown = &own->shown[own->count];
         shown->line = line;
-        loaded[own->count] = load(c, own->site, shown, errors);
+        loaded[own->count] = load(c, own, shown, errors);
         is_good = is_good && loaded[own->count] != NULL;
         own->count++;
     }

@@ -12,7 +12,10 @@ struct tls_tickets;
 
 /* What is loaded lives until certificates_free(). `without_files`: nothing is read from disk or
  * written to it. */
-struct certificates *certificates_new(const struct config *config, bool without_files);
+/* Contexts of `previous` (NULL: none) that would be made the same are shared, with its keys for
+ * tickets and its sessions; it stays as it is, and must not watch its files meanwhile. */
+struct certificates *certificates_new(const struct config *config, bool without_files,
+                                      const struct certificates *previous);
 void certificates_free(struct certificates *certificates);
 
 /* The context of a site; the same for each of its addresses. NULL: it has none, or an error was
@@ -31,3 +34,8 @@ struct tls_client *certificates_plain_client(struct slice host);
  * certificates_unwatch(). */
 void certificates_watch(struct certificates *certificates);
 void certificates_unwatch(struct certificates *certificates);
+/* While another one is made from it on another thread, nothing of it changes. */
+void certificates_hold(struct certificates *certificates, bool is_held);
+/* What is known of the certificates of `from` (what authorities said of them) is known of those of
+ * `to` as well where they are the same. Neither watches. */
+void certificates_carry(struct certificates *to, const struct certificates *from);

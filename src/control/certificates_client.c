@@ -72,6 +72,7 @@ static bool read_own(struct certificates *c, const struct config_upstream *upstr
 {
     const struct server_tls_config *tls = &upstream->tls;
     struct shown shown = {0};
+    uint64_t content = 0;
     struct certificate_error error;
     struct slice path;
     if (tls->cert.size == 0)
@@ -79,7 +80,7 @@ static bool read_own(struct certificates *c, const struct config_upstream *upstr
     shown.chain_path = full_path(&c->arena, upstream->tls_item, tls->cert);
     if (tls->key.size > 0)
         shown.key_path = full_path(&c->arena, upstream->tls_item, tls->key);
-    if (certificates_read(&shown, &c->arena, own, &path, &error) == OK)
+    if (certificates_read(&shown, &c->arena, own, &path, &error, &content) == OK)
         return true;
     report(errors, upstream->tls_item, error.is_of_key ? "key" : "cert",
            arena_format(&c->arena, "%.*s %s", SLICE_ARG(path), error.why));

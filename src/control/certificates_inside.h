@@ -14,7 +14,8 @@ struct shown {
     int64_t expires;      /* seconds since 1970 */
     int64_t staple_due;   /* when its authority is asked, monotonic */
     int64_t staple_retry; /* seconds that are waited after failures; 0: there was none */
-    bool was_stapled;     /* what was kept on disk has been looked at */
+    bool is_local;
+    bool was_stapled; /* what was kept on disk has been looked at */
 };
 
 /* Authorities or revocation lists of clients. */
@@ -27,17 +28,28 @@ struct site_certificates {
     const struct config_site *site;
     struct client_list client_ca, client_crl;
     struct tls_context *context; /* NULL: an error was reported */
+    uint64_t content;            /* of all that it was made of; 0: not known */
     struct shown shown[TLS_CERTIFICATES_MAX];
     size_t count;
     bool was_refused;        /* the new files were bad, and that was logged */
     bool were_lists_refused; /* likewise, those of clients */
 };
 
+/* What outlives a configuration. */
+struct certificates_common {
+    uint32_t owners; /* atomic */
+    struct tls_tickets *tickets;
+    struct tls_cache *cache;
+    size_t sessions;
+    int64_t rotate_at; /* monotonic; 0: not yet known; control's own */
+};
+
 struct certificates {
     struct arena arena;
     const struct config *config;
-    struct tls_tickets *tickets;
-    struct tls_cache *cache;
+    struct certificates_common *common;
+    const struct certificates *previous; /* while it is made */
+    bool is_held;
     struct certificate *authority; /* the local one; NULL: not needed yet */
     struct site_certificates *sites;
     size_t count;
@@ -55,7 +67,9 @@ enum { CLIENT_LIST_WHY_MAX = 160 };
 MUST_CHECK enum status certificates_read_list(struct slice path, struct arena *arena,
                                               const char *(*problem)(struct slice pem),
                                               struct slice *pem, char *why);
-/* Reads the files of one. ERR_CONFIG: *path and the error say which and why. */
+/* Reads the files of one; their texts are mixed into *content. ERR_CONFIG: *path and the error say
+ * which and why. */
 MUST_CHECK enum status certificates_read(const struct shown *shown, struct arena *arena,
                                          struct certificate **certificate, struct slice *path,
-                                         struct certificate_error *error);
+                                         struct certificate_error *error, uint64_t *content);
+void certificates_leave_common(struct certificates_common *common);

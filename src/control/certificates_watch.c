@@ -53,11 +53,12 @@ static void read_again(struct site_certificates *own, struct arena *arena,
     struct slice path = own->shown[0].chain_path;
     const char *why = error.why;
     enum status status = OK;
+    uint64_t content = 0;
     for (size_t i = 0; i < own->count && status == OK; i++) {
         now[i] = own->shown[i];
         now[i].chain_changed = changed(arena, now[i].chain_path);
         now[i].key_changed = changed(arena, now[i].key_path);
-        status = certificates_read(&now[i], arena, &loaded[i], &path, &error);
+        status = certificates_read(&now[i], arena, &loaded[i], &path, &error, &content);
         if (status == OK)
             now[i].expires = certificate_expires(loaded[i]);
         now[i].staple_due = 0;
@@ -71,6 +72,7 @@ static void read_again(struct site_certificates *own, struct arena *arena,
         for (size_t i = 0; i < own->count; i++)
             own->shown[i] = now[i];
         own->was_refused = false;
+        own->content = 0; /* the next configuration makes its own */
         stapling_wake(stapling);
         log_write(LOG_INFO, "certificate_replaced", "%.*s shows a new certificate",
                   SLICE_ARG(own->site->hosts.items[0]));
@@ -114,6 +116,7 @@ static void read_lists_again(struct site_certificates *own, struct arena *arena)
     own->client_ca.changed = ca_changed;
     own->client_crl.changed = crl_changed;
     own->were_lists_refused = false;
+    own->content = 0;
     log_write(LOG_INFO, "client_authorities_replaced",
               "the clients of %.*s are verified with new authorities and lists", SLICE_ARG(site));
 }
@@ -149,7 +152,7 @@ static void on_look(struct timer *timer)
     warn(c);
     struct arena arena;
     arena_init(&arena, NULL, 0);
-    for (size_t i = 0; i < c->count; i++) {
+    for (size_t i = 0; i < c->count && !c->is_held; i++) {
         struct site_certificates *own = &c->sites[i];
         if (own->context == NULL)
             continue;
@@ -165,8 +168,9 @@ static void on_look(struct timer *timer)
 static void on_rotate(struct timer *timer)
 {
     struct certificates *c = LIST_ENTRY(timer, struct certificates, rotate);
-    tls_tickets_rotate(c->tickets);
-    timer_set(&thread_self()->timers, timer, loop_now() + SECONDS(TLS_TICKETS_ROTATE_S));
+    tls_tickets_rotate(c->common->tickets);
+    c->common->rotate_at = loop_now() + SECONDS(TLS_TICKETS_ROTATE_S);
+    timer_set(&thread_self()->timers, timer, c->common->rotate_at);
 }
 
 void certificates_watch(struct certificates *certificates)
@@ -179,7 +183,10 @@ void certificates_watch(struct certificates *certificates)
     certificates->look.on_fire = on_look;
     certificates->rotate.on_fire = on_rotate;
     timer_set(timers, &certificates->look, loop_now() + MILLISECONDS(LOOK_MS));
-    timer_set(timers, &certificates->rotate, loop_now() + SECONDS(TLS_TICKETS_ROTATE_S));
+    struct certificates_common *common = certificates->common;
+    if (common->rotate_at == 0)
+        common->rotate_at = loop_now() + SECONDS(TLS_TICKETS_ROTATE_S);
+    timer_set(timers, &certificates->rotate, common->rotate_at);
 }
 
 void certificates_unwatch(struct certificates *certificates)
@@ -192,14 +199,36 @@ void certificates_unwatch(struct certificates *certificates)
     certificates->is_watching = false;
 }
 
+void certificates_hold(struct certificates *certificates, bool is_held)
+{
+    certificates->is_held = is_held;
+}
+
+void certificates_carry(struct certificates *to, const struct certificates *from)
+{
+    to->previous = NULL;
+    to->warned = from->warned;
+    for (size_t i = 0; i < to->count; i++) {
+        struct site_certificates *own = &to->sites[i];
+        const struct site_certificates *was = NULL;
+        for (size_t f = 0; f < from->count && own->context != NULL && was == NULL; f++)
+            if (from->sites[f].context == own->context)
+                was = &from->sites[f];
+        for (size_t s = 0; was != NULL && s < own->count && s < was->count; s++) {
+            own->shown[s].staple_due = was->shown[s].staple_due;
+            own->shown[s].staple_retry = was->shown[s].staple_retry;
+            own->shown[s].was_stapled = was->shown[s].was_stapled;
+        }
+    }
+}
+
 void certificates_free(struct certificates *certificates)
 {
     for (size_t i = 0; i < certificates->count; i++)
         if (certificates->sites[i].context != NULL)
             tls_context_free(certificates->sites[i].context);
     certificate_free(certificates->authority);
-    tls_tickets_free(certificates->tickets);
-    tls_cache_free(certificates->cache);
+    certificates_leave_common(certificates->common);
     free(certificates->sites);
     arena_done(&certificates->arena);
     free(certificates);

@@ -182,6 +182,7 @@ const struct config *config_load(const struct config_request *request, struct ar
         config_build_upstreams(&builder);
         config_build_sites(&builder);
         config_build_listens(&builder);
+        config_build_admin(&builder);
         config_check_references(&builder);
         if (request->check_files)
             config_check_files(&builder);

@@ -71,6 +71,7 @@ struct config_listen {
     struct slice name; /* as first written: ":8080" */
     struct address address;
     bool half_close;
+    bool proxy_protocol;
     bool is_tls;
     struct timeouts timeouts; /* merged: top, this address */
     struct limits limits;
@@ -87,6 +88,7 @@ struct config_upstream {
     const struct sticky_config *sticky; /* NULL: none */
     const struct config_item *sticky_item;
     int http;                                 /* enum upstream_http */
+    int proxy_protocol;                       /* its version; 0: off */
     const struct config_item *const *servers; /* config: struct server_line_config */
     size_t servers_count;
     const struct config_item *const *discovers; /* config: struct discover_config */
@@ -102,6 +104,14 @@ struct config_upstream {
     struct server_tls_config tls;       /* is_on only when written */
 };
 
+/* The admin API: where it listens. */
+struct config_admin {
+    bool is_off;
+    const struct config_item *const *listens; /* config: struct admin_listen_config */
+    const struct address *addresses;          /* theirs */
+    size_t count;                             /* 0: where the system suggests */
+};
+
 struct config {
     struct config_block top;        /* every line, decoded, for whatever the rest does not say */
     const struct config_node *root; /* the lines as written, includes and snippets in place */
@@ -112,6 +122,7 @@ struct config {
     bool core_dumps;
     struct resolver_keys_config resolver;
     struct proxies_config trusted_proxies; /* no ranges: none */
+    struct config_admin admin;
     const struct config_item *const *logs; /* config: struct log_config */
     size_t logs_count;
     struct timeouts timeouts;

@@ -26,6 +26,7 @@ void config_build_balance(struct builder *builder, const struct config_block *bl
                           struct config_upstream *upstream);
 /* No two servers of one name; after they were collected. */
 void config_check_server_names(struct builder *builder, const struct config_upstream *upstream);
+void config_build_admin(struct builder *builder);
 void config_build_upstreams(struct builder *builder);
 void config_build_sites(struct builder *builder);
 void config_build_listens(struct builder *builder);

@@ -5,6 +5,8 @@
 #include "exchange/variable.h"
 #include "steps/steps.h"
 
+#include <pthread.h>
+
 enum {
     KEYS_MAX = 256,
 };
@@ -18,38 +20,39 @@ static size_t append(const struct key **into, size_t count, const struct key *co
     return count;
 }
 
-/* Filled once, by whoever comes first: that is main, before there are threads. */
+/* Filled once, by whoever comes first. */
 static const struct key *all_keys[KEYS_MAX];
 static size_t all_count;
 
+static struct config_schema schema;
+static pthread_once_t collected = PTHREAD_ONCE_INIT;
+
 static void collect(void)
 {
-    if (all_count > 0)
-        return;
     all_count = append(all_keys, all_count, KEYS_TOP);
     all_count = append(all_keys, all_count, KEYS_TIMES);
     all_count = append(all_keys, all_count, KEYS_UPSTREAM);
     all_count = append(all_keys, all_count, KEYS_BALANCE);
     all_count = append(all_keys, all_count, KEYS_SITE);
     all_count = append(all_keys, all_count, KEYS_TLS);
+    all_count = append(all_keys, all_count, KEYS_ADMIN);
     for (size_t i = 0; steps_all[i] != NULL; i++) {
         check(all_count < KEYS_MAX - 1);
         all_keys[all_count++] = steps_all[i]->key;
     }
+    schema =
+        (struct config_schema){.keys = all_keys, .count = all_count, .placeholder = variable_name};
 }
 
 const struct key *const *config_keys(size_t *count)
 {
-    collect();
+    pthread_once(&collected, collect);
     *count = all_count;
     return all_keys;
 }
 
 const struct config_schema *config_schema(void)
 {
-    static struct config_schema schema;
-    collect();
-    schema =
-        (struct config_schema){.keys = all_keys, .count = all_count, .placeholder = variable_name};
+    pthread_once(&collected, collect);
     return &schema;
 }

@@ -16,6 +16,7 @@ extern const struct key *const KEYS_UPSTREAM[];
 extern const struct key *const KEYS_BALANCE[];
 extern const struct key *const KEYS_TIMES[];
 extern const struct key *const KEYS_TLS[];
+extern const struct key *const KEYS_ADMIN[];
 
 struct name_config { /* user, group, include, snippet, use */
     struct slice name;
@@ -37,10 +38,9 @@ struct resolver_keys_config {
     int64_t keep;
 };
 
-enum proxies_header { PROXIES_X_FORWARDED_FOR, PROXIES_FORWARDED };
 struct proxies_config {
     struct slice_list cidrs;
-    int header; /* enum proxies_header */
+    int header; /* enum client_header */
 };
 
 enum log_kind { LOG_KIND_ACCESS, LOG_KIND_ERROR };
@@ -58,12 +58,20 @@ struct site_config {
     struct slice_list hosts;
 };
 
+struct admin_listen_config {
+    struct slice address;
+    struct slice token, read_token; /* secrets; empty: none */
+    struct slice_list allow;        /* ranges of clients */
+    struct slice_list hosts;        /* names it may be called by, beside localhost and addresses */
+};
+
 enum half_close { HALF_CLOSE_CANCEL, HALF_CLOSE_ALLOW };
 struct listen_config {
     struct slice_list addresses;
     int half_close; /* enum half_close */
     bool is_tls;
     bool is_plain;
+    bool proxy_protocol;
 };
 
 enum tls_client_mode { TLS_CLIENT_REQUIRE, TLS_CLIENT_REQUEST };

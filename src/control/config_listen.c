@@ -101,7 +101,8 @@ static bool spelt_alike(const struct config_item *a, const struct config_item *b
     if (a->block->count > 0 || b->block->count > 0)
         return false;
     return a->options_set == b->options_set && first->half_close == second->half_close &&
-           first->is_tls == second->is_tls && first->is_plain == second->is_plain;
+           first->is_tls == second->is_tls && first->is_plain == second->is_plain &&
+           first->proxy_protocol == second->proxy_protocol;
 }
 
 static void choose_item(struct builder *builder, struct config_listen *listen,
@@ -260,6 +261,11 @@ static void build_one(struct builder *builder, struct config_listen *listen, con
         const struct config_item *timeouts = config_block_find(listen->item->block, "timeouts", 0);
         const struct config_item *limits = config_block_find(listen->item->block, "limits", 0);
         listen->half_close = line->half_close == HALF_CLOSE_ALLOW;
+        listen->proxy_protocol = line->proxy_protocol;
+        if (line->proxy_protocol && !slice_starts(listen->name, SLICE("unix:")) &&
+            builder->config->trusted_proxies.cidrs.count == 0)
+            CONFIG_REPORT(builder->errors, CONFIG_PROXY_UNTRUSTED, listen->item->node->place,
+                          listen->name);
         if (timeouts != NULL)
             config_item_merge(timeouts, &listen->timeouts);
         if (limits != NULL)

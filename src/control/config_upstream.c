@@ -3,6 +3,7 @@
 #include "control/config_build.h"
 
 #include "base/clock.h"
+#include "upstream/call.h"
 
 #include <stdlib.h>
 
@@ -100,6 +101,12 @@ static void build_one(struct builder *builder, const struct config_item *item,
     upstream->http =
         ((const struct choice_config *)config_value_of(builder, block, IN_UPSTREAM, "http"))
             ->choice;
+    const struct config_item *introduces = config_block_find(block, "proxy_protocol", 0);
+    upstream->proxy_protocol =
+        introduces == NULL ? 0 : ((const struct choice_config *)introduces->config)->choice;
+    if (upstream->proxy_protocol > 0 && upstream->http == UPSTREAM_HTTP_2)
+        CONFIG_REPORT(builder->errors, CONFIG_PROXY_SHARED, introduces->node->place,
+                      upstream->name);
     upstream->keepalive =
         *(const struct keepalive_config *)config_value_of(builder, block, IN_UPSTREAM, "keepalive");
     upstream->queue =

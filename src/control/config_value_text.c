@@ -183,12 +183,11 @@ bool config_text_read(const struct config_value *value)
 /* A listed name that ends in ".NAME" stands for any word behind the dot. */
 static bool names_match(struct slice listed, struct slice name)
 {
-    size_t dot = slice_find(listed, '.');
-    bool is_open =
-        dot + 1 < listed.size && listed.data[dot + 1] >= 'A' && listed.data[dot + 1] <= 'Z';
-    if (!is_open)
+    static const struct slice OPEN = {".NAME", 5};
+    if (!slice_ends(listed, OPEN))
         return slice_equal(listed, name);
-    return slice_starts(name, slice_first(listed, dot + 1)) && is_token(slice_from(name, dot + 1));
+    size_t start = listed.size - OPEN.size + 1;
+    return slice_starts(name, slice_first(listed, start)) && is_token(slice_from(name, start));
 }
 
 /* The place of a part of a word. The part is searched in the spelling, because quotes and escapes

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "fiber/fiber.h"
 #include "fiber/file.h"
+#include "fiber/loop.h"
 #include "fiber/offload.h"
 #include "fiber/thread.h"
 
@@ -261,5 +262,7 @@ void data_files_unwatch(void)
 {
     if (is_watching)
         fiber_scope_cancel_soon(&scope);
+    while (is_watching && scope.count > 0) /* it may hold a file that is being read */
+        loop_turn(loop_now() + MILLISECONDS(10));
     is_watching = false;
 }

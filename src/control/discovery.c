@@ -2,12 +2,13 @@
 /* Each line of an upstream that is discovered has targets: hosts with a port. What they resolve to
  * is put together and pushed down when every one of them has been heard of, so that a change never
  * leaves less than there was before. What goes wrong changes nothing. */
-#include "control/discovery.h"
+#include "control/discovery_inside.h"
 
 #include "base/check.h"
 #include "base/log.h"
 #include "control/names.h"
 #include "control/servers_file.h"
+#include "fiber/fiber.h"
 #include "fiber/file.h"
 #include "fiber/loop.h"
 #include "fiber/thread.h"
@@ -16,55 +17,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-
-enum {
-    LOOK_MS = 250, /* how often files and drained servers are looked at */
-    REAP_MS = 500,
-    SETTLED_MS = 2000, /* a file that changed just now may change again within its time stamp */
-    WEIGHT_MAX = 256,
-    NAME_MAX_SIZE = RESOLVER_HOST_MAX + 8,
-};
-
-struct line;
-
-/* A place where servers of a line are. */
-struct target {
-    struct line *line;
-    char name[NAME_MAX_SIZE]; /* how logs call it */
-    char host[RESOLVER_HOST_MAX];
-    struct upstream_member share; /* weight, priority and limits; the rest is not set */
-    uint16_t port;
-    bool is_one;                   /* all its addresses are one server */
-    struct resolution *resolution; /* NULL: a fixed address */
-    struct address *addresses;
-    size_t count;
-    bool is_told;
-};
-
-struct line {
-    struct discovery *discovery;
-    struct line *next;
-    struct upstream *upstream;
-    size_t index;
-    struct server_config config; /* text is the upstream's */
-    struct target **targets;
-    size_t count;
-    struct resolution *services;
-    size_t members; /* pushed down last */
-    /* Of a file: */
-    int64_t changed;    /* when, as it was read last */
-    struct slice text;  /* that is in force, on the heap */
-    struct slice seen;  /* that was read last: it counts when it stands for two looks */
-    bool is_complained; /* about this text */
-};
-
-struct discovery {
-    struct resolver *resolver; /* NULL: nothing has a name */
-    struct line *first;
-    struct timer look;
-    int64_t reap_at;
-    const struct snapshot *snapshot;
-};
 
 bool discovery_has_names(const struct snapshot *snapshot)
 {
@@ -96,7 +48,14 @@ static size_t add_members(struct upstream_member *members, char (*names)[ADDRESS
     return count;
 }
 
-static void push(struct line *line)
+static void note_heard(struct line *line)
+{
+    line->is_heard_of = true;
+    if (line->discovery->waiter != NULL)
+        fiber_wake(line->discovery->waiter);
+}
+
+void discovery_push(struct line *line)
 {
     size_t most = 0;
     for (size_t i = 0; i < line->count; i++) {
@@ -124,12 +83,13 @@ static void push(struct line *line)
                   SLICE_ARG(upstream_name(line->upstream)), homeless, SLICE_ARG(line->config.name),
                   UPSTREAM_DISCOVERED_MAX);
     line->members = is_void ? line->members : count;
+    note_heard(line);
     free(names);
     free(members);
 }
 
-static void on_addresses(void *argument, const struct address *addresses, size_t count,
-                         const char *why)
+void discovery_on_addresses(void *argument, const struct address *addresses, size_t count,
+                            const char *why)
 {
     struct target *target = argument;
     struct line *line = target->line;
@@ -142,10 +102,10 @@ static void on_addresses(void *argument, const struct address *addresses, size_t
         memcpy(target->addresses, addresses, count * sizeof *addresses);
     target->count = count;
     target->is_told = true;
-    push(line);
+    discovery_push(line);
 }
 
-static void free_target(struct target *target)
+void discovery_free_target(struct target *target)
 {
     if (target->resolution != NULL)
         resolver_unfollow(target->resolution);
@@ -174,7 +134,7 @@ static void set_targets(struct line *line, struct target **wanted, size_t count)
         if (was == NULL)
             continue;
         was->share = one->share;
-        free_target(one);
+        discovery_free_target(one);
         wanted[i] = was;
         for (size_t t = 0; t < line->count; t++)
             if (line->targets[t] == was)
@@ -182,7 +142,7 @@ static void set_targets(struct line *line, struct target **wanted, size_t count)
     }
     for (size_t t = 0; t < line->count; t++)
         if (line->targets[t] != NULL)
-            free_target(line->targets[t]);
+            discovery_free_target(line->targets[t]);
     free(line->targets);
     line->targets = wanted;
     line->count = count;
@@ -190,8 +150,8 @@ static void set_targets(struct line *line, struct target **wanted, size_t count)
         if (!wanted[i]->is_told && wanted[i]->resolution == NULL)
             wanted[i]->resolution =
                 resolver_follow(line->discovery->resolver, slice_from_cstring(wanted[i]->host),
-                                wanted[i]->port, on_addresses, wanted[i]);
-    push(line);
+                                wanted[i]->port, discovery_on_addresses, wanted[i]);
+    discovery_push(line);
 }
 
 static struct target *new_target(struct line *line, struct slice name, struct slice host,
@@ -219,8 +179,8 @@ static uint32_t scale_weight(uint32_t weight, uint32_t heaviest)
     return weight == 0 ? 1 : weight;
 }
 
-static void on_services(void *argument, const struct resolver_service *services, size_t count,
-                        const char *why)
+void discovery_on_services(void *argument, const struct resolver_service *services, size_t count,
+                           const char *why)
 {
     struct line *line = argument;
     if (count == 0)
@@ -264,7 +224,7 @@ static struct target *target_of(struct line *line, const struct server_line_conf
     return target;
 }
 
-static void free_text(struct slice *text)
+void discovery_free_text(struct slice *text)
 {
     free((void *)(uintptr_t)text->data);
     *text = (struct slice){0};
@@ -277,6 +237,7 @@ static void complain(struct line *line, struct slice why)
             LOG_WARN, "servers_file", "upstream %.*s: %.*s: %.*s; the servers stay as they are",
             SLICE_ARG(upstream_name(line->upstream)), SLICE_ARG(line->config.host), SLICE_ARG(why));
     line->is_complained = true;
+    note_heard(line);
 }
 
 static void use_text(struct line *line, struct slice text, struct arena *arena)
@@ -299,7 +260,7 @@ static void use_text(struct line *line, struct slice text, struct arena *arena)
 
 static void keep_text(struct slice *kept, struct slice text)
 {
-    free_text(kept);
+    discovery_free_text(kept);
     char *copy = memory_alloc(text.size + 1);
     memcpy(copy, text.data, text.size);
     *kept = slice_of(copy, text.size);
@@ -311,9 +272,9 @@ static void consider(struct line *line, struct slice text, bool is_first, struct
 {
     if (line->text.data != NULL && slice_equal(text, line->text)) {
         line->is_complained = false;
-        free_text(&line->seen);
+        discovery_free_text(&line->seen);
     } else if (is_first || (line->seen.data != NULL && slice_equal(text, line->seen))) {
-        free_text(&line->seen);
+        discovery_free_text(&line->seen);
         keep_text(&line->text, text);
         use_text(line, text, arena);
     } else {
@@ -342,27 +303,22 @@ static void look_at_file(struct line *line, bool is_first)
     arena_done(&arena);
 }
 
-static void on_look(struct timer *timer)
+void discovery_on_look(struct timer *timer)
 {
     struct discovery *discovery = LIST_ENTRY(timer, struct discovery, look);
     int64_t now = loop_now();
     for (struct line *line = discovery->first; line != NULL; line = line->next)
         if (line->config.source == SERVER_FILE)
             look_at_file(line, false);
-    if (now >= discovery->reap_at) {
-        discovery->reap_at = now + MILLISECONDS(REAP_MS);
-        for (size_t u = 0; u < discovery->snapshot->upstreams_count; u++)
-            upstream_reap(discovery->snapshot->upstreams[u]);
-    }
-    timer_set(&thread_self()->timers, timer, now + MILLISECONDS(LOOK_MS));
+    timer_set(&thread_self()->timers, timer, now + MILLISECONDS(DISCOVERY_LOOK_MS));
 }
 
-static void start_line(struct line *line)
+void discovery_start_line(struct line *line)
 {
     struct discovery *discovery = line->discovery;
     if (line->config.source == SERVER_SRV) {
-        line->services =
-            resolver_follow_services(discovery->resolver, line->config.host, on_services, line);
+        line->services = resolver_follow_services(discovery->resolver, line->config.host,
+                                                  discovery_on_services, line);
         return;
     }
     if (line->config.source == SERVER_FILE) {
@@ -373,59 +329,4 @@ static void start_line(struct line *line)
     wanted[0] = new_target(line, line->config.name, line->config.host, line->config.port);
     wanted[0]->is_one = line->config.source == SERVER_ONE;
     set_targets(line, wanted, 1);
-}
-
-static void add_lines(struct discovery *discovery, struct upstream *upstream)
-{
-    struct server_config source;
-    for (size_t i = 0; upstream_source(upstream, i, &source); i++) {
-        if (source.source == SERVER_FIXED)
-            continue;
-        struct line *line = memory_zero(sizeof *line);
-        line->discovery = discovery;
-        line->upstream = upstream;
-        line->index = i;
-        line->config = source;
-        line->next = discovery->first;
-        discovery->first = line;
-        start_line(line);
-    }
-}
-
-enum status discovery_start(const struct config *config, const struct snapshot *snapshot,
-                            struct discovery **made)
-{
-    struct discovery *discovery = memory_zero(sizeof *discovery);
-    *made = discovery;
-    discovery->snapshot = snapshot;
-    discovery->look.on_fire = on_look;
-    if (!discovery_has_names(snapshot))
-        return OK;
-    TRY(names_open_resolver(config, &discovery->resolver));
-    for (size_t u = 0; u < snapshot->upstreams_count; u++)
-        add_lines(discovery, snapshot->upstreams[u]);
-    timer_set(&thread_self()->timers, &discovery->look, loop_now() + MILLISECONDS(LOOK_MS));
-    return OK;
-}
-
-void discovery_stop(struct discovery *discovery)
-{
-    if (discovery == NULL)
-        return;
-    timer_clear(&thread_self()->timers, &discovery->look);
-    while (discovery->first != NULL) {
-        struct line *line = discovery->first;
-        discovery->first = line->next;
-        for (size_t i = 0; i < line->count; i++)
-            free_target(line->targets[i]);
-        free(line->targets);
-        if (line->services != NULL)
-            resolver_unfollow(line->services);
-        free_text(&line->text);
-        free_text(&line->seen);
-        free(line);
-    }
-    if (discovery->resolver != NULL)
-        resolver_free(discovery->resolver);
-    free(discovery);
 }

@@ -17,6 +17,7 @@ enum {
     LOOK_MS = 1000,        /* how often an upstream is looked at for new servers */
     FIRST_SPREAD_MS = 500, /* within which the first checks begin */
     ADDRESSES_MAX = 8,
+    END_LOOK_MS = 5,
 };
 
 struct checked_upstream;
@@ -36,8 +37,11 @@ struct checked {
 struct checked_upstream {
     struct checked_upstream *next;
     struct upstream *upstream;
-    const struct health_check_config *config;
-    void *regex; /* NULL: the body does not matter */
+    struct health_check_config config; /* a copy: it outlives the configuration */
+    struct arena arena;                /* of its texts */
+    void *regex;                       /* NULL: the body does not matter */
+    struct fiber *fiber;               /* that starts the checks; NULL: it has ended */
+    bool is_there;                     /* in the snapshot that is looked at */
     struct checked **servers;
     size_t count;
     struct fiber_scope scope; /* of the checks under way */
@@ -45,6 +49,7 @@ struct checked_upstream {
 
 struct health_checks {
     struct checked_upstream *first;
+    struct checked_upstream *ended; /* of the update under way */
     struct fiber_scope scope;
 };
 
@@ -59,12 +64,13 @@ static int64_t jittered(int64_t interval)
  * back; the very first decides alone. */
 static void conclude(struct checked *checked, const struct health_answer *answer)
 {
-    const struct health_check_config *config = checked->upstream->config;
+    const struct health_check_config *config = &checked->upstream->config;
     bool is_news = answer->is_good != checked->is_up;
     checked->in_row = is_news ? checked->in_row + 1 : 0;
     int64_t needed = !checked->is_known ? 1 : answer->is_good ? config->rise : config->fall;
+    bool is_first = !checked->is_known; /* another check may have had another mind */
     checked->is_known = true;
-    if (checked->in_row >= needed) {
+    if (checked->in_row >= needed || is_first) {
         checked->in_row = 0;
         checked->is_up = answer->is_good;
         upstream_set_health(checked->upstream->upstream, checked->index, answer->is_good,
@@ -82,12 +88,15 @@ __attribute__((noinline)) static enum status ask(const struct checked_upstream *
                                                  const struct address *addresses, size_t count,
                                                  struct health_answer *answer)
 {
-    struct health_target target = {.host = name, .addresses = addresses, .count = count};
+    struct health_target target = {.host = name,
+                                   .addresses = addresses,
+                                   .count = count,
+                                   .proxy_protocol = upstream_proxy_protocol(u->upstream)};
     upstream_server_tls(u->upstream, checked->index, &target.tls, &target.sessions);
-    if (u->config->tls == HEALTH_CHECK_TLS_OFF)
+    if (u->config.tls == HEALTH_CHECK_TLS_OFF)
         target.tls = NULL;
     upstream_server_hold(u->upstream, checked->index, true);
-    enum status status = health_check_once(u->config, u->regex, &target, answer);
+    enum status status = health_check_once(&u->config, u->regex, &target, answer);
     upstream_server_hold(u->upstream, checked->index, false);
     return status;
 }
@@ -166,22 +175,73 @@ static void watch_upstream(void *argument)
         status = fiber_sleep(start_due(u));
     }
     fiber_scope_cancel(&u->scope);
+    u->fiber = NULL;
 }
 
-static void add_upstream(struct health_checks *checks, const struct config_upstream *config,
-                         struct upstream *upstream)
+static void copy_config(struct checked_upstream *u, const struct health_check_config *from)
+{
+    struct health_check_config *to = &u->config;
+    *to = *from;
+    to->what = arena_copy(&u->arena, from->what);
+    to->body = arena_copy(&u->arena, from->body);
+    to->host = arena_copy(&u->arena, from->host);
+    to->service = arena_copy(&u->arena, from->service);
+    struct slice *expect = arena_alloc(&u->arena, (from->expect.count + 1) * sizeof *expect);
+    for (size_t i = 0; i < from->expect.count; i++)
+        expect[i] = arena_copy(&u->arena, from->expect.items[i]);
+    to->expect.items = expect;
+}
+
+static bool is_same(const struct health_check_config *a, const struct health_check_config *b)
+{
+    bool is_same = a->interval == b->interval && a->fast_interval == b->fast_interval &&
+                   a->timeout == b->timeout && a->rise == b->rise && a->fall == b->fall &&
+                   a->port == b->port && a->tls == b->tls && a->is_tcp == b->is_tcp &&
+                   a->is_grpc == b->is_grpc && slice_equal(a->what, b->what) &&
+                   slice_equal(a->body, b->body) && slice_equal(a->host, b->host) &&
+                   slice_equal(a->service, b->service) && a->expect.count == b->expect.count;
+    for (size_t i = 0; is_same && i < a->expect.count; i++)
+        is_same = slice_equal(a->expect.items[i], b->expect.items[i]);
+    return is_same;
+}
+
+static struct checked_upstream *find_upstream(const struct health_checks *checks,
+                                              const struct upstream *upstream)
+{
+    for (struct checked_upstream *u = checks->first; u != NULL; u = u->next)
+        if (u->upstream == upstream)
+            return u;
+    return NULL;
+}
+
+static enum status add_upstream(struct health_checks *checks,
+                                const struct health_check_config *config, struct upstream *upstream)
 {
     struct checked_upstream *u = memory_zero(sizeof *u);
     u->upstream = upstream;
-    u->config = config->health_check;
-    if (u->config->body.size > 0) {
+    u->is_there = true;
+    arena_init(&u->arena, NULL, 0);
+    copy_config(u, config);
+    if (u->config.body.size > 0) {
         char error[128];
         size_t error_at;
-        u->regex = regex_compile(u->config->body, error, sizeof error, &error_at);
+        u->regex = regex_compile(u->config.body, error, sizeof error, &error_at);
         check(u->regex != NULL); /* it was compiled when it was read */
     }
     u->next = checks->first;
     checks->first = u;
+    return fiber_start(&checks->scope, "checks", watch_upstream, u, &u->fiber);
+}
+
+static void free_upstream(struct checked_upstream *u)
+{
+    for (size_t i = 0; i < u->count; i++)
+        free(u->servers[i]);
+    free(u->servers);
+    if (u->regex != NULL)
+        regex_free(u->regex);
+    arena_done(&u->arena);
+    free(u);
 }
 
 enum status health_checks_start(const struct config *config, const struct snapshot *snapshot,
@@ -190,12 +250,72 @@ enum status health_checks_start(const struct config *config, const struct snapsh
     struct health_checks *checks = memory_zero(sizeof *checks);
     *made = checks;
     fiber_scope_init(&checks->scope);
-    for (size_t i = 0; i < config->upstreams_count; i++)
+    enum status status = OK;
+    for (size_t i = 0; i < config->upstreams_count && status == OK; i++)
         if (config->upstreams[i].health_check != NULL)
-            add_upstream(checks, &config->upstreams[i], snapshot->upstreams[i]);
+            status =
+                add_upstream(checks, config->upstreams[i].health_check, snapshot->upstreams[i]);
+    return status;
+}
+
+/* Servers that nobody checks any more are not down by a check. */
+static void absolve(const struct checked_upstream *u)
+{
+    struct server_state state;
+    for (size_t i = 0; upstream_server_state(u->upstream, i, &state); i++)
+        if (!state.is_resting)
+            upstream_set_health(u->upstream, i, true, "it is not checked any more");
+}
+
+/* Waits for the checks that are under way. */
+static void end_upstream(struct checked_upstream *u)
+{
+    if (u->fiber != NULL)
+        fiber_cancel(u->fiber);
+    while (u->fiber != NULL) {
+        bool was_cancelled = fiber_shield();
+        check(fiber_sleep(loop_now() + MILLISECONDS(END_LOOK_MS)) != ERR_TIMEOUT);
+        fiber_unshield(was_cancelled);
+    }
+}
+
+void health_checks_update(struct health_checks *checks, const struct config *config,
+                          const struct snapshot *snapshot)
+{
     for (struct checked_upstream *u = checks->first; u != NULL; u = u->next)
-        TRY(fiber_start(&checks->scope, "checks", watch_upstream, u, NULL));
-    return OK;
+        u->is_there = false;
+    for (size_t i = 0; i < config->upstreams_count; i++) {
+        const struct health_check_config *wanted = config->upstreams[i].health_check;
+        struct checked_upstream *u = find_upstream(checks, snapshot->upstreams[i]);
+        if (u != NULL && wanted != NULL && is_same(&u->config, wanted))
+            u->is_there = true;
+    }
+    for (struct checked_upstream **at = &checks->first; *at != NULL;) {
+        struct checked_upstream *u = *at;
+        if (u->is_there) {
+            at = &u->next;
+            continue;
+        }
+        end_upstream(u);
+        *at = u->next;
+        u->next = checks->ended;
+        checks->ended = u;
+    }
+    for (size_t i = 0; i < config->upstreams_count; i++) {
+        const struct health_check_config *wanted = config->upstreams[i].health_check;
+        if (wanted != NULL && find_upstream(checks, snapshot->upstreams[i]) == NULL &&
+            add_upstream(checks, wanted, snapshot->upstreams[i]) != OK)
+            log_write(LOG_ERROR, "checks_failed", "upstream %.*s is not checked: no fiber is left",
+                      SLICE_ARG(config->upstreams[i].name));
+    }
+    while (checks->ended != NULL) {
+        struct checked_upstream *u = checks->ended;
+        checks->ended = u->next;
+        /* Others of the same upstream look for themselves, and say so soon. */
+        if (find_upstream(checks, u->upstream) == NULL)
+            absolve(u);
+        free_upstream(u);
+    }
 }
 
 void health_checks_stop(struct health_checks *checks)
@@ -208,12 +328,7 @@ void health_checks_stop(struct health_checks *checks)
     while (checks->first != NULL) {
         struct checked_upstream *u = checks->first;
         checks->first = u->next;
-        for (size_t i = 0; i < u->count; i++)
-            free(u->servers[i]);
-        free(u->servers);
-        if (u->regex != NULL)
-            regex_free(u->regex);
-        free(u);
+        free_upstream(u);
     }
     free(checks);
 }

@@ -11,6 +11,10 @@ struct health_checks;
 MUST_CHECK enum status health_checks_start(const struct config *config,
                                            const struct snapshot *snapshot,
                                            struct health_checks **checks);
+/* Another snapshot in the place of the first: what is checked as before goes on, with all that is
+ * known; the rest begins or ends. On a fiber; waits for checks that end. */
+MAY_WAIT void health_checks_update(struct health_checks *checks, const struct config *config,
+                                   const struct snapshot *snapshot);
 /* Cancels what is under way; on a loop that runs no more, or is about to. */
 void health_checks_stop(struct health_checks *checks);
 
@@ -28,6 +32,7 @@ struct health_target {
     size_t count;
     struct tls_client *tls; /* NULL: in clear */
     struct tls_sessions *sessions;
+    int proxy_protocol; /* its version; 0: not spoken */
 };
 
 /* One check as `config` says. Waits at most config->timeout. `regex` is config->body compiled, or

@@ -5,6 +5,7 @@
 #include "exchange/route.h"
 #include "http/h1_body.h"
 #include "http/h1_write.h"
+#include "net/proxy_protocol.h"
 #include "net/stream_tls.h"
 
 #include <stdlib.h>
@@ -212,6 +213,13 @@ static enum status look_at(struct look *look)
     enum status status = stream_connect(&look->stream, to, count, &which, look->deadline);
     if (status != OK)
         return connect_failed(look, status);
+    struct proxy_header header = {.version = target->proxy_protocol, .is_local = true};
+    if (target->proxy_protocol > 0)
+        status = stream_introduce(&look->stream, &header, look->deadline);
+    if (status != OK) {
+        stream_close(&look->stream, false);
+        return failed(look, status, "the server does not read");
+    }
     look->answer->is_good = true;
     look->answer->why = config->is_tcp ? "it accepts connections" : "its check is good";
     if (shake_hands(look, &status) && config->is_grpc)

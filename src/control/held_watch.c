@@ -96,7 +96,7 @@ static void work(void *argument)
     watch->fiber = NULL;
 }
 
-enum status held_watch_start(const struct config *config, struct held_watch **watch)
+enum status held_watch_start(const struct config *config)
 {
     struct held_watch *made = memory_zero(sizeof *made);
     made->config = config;
@@ -111,12 +111,20 @@ enum status held_watch_start(const struct config *config, struct held_watch **wa
     }
     timer_set(&thread_self()->timers, &made->look, loop_now() + MILLISECONDS(LOOK_MS));
     held_set_asked(asked);
-    *watch = made;
     return OK;
 }
 
-void held_watch_stop(struct held_watch *watch)
+void held_watch_use(const struct config *config)
 {
+    if (running == NULL)
+        return;
+    running->config = config; /* fetching looks at it before it waits for the first time */
+    wake(NULL);
+}
+
+void held_watch_stop(void)
+{
+    struct held_watch *watch = running;
     if (watch == NULL)
         return;
     timer_clear(&thread_self()->timers, &watch->look);

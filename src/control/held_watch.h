@@ -5,9 +5,9 @@
 #include "base/status.h"
 
 struct config;
-struct held_watch;
 
-/* On control's thread; `config` stays until held_watch_stop(). ERR_LIMIT, ERR_SYSTEM: a fiber could
- * not be started. */
-MUST_CHECK enum status held_watch_start(const struct config *config, struct held_watch **watch);
-void held_watch_stop(struct held_watch *watch);
+/* On control's thread, once. ERR_LIMIT, ERR_SYSTEM: a fiber could not be started. */
+MUST_CHECK enum status held_watch_start(const struct config *config);
+/* Another configuration is in use; the one before may go. */
+void held_watch_use(const struct config *config);
+void held_watch_stop(void);

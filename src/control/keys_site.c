@@ -40,6 +40,12 @@ static const struct option LISTEN_OPTIONS[] = {
      .type = OPTION_FLAG,
      .offset = offsetof(struct listen_config, is_plain),
      .doc = "Clients speak in clear there, though a site has a certificate."},
+    {.name = "proxy_protocol",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct listen_config, proxy_protocol),
+     .doc = "Each connection begins with a header of the PROXY protocol, version 1 or 2, before "
+            "TLS too: the client is whom it names. Taken from trusted_proxies and over unix "
+            "sockets alone; connections of others, and those without it, are closed."},
     {0},
 };
 static const struct option ALIAS_ARGUMENTS[] = {

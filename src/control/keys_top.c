@@ -5,7 +5,7 @@
 #include "base/clock.h"
 
 static const char *const AUTO[] = {"auto", NULL};
-static const char *const PROXY_HEADERS[] = {"x_forwarded_for", "forwarded", NULL};
+static const char *const PROXY_HEADERS[] = {"x_forwarded_for", "forwarded", "proxy_protocol", NULL};
 static const char *const LOG_KINDS[] = {"access", "error", NULL};
 static const char *const LOG_FORMATS[] = {"json", "combined", "common", NULL};
 static const char *const LOG_LEVELS[] = {"debug", "info", "warn", "error", NULL};
@@ -134,7 +134,9 @@ static const struct option PROXIES_OPTIONS[] = {
      .standard = "x_forwarded_for",
      .words = PROXY_HEADERS,
      .offset = offsetof(struct proxies_config, header),
-     .doc = "The header in which they tell the client's address."},
+     .doc = "Where they tell the client's address. forwarded: in the field of RFC 7239; "
+            "proxy_protocol: in no field at all, those are overwritten as from everyone else; "
+            "listen has proxy_protocol then."},
     {0},
 };
 static const struct option LOG_ARGUMENTS[] = {

@@ -8,6 +8,8 @@ static const char *const DISCOVERS[] = {"srv", "file", NULL};
 static const char *const HEALTH_CHECK_TLS[] = {"auto", "off", NULL};
 static const char *const HTTP_WORDS[] = {"1", "2", "auto", NULL}; /* enum upstream_http */
 
+static const char *const PROXY_PROTOCOL_WORDS[] = {"off", "v1", "v2", NULL};
+
 static const struct option UPSTREAM_ARGUMENTS[] = {
     {.name = "name",
      .type = OPTION_NAME,
@@ -108,6 +110,16 @@ static const struct option HTTP_ARGUMENTS[] = {
      .offset = offsetof(struct choice_config, choice),
      .doc = "1: HTTP/1.1; 2: HTTP/2, many requests over few connections, in clear without asking "
             "first; auto: what TLS agrees on, in clear HTTP/1.1. WebSockets go over HTTP/1.1."},
+    {0},
+};
+static const struct option PROXY_PROTOCOL_ARGUMENTS[] = {
+    {.name = "version",
+     .type = OPTION_ENUM,
+     .flags = OPTION_REQUIRED,
+     .standard = "off",
+     .words = PROXY_PROTOCOL_WORDS,
+     .offset = offsetof(struct choice_config, choice),
+     .doc = "v1: a line of text; v2: binary; off: none. The client is as {client_ip} says."},
     {0},
 };
 static const struct option KEEPALIVE_ARGUMENTS[] = {
@@ -381,6 +393,17 @@ static const struct key HTTP_KEY = {
     .example = "http 2",
     .since = "0.1",
 };
+static const struct key PROXY_PROTOCOL = {
+    .name = "proxy_protocol",
+    .contexts = IN_UPSTREAM,
+    .arguments = PROXY_PROTOCOL_ARGUMENTS,
+    .config_size = sizeof(struct choice_config),
+    .doc = "Tells the servers who the client is before anything else, TLS included, by the PROXY "
+           "protocol. Each request has a connection of its own then, in HTTP/1.1; health checks "
+           "speak for weir itself.",
+    .example = "proxy_protocol v2",
+    .since = "0.1",
+};
 static const struct key KEEPALIVE = {
     .name = "keepalive",
     .contexts = IN_UPSTREAM,
@@ -457,6 +480,6 @@ static const struct key SLOW_START = {
     .since = "0.1",
 };
 
-const struct key *const KEYS_UPSTREAM[] = {&UPSTREAM, &SERVER,       &KEEPALIVE,  &QUEUE,
-                                           &HTTP_KEY, &HEALTH_CHECK, &SLOW_START, &BREAKER,
-                                           &ADAPTIVE, &DISCOVER,     &PASSIVE,    NULL};
+const struct key *const KEYS_UPSTREAM[] = {
+    &UPSTREAM, &SERVER,   &KEEPALIVE, &QUEUE,          &HTTP_KEY, &HEALTH_CHECK, &SLOW_START,
+    &BREAKER,  &ADAPTIVE, &DISCOVER,  &PROXY_PROTOCOL, &PASSIVE,  NULL};

@@ -96,12 +96,32 @@ static struct server_config read_discover(struct snapshot_builder *b,
     return server;
 }
 
+/* The one of that name that is served now, when its servers have room in it; NULL: there is none.
+ */
+static struct upstream *find_previous(const struct snapshot_builder *b,
+                                      const struct upstream_config *config)
+{
+    const struct snapshot *previous = b->previous;
+    for (size_t i = 0; previous != NULL && i < previous->upstreams_count; i++)
+        if (slice_equal(upstream_name(previous->upstreams[i]), config->name))
+            return upstream_fits(previous->upstreams[i], config) ? previous->upstreams[i] : NULL;
+    return NULL;
+}
+
 static void add_upstream(struct snapshot_builder *b, const struct upstream_config *config)
 {
     struct snapshot *snapshot = b->snapshot;
-    snapshot->upstreams = memory_resize(snapshot->upstreams, (snapshot->upstreams_count + 1) *
-                                                                 sizeof *snapshot->upstreams);
-    snapshot->upstreams[snapshot->upstreams_count++] = upstream_new(config, snapshot->workers);
+    size_t count = snapshot->upstreams_count + 1;
+    snapshot->upstreams = memory_resize(snapshot->upstreams, count * sizeof *snapshot->upstreams);
+    snapshot->upstreams_from =
+        memory_resize(snapshot->upstreams_from, count * sizeof *snapshot->upstreams_from);
+    struct upstream *upstream = find_previous(b, config);
+    bool is_fresh = upstream == NULL;
+    if (is_fresh)
+        upstream = upstream_new(config, snapshot->workers);
+    snapshot->upstreams[snapshot->upstreams_count] = upstream;
+    snapshot->upstreams_from[snapshot->upstreams_count++] =
+        (struct snapshot_upstream){.config = *config, .is_fresh = is_fresh};
 }
 
 static int64_t none_if_off(int64_t value)
@@ -191,6 +211,7 @@ static void build_upstreams(struct snapshot_builder *b)
             .passive = passive_of(&u->passive),
             .slow_start = u->slow_start,
             .http = (enum upstream_http)u->http,
+            .proxy_protocol = u->proxy_protocol,
         };
         if (u->sticky != NULL)
             build_sticky(b, u, &made);
@@ -204,18 +225,19 @@ static struct upstream *inline_upstream(struct snapshot_builder *b, struct slice
     struct server_parts parts;
     if (!server_parse(name, &parts))
         return NULL;
-    struct server_config server = {.name = name,
-                                   .source = parts.host.size > 0 ? SERVER_NAME : SERVER_FIXED,
-                                   .weight = 1,
-                                   .host = parts.host,
-                                   .port = parts.port,
-                                   .address = parts.address};
+    struct server_config *server = arena_alloc(&b->snapshot->arena, sizeof *server);
+    *server = (struct server_config){.name = name,
+                                     .source = parts.host.size > 0 ? SERVER_NAME : SERVER_FIXED,
+                                     .weight = 1,
+                                     .host = parts.host,
+                                     .port = parts.port,
+                                     .address = parts.address};
     if (parts.is_tls)
-        server.tls = certificates_plain_client(parts.name);
+        server->tls = certificates_plain_client(parts.name);
     struct upstream_config config = {
         .name = name,
         .balance = BALANCE_RANDOM_TWO,
-        .servers = &server,
+        .servers = server,
         .servers_count = 1,
         .keepalive = 100,
         .keepalive_idle = SECONDS(60),
@@ -272,6 +294,7 @@ static void build_listener(struct snapshot_builder *b, const struct config_liste
         .address = from->address,
         .name = from->name,
         .half_close = from->half_close,
+        .proxy_protocol = from->proxy_protocol,
         .timeouts = from->timeouts,
         .limits = from->limits,
     };
@@ -297,6 +320,7 @@ static void build_listener(struct snapshot_builder *b, const struct config_liste
     site_table_build(&listener->sites, names, at, arena);
     listener->sites.guarded = b->guarded; /* complete: all sites have been built */
     listener->sites.guarded_count = b->guarded_count;
+    listener->sites.is_secure = from->is_tls;
     if (from->is_tls)
         build_tls(b, from, listener);
 }
@@ -307,7 +331,8 @@ static void build_trust(struct snapshot_builder *b)
     struct cidr *cidrs = arena_alloc(&b->snapshot->arena, (words->count + 1) * sizeof *cidrs);
     for (size_t i = 0; i < words->count; i++)
         check(cidr_parse(words->items[i], &cidrs[i]));
-    b->snapshot->trust = (struct trust){cidrs, words->count};
+    b->snapshot->trust =
+        (struct trust){cidrs, words->count, (enum client_header)b->config->trusted_proxies.header};
 }
 
 /* One database of each content. */
@@ -349,6 +374,11 @@ static bool build_access_log(struct snapshot_builder *b)
             .flush = log->flush,
         };
         const char *why = "";
+        struct access_log *previous = b->previous == NULL ? NULL : b->previous->access_log;
+        if (previous != NULL && access_log_is(previous, &config)) {
+            b->snapshot->access_log = access_log_share(previous);
+            continue;
+        }
         if (access_log_new(&config, &b->snapshot->access_log, &why) == OK)
             continue;
         config_report_step(
@@ -360,18 +390,24 @@ static bool build_access_log(struct snapshot_builder *b)
 }
 
 static struct snapshot *build(const struct config *config, unsigned workers, bool for_check,
-                              bool without_files, struct config_errors *errors)
+                              bool without_files, const struct snapshot *previous,
+                              struct config_errors *errors)
 {
     struct snapshot *snapshot = memory_zero(sizeof *snapshot);
     arena_init(&snapshot->arena, NULL, 0);
+    snapshot->config = config;
     snapshot->workers = workers;
     snapshot->fibers_max = (size_t)config->fibers_max;
     snapshot->timeouts = config->timeouts;
     snapshot->limits = config->limits;
-    struct snapshot_builder b = {
-        .snapshot = snapshot, .config = config, .errors = errors, .without_files = without_files};
+    struct snapshot_builder b = {.snapshot = snapshot,
+                                 .config = config,
+                                 .previous = previous,
+                                 .errors = errors,
+                                 .without_files = without_files};
     size_t errors_before = errors->errors;
-    snapshot->certificates = certificates_new(config, without_files);
+    snapshot->certificates =
+        certificates_new(config, without_files, previous == NULL ? NULL : previous->certificates);
     build_upstreams(&b);
     build_trust(&b);
     build_geo(&b);
@@ -393,15 +429,15 @@ static struct snapshot *build(const struct config *config, unsigned workers, boo
 }
 
 struct snapshot *snapshot_new(const struct config *config, unsigned workers,
-                              struct config_errors *errors)
+                              const struct snapshot *previous, struct config_errors *errors)
 {
-    return build(config, workers, false, false, errors);
+    return build(config, workers, false, false, previous, errors);
 }
 
 void snapshot_check(const struct config *config, bool without_files, bool without_names,
                     struct config_errors *errors)
 {
-    struct snapshot *snapshot = build(config, 1, true, without_files, errors);
+    struct snapshot *snapshot = build(config, 1, true, without_files, NULL, errors);
     if (snapshot == NULL)
         return;
     if (!without_names)
@@ -409,11 +445,24 @@ void snapshot_check(const struct config *config, bool without_files, bool withou
     snapshot_free(snapshot);
 }
 
+/* What was made for a snapshot that is not to be. */
+static void free_untaken(struct snapshot *snapshot, size_t index)
+{
+    const struct snapshot_upstream *from = &snapshot->upstreams_from[index];
+    if (from->is_fresh)
+        upstream_free(snapshot->upstreams[index]);
+    for (size_t i = 0; i < from->config.servers_count && !from->is_fresh; i++)
+        tls_client_free(from->config.servers[i].tls);
+}
+
 void snapshot_free(struct snapshot *snapshot)
 {
-    for (size_t i = 0; i < snapshot->upstreams_count; i++)
-        upstream_free(snapshot->upstreams[i]);
+    for (size_t i = 0; i < snapshot->upstreams_count && !snapshot->is_taken; i++)
+        free_untaken(snapshot, i);
     free(snapshot->upstreams);
+    free(snapshot->upstreams_from);
+    free(snapshot->views);
+    free(snapshot->by_slot);
     access_log_free(snapshot->access_log);
     snapshot_release_kept(snapshot);
     certificates_free(snapshot->certificates);

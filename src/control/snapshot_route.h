@@ -7,6 +7,7 @@
 struct snapshot_builder {
     struct snapshot *snapshot;
     const struct config *config;
+    const struct snapshot *previous; /* NULL: none */
     struct config_errors *errors;
     struct site *sites;    /* one per site of the configuration */
     bool without_files;    /* nothing is read from disk */

@@ -140,9 +140,10 @@ static void refresh(struct stapling *stapling, struct site_certificates *own, st
     struct arena arena;
     struct certificate *certificate = NULL;
     struct slice path;
+    uint64_t content = 0;
     arena_init(&arena, NULL, 0);
     struct certificate_error *error = arena_alloc(&arena, sizeof *error);
-    if (certificates_read(shown, &arena, &certificate, &path, error) == OK)
+    if (certificates_read(shown, &arena, &certificate, &path, error, &content) == OK)
         ask(stapling, own, shown, certificate, &arena);
     else
         shown->staple_due = loop_now() + SECONDS(RETRY_MOST_S); /* the watch speaks of it */
@@ -208,7 +209,15 @@ void stapling_stop(struct stapling *stapling)
         return;
     if (stapling->fiber != NULL)
         fiber_cancel(stapling->fiber);
-    while (stapling->fiber != NULL)
-        loop_turn(loop_now() + MILLISECONDS(10));
+    while (stapling->fiber != NULL) {
+        int64_t soon = loop_now() + MILLISECONDS(10);
+        if (fiber_self() == NULL)
+            loop_turn(soon);
+        else if (fiber_sleep(soon) != OK) {
+            bool was_cancelled = fiber_shield(); /* it ends soon, and is waited for */
+            check(fiber_sleep(soon) == OK);
+            fiber_unshield(was_cancelled);
+        }
+    }
     free(stapling);
 }

@@ -4,6 +4,8 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "control/access_log.h"
+#include "control/listening.h"
+#include "control/registry.h"
 #include "control/snapshot.h"
 #include "fiber/fiber.h"
 #include "fiber/file.h"
@@ -25,14 +27,7 @@ enum {
     RESERVED_FDS = 64,
     CUT_GRACE_MS = 2000, /* what is cut may still clean up */
     SLOW_TURN_MS = 100,
-    SOCKET_TABLE_MAX = 4 * 1024 * 1024,
-    TCP_LISTENING = 0x0a, /* in /proc/net/tcp */
-};
-
-/* The sockets of one address, one per worker; made once and open as long as it is configured. */
-struct listening {
-    const struct listener_config *config;
-    int *fds;
+    LOOK_MS = 5,
 };
 
 /* One thread's part, on the heap of control. */
@@ -43,6 +38,7 @@ struct worker {
     struct thread *control;
     unsigned index;
     struct timer cut;
+    struct timer look; /* whether others have connections still */
     bool is_stopped;
     bool is_leaving; /* control posts nothing to it any more; control's thread only */
     bool may_leave;
@@ -50,7 +46,6 @@ struct worker {
     char name[24];
 };
 
-static struct worker *worker_array;
 static struct gate *all_started;
 static struct gate *all_stopped; /* until then each may post to each */
 
@@ -86,94 +81,43 @@ unsigned workers_default(void)
     return count < 1 ? 1 : count > WORKERS_MAX ? WORKERS_MAX : count;
 }
 
-/* A process that listens on the port already, as "name (pid N)"; empty when that cannot be told. */
-static void find_holder(const struct address *address, char *text, size_t size)
+void workers_init(struct workers *workers, unsigned count)
 {
-    text[0] = '\0';
-    uint16_t port = address_port(address);
-    if (port == 0)
-        return;
-    struct arena arena;
-    arena_init(&arena, NULL, 0);
-    bool is_v6 = address->any.sa_family == AF_INET6;
-    struct slice table;
-    const char *why;
-    if (file_read(is_v6 ? "/proc/net/tcp6" : "/proc/net/tcp", SOCKET_TABLE_MAX, &arena, &table,
-                  &why) != OK)
-        table = SLICE("");
-    while (table.size > 0) {
-        size_t end = slice_find(table, '\n');
-        unsigned local_port = 0;
-        unsigned state = 0;
-        unsigned uid = 0;
-        if (sscanf(arena_cstring(&arena, slice_first(table, end)),
-                   " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %u", &local_port,
-                   &state, &uid) == 3 &&
-            local_port == port && state == TCP_LISTENING) {
-            (void)snprintf(text, size, "; a process of user %u listens there", uid);
-            break;
-        }
-        table = slice_from(table, end + 1);
-    }
-    arena_done(&arena);
-}
-
-static enum status open_address(struct listening *listening, unsigned count)
-{
-    struct address address = listening->config->address;
-    bool is_unix = address.any.sa_family == AF_UNIX;
-    listening->fds = memory_alloc(count * sizeof *listening->fds);
-    for (unsigned i = 0; i < count; i++)
-        listening->fds[i] = -1;
-    /* A unix socket has no SO_REUSEPORT: all workers accept from the one. */
-    for (unsigned i = 0; i < (is_unix ? 1 : count); i++) {
-        const char *error = "";
-        /* SO_REUSEPORT is for our own workers: no other process is to be shared with. */
-        enum status status = i == 0 && !is_unix ? socket_probe(&address, &error) : OK;
-        if (status == OK)
-            status = socket_listen(&address, false, &listening->fds[i], &error);
-        if (status == OK)
-            continue;
-        char holder[96];
-        find_holder(&address, holder, sizeof holder);
-        log_write(LOG_ERROR, "listen_failed", "cannot listen on %.*s: %s%s%s",
-                  SLICE_ARG(listening->config->name), error, holder,
-                  status == ERR_DENIED ? " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
-                                       : "");
-        return status;
-    }
-    for (unsigned i = 1; is_unix && i < count; i++)
-        listening->fds[i] = listening->fds[0];
-    return OK;
-}
-
-enum status workers_open(struct workers *workers, const struct snapshot *snapshot, unsigned count)
-{
-    *workers = (struct workers){.snapshot = snapshot, .count = count};
-    int64_t descriptors = process_raise_open_files();
-    int64_t for_clients = descriptors * 2 / 3 - RESERVED_FDS;
-    int64_t wanted = snapshot->limits.connections;
-    workers->shared.connections_max = wanted > 0 && wanted < for_clients ? wanted : for_clients;
+    *workers = (struct workers){.count = count};
+    workers->descriptors = process_raise_open_files();
+    workers->control = thread_self();
     workers->shared.clients = tally_new();
-    workers->shared.trust = snapshot->trust;
-    workers->listening_count = snapshot->listeners_count;
-    workers->listening = memory_zero(workers->listening_count * sizeof *workers->listening);
-    enum status first = OK;
-    for (size_t i = 0; i < snapshot->listeners_count; i++) {
-        workers->listening[i].config = &snapshot->listeners[i];
-        enum status status = open_address(&workers->listening[i], count);
-        first = first == OK ? status : first;
-    }
-    return first;
 }
 
-static void on_all_gone(struct serve_worker *serve)
+void workers_set_limits(struct workers *workers, const struct snapshot *snapshot)
 {
-    struct worker *worker = LIST_ENTRY(serve, struct worker, serve);
+    int64_t for_clients = workers->descriptors * 2 / 3 - RESERVED_FDS;
+    int64_t wanted = snapshot->limits.connections;
+    __atomic_store_n(&workers->shared.connections_max,
+                     wanted > 0 && wanted < for_clients ? wanted : for_clients, __ATOMIC_RELAXED);
+}
+
+static void stop(struct worker *worker)
+{
     if (worker->is_stopped)
         return;
     worker->is_stopped = true;
     loop_stop();
+}
+
+/* Another worker may be about to hand a connection over: who has none left waits until none has. */
+static void on_all_gone(struct serve_worker *serve)
+{
+    struct worker *worker = LIST_ENTRY(serve, struct worker, serve);
+    if (__atomic_load_n(&serve->shared->connections, __ATOMIC_ACQUIRE) > 0)
+        timer_set(&serve->thread.timers, &worker->look, loop_now() + MILLISECONDS(LOOK_MS));
+    else
+        stop(worker);
+}
+
+static void on_look(struct timer *timer)
+{
+    serve_look_if_empty(&LIST_ENTRY(timer, struct worker, look)->serve);
 }
 
 /* A turn that took long kept all others of this thread waiting. */
@@ -186,28 +130,46 @@ static void watch_turn(void *argument)
                   worker->index, (long long)(took / MILLISECONDS(1)));
 }
 
-static enum status start_serving(struct worker *worker)
+size_t workers_sockets(const struct workers *workers, const struct listening *listening,
+                       unsigned index, int *fds)
+{
+    size_t count = 0;
+    for (unsigned i = index; i < listening->count; i += workers->count)
+        fds[count++] = listening->fds[i];
+    if (count == 0) /* fewer than workers: it shares one */
+        fds[count++] = listening->fds[index % listening->count];
+    return count;
+}
+
+void workers_start_listener(struct serve_worker *serve, const struct workers *workers, size_t slot,
+                            const struct listener_config *config)
+{
+    const struct listening *listening = workers->slots[slot]->listening;
+    int *fds = memory_alloc(listening->count * sizeof *fds);
+    size_t count = workers_sockets(workers, listening, (unsigned)serve->thread.index, fds);
+    listener_start(serve, slot, config, fds, count);
+    free(fds);
+}
+
+static void start_serving(struct worker *worker)
 {
     struct serve_worker *serve = &worker->serve;
     struct workers *all = worker->all;
-    serve->snapshot = all->snapshot;
+    struct snapshot *snapshot = all->snapshot;
     serve->thread.worker = serve;
     if (all->snapshot->fibers_max < serve->thread.fibers_max)
         serve->thread.fibers_max = all->snapshot->fibers_max;
     list_init(&serve->connections);
     list_init(&serve->h2_connections);
     handshake_prepare(serve);
-    for (size_t i = 0; i < all->snapshot->upstreams_count; i++)
-        upstream_worker_start(all->snapshot->upstreams[i]);
-    serve->log = access_log_worker_new(all->snapshot->access_log);
-    serve->listeners = memory_zero(all->listening_count * sizeof *serve->listeners);
-    for (size_t i = 0; i < all->listening_count; i++) {
-        TRY(listener_start(&serve->listeners[i], serve, all->listening[i].config,
-                           all->listening[i].fds[worker->index]));
-        serve->listeners_count++;
-    }
+    for (size_t i = 0; i < snapshot->upstreams_count; i++)
+        upstream_worker_start(snapshot->upstreams[i]);
+    serve->log = access_log_worker_new(snapshot->access_log);
+    serve_view_set(serve, &snapshot->views[worker->index]);
+    for (size_t i = 0; i < snapshot->slots_count; i++)
+        if (snapshot->by_slot[i] != NULL)
+            workers_start_listener(serve, all, i, snapshot->by_slot[i]);
     loop_at_turn_end(watch_turn, worker);
-    return OK;
 }
 
 static void on_thread_ended(void *argument)
@@ -217,6 +179,16 @@ static void on_thread_ended(void *argument)
     native_join(worker->native);
     if (--all->running == 0)
         all->on_ended();
+}
+
+static void free_listeners(struct serve_worker *serve)
+{
+    for (size_t i = 0; i < serve->listeners_count; i++)
+        if (serve->listeners[i] != NULL)
+            listener_free(serve->listeners[i]);
+    free(serve->listeners);
+    serve->listeners = NULL;
+    serve->listeners_count = 0;
 }
 
 static void on_may_leave(void *argument)
@@ -244,25 +216,23 @@ static void take_leave(struct worker *worker)
 static void serve_until_stopped(struct worker *worker)
 {
     struct serve_worker *serve = &worker->serve;
-    worker->started = start_serving(worker);
-    bool has_started = worker->started == OK;
+    start_serving(worker);
     gate_pass(all_started);
-    if (has_started)
-        loop_run();
+    loop_run();
     serve_close_all(serve);
-    for (size_t i = 0; i < worker->all->snapshot->upstreams_count; i++)
-        upstream_worker_stop(worker->all->snapshot->upstreams[i]);
+    registry_stop_worker();
     for (int64_t until = clock_monotonic() + MILLISECONDS(CUT_GRACE_MS);
          serve->thread.fibers_count > 0 && clock_monotonic() < until;)
         loop_turn(loop_now() + MILLISECONDS(10));
     take_leave(worker);
+    free_listeners(serve);
     loop_turn(loop_now()); /* the last letters: some own what they carry */
     access_log_worker_free(serve->log);
     timer_clear(&serve->thread.timers, &worker->cut);
+    timer_clear(&serve->thread.timers, &worker->look);
     gate_pass(all_stopped);
     tunnel_release();
     pipe_release_all();
-    free(serve->listeners);
     thread_done(&serve->thread);
 }
 
@@ -279,9 +249,13 @@ static void work(void *argument)
     check(thread_post(worker->control, on_thread_ended, worker));
 }
 
-enum status workers_start(struct workers *workers)
+enum status workers_start(struct workers *workers, struct snapshot *snapshot)
 {
-    worker_array = memory_zero(workers->count * sizeof *worker_array);
+    struct worker *worker_array = memory_zero(workers->count * sizeof *worker_array);
+    workers->first = worker_array;
+    workers->snapshot = snapshot;
+    for (size_t i = 0; i < workers->slots_count; i++)
+        workers->slots[i]->is_fresh = false;
     workers->shared.workers = memory_zero(workers->count * sizeof *workers->shared.workers);
     all_started = gate_new(workers->count + 1);
     all_stopped = gate_new(workers->count);
@@ -309,19 +283,22 @@ enum status workers_start(struct workers *workers)
 
 static void on_cut(struct timer *timer)
 {
-    on_all_gone(&LIST_ENTRY(timer, struct worker, cut)->serve);
+    stop(LIST_ENTRY(timer, struct worker, cut));
 }
 
 /* New clients are refused by the kernel then, and may try elsewhere. A unix socket is everybody's
  * and stays until the end. */
 static void close_sockets(struct worker *worker)
 {
-    for (size_t i = 0; i < worker->all->listening_count; i++) {
-        struct listening *listening = &worker->all->listening[i];
-        if (listening->config->address.any.sa_family == AF_UNIX)
+    const struct workers *all = worker->all;
+    for (size_t i = 0; i < all->slots_count; i++) {
+        struct listening *listening = all->slots[i]->listening;
+        if (listening == NULL || listening->is_one || listening->count < all->count)
             continue;
-        socket_close(listening->fds[worker->index], false);
-        listening->fds[worker->index] = -1;
+        for (unsigned fd = worker->index; fd < listening->count; fd += all->count) {
+            socket_close(listening->fds[fd], false);
+            listening->fds[fd] = -1;
+        }
     }
 }
 
@@ -329,6 +306,7 @@ static void drain(void *argument)
 {
     struct worker *worker = argument;
     worker->cut.on_fire = on_cut;
+    worker->look.on_fire = on_look;
     timer_set(&worker->serve.thread.timers, &worker->cut,
               loop_now() + worker->all->snapshot->timeouts.drain);
     serve_drain(&worker->serve, on_all_gone);
@@ -339,19 +317,71 @@ static void cut(void *argument)
 {
     struct worker *worker = argument;
     for (size_t i = 0; i < worker->serve.listeners_count; i++)
-        listener_stop(&worker->serve.listeners[i]);
-    on_all_gone(&worker->serve);
+        if (worker->serve.listeners[i] != NULL)
+            listener_stop(worker->serve.listeners[i]);
+    stop(worker);
 }
 
 static void tell_all(struct workers *workers, void (*what)(void *argument))
 {
     for (unsigned i = 0; i < workers->count; i++)
-        if (worker_array[i].started == OK && !worker_array[i].is_leaving)
-            check(thread_post(&worker_array[i].serve.thread, what, &worker_array[i]));
+        if (workers->first[i].started == OK && !workers->first[i].is_leaving)
+            check(thread_post(&workers->first[i].serve.thread, what, &workers->first[i]));
+}
+
+/* One question to all. */
+struct round {
+    struct worker *worker;
+    struct round *all; /* the first one counts the answers */
+    unsigned pending;
+    void (*what)(struct serve_worker *serve, void *argument);
+    void (*on_done)(void *argument);
+    void *argument;
+};
+
+static void on_answered(void *argument)
+{
+    struct round *rounds = argument;
+    if (--rounds->pending > 0)
+        return;
+    void (*on_done)(void *done) = rounds->on_done;
+    void *done = rounds->argument;
+    free(rounds);
+    on_done(done);
+}
+
+static void on_asked(void *argument)
+{
+    struct round *round = argument;
+    struct worker *worker = round->worker;
+    round->what(&worker->serve, round->argument);
+    check(thread_post(worker->control, on_answered, round->all));
+}
+
+/* Letters are read in the order in which they were sent: a worker that is told to end later answers
+ * before. */
+bool workers_each(struct workers *workers, void (*what)(struct serve_worker *serve, void *argument),
+                  void *argument, void (*on_done)(void *argument))
+{
+    if (workers->is_draining || workers->running < workers->count)
+        return false;
+    struct round *rounds = memory_zero(workers->count * sizeof *rounds);
+    rounds->pending = workers->count;
+    for (unsigned i = 0; i < workers->count; i++) {
+        rounds[i].worker = &workers->first[i];
+        rounds[i].all = rounds;
+        rounds[i].what = what;
+        rounds[i].on_done = on_done;
+        rounds[i].argument = argument;
+    }
+    for (unsigned i = 0; i < workers->count; i++)
+        check(thread_post(&workers->first[i].serve.thread, on_asked, &rounds[i]));
+    return true;
 }
 
 void workers_drain(struct workers *workers)
 {
+    __atomic_store_n(&workers->shared.is_draining, true, __ATOMIC_RELEASE);
     if (!workers->is_draining)
         tell_all(workers, drain);
     workers->is_draining = true;
@@ -365,22 +395,19 @@ void workers_cut(struct workers *workers)
 
 void workers_done(struct workers *workers)
 {
-    for (size_t i = 0; i < workers->listening_count; i++) {
-        struct listening *listening = &workers->listening[i];
-        bool is_unix = listening->config->address.any.sa_family == AF_UNIX;
-        for (unsigned w = 0; listening->fds != NULL && w < (is_unix ? 1 : workers->count); w++)
-            if (listening->fds[w] >= 0)
-                socket_close(listening->fds[w], false);
-        free(listening->fds);
+    for (size_t i = 0; i < workers->slots_count; i++) {
+        if (workers->slots[i]->listening != NULL)
+            listening_close(workers->slots[i]->listening);
+        free(workers->slots[i]);
     }
-    free(workers->listening);
+    free(workers->slots);
     if (workers->shared.clients != NULL)
         tally_free(workers->shared.clients);
-    if (worker_array != NULL) { /* joined: nobody is still on the way out of one */
+    if (workers->first != NULL) { /* joined: nobody is still on the way out of one */
         gate_free(all_started);
         gate_free(all_stopped);
     }
     free(workers->shared.workers);
-    free(worker_array);
-    worker_array = NULL;
+    free(workers->first);
+    *workers = (struct workers){0};
 }

@@ -2,6 +2,7 @@
 /* Who the client is behind proxies that are trusted, and whom it asked for. */
 #include "exchange/cidr.h"
 #include "exchange/exchange.h"
+#include "http/forwarded.h"
 
 enum {
     HOPS_MAX = 32, /* of X-Forwarded-For; what is further left is not looked at */
@@ -13,22 +14,48 @@ static bool parse_hop(struct slice text, struct address *address)
     return address_parse_ip(text, address) || address_parse(text, 1, address);
 }
 
+/* The last element of X-Forwarded-For. */
+static bool take_hop(struct slice *list, struct slice *element)
+{
+    size_t start = list->size;
+    if (start == 0)
+        return false;
+    while (start > 0 && list->data[start - 1] != ',')
+        start--;
+    *element = slice_trim(slice_from(*list, start));
+    *list = slice_first(*list, start == 0 ? 0 : start - 1);
+    return true;
+}
+
+/* The same of Forwarded, with what it says beside the address. */
+static bool parse_told(struct exchange *x, struct slice element, struct address *address)
+{
+    struct forwarded said;
+    if (!forwarded_parse(element, &x->arena, &said) || !forwarded_node(said.client, address))
+        return false;
+    x->told_host = said.host;
+    x->told_proto = said.proto;
+    return true;
+}
+
 void exchange_find_client(struct exchange *x, const struct cidr *trusted, size_t count)
 {
-    struct slice list = fields_joined(&x->request.head.fields, SLICE("X-Forwarded-For"), &x->arena);
-    for (int hop = 0; hop < HOPS_MAX && list.size > 0; hop++) {
-        size_t start = list.size;
-        while (start > 0 && list.data[start - 1] != ',')
-            start--;
+    bool is_told = x->client_header == CLIENT_HEADER_FORWARDED;
+    struct slice list =
+        fields_joined(&x->request.head.fields,
+                      is_told ? SLICE("Forwarded") : SLICE("X-Forwarded-For"), &x->arena);
+    struct slice element;
+    for (int hop = 0; hop < HOPS_MAX; hop++) {
+        if (!(is_told ? forwarded_take_last : take_hop)(&list, &element))
+            break;
         struct address *address = arena_alloc(&x->arena, sizeof *address);
-        if (!parse_hop(slice_trim(slice_from(list, start)), address) ||
+        if (!(is_told ? parse_told(x, element, address) : parse_hop(element, address)) ||
             address->any.sa_family == AF_UNIX)
             break; /* what stands further left was said by nobody we know */
         address_set_port(address, 0);
         x->client = address;
         if (!cidr_list_has(trusted, count, address))
             break;
-        list = slice_first(list, start == 0 ? 0 : start - 1);
     }
     char *text = arena_alloc(&x->arena, ADDRESS_TEXT_MAX);
     x->client_ip = address_format_ip(x->client, text);

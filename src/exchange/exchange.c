@@ -94,6 +94,7 @@ static const char *error_of_refusal(enum refusal refusal)
     case REFUSAL_RATE_LIMIT:
     case REFUSAL_CONN_LIMIT:
     case REFUSAL_DENIED:
+    case REFUSAL_BLOCKED:
         return "http_request_denied";
     default:
         return "http_request_error";
@@ -178,6 +179,17 @@ static bool has_odd_name(const struct fields *fields)
     return false;
 }
 
+/* A connection that is good for no site any more, since its own has another policy than when it was
+ * opened, has to be opened anew. */
+COLD static enum verdict refuse_misdirected(struct exchange *x)
+{
+    const struct site *own = x->tls == NULL ? NULL : site_choose(x->sites, x->tls->server_name);
+    x->is_outdated = own == NULL || own->tls_policy != x->tls->policy;
+    if (x->is_outdated)
+        x->keep_client = false;
+    return exchange_refuse(x, REFUSAL_MISDIRECTED);
+}
+
 static enum verdict choose_route(struct exchange *x)
 {
     struct request_head *head = &x->request.head;
@@ -185,8 +197,8 @@ static enum verdict choose_route(struct exchange *x)
     if (x->site == NULL)
         return exchange_refuse(x, REFUSAL_NO_SITE);
     /* What the client was asked for, or shown, must be what this site would have. */
-    if (x->tls != NULL && x->site->tls_policy != x->tls->policy)
-        return exchange_refuse(x, REFUSAL_MISDIRECTED);
+    if (x->tls != NULL ? x->site->tls_policy != x->tls->policy : x->sites->is_secure)
+        return refuse_misdirected(x);
     if (x->sites->names_vary && x->site->field_names == FIELD_NAMES_REJECT &&
         has_odd_name(&head->fields))
         return exchange_refuse(x, REFUSAL_FIELD_NAME_POLICY);
@@ -433,60 +445,4 @@ void exchange_refuse_head(struct exchange *x, enum refusal refusal)
     build_error(x);
     answer(x);
     finish(x);
-}
-
-static struct slice keep(char **at, struct slice text)
-{
-    if (text.size == 0)
-        return SLICE("");
-    memcpy(*at, text.data, text.size);
-    struct slice copy = slice_of(*at, text.size);
-    *at += text.size;
-    return copy;
-}
-
-struct exchange *exchange_copy_for_log(const struct exchange *x)
-{
-    const struct field *agent = fields_find(&x->request.head.fields, FIELD_USER_AGENT);
-    const struct field *referer = fields_find(&x->request.head.fields, FIELD_REFERER);
-    struct slice agent_text = agent == NULL ? SLICE("") : agent->value;
-    struct slice referer_text = referer == NULL ? SLICE("") : referer->value;
-    size_t text_size = x->request.head.method_text.size + x->request.head.target.size +
-                       x->request.head.host.size + x->client_ip.size + x->request_id.size +
-                       x->user.size + x->rule.size + x->upstream.upstream.size +
-                       x->upstream.server.size + agent_text.size + referer_text.size +
-                       (x->tls == NULL ? 0 : x->tls->server_name.size);
-    struct field *fields;
-    struct tls_facts *tls;
-    struct exchange *copy =
-        memory_alloc(sizeof *copy + 2 * sizeof *fields + sizeof *tls + text_size);
-    *copy = *x;
-    fields = (struct field *)(void *)(copy + 1);
-    tls = (struct tls_facts *)(void *)(fields + 2);
-    char *at = (char *)(tls + 1);
-    if (x->tls != NULL) {
-        *tls = *x->tls;
-        tls->server_name = keep(&at, x->tls->server_name);
-        tls->protocol = tls->client_name = tls->client_fingerprint = SLICE("");
-        copy->tls = tls;
-    }
-    struct request_head *head = &copy->request.head;
-    head->method_text = keep(&at, head->method_text);
-    head->target = keep(&at, head->target);
-    head->host = keep(&at, head->host);
-    copy->client_ip = keep(&at, x->client_ip);
-    copy->request_id = keep(&at, x->request_id);
-    copy->user = keep(&at, x->user);
-    copy->rule = keep(&at, x->rule);
-    copy->upstream.upstream = keep(&at, x->upstream.upstream);
-    copy->upstream.server = keep(&at, x->upstream.server);
-    fields_init(&head->fields, NULL, fields, 2);
-    fields_add(&head->fields, FIELD_USER_AGENT, keep(&at, agent_text));
-    fields_add(&head->fields, FIELD_REFERER, keep(&at, referer_text));
-    copy->step_states = NULL;
-    copy->client = NULL; /* its text is kept */
-    copy->peer = NULL;
-    copy->arena = (struct arena){0};
-    copy->holds = NULL;
-    return copy;
 }

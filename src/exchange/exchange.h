@@ -12,7 +12,7 @@
 
 struct exchange;
 struct json;
-struct snapshot;
+struct serve_view;
 
 /* Whose fault a failure is. */
 enum side {
@@ -45,6 +45,8 @@ struct sink {
     void (*abort)(struct exchange *x); /* the response cannot be completed: never a clean end */
     /* Hands both connections to a tunnel after the head of a 101 was sent. */
     enum status (*tunnel)(struct exchange *x);
+    /* Where the client has connected to; NULL: that is not known. */
+    void (*local_address)(struct exchange *x, struct address *address);
     /* Says 100 Continue once, if the client waits for it. */
     enum status (*proceed)(struct exchange *x);
 };
@@ -78,6 +80,13 @@ struct tunnel_offer {
     int64_t timeout; /* of silence; 0: as the route says */
 };
 
+/* Where trusted proxies say who the client is. */
+enum client_header {
+    CLIENT_HEADER_X_FORWARDED_FOR,
+    CLIENT_HEADER_FORWARDED, /* RFC 7239 */
+    CLIENT_HEADER_NONE,      /* in no field: by the PROXY protocol */
+};
+
 /* What a step keeps for one exchange between its calls. */
 struct step_state {
     const void *config; /* whose */
@@ -108,19 +117,20 @@ struct upstream_facts {
 
 struct exchange {
     struct arena arena;
-    const struct snapshot *snapshot;
+    struct serve_view *view; /* what it goes by, for whoever serves; NULL: it has not begun */
     const struct site_table *sites; /* of the listener */
     const struct site *site;        /* NULL before it is known, or none */
     const struct route *route;
     struct request request;
     struct response response;
     const struct sink *sink;
-    void *connection;             /* the sink's */
-    const struct address *client; /* after trusted proxies */
-    const struct address *peer;   /* of the connection */
-    struct slice client_ip;       /* text, without port */
-    struct slice scheme;          /* "http" or "https" */
-    const struct tls_facts *tls;  /* of the client's connection; NULL: it is in clear */
+    void *connection;                        /* the sink's */
+    const struct address *client;            /* after trusted proxies */
+    const struct address *peer;              /* of the connection */
+    struct slice client_ip;                  /* text, without port */
+    struct slice scheme;                     /* "http" or "https" */
+    const struct tls_facts *tls;             /* of the client's connection; NULL: it is in clear */
+    const struct introduction *introduction; /* what a proxy said of it before; NULL */
     struct slice request_id;
     struct slice user;              /* verified identity; empty */
     struct slice claims;            /* of a verified token, as JSON; empty */
@@ -144,14 +154,17 @@ struct exchange {
     bool head_sent;
     bool is_finished; /* the response is complete on the client's side */
     bool keep_client; /* the connection may be used again */
+    bool is_outdated; /* its connection was opened by a policy that its site has no more */
     struct tunnel_offer tunnel;
     struct step_state *step_states;
     struct exchange_hold *holds;
-    int64_t body_limit;       /* bytes of the request's body; −1: none */
-    bool is_allowed;          /* by an allow line */
-    bool client_trusted;      /* the peer is in trusted_proxies */
-    struct fiber *fiber;      /* that runs it; cancelled when the client hangs up */
-    struct fiber_scope scope; /* of its children */
+    int64_t body_limit;  /* bytes of the request's body; −1: none */
+    bool is_allowed;     /* by an allow line */
+    bool client_trusted; /* the peer is in trusted_proxies, and its fields are believed */
+    enum client_header client_header;   /* those */
+    struct slice told_proto, told_host; /* of the client, in Forwarded; empty: not said */
+    struct fiber *fiber;                /* that runs it; cancelled when the client hangs up */
+    struct fiber_scope scope;           /* of its children */
 };
 
 /* Walks the path: site, route, steps down, steps up, body, finish. The request head, client,
@@ -174,9 +187,9 @@ void response_text(struct exchange *x, int status, struct slice type, struct sli
 /* Throws away a response from a server, for one of ours. The old body is ended. */
 COLD void response_replace(struct exchange *x, int status, struct slice type, struct slice text);
 
-/* For an exchange whose peer is a trusted proxy: finds the client in X-Forwarded-For, from the
- * right, past all that are trusted; an element that is no address ends the walk. Sets x->client and
- * x->client_ip. */
+/* For an exchange whose peer is a trusted proxy: finds the client in X-Forwarded-For or Forwarded,
+ * as x->client_header says, from the right, past all that are trusted; an element that is no
+ * address ends the walk. Sets x->client and x->client_ip, and what Forwarded tells beside them. */
 struct cidr;
 void exchange_find_client(struct exchange *x, const struct cidr *trusted, size_t count);
 /* Removes the fields that only steps may set, however they are spelt. */

@@ -118,6 +118,7 @@ struct site_table {
     const struct slice *guarded;
     size_t guarded_count;
     struct site *any; /* site * */
+    bool is_secure;   /* clients speak TLS here */
     bool names_vary;  /* its sites differ in field_names: the parser was lenient for all */
 };
 

@@ -4,7 +4,11 @@
 #include "base/buffer.h"
 #include "exchange/exchange.h"
 #include "exchange/geo.h"
+#include "http/chars.h"
 #include "net/jwt.h"
+#include "net/proxy_protocol.h"
+
+#include <assert.h>
 
 enum variable {
 #define VARIABLE(id, name, is_named, doc) VARIABLE_##id,
@@ -179,6 +183,44 @@ static struct slice claim_of(struct exchange *x, struct slice name)
     return jwt_claim(x->claims_read, name, &x->arena);
 }
 
+/* What the PROXY protocol said of the connection. */
+static struct slice introduced_value(struct exchange *x, enum variable variable, struct slice name)
+{
+    static const struct {
+        enum variable variable;
+        unsigned type;
+        bool is_of_tls;
+    } TYPES[] = {
+        {VARIABLE_PROXY_AUTHORITY, PROXY_TLV_AUTHORITY, false},
+        {VARIABLE_PROXY_ALPN, PROXY_TLV_ALPN, false},
+        {VARIABLE_PROXY_UNIQUE_ID, PROXY_TLV_UNIQUE_ID, false},
+        {VARIABLE_PROXY_TLS_VERSION, PROXY_TLV_SSL_VERSION, true},
+        {VARIABLE_PROXY_TLS_CIPHER, PROXY_TLV_SSL_CIPHER, true},
+        {VARIABLE_PROXY_TLS_CLIENT_NAME, PROXY_TLV_SSL_CN, true},
+    };
+    const struct proxy_header *header = &x->introduction->header;
+    char text[PROXY_TLV_TEXT_MAX];
+    struct slice value = SLICE("");
+    bool is_found = false;
+    static_assert((int)PROXY_TLV_TEXT_MAX >= (int)ADDRESS_TEXT_MAX, "room for either");
+    if (variable == VARIABLE_PROXY_DESTINATION && header->destination.size == 0)
+        return value;
+    if (variable == VARIABLE_PROXY_DESTINATION) /* a path could hold anything */
+        return header->destination.any.sa_family == AF_UNIX
+                   ? SLICE("unix")
+                   : arena_copy(&x->arena, address_format(&header->destination, text));
+    if (variable == VARIABLE_PROXY_TLV && name.size == 2 && chars_is(name.data[0], CHAR_HEX) &&
+        chars_is(name.data[1], CHAR_HEX)) {
+        unsigned type = (unsigned)(chars_hex(name.data[0]) << 4 | chars_hex(name.data[1]));
+        is_found = proxy_header_find(header, type, &value);
+    }
+    for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++)
+        if (TYPES[i].variable == variable)
+            is_found = (TYPES[i].is_of_tls ? proxy_header_find_tls
+                                           : proxy_header_find)(header, TYPES[i].type, &value);
+    return is_found ? arena_copy(&x->arena, proxy_tlv_text(value, text)) : SLICE("");
+}
+
 static struct slice geo_value(struct exchange *x, enum variable variable)
 {
     if (variable == VARIABLE_GEO_COUNTRY)
@@ -239,6 +281,15 @@ static struct slice value_of(struct exchange *x, enum variable variable, struct 
     case VARIABLE_TLS_CLIENT_FINGERPRINT:
     case VARIABLE_TLS_CLIENT_VERIFIED:
         return x->tls == NULL ? value : tls_value(x->tls, variable);
+    case VARIABLE_PROXY_DESTINATION:
+    case VARIABLE_PROXY_AUTHORITY:
+    case VARIABLE_PROXY_ALPN:
+    case VARIABLE_PROXY_UNIQUE_ID:
+    case VARIABLE_PROXY_TLS_VERSION:
+    case VARIABLE_PROXY_TLS_CIPHER:
+    case VARIABLE_PROXY_TLS_CLIENT_NAME:
+    case VARIABLE_PROXY_TLV:
+        return x->introduction == NULL ? value : introduced_value(x, variable, name);
     default:
         return value;
     }

@@ -258,6 +258,11 @@ const char *fiber_name(const struct fiber *fiber)
     return fiber->name;
 }
 
+void *fiber_argument(const struct fiber *fiber, void (*entry)(void *argument))
+{
+    return fiber->entry == entry ? fiber->argument : NULL;
+}
+
 enum status fiber_wait(int64_t deadline)
 {
     struct fiber *f = fiber_self();

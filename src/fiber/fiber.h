@@ -43,6 +43,8 @@ struct fiber *fiber_self(void);
 /* Has the processor fetch what a parked fiber needs when it goes on; its struct is in the cache. */
 void fiber_fetch_ahead(const struct fiber *fiber);
 const char *fiber_name(const struct fiber *fiber);
+/* What it was started with, if it runs `entry`; else NULL. */
+void *fiber_argument(const struct fiber *fiber, void (*entry)(void *argument));
 
 /* Parks this fiber until fiber_wake, the deadline or a cancel, whichever is first.
  * OK: woken. Wakes are not counted: a wake before the wait is lost, so set the flag you wait for

@@ -141,6 +141,12 @@ enum status file_make_directory(const char *path, const char **why)
     }
 }
 
+bool file_share(const char *path, unsigned mode, uint32_t user, uint32_t group)
+{
+    bool is_given = chown(path, user, group) == 0;
+    return chmod(path, mode) == 0 && is_given;
+}
+
 /* `owner`: whose it was; NULL: it is new. */
 static enum status create(const char *path, struct slice text, unsigned mode,
                           const struct stat *owner, const char **why)
@@ -200,5 +206,6 @@ enum status file_temporary(struct slice text, char path[FILE_TEMPORARY_PATH_MAX]
 
 void file_remove(const char *path)
 {
-    unlink(path);
+    if (unlink(path) != 0)
+        return; /* it stays, or was never there */
 }

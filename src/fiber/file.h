@@ -28,6 +28,8 @@ void file_match(const char *pattern, struct arena *arena, const struct slice **p
 
 /* Makes a directory and those above it (0700); one that is there is fine. */
 MUST_CHECK enum status file_make_directory(const char *path, const char **why);
+/* Gives a path that mode, owner and group; what is not permitted stays as it was (false). */
+bool file_share(const char *path, unsigned mode, uint32_t user, uint32_t group);
 /* Makes a file of that mode, whole or not at all, in the place of any that was there. */
 MUST_CHECK enum status file_create(const char *path, struct slice text, unsigned mode,
                                    const char **why);
@@ -38,6 +40,7 @@ enum {
  * one by its path; file_remove() it then. */
 MUST_CHECK enum status file_temporary(struct slice text, char path[FILE_TEMPORARY_PATH_MAX],
                                       const char **why);
+/* Takes a file away; one that is not there is fine. */
 void file_remove(const char *path);
 /* Puts a text in the place of a file's, whole or not at all; the file keeps its mode,
  * and its owner and group as far as that is allowed. */

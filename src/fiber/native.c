@@ -2,6 +2,7 @@
 #include "fiber/native.h"
 
 #include "base/arena.h"
+#include "fiber/crash.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -19,7 +20,9 @@ struct gate {
 static void *begin(void *argument)
 {
     struct native *native = argument;
+    crash_thread_begin();
     native->run(native->argument);
+    crash_thread_end();
     return NULL;
 }
 

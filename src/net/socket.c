@@ -240,3 +240,14 @@ void socket_local_address(int fd, struct address *address)
     if (getsockname(fd, &address->any, &address->size) != 0)
         address->size = 0;
 }
+
+bool socket_peer(int fd, uint32_t *user, int32_t *process)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || size != sizeof peer)
+        return false;
+    *user = peer.uid;
+    *process = peer.pid;
+    return true;
+}

@@ -45,3 +45,5 @@ void socket_shutdown_send(int fd);
 /* `reset`: drop what is unsent and answer with RST. */
 void socket_close(int fd, bool reset);
 void socket_local_address(int fd, struct address *address);
+/* Who is at the other end of a unix socket, as the system knows. False: it does not. */
+bool socket_peer(int fd, uint32_t *user, int32_t *process);

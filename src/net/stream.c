@@ -4,6 +4,8 @@
 #include "fiber/fiber.h"
 #include "fiber/thread.h"
 
+#include <stdlib.h>
+
 enum {
     CROWDED_MS = 5, /* between two looks when another fiber waits for the same direction */
 };
@@ -126,6 +128,8 @@ void stream_shutdown(struct stream *stream)
 void stream_close(struct stream *stream, bool reset)
 {
     stream->operations->close(stream, reset);
+    free(stream->introduction);
+    stream->introduction = NULL;
 }
 
 int64_t stream_stall_deadline(int64_t stall, int64_t deadline)
@@ -140,5 +144,6 @@ void stream_relocate(struct stream *to, struct stream *from)
 {
     *to = *from;
     loop_relocate(&to->watch, &from->watch);
+    from->introduction = NULL;
     from->watch.fd = -1;
 }

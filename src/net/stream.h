@@ -6,6 +6,7 @@
 #include "fiber/loop.h"
 #include "net/socket.h"
 
+struct introduction;
 struct stream;
 struct tls;
 
@@ -31,9 +32,10 @@ struct stream {
     struct watch watch; /* of the descriptor beneath */
     uint64_t bytes_in;
     uint64_t bytes_out;
-    void *argument;             /* for the owner's on_ready */
-    bool short_read_is_drained; /* of TCP; unix sockets are read until they say no */
-    struct tls *tls;            /* of net/stream_tls; NULL: bytes travel as they are */
+    void *argument;                    /* for the owner's on_ready */
+    bool short_read_is_drained;        /* of TCP; unix sockets are read until they say no */
+    struct tls *tls;                   /* of net/stream_tls; NULL: bytes travel as they are */
+    struct introduction *introduction; /* what a proxy said of the client; the stream's; NULL */
 };
 
 /* Reads what can be had at once: how many bytes, or one of the above. For those who run on the
@@ -95,6 +97,11 @@ MAY_WAIT MUST_CHECK enum status stream_move(struct stream *from, struct stream *
                                             int64_t read_deadline, int64_t stall,
                                             struct stream_moved *moved);
 
+/* Says for whom the connection is, before anything else is written: a header of the PROXY protocol.
+ * Waits; the failures of stream_write(). */
+struct proxy_header;
+MAY_WAIT MUST_CHECK enum status
+stream_introduce(struct stream *stream, const struct proxy_header *header, int64_t deadline);
 /* Connects to the first of the addresses that answers (RFC 8305: the next one is tried 250 ms after
  * the last, or at once when that failed). Waits. `which` says the one that answered. */
 MAY_WAIT MUST_CHECK enum status stream_connect(struct stream *stream, const struct address *to,

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "fiber/fiber.h"
 #include "fiber/thread.h"
+#include "net/proxy_protocol.h"
 #include "net/stream.h"
 
 enum {
@@ -71,6 +72,14 @@ static int look(struct race *race, enum status *last)
         drop(race, i);
     }
     return -1;
+}
+
+enum status stream_introduce(struct stream *stream, const struct proxy_header *header,
+                             int64_t deadline)
+{
+    char wire[PROXY_WRITTEN_MAX];
+    struct iovec part = {wire, proxy_header_write(header, wire)};
+    return stream_write(stream, &part, 1, CLOCK_NEVER, deadline);
 }
 
 enum status stream_connect(struct stream *stream, const struct address *to, size_t count,

@@ -2,6 +2,7 @@
 #include "net/tls_client.h"
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "net/address.h"
 #include "net/tls_inside.h"
 
@@ -13,6 +14,7 @@
 struct tls_client {
     SSL_CTX *context;
     char *sni; /* NULL: none */
+    uint64_t identity;
 };
 
 struct tls_sessions {
@@ -113,6 +115,28 @@ static enum status build(SSL_CTX *made, const struct tls_client_config *config, 
     return set_protocols(made, config);
 }
 
+static uint64_t mix(uint64_t hash, struct slice text)
+{
+    struct hash_key key = {hash, text.size};
+    return hash_text(key, text);
+}
+
+static uint64_t identity_of(const struct tls_client_config *config)
+{
+    uint64_t hash = config->is_verified ? 2 : 1;
+    hash = mix(hash, config->ca);
+    hash = mix(hash, config->sni);
+    hash = mix(hash, config->name);
+    for (size_t i = 0; i < config->protocols_count; i++)
+        hash = mix(hash, config->protocols[i]);
+    if (config->certificate != NULL) {
+        char fingerprint[CERTIFICATE_FINGERPRINT_SIZE];
+        certificate_fingerprint(config->certificate, fingerprint);
+        hash = mix(hash, slice_of(fingerprint, sizeof fingerprint));
+    }
+    return hash == 0 ? 1 : hash;
+}
+
 enum status tls_client_new(const struct tls_client_config *config, struct tls_client **client,
                            const char **why)
 {
@@ -125,12 +149,18 @@ enum status tls_client_new(const struct tls_client_config *config, struct tls_cl
     }
     *client = memory_zero(sizeof **client);
     (*client)->context = made;
+    (*client)->identity = identity_of(config);
     if (config->sni.size > 0) {
         (*client)->sni = memory_alloc(config->sni.size + 1);
         memcpy((*client)->sni, config->sni.data, config->sni.size);
         (*client)->sni[config->sni.size] = '\0';
     }
     return OK;
+}
+
+uint64_t tls_client_identity(const struct tls_client *client)
+{
+    return client->identity;
 }
 
 void tls_client_free(struct tls_client *client)

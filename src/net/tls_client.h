@@ -23,6 +23,8 @@ struct tls_client_config {
 MUST_CHECK enum status tls_client_new(const struct tls_client_config *config,
                                       struct tls_client **client, const char **why);
 void tls_client_free(struct tls_client *client);
+/* The same for two that were made of the same; never 0. */
+uint64_t tls_client_identity(const struct tls_client *client);
 
 /* The last session with one server, for all workers. Of one client configuration only. */
 struct tls_sessions *tls_sessions_new(void);

@@ -254,17 +254,30 @@ static uint64_t mix(uint64_t hash, const void *data, size_t size)
     return hash;
 }
 
-/* Everything that a session promises to its client, and to us about it. */
+/* Everything that a session promises to its client, and to us about it. Texts of authorities and
+ * lists are not: they change at any time, and their paths are in the identity. */
 static uint64_t policy_of(const struct tls_context_config *config)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     hash = mix(hash, &config->only_1_3, sizeof config->only_1_3);
     hash = mix(hash, &config->clients, sizeof config->clients);
     hash = mix(hash, &config->identity, sizeof config->identity);
-    hash = mix(hash, &config->client_ca.size, sizeof config->client_ca.size);
-    hash = mix(hash, config->client_ca.data, config->client_ca.size);
-    hash = mix(hash, config->client_crl.data, config->client_crl.size);
     return hash == 0 ? 1 : hash;
+}
+
+/* It may outlive the configuration that it was made of. */
+static void keep_protocols(struct tls_context *made, const struct tls_context_config *config)
+{
+    size_t size = 1;
+    for (size_t i = 0; i < config->protocols_count; i++)
+        size += config->protocols[i].size;
+    char *at = made->protocols_text = memory_alloc(size);
+    for (size_t i = 0; i < config->protocols_count; i++) {
+        struct slice protocol = config->protocols[i];
+        memcpy(at, protocol.data, protocol.size);
+        made->protocols[i] = slice_of(at, protocol.size);
+        at += protocol.size;
+    }
 }
 
 enum status tls_context_new(const struct tls_context_config *config,
@@ -277,8 +290,8 @@ enum status tls_context_new(const struct tls_context_config *config,
     struct tls_context *made = memory_zero(sizeof *made);
     pthread_mutex_init(&made->mutex, NULL);
     made->config = *config;
-    for (size_t i = 0; i < config->protocols_count; i++)
-        made->protocols[i] = config->protocols[i];
+    made->owners = 1;
+    keep_protocols(made, config);
     made->config.protocols = made->protocols;
     made->policy = policy_of(&made->config);
     enum status status = build(config, certificates, count, &made->current, why);
@@ -292,8 +305,17 @@ enum status tls_context_new(const struct tls_context_config *config,
     return status;
 }
 
+struct tls_context *tls_context_share(struct tls_context *context)
+{
+    __atomic_add_fetch(&context->owners, 1, __ATOMIC_RELAXED);
+    return context;
+}
+
 void tls_context_free(struct tls_context *context)
 {
+    if (__atomic_sub_fetch(&context->owners, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    free(context->protocols_text);
     SSL_CTX_free(context->current);
     tls_context_forget_staples(context);
     pthread_mutex_destroy(&context->mutex);

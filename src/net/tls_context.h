@@ -44,6 +44,8 @@ struct tls_context_config {
 MUST_CHECK enum status tls_context_new(const struct tls_context_config *config,
                                        struct certificate *const *certificates, size_t count,
                                        struct tls_context **context, const char **why);
+/* One owner more: tls_context_free() of each must follow. From any thread. */
+struct tls_context *tls_context_share(struct tls_context *context);
 /* Handshakes must have ended; connections may go on. */
 void tls_context_free(struct tls_context *context);
 /* Puts other certificates in the place of those that are shown. Handshakes under way end with the

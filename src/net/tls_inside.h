@@ -27,12 +27,14 @@ struct staple {
 };
 
 struct tls_context {
+    uint32_t owners;       /* atomic */
     pthread_mutex_t mutex; /* for `current`, the staples and the clients' authorities */
     SSL_CTX *current;
     struct staple staples[TLS_CERTIFICATES_MAX];
     size_t staples_next;              /* the place of one whose leaf is new */
     struct tls_context_config config; /* without the texts */
     struct slice protocols[TLS_PROTOCOLS_MAX];
+    char *protocols_text;
     uint64_t policy;
     X509_STORE *clients; /* authorities and lists; NULL: clients are not asked */
     STACK_OF(X509_NAME) * clients_names;

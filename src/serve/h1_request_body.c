@@ -22,8 +22,8 @@ static int64_t body_deadline(const struct h1_request_body *b, int64_t deadline)
 {
     const struct h1_connection *c = b->connection;
     const struct exchange *x = &c->active->x;
-    int64_t timeout =
-        x->route == NULL ? c->config->timeouts.request_body : x->route->timeouts.request_body;
+    int64_t timeout = x->route == NULL ? c->listener->config->timeouts.request_body
+                                       : x->route->timeouts.request_body;
     return stream_stall_deadline(timeout, deadline);
 }
 

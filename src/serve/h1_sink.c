@@ -15,7 +15,7 @@ static struct h1_exchange *of(struct exchange *x)
 static int64_t write_stall(const struct h1_exchange *e)
 {
     const struct exchange *x = &e->x;
-    return x->route == NULL ? e->connection->config->timeouts.client_write
+    return x->route == NULL ? e->connection->listener->config->timeouts.client_write
                             : x->route->timeouts.client_write;
 }
 
@@ -204,6 +204,12 @@ static enum status sink_tunnel(struct exchange *x)
     return OK;
 }
 
+static void sink_local_address(struct exchange *x, struct address *address)
+{
+    struct h1_exchange *e = x->connection;
+    socket_local_address(e->connection->stream.watch.fd, address);
+}
+
 const struct sink h1_sink = {
     .interim = sink_interim,
     .head = sink_head,
@@ -212,5 +218,6 @@ const struct sink h1_sink = {
     .finish = sink_finish,
     .abort = sink_abort,
     .tunnel = sink_tunnel,
+    .local_address = sink_local_address,
     .proceed = sink_proceed,
 };

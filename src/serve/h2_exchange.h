@@ -35,6 +35,8 @@ struct h2_exchange {
 };
 
 extern const struct sink h2_sink;
+/* What the fiber serves; NULL: it is none of a stream. */
+const struct exchange *h2_exchange_of(const struct fiber *fiber);
 /* The session has something to send. */
 void h2_kick(struct h2_connection *c);
 /* Makes the pulled body of the request. */

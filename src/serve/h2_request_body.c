@@ -18,7 +18,7 @@ static enum status refuse(struct h2_exchange *e, enum status status, enum refusa
 static int64_t read_timeout(const struct h2_exchange *e)
 {
     const struct timeouts *timeouts =
-        e->x.route == NULL ? &e->connection->config->timeouts : &e->x.route->timeouts;
+        e->x.route == NULL ? &e->connection->listener->config->timeouts : &e->x.route->timeouts;
     /* The client of a call that streams may be silent as long as one of a tunnel. */
     return e->is_grpc || e->stream.is_tunnel ? timeouts->tunnel : timeouts->request_body;
 }

@@ -30,7 +30,7 @@ static void send_out(struct h2_exchange *e)
 
 static const struct timeouts *timeouts_of(const struct h2_exchange *e)
 {
-    return e->x.route == NULL ? &e->connection->config->timeouts : &e->x.route->timeouts;
+    return e->x.route == NULL ? &e->connection->listener->config->timeouts : &e->x.route->timeouts;
 }
 
 static int64_t tunnel_silence(const struct h2_exchange *e)
@@ -262,6 +262,13 @@ static enum status sink_tunnel(struct exchange *x)
     return OK;
 }
 
+static void sink_local_address(struct exchange *x, struct address *address)
+{
+    const struct h2_connection *c = of(x)->connection;
+    if (c->session != NULL) /* else it has ended */
+        socket_local_address(c->duplex.stream.watch.fd, address);
+}
+
 const struct sink h2_sink = {
     .interim = sink_interim,
     .head = sink_head,
@@ -270,5 +277,6 @@ const struct sink h2_sink = {
     .finish = sink_finish,
     .abort = sink_abort,
     .tunnel = sink_tunnel,
+    .local_address = sink_local_address,
     .proceed = sink_proceed,
 };

@@ -33,7 +33,7 @@ void h1_close(struct h1_connection *c, bool reset)
     h1_input_release(&c->spare);
     if (c->stream.watch.fd >= 0)
         stream_close(&c->stream, reset);
-    serve_leave(worker, &c->peer, c->is_counted);
+    serve_leave(c->listener, &c->peer, c->is_counted);
     list_remove(&c->link);
     loop_free_later(c);
     serve_look_if_empty(worker);
@@ -69,7 +69,8 @@ void h1_linger(struct h1_connection *c)
     stream_shutdown(&c->stream);
     c->state = H1_LINGERING;
     c->fiber = NULL;
-    timer_set(&c->worker->thread.timers, &c->timer, loop_now() + c->config->timeouts.linger);
+    timer_set(&c->worker->thread.timers, &c->timer,
+              loop_now() + c->listener->config->timeouts.linger);
     drop_input(c);
 }
 
@@ -77,7 +78,7 @@ void h1_linger(struct h1_connection *c)
 static bool make_room(struct h1_connection *c)
 {
     struct h1_input *input = &c->input;
-    const struct limits *limits = &c->config->limits;
+    const struct limits *limits = &c->listener->config->limits;
     if (input->is_block && input->size < input->capacity)
         return true;
     if (!input->is_block && input->data != NULL && input->capacity > BLOCK_SIZE &&
@@ -116,15 +117,15 @@ static void rest(struct h1_connection *c)
         c->state = H1_PARKED;
         c->head_began = 0;
         /* The first request has to come as soon as a head has to; later ones may be awaited. */
-        int64_t until = c->requests == 0 ? c->opened + c->config->timeouts.request_header
-                                         : now + c->config->timeouts.keepalive;
+        int64_t until = c->requests == 0 ? c->opened + c->listener->config->timeouts.request_header
+                                         : now + c->listener->config->timeouts.keepalive;
         timer_set(timers, &c->timer, until);
         return;
     }
     if (c->state != H1_HEAD) {
         c->state = H1_HEAD;
         c->head_began = c->requests == 0 ? c->opened : now;
-        timer_set(timers, &c->timer, c->head_began + c->config->timeouts.request_header);
+        timer_set(timers, &c->timer, c->head_began + c->listener->config->timeouts.request_header);
     }
     size_t capacity = (input->size + REST_UNIT - 1) / REST_UNIT * REST_UNIT;
     if (input->is_block ? capacity < BLOCK_SIZE : capacity + REST_UNIT < input->capacity) {
@@ -157,12 +158,12 @@ static struct h1_exchange *new_exchange(struct h1_connection *c)
 static enum parse look(struct h1_connection *c)
 {
     struct h1_exchange *e = new_exchange(c);
-    const struct limits *limits = &c->config->limits;
+    const struct limits *limits = &c->listener->config->limits;
     struct h1_limits h1_limits = {
         .line_size = (uint32_t)limits->request_line,
         .fields_size = (uint32_t)limits->fields_size,
         .fields_count = (uint32_t)limits->fields,
-        .field_names = c->config->field_names,
+        .field_names = c->listener->config->field_names,
     };
     enum parse parse = h1_parse_request(c->input.data, c->input.size, &h1_limits,
                                         &e->x.request.head, &e->head_size, &e->refusal);
@@ -190,7 +191,7 @@ static enum parse look_for_preface(const struct h1_connection *c)
 static void hand_over(struct h1_connection *c)
 {
     timer_clear(&c->worker->thread.timers, &c->timer);
-    h2_accept(c->worker, c->config, &c->stream, &c->peer, c->is_counted, c->is_secure, c->opened,
+    h2_accept(c->listener, &c->stream, &c->peer, c->is_counted, c->is_secure, c->opened,
               slice_of(c->input.data, c->input.size));
     h1_input_release(&c->input);
     h1_input_release(&c->spare);
@@ -234,7 +235,7 @@ enum h1_next h1_next(struct h1_connection *c)
         /* The parser starts anew each time, so it is asked only when a line has ended. */
         is_new = before < H2_PREFACE_SIZE ||
                  memchr(c->input.data + before, '\n', (size_t)got) != NULL ||
-                 c->input.size >= (size_t)c->config->limits.request_line;
+                 c->input.size >= (size_t)c->listener->config->limits.request_line;
     }
     timer_clear(&c->worker->thread.timers, &c->timer);
     c->state = H1_ACTIVE;
@@ -274,7 +275,7 @@ static void on_ready(struct watch *watch)
     case H1_ACTIVE:
         /* The client has hung up: for good, or after all it had to say (unless that is allowed). */
         if ((watch->ready & READY_BROKEN) ||
-            ((watch->ready & READY_CLOSED) && !c->config->half_close &&
+            ((watch->ready & READY_CLOSED) && !c->listener->config->half_close &&
              h1_body_is_done(&c->active->body.parser)))
             fiber_cancel(c->fiber);
         return;
@@ -299,13 +300,12 @@ static void on_timer(struct timer *timer)
         refuse_exchange(c);
 }
 
-static struct h1_connection *new_connection(struct serve_worker *worker,
-                                            const struct listener_config *config,
-                                            const struct address *peer, bool is_counted)
+static struct h1_connection *new_connection(struct listener *listener, const struct address *peer,
+                                            bool is_counted)
 {
     struct h1_connection *c = memory_zero(sizeof *c);
-    c->worker = worker;
-    c->config = config;
+    c->worker = listener->worker;
+    c->listener = listener;
     c->peer = *peer;
     c->is_counted = is_counted;
     c->opened = loop_now();
@@ -315,16 +315,15 @@ static struct h1_connection *new_connection(struct serve_worker *worker,
     check(ip.size <= sizeof c->ip);
     memcpy(c->ip, ip.data, ip.size);
     c->ip_size = (uint8_t)ip.size;
-    list_append(&worker->connections, &c->link);
+    list_append(&c->worker->connections, &c->link);
     return c;
 }
 
-void h1_accept(struct serve_worker *worker, const struct listener_config *config, int fd,
-               const struct address *peer, bool is_counted)
+void h1_accept(struct listener *listener, int fd, const struct address *peer, bool is_counted)
 {
-    struct h1_connection *c = new_connection(worker, config, peer, is_counted);
+    struct h1_connection *c = new_connection(listener, peer, is_counted);
     c->stream.watch.on_ready = on_ready;
-    __atomic_add_fetch(&worker->connections_count, 1, __ATOMIC_RELAXED);
+    serve_enter(listener);
     if (stream_tcp_open(&c->stream, fd, peer->any.sa_family == AF_UNIX) != OK) {
         c->stream.watch.fd = -1;
         socket_close(fd, true);
@@ -334,10 +333,21 @@ void h1_accept(struct serve_worker *worker, const struct listener_config *config
     rest(c);
 }
 
-void h1_take(struct serve_worker *worker, const struct listener_config *config,
-             struct stream *stream, const struct address *peer, bool is_counted)
+void h1_resume(struct listener *listener, struct stream *stream, const struct address *peer,
+               bool is_counted)
 {
-    struct h1_connection *c = new_connection(worker, config, peer, is_counted);
+    struct h1_connection *c = new_connection(listener, peer, is_counted);
+    stream_relocate(&c->stream, stream);
+    c->stream.watch.on_ready = on_ready;
+    rest(c);
+    if (stream_has_input(&c->stream))
+        on_ready(&c->stream.watch);
+}
+
+void h1_take(struct listener *listener, struct stream *stream, const struct address *peer,
+             bool is_counted)
+{
+    struct h1_connection *c = new_connection(listener, peer, is_counted);
     stream_relocate(&c->stream, stream);
     c->stream.watch.on_ready = on_ready;
     c->is_secure = c->stream.tls != NULL;
@@ -347,10 +357,10 @@ void h1_take(struct serve_worker *worker, const struct listener_config *config,
         h1_serve(c);
 }
 
-void h1_take_clear(struct serve_worker *worker, const struct listener_config *config,
-                   struct stream *stream, const struct address *peer, bool is_counted)
+void h1_take_clear(struct listener *listener, struct stream *stream, const struct address *peer,
+                   bool is_counted)
 {
-    struct h1_connection *c = new_connection(worker, config, peer, is_counted);
+    struct h1_connection *c = new_connection(listener, peer, is_counted);
     stream_relocate(&c->stream, stream);
     c->stream.watch.on_ready = on_ready;
     c->state = H1_ACTIVE;

@@ -2,6 +2,6 @@
 /* Says whose request was in work when a check failed. */
 #pragma once
 
-/* For check_set_context(): prints the thread, the fiber and the id of its exchange to descriptor 2,
- * then what the log last had. Allocates nothing, locks nothing. */
+/* For check_set_context(): prints the thread, the fiber and the request that it serves, then what
+ * the log last had. Allocates nothing, locks nothing. */
 void report_context(void);

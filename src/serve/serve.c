@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "exchange/cidr.h"
+#include "net/proxy_protocol.h"
 #include "net/tunnel.h"
 #include "serve/clients.h"
 #include "serve/handshake.h"
@@ -66,12 +67,12 @@ struct slice serve_request_id(struct arena *arena, int64_t wall)
     return slice_of(text, REQUEST_ID_SIZE);
 }
 
-void serve_begin(struct exchange *x, struct serve_worker *worker,
-                 const struct listener_config *config, const struct address *peer, struct slice ip,
-                 bool is_secure)
+void serve_begin(struct exchange *x, struct listener *listener, const struct address *peer,
+                 struct slice ip, bool is_secure)
 {
-    x->sites = &config->sites;
-    x->snapshot = worker->snapshot;
+    struct serve_worker *worker = listener->worker;
+    x->sites = &listener->config->sites;
+    x->view = serve_view_enter(listener);
     x->fiber = fiber_self();
     x->started = loop_now();
     x->started_wall = clock_wall();
@@ -82,8 +83,12 @@ void serve_begin(struct exchange *x, struct serve_worker *worker,
     x->request.body = body_none();
     x->response.body = body_none();
     worker->exchanges++;
-    const struct trust *trust = &worker->shared->trust;
-    x->client_trusted = trust->count > 0 && cidr_list_has(trust->cidrs, trust->count, peer);
+    const struct trust *trust = &x->view->trust;
+    x->client_trusted = trust->count > 0 && trust->header != CLIENT_HEADER_NONE &&
+                        cidr_list_has(trust->cidrs, trust->count, peer);
+    x->client_header = trust->header;
+    if (x->introduction != NULL && proxy_header_is_tls(&x->introduction->header))
+        x->scheme = SLICE("https"); /* as the client has connected to the one before us */
     if (x->client_trusted)
         exchange_find_client(x, trust->cidrs, trust->count);
     const struct field *id = fields_find(&x->request.head.fields, FIELD_X_REQUEST_ID);
@@ -91,12 +96,61 @@ void serve_begin(struct exchange *x, struct serve_worker *worker,
         id != NULL && x->client_trusted ? id->value : serve_request_id(&x->arena, x->started_wall);
 }
 
-void serve_leave(struct serve_worker *worker, const struct address *peer, bool is_counted)
+void serve_end(struct exchange *x, struct serve_worker *worker)
 {
+    if (x->view != NULL)
+        serve_view_leave(worker, x->view);
+}
+
+struct serve_view *serve_view_enter(struct listener *listener)
+{
+    struct serve_view *view = listener->last == NULL ? listener->worker->view : listener->last;
+    view->uses++;
+    return view;
+}
+
+void serve_view_leave(struct serve_worker *worker, struct serve_view *view)
+{
+    if (--view->uses == 0 && view != worker->view)
+        view->on_unused(view);
+}
+
+void serve_view_set(struct serve_worker *worker, struct serve_view *view)
+{
+    struct serve_view *old = worker->view;
+    worker->view = view;
+    for (size_t i = 0; i < worker->listeners_count; i++) {
+        struct listener *listener = worker->listeners[i];
+        const struct listener_config *config =
+            i < view->listeners_count ? view->listeners[i] : NULL;
+        if (listener == NULL || listener->last != NULL)
+            continue;
+        if (config != NULL) {
+            listener->config = config;
+            continue;
+        }
+        listener->last = old; /* until its last connection has gone */
+        old->uses++;
+    }
+    if (old != NULL && old->uses == 0)
+        old->on_unused(old);
+}
+
+void serve_enter(struct listener *listener)
+{
+    listener->connections++;
+    __atomic_add_fetch(&listener->worker->connections_count, 1, __ATOMIC_RELAXED);
+}
+
+void serve_leave(struct listener *listener, const struct address *peer, bool is_counted)
+{
+    struct serve_worker *worker = listener->worker;
     if (is_counted)
         clients_leave(worker->shared->clients, peer);
     __atomic_sub_fetch(&worker->connections_count, 1, __ATOMIC_RELAXED);
     __atomic_sub_fetch(&worker->shared->connections, 1, __ATOMIC_RELAXED);
+    if (--listener->connections == 0 && listener->last != NULL)
+        listener_empty(listener);
 }
 
 void serve_look_if_empty(struct serve_worker *worker)
@@ -110,11 +164,13 @@ void serve_look_if_empty(struct serve_worker *worker)
 void serve_drain(struct serve_worker *worker, void (*on_empty)(struct serve_worker *worker))
 {
     for (size_t i = 0; i < worker->listeners_count; i++)
-        listener_accept_waiting(&worker->listeners[i]);
+        if (worker->listeners[i] != NULL)
+            listener_accept_waiting(worker->listeners[i]);
     worker->is_draining = true;
     worker->on_empty = on_empty;
     for (size_t i = 0; i < worker->listeners_count; i++)
-        listener_stop(&worker->listeners[i]);
+        if (worker->listeners[i] != NULL)
+            listener_stop(worker->listeners[i]);
     LIST_EACH(link, &worker->h2_connections)
     {
         h2_shutdown(LIST_ENTRY(link, struct h2_connection, link));
@@ -122,19 +178,40 @@ void serve_drain(struct serve_worker *worker, void (*on_empty)(struct serve_work
     serve_look_if_empty(worker);
 }
 
-void serve_close_all(struct serve_worker *worker)
+void serve_ask_to_leave(struct serve_worker *worker, const struct listener *listener)
+{
+    LIST_EACH(link, &worker->h2_connections)
+    {
+        struct h2_connection *c = LIST_ENTRY(link, struct h2_connection, link);
+        if (c->listener == listener)
+            h2_shutdown(c);
+    }
+}
+
+void serve_close_connections(struct serve_worker *worker, const struct listener *listener)
 {
     LIST_EACH(link, &worker->connections)
     {
-        h1_end(LIST_ENTRY(link, struct h1_connection, link));
+        struct h1_connection *c = LIST_ENTRY(link, struct h1_connection, link);
+        if (listener == NULL || c->listener == listener)
+            h1_end(c);
     }
     LIST_EACH(link, &worker->h2_connections)
     {
-        h2_end(LIST_ENTRY(link, struct h2_connection, link));
+        struct h2_connection *c = LIST_ENTRY(link, struct h2_connection, link);
+        if (listener == NULL || c->listener == listener)
+            h2_end(c);
     }
     LIST_EACH(link, &worker->handshakes)
     {
-        handshake_end(LIST_ENTRY(link, struct handshake, link));
+        struct handshake *handshake = LIST_ENTRY(link, struct handshake, link);
+        if (listener == NULL || handshake->listener == listener)
+            handshake_end(handshake);
     }
+}
+
+void serve_close_all(struct serve_worker *worker)
+{
+    serve_close_connections(worker, NULL);
     tunnel_end_all();
 }

@@ -13,16 +13,18 @@ static void begin(struct h1_exchange *e)
     x->sink = &h1_sink;
     x->connection = e;
     x->tls = stream_tls_facts(&c->stream);
+    x->introduction = c->stream.introduction;
     c->requests++;
-    serve_begin(x, c->worker, c->config, &c->peer, slice_of(c->ip, c->ip_size), c->is_secure);
+    serve_begin(x, c->listener, &c->peer, slice_of(c->ip, c->ip_size), c->is_secure);
 }
 
 /* Whether the connection may carry another request after this one. */
 static bool may_keep(const struct h1_exchange *e)
 {
     const struct h1_connection *c = e->connection;
-    const struct limits *limits = &c->config->limits;
+    const struct limits *limits = &c->listener->config->limits;
     return e->x.request.head.keep_alive && e->refusal == REFUSAL_NONE && !c->worker->is_draining &&
+           c->listener->last == NULL &&
            (limits->requests_per_connection < 0 ||
             c->requests < (uint64_t)limits->requests_per_connection) &&
            (limits->connection_age < 0 || loop_now() - c->opened < limits->connection_age);
@@ -64,6 +66,7 @@ static bool conclude(struct h1_exchange *e)
 static void release(struct h1_exchange *e)
 {
     e->connection->active = NULL;
+    serve_end(&e->x, e->connection->worker);
     arena_done(&e->x.arena);
     block_give(e);
 }

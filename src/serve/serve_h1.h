@@ -28,7 +28,7 @@ struct h1_connection {
     struct list link;
     struct timer timer;
     struct serve_worker *worker;
-    const struct listener_config *config;
+    struct listener *listener;
     struct fiber *fiber; /* H1_ACTIVE */
     struct h1_exchange *active;
     struct h1_input input;
@@ -80,15 +80,17 @@ struct h1_exchange {
 };
 
 /* Takes a connected descriptor over. */
-void h1_accept(struct serve_worker *worker, const struct listener_config *config, int fd,
-               const struct address *peer, bool is_counted);
+void h1_accept(struct listener *listener, int fd, const struct address *peer, bool is_counted);
 /* Takes the stream of a counted connection over whose handshake has ended, on the fiber that shook
  * hands: serves what has come already. */
-MAY_WAIT void h1_take(struct serve_worker *worker, const struct listener_config *config,
-                      struct stream *stream, const struct address *peer, bool is_counted);
+MAY_WAIT void h1_take(struct listener *listener, struct stream *stream, const struct address *peer,
+                      bool is_counted);
 /* The same of one that speaks in clear where TLS is spoken: it is told so and ended gently. */
-MAY_WAIT void h1_take_clear(struct serve_worker *worker, const struct listener_config *config,
-                            struct stream *stream, const struct address *peer, bool is_counted);
+MAY_WAIT void h1_take_clear(struct listener *listener, struct stream *stream,
+                            const struct address *peer, bool is_counted);
+/* h1_take() on the loop, of a connection in clear. */
+void h1_resume(struct listener *listener, struct stream *stream, const struct address *peer,
+               bool is_counted);
 /* Ends a connection at once, whatever it does; an exchange is cancelled and ends a little later. */
 void h1_end(struct h1_connection *c);
 

@@ -17,7 +17,7 @@ enum {
 /* How many exchanges may be in work: a stream that was reset counts until its work has ended. */
 static uint32_t active_max(const struct h2_connection *c)
 {
-    return 2 * (uint32_t)c->config->limits.h2_streams;
+    return 2 * c->streams_max;
 }
 
 static void free_if_done(struct h2_connection *c)
@@ -25,9 +25,10 @@ static void free_if_done(struct h2_connection *c)
     if (c->session != NULL || c->active > 0)
         return;
     struct serve_worker *worker = c->worker;
-    serve_leave(worker, &c->peer, c->is_counted);
+    serve_leave(c->listener, &c->peer, c->is_counted);
     list_remove(&c->link);
     free(c->tls);
+    free(c->introduction);
     loop_free_later(c);
     serve_look_if_empty(worker);
 }
@@ -41,7 +42,7 @@ void h2_kick(struct h2_connection *c)
 /* When the connection is looked at next. */
 static int64_t next_look(const struct h2_connection *c)
 {
-    const struct timeouts *timeouts = &c->config->timeouts;
+    const struct timeouts *timeouts = &c->listener->config->timeouts;
     int64_t at = CLOCK_NEVER;
     if (c->goodbye == H2_WARNED)
         at = c->warned + SECONDS(WARNING_S);
@@ -87,7 +88,7 @@ static void leave_now(struct h2_connection *c)
 static void on_timer(struct timer *timer)
 {
     struct h2_connection *c = LIST_ENTRY(timer, struct h2_connection, timer);
-    const struct timeouts *timeouts = &c->config->timeouts;
+    const struct timeouts *timeouts = &c->listener->config->timeouts;
     int64_t now = loop_now();
     int64_t head_began = c->has_heard ? c->head_began : c->opened;
     if (head_began != 0 && timeouts->request_header != CLOCK_NEVER &&
@@ -108,6 +109,7 @@ static void on_timer(struct timer *timer)
 static void free_exchange(struct h2_exchange *e)
 {
     struct h2_connection *c = e->connection;
+    serve_end(&e->x, c->worker);
     arena_done(&e->x.arena);
     block_give(e);
     c->active--;
@@ -145,15 +147,19 @@ static void serve_stream(void *argument)
         !e->stream.is_reset) { /* else it was reset before it began: nothing is done for it */
         x->sink = &h2_sink;
         x->connection = e;
-        serve_begin(x, c->worker, c->config, &c->peer, slice_of(c->ip, c->ip_size), c->is_secure);
+        x->introduction = c->introduction;
+        serve_begin(x, c->listener, &c->peer, slice_of(c->ip, c->ip_size), c->is_secure);
         x->keep_client = true;
         x->tls = c->tls;
+        c->duplex.write_stall = c->listener->config->timeouts.client_write;
         h2_request_body_init(e);
         add_websocket_key(x);
         if (e->refusal == REFUSAL_NONE)
             exchange_run(x);
         else
             exchange_refuse_head(x, e->refusal);
+        if (x->is_outdated)
+            h2_shutdown(c);
         error = x->is_finished && !e->is_cut_off ? H2_NO_ERROR : H2_INTERNAL_ERROR;
     }
     e->fiber = NULL;
@@ -166,6 +172,12 @@ static void serve_stream(void *argument)
             duplex_send(&c->duplex);
     }
     free_if_done(c);
+}
+
+const struct exchange *h2_exchange_of(const struct fiber *fiber)
+{
+    const struct h2_exchange *e = fiber_argument(fiber, serve_stream);
+    return e == NULL ? NULL : &e->x;
 }
 
 static struct h2_stream *on_begin(void *owner, int32_t id)
@@ -203,7 +215,7 @@ static void on_drop(void *owner, struct h2_stream *stream)
 /* A connection has served enough (limits.requests_per_connection, connection_age). */
 static bool is_old(const struct h2_connection *c)
 {
-    const struct limits *limits = &c->config->limits;
+    const struct limits *limits = &c->listener->config->limits;
     return (limits->requests_per_connection >= 0 &&
             c->requests >= (uint64_t)limits->requests_per_connection) ||
            (limits->connection_age >= 0 && loop_now() - c->opened >= limits->connection_age);
@@ -348,10 +360,11 @@ static struct tls_facts *copy_facts(const struct tls_facts *facts)
     return copy;
 }
 
-void h2_accept(struct serve_worker *worker, const struct listener_config *config,
-               struct stream *stream, const struct address *peer, bool is_counted, bool is_secure,
-               int64_t opened, struct slice early)
+void h2_accept(struct listener *listener, struct stream *stream, const struct address *peer,
+               bool is_counted, bool is_secure, int64_t opened, struct slice early)
 {
+    struct serve_worker *worker = listener->worker;
+    const struct listener_config *config = listener->config;
     const struct limits *limits = &config->limits;
     struct h2_limits session_limits = {
         .streams = (uint32_t)limits->h2_streams,
@@ -371,11 +384,14 @@ void h2_accept(struct serve_worker *worker, const struct listener_config *config
     };
     struct h2_connection *c = memory_zero(sizeof *c);
     c->worker = worker;
-    c->config = config;
+    c->listener = listener;
+    c->streams_max = (uint32_t)limits->h2_streams;
     c->peer = *peer;
     c->is_counted = is_counted;
     c->is_secure = is_secure;
     c->tls = copy_facts(stream_tls_facts(stream));
+    c->introduction = stream->introduction;
+    stream->introduction = NULL;
     c->opened = opened;
     c->idle_since = loop_now();
     c->timer.on_fire = on_timer;
@@ -390,16 +406,16 @@ void h2_accept(struct serve_worker *worker, const struct listener_config *config
     c->duplex.events = &DUPLEX_EVENTS;
     c->duplex.write_stall = config->timeouts.client_write;
     c->duplex.linger = config->timeouts.linger;
-    if (worker->is_draining)
+    if (worker->is_draining || listener->last != NULL)
         h2_session_shutdown(c->session, true);
     schedule(c);
     duplex_start(&c->duplex, stream, early);
 }
 
-void h2_take(struct serve_worker *worker, const struct listener_config *config,
-             struct stream *stream, const struct address *peer, bool is_counted)
+void h2_take(struct listener *listener, struct stream *stream, const struct address *peer,
+             bool is_counted)
 {
-    h2_accept(worker, config, stream, peer, is_counted, true, loop_now(), SLICE(""));
+    h2_accept(listener, stream, peer, is_counted, true, loop_now(), SLICE(""));
 }
 
 void h2_end(struct h2_connection *c)

@@ -20,10 +20,11 @@ struct h2_connection {
     struct list link;
     struct timer timer;
     struct serve_worker *worker;
-    const struct listener_config *config;
-    struct tls_facts *tls;      /* a copy: exchanges outlive the stream; NULL: in clear */
-    struct h2_session *session; /* NULL: the connection has ended, its exchanges have not */
-    uint32_t active;            /* exchanges in work, also of streams that are closed */
+    struct listener *listener;
+    struct tls_facts *tls;             /* a copy: exchanges outlive the stream; NULL: in clear */
+    struct introduction *introduction; /* likewise outlives the stream; NULL: there was none */
+    struct h2_session *session;        /* NULL: the connection has ended, its exchanges have not */
+    uint32_t active;                   /* exchanges in work, also of streams that are closed */
     enum h2_goodbye goodbye;
     bool is_counted;
     bool is_secure;
@@ -37,17 +38,17 @@ struct h2_connection {
     int64_t head_began;
     int64_t warned;
     uint64_t requests;
+    uint32_t streams_max; /* as the client was told */
 };
 
 /* Takes over a connected stream of a client that speaks HTTP/2: by its preface, or as ALPN has
  * agreed. `stream` is moved; `early` are bytes of it that were read already. The connection is
  * counted already, as `is_counted` says also by its address. On the loop or a fiber. */
-void h2_accept(struct serve_worker *worker, const struct listener_config *config,
-               struct stream *stream, const struct address *peer, bool is_counted, bool is_secure,
-               int64_t opened, struct slice early);
+void h2_accept(struct listener *listener, struct stream *stream, const struct address *peer,
+               bool is_counted, bool is_secure, int64_t opened, struct slice early);
 /* The same for one that has agreed on HTTP/2 while it shook hands. */
-void h2_take(struct serve_worker *worker, const struct listener_config *config,
-             struct stream *stream, const struct address *peer, bool is_counted);
+void h2_take(struct listener *listener, struct stream *stream, const struct address *peer,
+             bool is_counted);
 /* Asks the client to go elsewhere with what is new; closes when the last stream has ended. */
 void h2_shutdown(struct h2_connection *c);
 /* Ends it at once; exchanges are cancelled and end a little later. */

@@ -7,6 +7,8 @@
 #include "base/random.h"
 #include "exchange/exchange.h"
 #include "fiber/thread.h"
+#include "http/forwarded.h"
+#include "net/proxy_protocol.h"
 #include "steps/proxy_affinity.h"
 #include "upstream/call.h"
 
@@ -15,6 +17,9 @@
 
 enum proxy_host { HOST_PRESERVE, HOST_UPSTREAM };
 static const char *const HOSTS[] = {"preserve", "upstream", NULL};
+
+enum client_headers { HEADERS_X_FORWARDED, HEADERS_FORWARDED, HEADERS_BOTH, HEADERS_NONE };
+static const char *const CLIENT_HEADERS[] = {"x_forwarded", "forwarded", "both", "none", NULL};
 
 static const char *const HTTP_WORDS[] = {"1", "2", "auto", "upstream", NULL};
 
@@ -103,6 +108,14 @@ static const struct option OPTIONS[] = {
      .words = HOSTS,
      .offset = offsetof(struct proxy_config, host),
      .doc = "Host as the client sent it, or the server's own name."},
+    {.name = "client_headers",
+     .type = OPTION_ENUM,
+     .standard = "x_forwarded",
+     .words = CLIENT_HEADERS,
+     .offset = offsetof(struct proxy_config, client_headers),
+     .doc = "In which fields servers are told of the client. x_forwarded: X-Forwarded-For, -Proto "
+            "and -Host, X-Real-IP; forwarded: Forwarded (RFC 7239); both; none. The others are "
+            "removed."},
     {.name = "weight",
      .type = OPTION_INT,
      .standard = "1",
@@ -215,30 +228,84 @@ static struct slice appended(struct exchange *x, struct slice list, struct slice
                : arena_format(&x->arena, "%.*s, %.*s", SLICE_ARG(list), SLICE_ARG(element));
 }
 
-/* X-Forwarded-*, X-Real-IP, Via, X-Request-ID: what the server learns about the client is what weir
- * knows itself, unless the one before it is trusted. */
-static void introduce_client(struct exchange *x, struct slice host)
+/* For those who read X-Forwarded-*. */
+static void add_x_forwarded(struct exchange *x, struct slice host)
 {
     struct fields *fields = &x->request.head.fields;
-    struct slice passed = fields_joined(fields, SLICE("Via"), &x->arena);
+    struct slice proto = x->scheme;
+    struct slice list = x->client_ip;
     if (x->client_trusted) {
         char text[ADDRESS_TEXT_MAX];
         struct slice peer = arena_copy(&x->arena, address_format_ip(x->peer, text));
-        struct slice list = fields_joined(fields, SLICE("X-Forwarded-For"), &x->arena);
-        fields_set_checked(fields, FIELD_X_FORWARDED_FOR, appended(x, list, peer));
-        if (fields_find(fields, FIELD_X_FORWARDED_PROTO) == NULL)
-            fields_add(fields, FIELD_X_FORWARDED_PROTO, x->scheme);
-        if (fields_find(fields, FIELD_X_FORWARDED_HOST) == NULL)
-            fields_add(fields, FIELD_X_FORWARDED_HOST, host);
-    } else {
-        fields_remove(fields, FIELD_FORWARDED);
-        fields_set_checked(fields, FIELD_X_FORWARDED_FOR, x->client_ip);
-        fields_set_checked(fields, FIELD_X_FORWARDED_PROTO, x->scheme);
-        fields_set_checked(fields, FIELD_X_FORWARDED_HOST, host);
+        bool is_passed = x->client_header == CLIENT_HEADER_X_FORWARDED_FOR;
+        if (is_passed)
+            list = fields_joined(fields, SLICE("X-Forwarded-For"), &x->arena);
+        else if (x->client == x->peer)
+            list = SLICE("");
+        list = appended(x, list, peer);
+        const struct field *said_proto = fields_find(fields, FIELD_X_FORWARDED_PROTO);
+        const struct field *said_host = fields_find(fields, FIELD_X_FORWARDED_HOST);
+        if (is_passed && said_proto != NULL)
+            proto = said_proto->value;
+        if (is_passed && said_host != NULL)
+            host = said_host->value;
     }
+    fields_set_checked(fields, FIELD_X_FORWARDED_FOR, list);
+    fields_set_checked(fields, FIELD_X_FORWARDED_PROTO,
+                       x->told_proto.size > 0 ? x->told_proto : proto);
+    fields_set_checked(fields, FIELD_X_FORWARDED_HOST, x->told_host.size > 0 ? x->told_host : host);
     fields_set_checked(fields, FIELD_X_REAL_IP, x->client_ip);
+}
+
+/* For those who read Forwarded (RFC 7239): what came from a trusted proxy, and who that is; or the
+ * client. */
+static void add_forwarded(struct exchange *x, struct slice host)
+{
+    struct fields *fields = &x->request.head.fields;
+    struct buffer out = buffer_in(&x->arena, 128);
+    struct slice passed = fields_joined(fields, SLICE("Forwarded"), &x->arena);
+    if (x->client_trusted && x->client_header == CLIENT_HEADER_FORWARDED &&
+        forwarded_is_good(passed, &x->arena))
+        buffer_append(&out, passed);
+    else if (x->client != x->peer)
+        forwarded_append(&out, x->client, SLICE(""), SLICE(""));
+    if (out.size > 0)
+        buffer_append(&out, SLICE(", "));
+    forwarded_append(&out, x->peer, host, x->scheme);
+    fields_set_checked(fields, FIELD_FORWARDED, buffer_slice(&out));
+}
+
+/* X-Forwarded-*, X-Real-IP, Forwarded, Via, X-Request-ID: what the server learns about the client
+ * is what weir knows itself, unless the one before it is trusted; what nobody has vouched for goes.
+ */
+static void introduce_client(struct exchange *x, struct slice host, enum client_headers wanted)
+{
+    static const enum field_id NAMES[] = {FIELD_X_FORWARDED_FOR, FIELD_X_FORWARDED_PROTO,
+                                          FIELD_X_FORWARDED_HOST, FIELD_X_REAL_IP};
+    struct fields *fields = &x->request.head.fields;
+    struct slice passed = fields_joined(fields, SLICE("Via"), &x->arena);
+    if (wanted == HEADERS_FORWARDED || wanted == HEADERS_BOTH)
+        add_forwarded(x, host);
+    else
+        fields_remove(fields, FIELD_FORWARDED);
+    if (wanted == HEADERS_X_FORWARDED || wanted == HEADERS_BOTH)
+        add_x_forwarded(x, host);
+    else
+        for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
+            fields_remove(fields, NAMES[i]);
     fields_set_checked(fields, FIELD_VIA, appended(x, passed, via()));
     fields_set_checked(fields, FIELD_X_REQUEST_ID, x->request_id);
+}
+
+/* Where the client has connected to, as far as that is known. */
+static const struct address *client_to(struct exchange *x)
+{
+    if (x->introduction != NULL && x->introduction->header.destination.size > 0)
+        return &x->introduction->header.destination;
+    struct address *address = arena_zero(&x->arena, sizeof *address);
+    if (x->sink->local_address != NULL)
+        x->sink->local_address(x, address);
+    return address;
 }
 
 static void on_interim(void *argument, int status, const struct fields *fields)
@@ -302,7 +369,7 @@ static enum verdict on_request(struct exchange *x, const void *config)
     if (c->timeout != CLOCK_NEVER && x->started + c->timeout < x->deadline)
         x->deadline = x->started + c->timeout; /* the one of a split knows its own alone */
     struct slice host = exchange_client_host(x);
-    introduce_client(x, host);
+    introduce_client(x, host, (enum client_headers)c->client_headers);
     struct upstream_call *call = arena_zero(&x->arena, sizeof *call);
     call->arena = &x->arena;
     call->upstream = c->upstream;
@@ -325,9 +392,12 @@ static enum verdict on_request(struct exchange *x, const void *config)
         .fields = &head->fields,
         .upgrade = head->upgrade,
         .body = x->request.body,
+        .client = x->client,
         .on_interim = on_interim,
         .argument = x,
     };
+    if (upstream_proxy_protocol(c->upstream) > 0)
+        call->request.client_to = client_to(x);
     proxy_affinity_ask(x, call);
     exchange_keep_state(x, config, call);
     enum status status = upstream_call(call, x->deadline);

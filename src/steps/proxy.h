@@ -17,9 +17,10 @@ struct proxy_config {
     struct slice_list retry_on;
     int64_t retry_body;
     struct slice hedge;
-    int host;       /* enum proxy_host */
-    int http;       /* enum upstream_http */
-    int64_t weight; /* inside a split */
+    int host;           /* enum proxy_host */
+    int client_headers; /* enum client_headers */
+    int http;           /* enum upstream_http */
+    int64_t weight;     /* inside a split */
     struct upstream *upstream;
     struct upstream_retry retry; /* prepared from retry_on */
     int64_t hedge_after;         /* and from hedge, as upstream_policy has it */

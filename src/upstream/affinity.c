@@ -14,7 +14,7 @@ enum upstream_key balance_key_of(enum balance balance)
 
 const struct upstream_affinity *upstream_affinity(const struct upstream *upstream)
 {
-    return &upstream->config.affinity;
+    return &upstream_rules(upstream)->affinity;
 }
 
 uint64_t upstream_hash(struct slice value)
@@ -40,7 +40,7 @@ enum sticky upstream_sticky(const struct upstream_call *call, char *id)
 {
     const struct upstream *upstream = call->upstream;
     uint64_t asked = call->request.sticky_id;
-    if (upstream->config.affinity.cookie.size == 0 || call->server_id == 0)
+    if (upstream_rules(upstream)->affinity.cookie.size == 0 || call->server_id == 0)
         return STICKY_NONE;
     if (asked == call->server_id)
         return STICKY_KEPT;

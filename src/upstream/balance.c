@@ -19,7 +19,7 @@ bool balance_may_take(struct search *search, struct server *server)
 {
     bool is_wanted = search->is_panic
                          ? !__atomic_load_n(&server->is_draining, __ATOMIC_ACQUIRE) &&
-                               !server->config.down &&
+                               server_is_wanted(server) &&
                                __atomic_load_n(&server->addresses_count, __ATOMIC_RELAXED) > 0
                          : server_is_usable(server, search->now);
     if (!is_wanted || is_tried(search, server))
@@ -101,7 +101,7 @@ static struct server *choose_kept(struct search *search, const struct roster *ro
 
 static struct server *choose(struct search *search, const struct roster *roster)
 {
-    const struct upstream_config *config = &search->upstream->config;
+    const struct upstream_config *config = search->config;
     if (config->affinity.cookie.size > 0 && search->key.server_id != 0) {
         struct server *kept = choose_kept(search, roster);
         if (kept != NULL)
@@ -124,12 +124,13 @@ static struct server *choose_from(struct roster *roster, struct upstream *upstre
 {
     struct search search = {
         .upstream = upstream,
+        .config = roster->config,
         .tried = tried,
         .tried_count = tried_count,
         .key = choice->key,
         .now = loop_now(),
     };
-    search.key.has_hash = search.key.has_hash && upstream->config.affinity.key != UPSTREAM_KEY_NONE;
+    search.key.has_hash = search.key.has_hash && roster->config->affinity.key != UPSTREAM_KEY_NONE;
     struct server *server = NULL;
     if (roster->all.count > 1)
         server = choose(&search, roster);

@@ -21,6 +21,7 @@ static inline struct balance_key call_key(const struct upstream_call *call)
 /* Who is asked for, of which tier, and whom to pass over. */
 struct search {
     struct upstream *upstream;
+    const struct upstream_config *config;
     struct tier *tier;
     bool is_panic; /* usable or not */
     bool is_full;  /* set when one that would do has no room */
@@ -42,7 +43,7 @@ bool balance_may_take(struct search *search, struct server *server);
  * chance, so that it has its share of now. */
 static inline bool balance_takes_part(const struct search *search, const struct server *server)
 {
-    uint32_t whole = server->config.weight * SERVER_WEIGHT_UNIT;
+    uint32_t whole = server_weight(server) * SERVER_WEIGHT_UNIT;
     uint32_t now = server_weight_now(server, search->now);
     return now == whole || random_below(&thread_self()->random, whole) < now;
 }

@@ -15,7 +15,7 @@ static bool is_too_busy(const struct search *search, size_t position)
 {
     const struct tier *tier = search->tier;
     const struct server *server = tier->members[position];
-    uint64_t percent = search->upstream->config.load_percent;
+    uint64_t percent = search->config->load_percent;
     uint64_t active = __atomic_load_n(&server->active, __ATOMIC_RELAXED);
     if (percent == 0 || active < LOAD_FREE)
         return false;
@@ -28,16 +28,16 @@ static bool is_too_busy(const struct search *search, size_t position)
         if (!server_is_usable(other, search->now))
             continue;
         all += __atomic_load_n(&other->active, __ATOMIC_RELAXED);
-        weights += other->config.weight;
+        weights += server_weight(other);
     }
-    return (active + 1) * weights * 100 > all * server->config.weight * percent;
+    return (active + 1) * weights * 100 > all * server_weight(server) * percent;
 }
 
 /* One that starts slowly takes a part of its keys, the same ones all the time, and more and more.
  */
 static bool is_ready_for(const struct search *search, const struct server *server)
 {
-    uint64_t whole = server->config.weight * SERVER_WEIGHT_UNIT;
+    uint64_t whole = server_weight(server) * SERVER_WEIGHT_UNIT;
     uint64_t now = server_weight_now(server, search->now);
     return now == whole || (search->key.hash >> 48) * whole < now * 65536;
 }

@@ -15,12 +15,13 @@ enum {
 
 static struct gradient_bounds bounds_of(const struct upstream *upstream)
 {
-    return (struct gradient_bounds){upstream->config.adaptive_min, upstream->config.adaptive_max};
+    return (struct gradient_bounds){upstream_rules(upstream)->adaptive_min,
+                                    upstream_rules(upstream)->adaptive_max};
 }
 
 uint32_t breaker_limit(const struct upstream *upstream)
 {
-    const struct upstream_config *config = &upstream->config;
+    const struct upstream_config *config = upstream_rules(upstream);
     int64_t limit = config->requests_max;
     if (config->adaptive_max > 0) {
         int64_t now = gradient_limit(&upstream->breaker.gradient, bounds_of(upstream));
@@ -37,7 +38,7 @@ bool breaker_enter(struct upstream *upstream, bool *is_counted)
         return true;
     struct breaker *breaker = &upstream->breaker;
     uint32_t requests = __atomic_add_fetch(&breaker->requests, 1, __ATOMIC_RELAXED);
-    if (upstream->config.adaptive_max > 0)
+    if (upstream_rules(upstream)->adaptive_max > 0)
         gradient_note_work(&breaker->gradient, requests < limit ? requests : limit);
     *is_counted = requests <= limit;
     if (!*is_counted)
@@ -47,7 +48,7 @@ bool breaker_enter(struct upstream *upstream, bool *is_counted)
 
 bool breaker_adapts(const struct upstream *upstream)
 {
-    int64_t fixed = upstream->config.requests_max;
+    int64_t fixed = upstream_rules(upstream)->requests_max;
     return fixed == 0 || breaker_limit(upstream) < fixed;
 }
 
@@ -56,12 +57,11 @@ void breaker_leave(struct upstream *upstream)
     check(__atomic_fetch_sub(&upstream->breaker.requests, 1, __ATOMIC_RELAXED) > 0);
 }
 
+/* Counted also where there is no limit: there may be one when it ends. */
 bool breaker_begin_connect(struct upstream *upstream)
 {
-    int64_t most = upstream->config.connects_max;
-    if (most == 0)
-        return true;
-    if (__atomic_add_fetch(&upstream->breaker.connects, 1, __ATOMIC_RELAXED) <= most)
+    int64_t most = upstream_rules(upstream)->connects_max;
+    if (__atomic_add_fetch(&upstream->breaker.connects, 1, __ATOMIC_RELAXED) <= most || most == 0)
         return true;
     __atomic_sub_fetch(&upstream->breaker.connects, 1, __ATOMIC_RELAXED);
     return false;
@@ -69,13 +69,12 @@ bool breaker_begin_connect(struct upstream *upstream)
 
 void breaker_end_connect(struct upstream *upstream)
 {
-    if (upstream->config.connects_max > 0)
-        check(__atomic_fetch_sub(&upstream->breaker.connects, 1, __ATOMIC_RELAXED) > 0);
+    check(__atomic_fetch_sub(&upstream->breaker.connects, 1, __ATOMIC_RELAXED) > 0);
 }
 
 void breaker_measure(struct upstream *upstream, int64_t took)
 {
-    if (upstream->config.adaptive_max > 0)
+    if (upstream_rules(upstream)->adaptive_max > 0)
         gradient_measure(&upstream->breaker.gradient, bounds_of(upstream), took);
 }
 

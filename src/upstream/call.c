@@ -100,7 +100,8 @@ static enum status take_server_in_turn(struct upstream_call *call, struct tried 
     struct queue_place *place;
     struct upstream *upstream = call->upstream;
     if (tried->queue_until == 0)
-        tried->queue_until = stream_stall_deadline(upstream->config.queue_timeout, deadline);
+        tried->queue_until =
+            stream_stall_deadline(upstream_rules(upstream)->queue_timeout, deadline);
     int64_t until = tried->queue_until;
     if (upstream_queue_join(upstream, &place) != OK)
         return call_fail(call, ERR_LIMIT, 503, "connection_limit_reached", "queue: full");
@@ -133,7 +134,7 @@ static enum status take_server_in_turn(struct upstream_call *call, struct tried 
  * OK: a server was entered. */
 static enum status hold(struct upstream_call *call, struct tried *tried, int64_t deadline)
 {
-    if (call->upstream->config.queue == 0 ||
+    if (upstream_rules(call->upstream)->queue == 0 ||
         (tried->queue_until != 0 && loop_now() >= tried->queue_until))
         return ERR_REFUSED; /* and why has been said */
     tried->count = 0;
@@ -183,7 +184,7 @@ void call_release(struct upstream_call *call)
         fiber_scope_cancel(&inside->scope);
     }
     inside->connection = NULL;
-    if (!is_whole) {
+    if (!is_whole || upstream_proxy_protocol(call->upstream) > 0) { /* it is one client's */
         pool_close(connection, false);
         return;
     }
@@ -218,8 +219,8 @@ static enum upstream_http http_of(const struct upstream_call *call)
 {
     enum upstream_http http = call->policy.http;
     if (http == UPSTREAM_HTTP_INHERITED)
-        http = call->upstream->config.http;
-    if (call->request.upgrade.size > 0 ||
+        http = upstream_rules(call->upstream)->http;
+    if (call->request.upgrade.size > 0 || upstream_proxy_protocol(call->upstream) > 0 ||
         (http == UPSTREAM_HTTP_AUTO && !h2_link_may_be(call->inside->server)))
         return UPSTREAM_HTTP_1;
     return http;
@@ -235,6 +236,7 @@ static enum status send_over(struct upstream_call *call, bool fresh, int64_t dea
         if (!is_h1)
             return status;
     }
+    fresh = fresh || upstream_proxy_protocol(call->upstream) > 0;
     inside->connection = fresh ? NULL : pool_take(inside->server, !call_is_idempotent(call));
     if (inside->connection == NULL)
         TRY(connect_server(call, deadline));
@@ -375,11 +377,11 @@ static void measure(struct upstream_call *call, enum status status, int64_t took
 {
     if (status == ERR_TIMEOUT && !call->client_failed)
         breaker_measure(call->upstream, took);
-    if (status != OK || call->upstream->config.adaptive_max == 0)
+    if (status != OK || upstream_rules(call->upstream)->adaptive_max == 0)
         return;
     if (call->inside->is_kept && call->head.status < 500)
         breaker_measure(call->upstream, call->connect_time + call->first_byte_time);
-    if (call_is_patient(call) && call->upstream->config.requests_max == 0)
+    if (call_is_patient(call) && upstream_rules(call->upstream)->requests_max == 0)
         dismiss(call);
 }
 

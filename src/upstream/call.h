@@ -19,7 +19,7 @@ enum {
 
 /* How servers are spoken to. */
 enum upstream_http {
-    UPSTREAM_HTTP_1,
+    UPSTREAM_HTTP_1,         /* always where the PROXY protocol is spoken */
     UPSTREAM_HTTP_2,         /* in clear: both sides know it beforehand (RFC 9113 §3.3) */
     UPSTREAM_HTTP_AUTO,      /* as TLS agrees; HTTP/1 in clear */
     UPSTREAM_HTTP_INHERITED, /* of a call: as the upstream says */
@@ -58,7 +58,10 @@ struct upstream_request {
     struct slice host;           /* value of Host; empty: the server's own name */
     const struct fields *fields; /* end-to-end ones are sent */
     struct slice upgrade;        /* protocol asked for; empty: none */
-    struct body *body;           /* pulled; body->length says how it is framed */
+    /* For servers that are told by the PROXY protocol; NULL: not known. */
+    const struct address *client;
+    const struct address *client_to; /* where it has connected to */
+    struct body *body;               /* pulled; body->length says how it is framed */
     /* What upstream_affinity() asks for, as far as the request has it. */
     bool has_hash;
     uint64_t hash;      /* upstream_hash() of the key */
@@ -137,4 +140,6 @@ enum sticky {
 /* After a call; writes STICKY_ID_SIZE bytes when a cookie is to be set. */
 enum sticky upstream_sticky(const struct upstream_call *call, char *id);
 
+/* The version of the PROXY protocol by which its servers are told of clients; 0: they are not. */
+int upstream_proxy_protocol(const struct upstream *upstream);
 struct slice upstream_name(const struct upstream *upstream);

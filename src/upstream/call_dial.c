@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A connection to the server that was chosen, and what it means when there is none. */
+#include "net/proxy_protocol.h"
 #include "upstream/call_inside.h"
 
 #include <stdlib.h>
@@ -69,6 +70,26 @@ static enum status shake_hands(struct upstream_call *call, struct stream *stream
     return status == OK ? OK : call_handshake_failed(call, status, &trouble, deadline);
 }
 
+/* The server hears for whom the connection is, before TLS. */
+__attribute__((noinline)) static enum status introduce(struct upstream_call *call,
+                                                       struct stream *stream, int64_t deadline)
+{
+    const struct upstream_request *request = &call->request;
+    struct proxy_header header = {.version = upstream_proxy_protocol(call->upstream)};
+    if (request->client != NULL)
+        header.source = *request->client;
+    if (request->client_to != NULL)
+        header.destination = *request->client_to;
+    enum status status = stream_introduce(stream, &header, deadline);
+    if (status == OK)
+        return OK;
+    if (status == ERR_CANCELLED)
+        return call_fail(call, status, 0, "", "cancelled while connecting");
+    server_failed(call->inside->server, loop_now());
+    return call_fail(call, status, status == ERR_TIMEOUT ? 504 : 502, "connection_terminated",
+                     "connect: the server closed before the request");
+}
+
 /* Not inlined: the addresses would make the frame of every call larger. */
 __attribute__((noinline)) enum status call_dial(struct upstream_call *call, int64_t deadline)
 {
@@ -87,17 +108,18 @@ __attribute__((noinline)) enum status call_dial(struct upstream_call *call, int6
         free(connection);
         return call_connect_failed(call, status, deadline);
     }
-    if (server->config.tls != NULL) {
+    if (upstream_proxy_protocol(call->upstream) > 0)
+        status = introduce(call, &connection->stream, deadline);
+    if (status == OK && server->config.tls != NULL)
         status = shake_hands(call, &connection->stream, deadline);
-        if (status != OK) {
-            stream_close(&connection->stream, status == ERR_TIMEOUT);
-            loop_free_later(connection);
-            return status;
-        }
+    if (status != OK) {
+        stream_close(&connection->stream, status == ERR_TIMEOUT);
+        loop_free_later(connection);
+        return status;
     }
     connection->server = server;
     connection->pool = &server->pools[thread_self()->index];
-    connection->idle_timeout = server->upstream->config.keepalive_idle;
+    connection->idle_timeout = upstream_rules(server->upstream)->keepalive_idle;
     call->inside->connection = connection;
     call->connect_time = loop_now() - began;
     return OK;

@@ -6,7 +6,7 @@
 void call_note_time(const struct upstream_call *call, struct server *server, enum status status)
 {
     bool is_telling = status != ERR_CANCELLED && !call->client_failed;
-    if (call->upstream->config.balance != BALANCE_LEAST_TIME || !is_telling)
+    if (upstream_rules(call->upstream)->balance != BALANCE_LEAST_TIME || !is_telling)
         return;
     int answer = status == OK ? call->head.status : 502;
     if (answer >= 502 && answer <= 504)

@@ -115,8 +115,9 @@ static void on_timer(struct timer *timer)
     int64_t now = loop_now();
     if (link->users == 0) {
         link->is_pinged = false;
-        if (now - link->idle_since >= link->server->upstream->config.keepalive_idle ||
-            __atomic_load_n(&link->server->is_draining, __ATOMIC_RELAXED)) {
+        if (now - link->idle_since >= upstream_rules(link->server->upstream)->keepalive_idle ||
+            __atomic_load_n(&link->server->is_draining, __ATOMIC_RELAXED) ||
+            !server_is_wanted(link->server)) {
             h2_session_shutdown(link->session, true);
             duplex_close(&link->duplex);
             return;
@@ -182,7 +183,7 @@ static enum status give_to_pool(struct h2_link *link, struct stream *stream)
     stream_relocate(&connection->stream, stream);
     connection->server = server;
     connection->pool = link->pool;
-    connection->idle_timeout = server->upstream->config.keepalive_idle;
+    connection->idle_timeout = upstream_rules(server->upstream)->keepalive_idle;
     pool_put(connection);
     return ERR_TLS;
 }

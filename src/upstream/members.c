@@ -22,7 +22,9 @@ bool upstream_source(const struct upstream *upstream, size_t index, struct serve
 {
     if (index >= upstream->sources)
         return false;
-    *source = upstream->lines[index];
+    *source = upstream->lines[index]->config;
+    if (!upstream_has_line(upstream, index))
+        source->source = SERVER_FIXED;
     return true;
 }
 
@@ -53,9 +55,10 @@ static void count_members(struct upstream *upstream)
 }
 
 /* What a server that stays is told anew. */
-static void set_share(struct server *server, const struct upstream_member *member)
+void server_set_share(struct server *server, const struct upstream_member *member)
 {
-    STORE(server->config.weight, member->weight);
+    server->weight_said = member->weight;
+    server_recall(server);
     STORE(server->config.priority, member->priority);
     STORE(server->config.max_conns, member->max_conns);
     STORE(server->config.backup, member->backup);
@@ -82,19 +85,20 @@ static void join(struct upstream *upstream, struct server *server, size_t source
                  const struct upstream_member *member)
 {
     check(server->is_resting);
-    bool is_late = upstream->servers[source].was_discovered;
+    struct upstream_line *line = upstream->lines[source];
+    bool is_late = line->was_discovered;
     server->source = source;
     server->name = keep_text(server->name_text, member->name);
     server->host = keep_text(server->host_text,
                              server_host_of(member->host.size > 0 ? member->host : member->name));
-    set_tls(server, upstream->lines[source].tls);
+    set_tls(server, line->config.tls);
     pthread_mutex_lock(&server->addresses_mutex);
     size_t count = 0;
     for (; count < member->addresses_count && count < SERVER_ADDRESSES_MAX; count++)
         server->addresses[count] = member->addresses[count];
     STORE(server->addresses_count, count);
     pthread_mutex_unlock(&server->addresses_mutex);
-    set_share(server, member);
+    server_set_share(server, member);
     STORE(server->health, SERVER_UP);
     STORE(server->is_check_failed, false);
     STORE(server->errors_in_row, 0);
@@ -102,7 +106,9 @@ static void join(struct upstream *upstream, struct server *server, size_t source
     STORE(server->window_all, 0);
     STORE(server->window_errors, 0);
     STORE(server->timing, 0);
-    STORE(server->reason, "it was discovered");
+    bool is_fixed = line->config.source == SERVER_FIXED;
+    STORE(server->config.down, is_fixed && line->config.down);
+    STORE(server->reason, is_fixed ? "it was configured" : "it was discovered");
     STORE(server->since, clock_wall());
     /* One that joins others has to warm up like one that comes back. */
     STORE(server->back_since, is_late ? clock_monotonic() : 0);
@@ -129,7 +135,9 @@ static void say_who_joined(struct upstream *upstream)
 
 static void drain(struct upstream *upstream, struct server *server)
 {
-    STORE(server->reason, "discovery knows it no more");
+    bool is_gone = upstream->lines[server->source]->is_leaving;
+    STORE(server->reason,
+          is_gone ? "the configuration has it no more" : "discovery knows it no more");
     STORE(server->since, clock_wall());
     server->drained_since = clock_monotonic();
     __atomic_store_n(&server->is_draining, true, __ATOMIC_SEQ_CST);
@@ -141,7 +149,7 @@ static void drain(struct upstream *upstream, struct server *server)
 /* It left and is back before its place was given away. */
 static void take_back(struct server *server)
 {
-    STORE(server->reason, "discovery knows it again");
+    STORE(server->reason, "it is known again");
     STORE(server->since, clock_wall());
     __atomic_store_n(&server->is_draining, false, __ATOMIC_SEQ_CST);
     server->is_new = true;
@@ -152,7 +160,7 @@ void upstream_server_hold(struct upstream *upstream, size_t index, bool is_held)
     upstream->servers[index].is_held = is_held;
 }
 
-void upstream_reap(struct upstream *upstream)
+static void rest_those_that_are_done(struct upstream *upstream)
 {
     int64_t now = clock_monotonic();
     for (size_t i = 0; i < upstream->count; i++) {
@@ -178,15 +186,21 @@ void upstream_reap(struct upstream *upstream)
     }
 }
 
+void upstream_reap(struct upstream *upstream)
+{
+    rest_those_that_are_done(upstream);
+    upstream_tidy_lines(upstream);
+}
+
 /* The place of the line itself, else the first that is free. */
 static struct server *find_place(struct upstream *upstream, size_t source)
 {
-    if (upstream->servers[source].is_resting)
+    if (source < upstream->homes && upstream->servers[source].is_resting)
         return &upstream->servers[source];
-    for (size_t i = upstream->sources; i < upstream->capacity; i++)
+    for (size_t i = upstream->homes; i < upstream->made; i++)
         if (upstream->servers[i].is_resting)
             return &upstream->servers[i];
-    return NULL;
+    return upstream_make_place(upstream) ? &upstream->servers[upstream->made - 1] : NULL;
 }
 
 /* Its server if it is there already, draining or not. */
@@ -211,28 +225,32 @@ static bool is_wanted(const struct server *server, const struct upstream_member 
     return false;
 }
 
-size_t upstream_set_members(struct upstream *upstream, size_t index,
-                            const struct upstream_member *members, size_t count)
+void upstream_changed(struct upstream *upstream)
 {
-    check(index < upstream->sources && upstream->lines[index].source != SERVER_FIXED);
-    size_t homeless = 0;
-    if (upstream->lines[index].down)
-        count = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct server *server = find_server(upstream, index, &members[i], false);
-        if (server == NULL && (server = find_server(upstream, index, &members[i], true)) != NULL)
-            take_back(server);
-        if (server != NULL)
-            set_share(server, &members[i]);
-        else if ((server = find_place(upstream, index)) != NULL)
-            join(upstream, server, index, &members[i]);
-        else
-            homeless++;
-    }
-    /* Who joins may be chosen before anybody leaves. */
     count_members(upstream);
     upstream_renew_roster(upstream);
     say_who_joined(upstream);
+    if (__atomic_load_n(&upstream->waiting, __ATOMIC_SEQ_CST) > 0)
+        upstream_queue_wake(upstream);
+}
+
+/* False: it finds no place. */
+static bool take_in(struct upstream *upstream, size_t index, const struct upstream_member *member)
+{
+    struct server *server = find_server(upstream, index, member, false);
+    if (server == NULL && (server = find_server(upstream, index, member, true)) != NULL)
+        take_back(server);
+    if (server != NULL)
+        server_set_share(server, member);
+    else if ((server = find_place(upstream, index)) != NULL)
+        join(upstream, server, index, member);
+    return server != NULL;
+}
+
+/* Whether somebody has left. */
+static bool drain_others(struct upstream *upstream, size_t index,
+                         const struct upstream_member *members, size_t count)
+{
     bool has_left = false;
     for (size_t i = 0; i < upstream->count; i++) {
         struct server *server = &upstream->servers[i];
@@ -241,12 +259,45 @@ size_t upstream_set_members(struct upstream *upstream, size_t index,
             has_left = true;
         }
     }
-    upstream->servers[index].was_discovered = upstream->servers[index].was_discovered || count > 0;
-    if (has_left) {
-        count_members(upstream);
-        upstream_renew_roster(upstream);
-    }
-    if (__atomic_load_n(&upstream->waiting, __ATOMIC_SEQ_CST) > 0)
-        upstream_queue_wake(upstream);
+    return has_left;
+}
+
+size_t upstream_set_members(struct upstream *upstream, size_t index,
+                            const struct upstream_member *members, size_t count)
+{
+    check(index < upstream->sources && upstream->lines[index]->config.source != SERVER_FIXED);
+    struct upstream_line *line = upstream->lines[index];
+    size_t homeless = 0;
+    if (line->config.down)
+        count = 0;
+    for (size_t i = 0; i < count; i++)
+        homeless += !take_in(upstream, index, &members[i]);
+    /* Who joins may be chosen before anybody leaves. */
+    upstream_changed(upstream);
+    line->was_discovered = line->was_discovered || count > 0;
+    if (drain_others(upstream, index, members, count))
+        upstream_changed(upstream);
     return homeless;
+}
+
+bool upstream_join_fixed(struct upstream *upstream, size_t index)
+{
+    const struct server_config *config = &upstream->lines[index]->config;
+    struct upstream_member member = {
+        .name = config->name,
+        .addresses = &config->address,
+        .addresses_count = 1,
+        .weight = config->weight,
+        .priority = config->priority,
+        .max_conns = config->max_conns,
+        .backup = config->backup,
+    };
+    return take_in(upstream, index, &member);
+}
+
+void upstream_drop_line(struct upstream *upstream, size_t index)
+{
+    upstream->lines[index]->is_leaving = true;
+    if (drain_others(upstream, index, NULL, 0))
+        upstream_changed(upstream);
 }

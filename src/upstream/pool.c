@@ -58,8 +58,9 @@ static void on_sweep(struct timer *timer)
     struct list closing;
     list_init(&closing);
     pthread_mutex_lock(&pool->mutex);
-    int64_t kept = pool->server->upstream->config.keepalive;
-    bool is_draining = __atomic_load_n(&pool->server->is_draining, __ATOMIC_RELAXED);
+    int64_t kept = upstream_rules(pool->server->upstream)->keepalive;
+    bool is_draining = __atomic_load_n(&pool->server->is_draining, __ATOMIC_RELAXED) ||
+                       !server_is_wanted(pool->server);
     for (struct list *link = pool->idle.previous, *newer; link != &pool->idle; link = newer) {
         newer = link->previous;
         struct server_connection *connection = LIST_ENTRY(link, struct server_connection, link);
@@ -228,8 +229,9 @@ void pool_put(struct server_connection *connection)
     /* As many more than the cap as are in flight: under load those are asked for at once. The sweep
      * closes what was not. */
     uint32_t active = __atomic_load_n(&server->active, __ATOMIC_RELAXED);
-    if (!is_quiet || idle > server->upstream->config.keepalive + active || pool->is_stopped ||
-        __atomic_load_n(&server->is_draining, __ATOMIC_RELAXED) || connection->idle_timeout <= 0) {
+    if (!is_quiet || idle > upstream_rules(server->upstream)->keepalive + active ||
+        pool->is_stopped || __atomic_load_n(&server->is_draining, __ATOMIC_RELAXED) ||
+        !server_is_wanted(server) || connection->idle_timeout <= 0) {
         __atomic_sub_fetch(&server->idle, 1, __ATOMIC_RELAXED);
         pool_close(connection, false);
         return;

@@ -46,7 +46,7 @@ enum status upstream_queue_join(struct upstream *upstream, struct queue_place **
     /* Counted before it looks again, as server_leave() counts out before it looks at this: one of
      * the two sees the other. */
     uint32_t waiting = __atomic_add_fetch(&upstream->waiting, 1, __ATOMIC_SEQ_CST);
-    if (waiting > upstream->config.queue) {
+    if (waiting > upstream_rules(upstream)->queue) {
         __atomic_sub_fetch(&upstream->waiting, 1, __ATOMIC_RELAXED);
         return ERR_LIMIT;
     }

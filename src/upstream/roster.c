@@ -121,12 +121,13 @@ struct roster *roster_new(const struct upstream *upstream)
     for (size_t i = 0; i < upstream->count; i++)
         if (!upstream->servers[i].is_draining) /* else a place without a server */
             members[count++] = &upstream->servers[i];
+    roster->config = upstream->rules;
     roster->all = (struct tier){.members = members, .count = count};
     qsort(members, count, sizeof(struct server *), compare_ranks);
     roster->ids = memory_alloc((count + 1) * sizeof *roster->ids);
     check(posix_memalign((void **)&roster->tiers, 64, (count + 1) * sizeof *roster->tiers) == 0);
     for (size_t i = 0; i < count; i++) {
-        roster->ids[i] = hash_text(upstream->config.sticky_key, members[i]->name) | 1;
+        roster->ids[i] = hash_text(upstream->rules->sticky_key, members[i]->name) | 1;
         __atomic_store_n(&members[i]->id, roster->ids[i], __ATOMIC_RELAXED);
         uint32_t rank = server_rank(members[i]);
         if (i == 0 || rank != server_rank(members[i - 1]))
@@ -136,7 +137,7 @@ struct roster *roster_new(const struct upstream *upstream)
     }
     for (size_t i = 0; i < roster->tiers_count; i++) {
         take_turns(&roster->tiers[i]);
-        if (upstream->config.affinity.key != UPSTREAM_KEY_NONE)
+        if (upstream->rules->affinity.key != UPSTREAM_KEY_NONE)
             place_keys(&roster->tiers[i]);
     }
     return roster;
@@ -164,8 +165,13 @@ void upstream_renew_roster(struct upstream *upstream)
     old->retired = now;
     old->next = upstream->rosters_retired;
     upstream->rosters_retired = old;
+    roster_free_retired(upstream, now - SECONDS(GRACE_S));
+}
+
+void roster_free_retired(struct upstream *upstream, int64_t until)
+{
     struct roster **at = &upstream->rosters_retired;
-    while (*at != NULL && now - (*at)->retired < SECONDS(GRACE_S))
+    while (*at != NULL && (*at)->retired > until)
         at = &(*at)->next;
     struct roster *done = *at;
     *at = NULL;

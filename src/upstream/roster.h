@@ -19,7 +19,8 @@ struct tier {
 };
 
 struct roster {
-    struct tier *tiers; /* the lowest rank first */
+    const struct upstream_config *config; /* that it was made by, and choices go by */
+    struct tier *tiers;                   /* the lowest rank first */
     size_t tiers_count;
     struct tier all; /* every server, without turns and places */
     uint64_t *ids;   /* of all.members, close together */
@@ -34,6 +35,9 @@ static inline struct roster *roster_of(const struct upstream *upstream)
 {
     return __atomic_load_n(&upstream->roster, __ATOMIC_ACQUIRE);
 }
+
+/* Frees those in whose place another one was put until then. */
+void roster_free_retired(struct upstream *upstream, int64_t until);
 
 /* Its priority, or more for backups. */
 uint32_t server_rank(const struct server *server);

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "net/proxy_protocol.h"
 #include "upstream/queue.h"
 
 enum {
@@ -20,7 +21,8 @@ bool server_is_usable(const struct server *server, int64_t now)
     /* First of all: only of a member the rest may be read. */
     if (__atomic_load_n(&server->is_draining, __ATOMIC_ACQUIRE))
         return false;
-    if (server->config.down || LOAD(server->addresses_count) == 0 || LOAD(server->is_check_failed))
+    if (!server_is_wanted(server) || LOAD(server->addresses_count) == 0 ||
+        LOAD(server->is_check_failed))
         return false;
     switch ((enum server_health)LOAD(server->health)) {
     case SERVER_UP:
@@ -36,17 +38,17 @@ bool server_is_usable(const struct server *server, int64_t now)
 static bool is_starting(const struct server *server, int64_t now)
 {
     int64_t back_since = LOAD(server->back_since);
-    return back_since != 0 && now - back_since < server->upstream->config.slow_start &&
+    return back_since != 0 && now - back_since < upstream_rules(server->upstream)->slow_start &&
            upstream_members(server->upstream) > 1;
 }
 
 enum server_life server_life(const struct server *server, int64_t now)
 {
-    if (server->config.down)
+    if (server_is_down(server))
         return SERVER_LIFE_DOWN;
     if (LOAD(server->addresses_count) == 0)
         return SERVER_LIFE_UNRESOLVED;
-    if (LOAD(server->is_draining))
+    if (LOAD(server->is_draining) || !server_is_wanted(server))
         return SERVER_LIFE_DRAINING;
     if (LOAD(server->is_check_failed))
         return SERVER_LIFE_CHECK_FAILED;
@@ -74,8 +76,9 @@ const char *server_life_name(enum server_life life)
 
 bool server_is_refusing(const struct server *server)
 {
-    return !server->config.down && !LOAD(server->is_draining) && !LOAD(server->is_check_failed) &&
-           LOAD(server->addresses_count) > 0 && LOAD(server->health) == SERVER_REFUSING;
+    return server_is_wanted(server) && !LOAD(server->is_draining) &&
+           !LOAD(server->is_check_failed) && LOAD(server->addresses_count) > 0 &&
+           LOAD(server->health) == SERVER_REFUSING;
 }
 
 bool server_has_room(const struct server *server)
@@ -89,7 +92,8 @@ bool server_enter(struct server *server)
     int64_t most = LOAD(server->config.max_conns);
     uint32_t active = __atomic_add_fetch(&server->active, 1, __ATOMIC_SEQ_CST);
     /* Whoever drains it looks at `active` after that: one of the two sees the other. */
-    if ((most == 0 || active <= most) && !__atomic_load_n(&server->is_draining, __ATOMIC_SEQ_CST))
+    if ((most == 0 || active <= most) && !__atomic_load_n(&server->is_draining, __ATOMIC_SEQ_CST) &&
+        server_is_wanted(server))
         return true;
     __atomic_sub_fetch(&server->active, 1, __ATOMIC_SEQ_CST);
     return false;
@@ -189,7 +193,8 @@ static bool may_eject(const struct upstream *upstream, int64_t now)
         members++;
         out += !server_is_usable(&upstream->servers[i], now);
     }
-    return out < members && out * 100 <= members * upstream->config.passive.ejected_percent;
+    return out < members &&
+           out * 100 <= members * upstream_rules(upstream)->passive.ejected_percent;
 }
 
 /* Twice as long each time. */
@@ -209,7 +214,7 @@ static void eject(struct server *server, uint32_t errors, int64_t now)
     bool is_out = !server_is_usable(server, now);
     if (!is_out && may_eject(upstream, now)) {
         uint32_t times = __atomic_fetch_add(&server->ejections, 1, __ATOMIC_RELAXED);
-        int64_t length = eject_length(&upstream->config.passive, times);
+        int64_t length = eject_length(&upstream_rules(upstream)->passive, times);
         STORE(server->until, now + length);
         STORE(server->back_since, now + length); /* then it starts slowly */
         /* Whoever found it refusing meanwhile is right. */
@@ -231,7 +236,7 @@ static void eject(struct server *server, uint32_t errors, int64_t now)
 
 void server_failed(struct server *server, int64_t now)
 {
-    const struct upstream_passive *passive = &server->upstream->config.passive;
+    const struct upstream_passive *passive = &upstream_rules(server->upstream)->passive;
     if (now - LOAD(server->window_start) > passive->window) {
         STORE(server->window_start, now);
         STORE(server->window_all, 0);
@@ -258,6 +263,12 @@ static bool probe_once(struct server *server)
     enum status status = stream_connect(&stream, addresses, count, &which,
                                         loop_now() + MILLISECONDS(PROBE_TIMEOUT_MS));
     if (status == OK) {
+        struct proxy_header header = {.version = upstream_rules(server->upstream)->proxy_protocol,
+                                      .is_local = true};
+        if (header.version > 0 &&
+            stream_introduce(&stream, &header, loop_now() + MILLISECONDS(PROBE_TIMEOUT_MS)) != OK) {
+            /* It closed at once: it accepts connections all the same. */
+        }
         stream_close(&stream, false);
         back_up(server, "it accepts connections");
     }

@@ -69,14 +69,15 @@ struct server {
     struct slice host; /* as Host, when the client's is not kept */
     struct server_config config;
     size_t index;
-    size_t source;          /* index of the line of the configuration that it stands for */
+    size_t source;          /* index of the line that it stands for */
     uint32_t active;        /* exchanges in flight, all workers; atomic */
     uint32_t idle;          /* pooled connections, all workers; atomic */
     uint32_t links;         /* shared ones of HTTP/2, likewise */
     int health;             /* enum server_health; atomic */
     bool is_check_failed;   /* by its active check; atomic */
+    int admin;              /* enum server_admin; atomic */
+    uint32_t weight_said;   /* by the configuration or discovery; control's own */
     bool is_draining;       /* no member (any more), or a place for one to come; atomic */
-    bool was_discovered;    /* of a line's own place: the line has had servers; control's own */
     bool is_resting;        /* drained, and nothing of it runs any more; control's own */
     bool is_new;            /* it has joined, and nobody has been told; control's own */
     bool is_held;           /* by a check under way; control's own */
@@ -105,24 +106,51 @@ struct server {
 
 /* What hangs on one worker. */
 struct upstream_local {
+    struct thread *thread; /* NULL: that worker does not run; atomic */
     struct fiber_scope probes;
     unsigned apart; /* calls that no client waits for, in the same scope */
     bool is_stopped;
 };
 
 struct roster;
+struct upstream_setting;
+
+/* A line of the configuration. Its index stays the same as long as it is there, and is another's
+ * when it is gone and nothing of its servers runs any more. Control's own. */
+struct upstream_line {
+    struct server_config config; /* the texts are its own */
+    uint64_t tls_identity;       /* 0: in clear */
+    bool is_free;
+    bool is_leaving;     /* the configuration has it no more */
+    bool is_wanted;      /* in an update: the new configuration has it */
+    bool is_homeless;    /* it has found no place */
+    bool was_discovered; /* it has had servers */
+    char *text;
+};
+
+/* The settings of an upstream: immutable, replaced as a whole. */
+struct upstream_rules {
+    struct upstream_config config; /* first: this is what others see; without the servers */
+    struct upstream_rules *next;   /* retired before it */
+    int64_t retired;
+    struct arena arena; /* of the texts */
+};
 
 struct upstream {
     struct slice name;
-    struct upstream_config config;
-    struct server *servers;      /* in places that never move */
-    void *places;                /* the memory under them */
-    size_t count;                /* of places that are or were taken; atomic, never smaller again */
-    size_t capacity;             /* of all places */
-    struct server_config *lines; /* as they were configured: the first places are theirs */
-    size_t sources;              /* of them */
-    size_t members;              /* servers that are no place alone and are not drained; atomic */
-    struct roster *roster;       /* whom to choose; atomic */
+    const struct upstream_config *rules; /* atomic */
+    struct upstream_rules *rules_now;    /* the same; control's own */
+    struct upstream_rules *rules_retired;
+    struct server *servers; /* in places that never move */
+    size_t places_size;     /* bytes under them */
+    size_t made;            /* places that are ready to be taken; atomic */
+    size_t homes;           /* the first of them are those of the first lines */
+    size_t count;           /* of places that are or were taken; atomic, never smaller again */
+    size_t capacity;        /* of all places */
+    struct upstream_line **lines;
+    size_t sources;        /* of them */
+    size_t members;        /* servers that are no place alone and are not drained; atomic */
+    struct roster *roster; /* whom to choose; atomic */
     struct roster *rosters_retired; /* that somebody may still look at; newest first */
     unsigned workers;
     struct upstream_local *locals;
@@ -136,9 +164,16 @@ struct upstream {
     struct list queue;
     struct breaker breaker;
     struct latency latency;
+    struct upstream_setting *settings; /* of its servers, by hand; control's own */
+    size_t settings_count;
     struct arena arena;
 };
 
+/* How it is to be treated now. Not to be kept over a wait. */
+static inline const struct upstream_config *upstream_rules(const struct upstream *upstream)
+{
+    return __atomic_load_n(&upstream->rules, __ATOMIC_ACQUIRE);
+}
 /* How many of upstream->servers are to be looked at. */
 static inline size_t upstream_count(const struct upstream *upstream)
 {
@@ -155,6 +190,23 @@ static inline uint32_t server_weight(const struct server *server)
 {
     return __atomic_load_n(&server->config.weight, __ATOMIC_RELAXED);
 }
+/* Whether it is taken out by the configuration, or by hand; the hand has the last word. */
+static inline bool server_is_down(const struct server *server)
+{
+    int admin = __atomic_load_n(&server->admin, __ATOMIC_SEQ_CST);
+    return admin == SERVER_ADMIN_NONE ? __atomic_load_n(&server->config.down, __ATOMIC_RELAXED)
+                                      : admin == SERVER_ADMIN_DOWN;
+}
+/* Neither that nor drained by hand: nobody but its health says that it gets no request. */
+static inline bool server_is_wanted(const struct server *server)
+{
+    return !server_is_down(server) &&
+           __atomic_load_n(&server->admin, __ATOMIC_SEQ_CST) != SERVER_ADMIN_DRAIN;
+}
+/* Looks up what was set by hand for a server of its name, when it joins or is told its weight.
+ * Control only. */
+void server_recall(struct server *server);
+void upstream_forget_settings(struct upstream *upstream);
 /* Whether it may get a request now. */
 bool server_is_usable(const struct server *server, int64_t now);
 enum server_life server_life(const struct server *server, int64_t now);
@@ -164,7 +216,7 @@ static inline bool server_is_plain(const struct server *server)
     return __atomic_load_n(&server->health, __ATOMIC_RELAXED) == SERVER_UP &&
            __atomic_load_n(&server->back_since, __ATOMIC_RELAXED) == 0 &&
            !__atomic_load_n(&server->is_check_failed, __ATOMIC_RELAXED) &&
-           !__atomic_load_n(&server->is_draining, __ATOMIC_RELAXED) && !server->config.down &&
+           !__atomic_load_n(&server->is_draining, __ATOMIC_RELAXED) && server_is_wanted(server) &&
            __atomic_load_n(&server->addresses_count, __ATOMIC_RELAXED) > 0;
 }
 /* "up", "slow_start" … as logs and placeholders say it. */
@@ -206,6 +258,24 @@ static inline uint32_t server_weight_now(const struct server *server, int64_t no
 /* Makes a new roster of the servers as they are; what looks at the old one may go on. Control only.
  */
 void upstream_renew_roster(struct upstream *upstream);
+
+/* Of this room, for upstream.c, members.c and update.c; control only. */
+void upstream_set_rules(struct upstream *upstream, const struct upstream_config *config);
+/* A free line, or one more, that says what `config` does; takes its TLS. */
+size_t upstream_add_line(struct upstream *upstream, const struct server_config *config);
+/* Servers of a line that is leaving go; those that are there anyway stay. */
+void upstream_drop_line(struct upstream *upstream, size_t index);
+/* Frees a line of which nothing runs any more. */
+void upstream_free_line(struct upstream_line *line);
+/* The server of a line that names one address; false: there is no place. */
+bool upstream_join_fixed(struct upstream *upstream, size_t index);
+/* One more place to be taken; false: there are as many as there may be. */
+bool upstream_make_place(struct upstream *upstream);
+void upstream_tidy_lines(struct upstream *upstream);
+/* Whom to choose is other than it was: makes that known. */
+void upstream_changed(struct upstream *upstream);
+/* Weight and limits of one that stays. */
+void server_set_share(struct server *server, const struct upstream_member *share);
 
 /* What stands in Host for a server of that name. */
 struct slice server_host_of(struct slice name);

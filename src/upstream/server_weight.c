@@ -10,7 +10,7 @@ uint32_t server_starting_weight(const struct server *server, int64_t now)
 {
     int64_t whole = (int64_t)server_weight(server) * SERVER_WEIGHT_UNIT;
     int64_t since = now - __atomic_load_n(&server->back_since, __ATOMIC_RELAXED);
-    int64_t length = server->upstream->config.slow_start;
+    int64_t length = upstream_rules(server->upstream)->slow_start;
     if (since >= length || upstream_members(server->upstream) <= 1) /* nobody to leave it to */
         return (uint32_t)whole;
     /* In milliseconds, so that the product fits. */

@@ -2,6 +2,7 @@
 #include "upstream/upstream.h"
 
 #include "base/check.h"
+#include "fiber/pages.h"
 #include "upstream/call.h"
 #include "upstream/h2_link.h"
 #include "upstream/pool.h"
@@ -31,20 +32,35 @@ static void init_place(struct upstream *upstream, size_t index)
     init_pools(server);
 }
 
+bool upstream_make_place(struct upstream *upstream)
+{
+    if (upstream->made == upstream->capacity)
+        return false;
+    struct server *server = &upstream->servers[upstream->made];
+    init_place(upstream, upstream->made);
+    __atomic_store_n(&upstream->made, upstream->made + 1, __ATOMIC_SEQ_CST);
+    /* A worker that starts now sees the place, or is seen here. */
+    for (unsigned w = 0; w < upstream->workers; w++) {
+        struct thread *thread = __atomic_load_n(&upstream->locals[w].thread, __ATOMIC_SEQ_CST);
+        if (thread != NULL)
+            pool_start(&server->pools[w], thread);
+    }
+    return true;
+}
+
 /* The place of a line: with its server, or for the first that is discovered. */
 static void init_line(struct upstream *upstream, size_t index, const struct server_config *config)
 {
-    struct server_config *line = &upstream->lines[index];
-    *line = *config;
-    line->name = arena_copy(&upstream->arena, config->name);
-    line->host = arena_copy(&upstream->arena, config->host);
+    check(upstream_add_line(upstream, config) == index);
+    const struct upstream_line *line = upstream->lines[index];
     struct server *server = &upstream->servers[index];
-    server->config = *line;
+    server->config = line->config;
     server->source = index;
-    server->name = line->name;
+    server->name = line->config.name;
     server->host = server_host_of(server->name);
-    server->sessions = line->tls == NULL ? NULL : tls_sessions_new();
-    if (line->source != SERVER_FIXED)
+    server->weight_said = config->weight;
+    server->sessions = line->config.tls == NULL ? NULL : tls_sessions_new();
+    if (config->source != SERVER_FIXED)
         return;
     server->addresses[0] = config->address;
     server->addresses_count = 1;
@@ -52,36 +68,62 @@ static void init_line(struct upstream *upstream, size_t index, const struct serv
     upstream->members++;
 }
 
-static bool has_discovery(const struct upstream_config *config)
-{
-    for (size_t i = 0; i < config->servers_count; i++)
-        if (config->servers[i].source != SERVER_FIXED)
-            return true;
-    return false;
-}
-
 /* Untouched memory costs nothing: it comes as zeros from the kernel. */
 static void make_places(struct upstream *upstream, const struct upstream_config *config)
 {
-    upstream->sources = upstream->count = upstream->capacity = config->servers_count;
-    if (has_discovery(config))
-        upstream->capacity += UPSTREAM_DISCOVERED_MAX;
-    upstream->places = memory_zero(upstream->capacity * sizeof *upstream->servers + 63);
-    uintptr_t aligned = ((uintptr_t)upstream->places + 63) & ~(uintptr_t)63;
-    upstream->servers = (struct server *)aligned;
-    upstream->lines = arena_alloc(&upstream->arena, upstream->sources * sizeof *upstream->lines);
-    for (size_t i = 0; i < upstream->capacity; i++)
-        init_place(upstream, i);
-    for (size_t i = 0; i < upstream->sources; i++)
+    upstream->capacity = 2 * config->servers_count + UPSTREAM_DISCOVERED_MAX;
+    upstream->places_size = upstream->capacity * sizeof *upstream->servers;
+    upstream->servers = pages_map(upstream->places_size);
+    check(upstream->servers != NULL);
+    while (upstream->made < config->servers_count)
+        check(upstream_make_place(upstream));
+    for (size_t i = 0; i < config->servers_count; i++)
         init_line(upstream, i, &config->servers[i]);
+    upstream->count = upstream->homes = config->servers_count;
 }
 
-static void copy_affinity(struct upstream *upstream)
+void upstream_set_rules(struct upstream *upstream, const struct upstream_config *config)
 {
-    struct upstream_affinity *affinity = &upstream->config.affinity;
-    affinity->name = arena_copy(&upstream->arena, affinity->name);
-    affinity->cookie = arena_copy(&upstream->arena, affinity->cookie);
-    affinity->attributes = arena_copy(&upstream->arena, affinity->attributes);
+    struct upstream_rules *rules = memory_zero(sizeof *rules);
+    struct upstream_rules *old = upstream->rules_now;
+    struct upstream_affinity *affinity = &rules->config.affinity;
+    arena_init(&rules->arena, NULL, 0);
+    rules->config = *config;
+    rules->config.name = upstream->name;
+    rules->config.servers = NULL; /* the caller's */
+    if (config->passive.eject == 0)
+        rules->config.passive = UPSTREAM_PASSIVE;
+    affinity->name = arena_copy(&rules->arena, affinity->name);
+    affinity->cookie = arena_copy(&rules->arena, affinity->cookie);
+    affinity->attributes = arena_copy(&rules->arena, affinity->attributes);
+    upstream->rules_now = rules;
+    __atomic_store_n(&upstream->rules, &rules->config, __ATOMIC_RELEASE);
+    if (old == NULL)
+        return;
+    old->retired = clock_monotonic();
+    old->next = upstream->rules_retired;
+    upstream->rules_retired = old;
+}
+
+static void free_rules(struct upstream_rules *rules)
+{
+    arena_done(&rules->arena);
+    free(rules);
+}
+
+void upstream_forget_old(struct upstream *upstream, int64_t until)
+{
+    roster_free_retired(upstream, until); /* first: they point at those that follow */
+    struct upstream_rules **at = &upstream->rules_retired;
+    while (*at != NULL && (*at)->retired > until)
+        at = &(*at)->next;
+    struct upstream_rules *done = *at;
+    *at = NULL;
+    while (done != NULL) {
+        struct upstream_rules *next = done->next;
+        free_rules(done);
+        done = next;
+    }
 }
 
 struct upstream *upstream_new(const struct upstream_config *config, unsigned workers)
@@ -89,35 +131,21 @@ struct upstream *upstream_new(const struct upstream_config *config, unsigned wor
     check(workers > 0 && config->servers_count > 0);
     struct upstream *upstream = memory_zero(sizeof *upstream);
     arena_init(&upstream->arena, NULL, 0);
-    upstream->config = *config;
-    upstream->name = upstream->config.name = arena_copy(&upstream->arena, config->name);
-    if (config->passive.eject == 0)
-        upstream->config.passive = UPSTREAM_PASSIVE;
+    upstream->name = arena_copy(&upstream->arena, config->name);
     upstream->workers = workers;
     upstream->locals = memory_zero(workers * sizeof *upstream->locals);
     list_init(&upstream->queue);
     pthread_mutex_init(&upstream->queue_mutex, NULL);
     pthread_mutex_init(&upstream->eject_mutex, NULL);
+    upstream_set_rules(upstream, config);
     make_places(upstream, config);
-    copy_affinity(upstream);
     upstream_renew_roster(upstream);
-    upstream->config.servers = NULL; /* the caller's */
     return upstream;
-}
-
-static void drop_rosters(struct upstream *upstream)
-{
-    roster_free(upstream->roster);
-    while (upstream->rosters_retired != NULL) {
-        struct roster *retired = upstream->rosters_retired;
-        upstream->rosters_retired = retired->next;
-        roster_free(retired);
-    }
 }
 
 void upstream_free(struct upstream *upstream)
 {
-    for (size_t i = 0; i < upstream->capacity; i++) {
+    for (size_t i = 0; i < upstream->made; i++) {
         struct server *server = &upstream->servers[i];
         for (unsigned w = 0; w < upstream->workers; w++)
             pthread_mutex_destroy(&server->pools[w].mutex);
@@ -125,15 +153,26 @@ void upstream_free(struct upstream *upstream)
         tls_sessions_free(server->sessions);
         free(server->pools);
     }
-    for (size_t i = 0; i < upstream->sources; i++)
-        tls_client_free(upstream->lines[i].tls);
+    for (size_t i = 0; i < upstream->sources; i++) {
+        upstream_free_line(upstream->lines[i]);
+        free(upstream->lines[i]);
+    }
+    free(upstream->lines);
+    roster_free(upstream->roster);
+    upstream_forget_old(upstream, CLOCK_NEVER);
+    free_rules(upstream->rules_now);
+    pages_unmap(upstream->servers, upstream->places_size);
     pthread_mutex_destroy(&upstream->queue_mutex);
     pthread_mutex_destroy(&upstream->eject_mutex);
-    drop_rosters(upstream);
-    free(upstream->places);
+    upstream_forget_settings(upstream);
     free(upstream->locals);
     arena_done(&upstream->arena);
     free(upstream);
+}
+
+int upstream_proxy_protocol(const struct upstream *upstream)
+{
+    return upstream_rules(upstream)->proxy_protocol;
 }
 
 struct slice upstream_name(const struct upstream *upstream)
@@ -147,7 +186,7 @@ size_t upstream_server_addresses(const struct upstream *upstream, size_t index,
     struct server *server = &upstream->servers[index];
     pthread_mutex_lock(&server->addresses_mutex);
     size_t count = server->addresses_count < max ? server->addresses_count : max;
-    if (server->config.down || __atomic_load_n(&server->is_draining, __ATOMIC_RELAXED))
+    if (server_is_down(server) || __atomic_load_n(&server->is_draining, __ATOMIC_RELAXED))
         count = 0;
     memcpy(addresses, server->addresses, count * sizeof *addresses);
     pthread_mutex_unlock(&server->addresses_mutex);
@@ -173,7 +212,9 @@ void upstream_worker_start(struct upstream *upstream)
     check(thread->index >= 0 && (unsigned)thread->index < upstream->workers);
     fiber_scope_init(&upstream->locals[thread->index].probes);
     upstream->locals[thread->index].is_stopped = false;
-    for (size_t i = 0; i < upstream->capacity; i++)
+    __atomic_store_n(&upstream->locals[thread->index].thread, thread, __ATOMIC_SEQ_CST);
+    size_t made = __atomic_load_n(&upstream->made, __ATOMIC_SEQ_CST);
+    for (size_t i = 0; i < made; i++)
         pool_start(&upstream->servers[i].pools[thread->index], thread);
 }
 
@@ -181,9 +222,13 @@ void upstream_worker_stop(struct upstream *upstream)
 {
     unsigned index = (unsigned)thread_self()->index;
     struct upstream_local *local = &upstream->locals[index];
+    if (__atomic_load_n(&local->thread, __ATOMIC_RELAXED) == NULL)
+        return; /* stopped before, or made by a reload that the end of weir overtook */
     local->is_stopped = true;
     fiber_scope_cancel_soon(&local->probes);
-    for (size_t i = 0; i < upstream->capacity; i++) {
+    __atomic_store_n(&local->thread, NULL, __ATOMIC_SEQ_CST);
+    size_t made = __atomic_load_n(&upstream->made, __ATOMIC_SEQ_CST);
+    for (size_t i = 0; i < made; i++) {
         pool_stop(&upstream->servers[i].pools[index]);
         h2_link_stop(&upstream->servers[i].pools[index]);
     }
@@ -207,6 +252,13 @@ bool upstream_server_state(const struct upstream *upstream, size_t index,
         .idle = __atomic_load_n(&server->idle, __ATOMIC_RELAXED),
         .is_member = !__atomic_load_n(&server->is_draining, __ATOMIC_RELAXED),
         .generation = __atomic_load_n(&server->generation, __ATOMIC_RELAXED),
+        .weight = server_weight(server),
+        .weight_said = server->weight_said,
+        .is_backup = __atomic_load_n(&server->config.backup, __ATOMIC_RELAXED),
+        .max_conns = __atomic_load_n(&server->config.max_conns, __ATOMIC_RELAXED),
+        .admin = (enum server_admin)__atomic_load_n(&server->admin, __ATOMIC_RELAXED),
+        .expected = (int64_t)server_expected_time(server, now) * 1000 / 16,
+        .is_resting = server->is_resting,
     };
     return true;
 }

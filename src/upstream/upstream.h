@@ -45,6 +45,19 @@ struct server_config {
     struct tls_client *tls; /* NULL: in clear. Becomes the upstream's */
 };
 
+/* What somebody has set by hand for a server. */
+enum server_admin {
+    SERVER_ADMIN_NONE,  /* nothing: it is as it was configured */
+    SERVER_ADMIN_UP,    /* it serves, also if it was configured to be down */
+    SERVER_ADMIN_DRAIN, /* no new requests; what runs may end; its checks go on */
+    SERVER_ADMIN_DOWN,  /* as if it was configured to be down */
+};
+struct upstream_setting {
+    struct slice server; /* its name */
+    enum server_admin state;
+    uint32_t weight; /* 0: as it was configured */
+};
+
 /* A server as discovery knows it. */
 struct upstream_member {
     struct slice name; /* how logs call it */
@@ -93,13 +106,34 @@ struct upstream_config {
     uint32_t load_percent;
     struct hash_key sticky_key; /* what servers' ids in cookies are made with */
     enum upstream_http http;
+    int proxy_protocol; /* its version; each request has a connection of its own then; 0: none */
 };
 
 /* Copies what it needs. What is discovered is filled in later by upstream_set_members. */
 struct upstream *upstream_new(const struct upstream_config *config, unsigned workers);
 void upstream_free(struct upstream *upstream);
 
-/* What wants discovering, for control: line `index`; false past the end. */
+/* Whether the servers of that configuration have room in it. May be asked from any thread. */
+bool upstream_fits(const struct upstream *upstream, const struct upstream_config *config);
+/* Puts other settings in the place of those it has, and lets servers join that are new; what stays
+ * (by its address, name and TLS) is not touched but for weight, priority and limits. Those that are
+ * not in `config` stay until upstream_leave(), so that nobody leaves before others are there. The
+ * TLS of all lines becomes the upstream's. On control's thread; safe beside running exchanges. */
+void upstream_update(struct upstream *upstream, const struct upstream_config *config);
+void upstream_leave(struct upstream *upstream);
+/* Every worker has turned its loop since the last update: what was replaced by then is freed. */
+void upstream_forget_old(struct upstream *upstream, int64_t until);
+/* Whether line `index` is of the configuration; false also past the end. */
+bool upstream_has_line(const struct upstream *upstream, size_t index);
+/* The same, and not about to leave. */
+bool upstream_is_line_wanted(const struct upstream *upstream, size_t index);
+/* Whether nothing of it runs on any worker, tunnels included. Control only. */
+bool upstream_is_quiet(const struct upstream *upstream);
+/* On a worker's thread, after upstream_worker_stop(): whether nothing of it is left there. */
+bool upstream_worker_is_done(const struct upstream *upstream);
+
+/* What wants discovering, for control: line `index`; false past the end. A line that is gone is
+ * SERVER_FIXED. */
 bool upstream_source(const struct upstream *upstream, size_t index, struct server_config *source);
 /* Pushed by control: from now on the servers of line `index` are these and no others. One that is
  * there already (by its addresses) goes on as it is, but for weight, priority and limits; new ones
@@ -111,6 +145,12 @@ size_t upstream_set_members(struct upstream *upstream, size_t index,
 /* Frees the places of drained servers of which nothing runs any more; control calls it about once a
  * second. */
 void upstream_reap(struct upstream *upstream);
+
+/* Pushed by control: what is set by hand for the servers of those names, also for ones that join
+ * later; for all others nothing is (any more). Copies. On control's thread; safe beside running
+ * exchanges. */
+void upstream_set_admin(struct upstream *upstream, const struct upstream_setting *settings,
+                        size_t count);
 
 /* What an active check made of server `index`, pushed by control; `why` is static text. From the
  * first "down" on no request goes there, until an "up". */
@@ -137,8 +177,15 @@ struct server_state {
     int64_t since;       /* ns since 1970; 0: since the start */
     bool is_member;      /* false: drained, or a place where none is */
     uint32_t generation; /* another number: another server in its place */
+    bool is_resting;     /* a place where none is, or where nothing runs any more */
     uint32_t active;
     uint32_t idle;
+    uint32_t weight;      /* that it has now */
+    uint32_t weight_said; /* by the configuration or discovery */
+    int64_t max_conns;    /* 0: no limit */
+    bool is_backup;
+    enum server_admin admin;
+    int64_t expected; /* ns that its next answer is expected to take; 0: not known */
 };
 /* What of a request a policy goes by. */
 enum upstream_key balance_key_of(enum balance balance);

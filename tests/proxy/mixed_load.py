@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything at once, for a while: pages, bodies both ways, pipelining, tunnels, event streams,
 refusals, clients and servers that break off, over both protocols, on several workers; some of the
-clients over TLS, one server too, handshakes of all kinds, and certificates and lists that change. Not
+clients over TLS, one server too, handshakes of all kinds, certificates and lists that change, and one
+configuration after the other. Not
 a measurement: it is run on builds that watch themselves, for data races and for the depth of stacks.
 
     WEIR_BINARY=build/tsan/weir tests/proxy/mixed_load.py --workers 4
@@ -13,6 +14,7 @@ import argparse
 import collections
 import random
 import re
+import signal
 import ssl
 import sys
 import tempfile
@@ -341,6 +343,37 @@ def move_servers(weir, addresses, until):
         time.sleep(0.6)
 
 
+def reload(weir, until, counts):
+    """Configurations that follow each other as long as there is load: other routes, servers,
+    weights, policies, logs and addresses."""
+    base, extra, turn = weir.config, free_port(), 0
+    while time.monotonic() < until:
+        turn += 1
+        text = base.replace("header set X-Load {path}", f"header set X-Load {turn}")
+        if turn % 2:
+            text = text.replace("weight=2", f"weight={turn % 5 + 1}")
+            text = text.replace("    balance least_conn\n", "    balance uri_hash\n")
+        if turn % 3 == 0:
+            text = text.replace("    server nowhere.invalid:80\n", "")
+            text = text.replace("health_check tcp interval=100ms", "health_check tcp interval=90ms")
+        if turn % 3 == 1:
+            text += (f"upstream extra{turn % 4} {{\n    server localhost:1\n}}\n"
+                     f"site extra.example {{\n    listen 127.0.0.1:{extra}\n"
+                     f"    proxy extra{turn % 4}\n}}\n")
+        if turn % 4 == 0:
+            text = text.replace("file:", "file:").replace("flush 10ms", "flush 20ms")
+        if turn % 5 == 0:
+            text = text.replace("slow_start 1s", "slow_start off").replace("breaker ", "breaker ")
+            text = text.replace("connects=2000", "connects=1999")
+        fresh = weir.path / "fresh.conf"
+        fresh.write_text(text if turn % 7 else text + "}")
+        fresh.replace(weir.file)
+        weir.process.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+    counts["applied"] = weir.output.count('"reload_applied"')
+    counts["not applied"] = weir.output.count('"reload_refused"')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--workers", type=int, default=4)
@@ -373,6 +406,9 @@ def main():
         crew = [threading.Thread(target=load.run, args=(options.seconds,)) for load in loads]
         crew.append(threading.Thread(target=move_servers, args=(
             weir, (one.address, two.address), time.monotonic() + options.seconds)))
+        reloads = collections.Counter()
+        crew.append(threading.Thread(target=reload, args=(
+            weir, time.monotonic() + options.seconds, reloads)))
         for thread in crew:
             thread.start()
         while any(thread.is_alive() for thread in crew):
@@ -392,6 +428,9 @@ def main():
     balanced = sum((load.balanced_counts for load in loads if isinstance(load, Load)),
                    collections.Counter())
     print("balanced: " + ", ".join(f"{key} {balanced[key]}" for key in sorted(balanced)))
+    print(f"reloads: {reloads['applied']} applied, {reloads['not applied']} refused")
+    if reloads["applied"] < 2 or not reloads["not applied"]:
+        wrong.append("hardly anything was reloaded")
     if len(balanced) != len(POLICIES) + 2:
         wrong.append("some policies were not used")
     if code != 0:

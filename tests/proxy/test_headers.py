@@ -204,3 +204,73 @@ def test_proxy_status_only_on_our_own_answers(pair):
     response = weir.ask("/dead", "POST", body=b"")
     assert re.match(r"weir; error=[a-z_]+\Z", response.get("proxy-status"))
     assert response.get("x-request-id")
+
+
+FORWARDED = "trusted_proxies 127.0.0.0/8 10.0.0.0/8 header=forwarded\n"
+
+
+@pytest.mark.parametrize("value,client", [
+    ("for=192.0.2.7", "192.0.2.7"),
+    ('for="[2001:db8::7]:99"', "2001:db8::7"),
+    ("for=203.0.113.1, for=192.0.2.7, for=10.0.0.1", "192.0.2.7"),
+    ("for=203.0.113.1, for=10.0.0.1;by=10.0.0.2, for=10.0.0.3", "203.0.113.1"),
+    ('for=", for=192.0.2.7', "192.0.2.7"),          # what a stranger wrote decides nothing
+    ("for=203.0.113.1, for=_hidden, for=10.0.0.1", "10.0.0.1"),
+    ("for=203.0.113.1, for=unknown", "127.0.0.1"),
+    ("for=203.0.113.1, for=192.0.2.7; proto=http", "127.0.0.1"),
+    ("for=203.0.113.1, by=10.0.0.1", "127.0.0.1"),
+    ("", "127.0.0.1"),
+])
+def test_clients_in_forwarded(value, client):
+    config = FORWARDED + "site * {\n listen @listen\n respond 200 {client_ip}\n}\n"
+    with Weir(config) as weir:
+        fields = [("X-Forwarded-For", "198.51.100.99")] + ([("Forwarded", value)] if value else [])
+        assert weir.ask("/", fields=fields).body.decode() == client
+
+
+def test_forwarded_in_many_lines():
+    config = FORWARDED + "site * {\n listen @listen\n respond 200 {client_ip}\n}\n"
+    with Weir(config) as weir:
+        fields = [("Forwarded", "for=203.0.113.1"), ("X-A", "b"), ("forwarded", "for=192.0.2.7"),
+                  ("FORWARDED", "for=10.0.0.1")]
+        assert weir.ask("/", fields=fields).body == b"192.0.2.7"
+
+
+@pytest.mark.parametrize("trusted", ["", FORWARDED, "trusted_proxies 127.0.0.0/8\n",
+                                     "trusted_proxies 127.0.0.0/8 header=proxy_protocol\n"])
+@pytest.mark.parametrize("wanted", ["x_forwarded", "forwarded", "both", "none"])
+def test_what_servers_are_told(origin, trusted, wanted):
+    config = trusted + SITE.replace("proxy @app", f"proxy @app client_headers={wanted}")
+    came = [("Forwarded", 'for=192.0.2.7;proto=https;host="a.example"'),
+            ("X-Forwarded-For", "192.0.2.8"), ("X-Forwarded-Proto", "gopher"),
+            ("X-Forwarded-Host", "b.example"), ("X-Real-IP", "192.0.2.9")]
+    with Weir(config, app=origin) as weir:
+        assert weir.ask("/", fields=came, host="c.example").status == 200
+    head = origin.heads[-1]
+    own = "for=127.0.0.1;host=c.example;proto=http"
+    expected = {
+        "": ("127.0.0.1", "http", "c.example", "127.0.0.1", own),
+        FORWARDED: ("192.0.2.7, 127.0.0.1", "https", "a.example", "192.0.2.7",
+                    came[0][1] + ", " + own),
+        "trusted_proxies 127.0.0.0/8\n": ("192.0.2.8, 127.0.0.1", "gopher", "b.example",
+                                          "192.0.2.8", "for=192.0.2.8, " + own),
+    }
+    x_for, proto, host, real, forwarded = expected.get(trusted, expected[""])
+    if wanted not in ("x_forwarded", "both"):
+        x_for = proto = host = real = None
+    if wanted not in ("forwarded", "both"):
+        forwarded = None
+    for name, value in (("x-forwarded-for", x_for), ("x-forwarded-proto", proto),
+                        ("x-forwarded-host", host), ("x-real-ip", real),
+                        ("forwarded", forwarded)):
+        assert head.get(name) == value, name
+
+
+def test_a_broken_forwarded_is_not_sent_on(origin):
+    config = FORWARDED + SITE.replace("proxy @app", "proxy @app client_headers=forwarded")
+    with Weir(config, app=origin) as weir:
+        for broken in ('for="', 'for=192.0.2.7, for="', "xx", "for=1.2.3.4; by=_x"):
+            weir.ask("/", fields=[("Forwarded", broken)], host="c.example")
+            assert origin.heads[-1].get("forwarded").endswith(
+                "for=127.0.0.1;host=c.example;proto=http")
+            assert broken not in origin.heads[-1].get("forwarded")

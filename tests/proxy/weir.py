@@ -5,7 +5,12 @@ takes every report of a sanitizer or failed check as a failure of the test.
     with Weir(SITE, app=origin) as weir:
         with weir.connect() as client: …
 
+It runs as one process, so that what a test looks at is the one that serves; with supervised=True
+there is a supervisor, weir.process, and weir.working() is the PID of the one that serves.
+
 In the text @listen stands for weir's own address and @NAME for that of a keyword argument."""
+import contextlib
+import json
 import os
 import pathlib
 import random
@@ -21,7 +26,8 @@ from client import Client
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BINARY = os.environ.get("WEIR_BINARY", str(ROOT / "build" / "asan" / "weir"))
-REPORT = re.compile(r"Sanitizer|runtime error:|weir: bug:|stack smashing|corrupt")
+REPORT = re.compile(r"Sanitizer|runtime error:|weir: bug:|weir: crash:|stack smashing|corrupt")
+REPORT_OF_OTHERS = re.compile(r"Sanitizer|runtime error:|weir: bug:|stack smashing|corrupt")
 
 SITE = """
 site * {
@@ -50,8 +56,12 @@ def free_port():
     raise AssertionError("no free port below 10240")
 
 
-def environment(extra=None):
+def environment(extra=None, directory=None):
+    """With a directory: admin socket and state are in there, and nobody else's."""
     env = dict(os.environ)
+    if directory is not None:
+        env["WEIR_ADMIN"] = f"unix:{directory}/admin.sock"
+        env["XDG_DATA_HOME"] = f"{directory}/data"
     env.setdefault("ASAN_OPTIONS", "detect_leaks=1:exitcode=99:detect_stack_use_after_return=0")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
     env.setdefault("TSAN_OPTIONS", "halt_on_error=0:exitcode=66:second_deadlock_stack=1")
@@ -75,14 +85,17 @@ def run(*arguments, config=None, input=None, timeout=30, env=None, cwd=None):
             pathlib.Path(path).write_text(config)
             arguments = [path if argument == "@config" else argument for argument in arguments]
         result = subprocess.run([BINARY, *arguments], input=input, text=True, timeout=timeout,
-                                capture_output=True, env=environment(env), cwd=cwd or directory,
+                                capture_output=True, env=environment(env, directory),
+                                cwd=cwd or directory,
                                 stdin=None if input is not None else subprocess.DEVNULL)
     assert not REPORT.search(result.stderr), result.stderr
     return result
 
 
 class Weir:
-    def __init__(self, config=SITE, env=None, arguments=None, wait=True, **names):
+    def __init__(self, config=SITE, env=None, arguments=None, wait=True, supervised=False,
+                 may_crash=False, launcher=(), pass_fds=(), **names):
+        self.report = REPORT_OF_OTHERS if may_crash else REPORT
         self.directory = tempfile.TemporaryDirectory(prefix="weir-test-")
         self.path = pathlib.Path(self.directory.name)
         self.port = free_port()
@@ -93,15 +106,22 @@ class Weir:
         self.file = self.path / "weir.conf"
         self.file.write_text(self.config)
         if arguments is None:
-            arguments = ["run", "--config", str(self.file)]
-        arguments = [expand(argument, {"listen": self, **names}) for argument in arguments]
-        self.lines = []
+            arguments = ["run", *([] if supervised else ["--alone"]), "--config", str(self.file)]
+        self.arguments = [expand(argument, {"listen": self, **names}) for argument in arguments]
+        self.env = env
+        self.launcher, self.pass_fds = launcher, pass_fds
         self.condition = threading.Condition()
         self.clients = []
+        self._start(wait)
+
+    def _start(self, wait):
+        self.lines = []
         self.code = None
-        self.process = subprocess.Popen([BINARY, *arguments], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        env=environment(env), cwd=self.path)
+        self.process = subprocess.Popen([*self.launcher, BINARY, *self.arguments],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, cwd=self.path,
+                                        env=environment(self.env, self.path),
+                                        pass_fds=self.pass_fds)
         self.collector = threading.Thread(target=self._collect, daemon=True)
         self.collector.start()
         if wait:
@@ -110,6 +130,13 @@ class Weir:
             except AssertionError:
                 self.kill()
                 raise
+
+    def restart(self):
+        """Ends it and starts it again, on the same files."""
+        code = self.stop()
+        assert code == 0, f"weir ended with {code}:\n{self.output}"
+        assert not REPORT.search(self.output), self.output
+        self._start(True)
 
     def _collect(self):
         for line in self.process.stdout:
@@ -124,10 +151,10 @@ class Weir:
     def output(self):
         return "\n".join(line for line in self.lines if line is not None)
 
-    def wait_line(self, text, timeout=10.0):
-        """The first line of its messages in which `text` stands."""
+    def wait_line(self, text, timeout=10.0, after=0):
+        """The first line of its messages, from that number on, in which `text` stands."""
         def found():
-            return [line for line in self.lines if line is None or text in line]
+            return [line for line in self.lines[after:] if line is None or text in line]
         with self.condition:
             self.condition.wait_for(found, timeout)
         lines = [line for line in found() if line is not None]
@@ -155,9 +182,49 @@ class Weir:
             assert time.monotonic() < until, f"{len(lines)} of {count} log lines: {lines[-3:]}"
             time.sleep(0.02)
 
+    def api(self, method, path, body=None, fields=(), kind="application/json", address=None,
+            host="localhost"):
+        """One request to its admin API; -> the response, with `json` where there is some."""
+        if body is not None:
+            body = body if isinstance(body, (bytes, str)) else json.dumps(body)
+            body = body.encode() if isinstance(body, str) else body
+            fields = [("Content-Type", kind), *fields] if kind else list(fields)
+        with Client(address or str(self.path / "admin.sock"), timeout=60) as client:
+            try:
+                client.request(path, method, fields=fields, body=body, host=host)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # a body that is not wanted: the answer is there already
+            response = client.response(method)
+        is_json = "json" in (response.get("content-type") or "") and response.body
+        response.json = json.loads(response.body) if is_json else None
+        return response
+
+    def command(self, *arguments, env=None, input=None, timeout=60):
+        """A command of weir that asks this one; -> CompletedProcess with text."""
+        result = subprocess.run([BINARY, *arguments], input=input, text=True, timeout=timeout,
+                                capture_output=True, env=environment(env, self.path),
+                                cwd=self.path,
+                                stdin=None if input is not None else subprocess.DEVNULL)
+        assert not REPORT.search(result.stderr), result.stderr
+        return result
+
+    def children(self):
+        """PIDs of the processes that it has started, the latest last."""
+        pid = self.process.pid
+        try:
+            return [int(word) for word in
+                    pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        except OSError:
+            return []
+
+    def working(self):
+        """PID of the process that serves."""
+        children = self.children()
+        return children[-1] if children else self.process.pid
+
     def memory(self):
-        """Resident bytes."""
-        text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        """Resident bytes of the process that serves."""
+        text = pathlib.Path(f"/proc/{self.working()}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", text).group(1)) * 1024
 
     def signal(self, number):
@@ -165,7 +232,11 @@ class Weir:
 
     def kill(self):
         if self.process.poll() is None:
+            children = self.children()
             self.process.kill()
+            for pid in children:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         self.process.wait()
         self.collector.join(5)
 
@@ -197,6 +268,6 @@ class Weir:
             elif self.code is None:
                 code = self.stop()
                 assert code == 0, f"weir ended with {code}:\n{self.output}"
-            assert not REPORT.search(self.output), self.output
+            assert not self.report.search(self.output), self.output
         finally:
             self.directory.cleanup()

@@ -166,11 +166,6 @@ enum status file_temporary(struct slice text, char path[FILE_TEMPORARY_PATH_MAX]
     return ERR_SYSTEM;
 }
 
-void file_remove(const char *path)
-{
-    (void)path;
-}
-
 enum status file_rewrite(const char *path, struct slice text, const char **why)
 {
     struct file *file = find(path, false);
@@ -191,6 +186,15 @@ enum status file_make_directory(const char *path, const char **why)
     return OK;
 }
 
+bool file_share(const char *path, unsigned mode, uint32_t user, uint32_t group)
+{
+    (void)path;
+    (void)mode;
+    (void)user;
+    (void)group;
+    return true;
+}
+
 enum status file_create(const char *path, struct slice text, unsigned mode, const char **why)
 {
     (void)mode;
@@ -201,4 +205,11 @@ enum status file_create(const char *path, struct slice text, unsigned mode, cons
     file->size = 0;
     append(file, text.data, text.size);
     return OK;
+}
+
+void file_remove(const char *path)
+{
+    struct file *file = find(path, false);
+    if (file != NULL)
+        file->size = 0;
 }

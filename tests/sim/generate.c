@@ -17,6 +17,7 @@ enum {
     TROUBLES_MAX = 6,
     PIECES_OF_CLIENT = CLIENT_PLANS_MAX + 1,
     PIECE_TROUBLES = CLIENTS_MAX * PIECES_OF_CLIENT,
+    PIECE_RELOAD = PIECE_TROUBLES + TROUBLES_MAX,
     CALM_PERCENT = 30,
     DRAIN_S = 35, /* what tunnels and connections of weir to itself may take at the end */
 };
@@ -27,6 +28,7 @@ static struct {
     unsigned servers_count;
     enum front front;
     struct network client_side, server_side, inside;
+    const char *config;
 } drawn;
 
 static void draw_network(struct network *network)
@@ -270,6 +272,45 @@ static void weir_ends(void *unused)
     signal_send(SIGTERM);
 }
 
+/* What nobody should notice: servers, addresses and checks that no request has to do with. */
+static void weir_reloads(void *unused)
+{
+    static char text[16384];
+    (void)unused;
+    uint32_t kind = world_below(8);
+    int size = snprintf(text, sizeof text, "%s", drawn.config);
+    if (kind & 1)
+        size +=
+            snprintf(text + size, sizeof text - (size_t)size,
+                     "upstream spare%u {\n    server 10.0.0.%u:8000\n    server spare.sim:8000\n"
+                     "    health_check tcp interval=1s\n}\n",
+                     world_below(3), 1 + world_below(9));
+    if (kind & 2)
+        size += snprintf(text + size, sizeof text - (size_t)size,
+                         "site spare.test {\n    listen 10.1.0.1:%u\n    respond 200\n}\n",
+                         8100 + world_below(3));
+    if (kind & 4 && world_chance(30))
+        snprintf(text + size, sizeof text - (size_t)size, "}\n");
+    files_set("/weir.conf", text);
+    signal_send(SIGHUP);
+}
+
+static void draw_reloads(void)
+{
+    size_t size;
+    drawn.config = files_text("/weir.conf", &size);
+    char *copy = world_alloc(size + 1);
+    memcpy(copy, drawn.config, size);
+    drawn.config = copy;
+    unsigned count = world_chance(60) ? world_below(20) : 0;
+    int64_t at = world_between(MILLISECONDS(200), SECONDS(2));
+    for (unsigned i = 0; i < count; i++) {
+        at += world_between(0, world_chance(30) ? MILLISECONDS(3) : SECONDS(1));
+        if (scenario_keeps(PIECE_RELOAD))
+            world_after(at, weir_reloads, NULL);
+    }
+}
+
 static void draw_trouble(unsigned number)
 {
     unsigned kind = world_below(22);
@@ -323,6 +364,7 @@ void scenario_generate(void)
     unsigned clients = 1 + world_below(world_chance(20) ? CLIENTS_MAX : 8);
     for (unsigned i = 0; i < clients; i++)
         draw_client(i);
+    draw_reloads();
     unsigned troubles = drawn.is_calm ? 0 : world_below(TROUBLES_MAX);
     for (unsigned i = 0; i < troubles; i++)
         draw_trouble(i);

@@ -9,12 +9,14 @@ void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *memory, size_t size);
 int __real_posix_memalign(void **memory, size_t alignment, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
 char *__real_strdup(const char *text);
 void __real_free(void *memory);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
 int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
 char *__wrap_strdup(const char *text);
 void __wrap_free(void *memory);
 
@@ -61,6 +63,11 @@ int __wrap_posix_memalign(void **memory, size_t alignment, size_t size)
     if (result == 0)
         added(*memory);
     return result;
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    return added(__real_aligned_alloc(alignment, size));
 }
 
 char *__wrap_strdup(const char *text)

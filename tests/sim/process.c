@@ -104,7 +104,9 @@ struct call {
     struct thread *thread;
     struct fiber *fiber; /* NULL: it has given up */
     bool is_done;
+    struct call *next;
 };
+static struct call *calls;
 
 static void on_done(void *argument)
 {
@@ -119,6 +121,8 @@ static void on_done(void *argument)
 static void run_job(void *argument)
 {
     struct call *call = argument;
+    if (call->is_done) /* the end came first */
+        return;
     call->run(call->job);
     check(thread_post(call->thread, on_done, call));
 }
@@ -131,7 +135,9 @@ enum status offload(void (*run)(void *job), void *job, void (*free_job)(void *jo
                           .free_job = free_job,
                           .job = job,
                           .thread = thread_self(),
-                          .fiber = fiber_self()};
+                          .fiber = fiber_self(),
+                          .next = calls};
+    calls = call;
     world_after(world_between(0, MILLISECONDS(OFFLOAD_MS)), run_job, call);
     while (!call->is_done) {
         enum status status = fiber_wait(deadline);
@@ -149,6 +155,12 @@ enum status offload_start(unsigned threads)
     return OK;
 }
 
+/* What nobody waits for any more goes with the threads. */
 void offload_stop(void)
 {
+    for (; calls != NULL; calls = calls->next)
+        if (!calls->is_done && calls->fiber == NULL) {
+            calls->is_done = true;
+            calls->free_job(calls->job);
+        }
 }

@@ -86,6 +86,9 @@
     PLAIN(h2_server_misbehaves)                                                                    \
     CHECKED(queue_moves_on)                                                                        \
     CHECKED(log_is_reopened)                                                                       \
+    CHECKED(reload_under_load)                                                                     \
+    CHECKED(reload_is_refused)                                                                     \
+    CHECKED(reload_and_end)                                                                        \
     CHECKED(drain_says_close)                                                                      \
     CHECKED(drain_takes_who_waits)                                                                 \
     CHECKED(sticky_cookie)                                                                         \

@@ -252,7 +252,7 @@ void health_check_fails(void)
 {
     static struct aside well[2];
     begin_three(40,
-                "    balance round_robin\n"
+                "    balance round_robin\n    slow_start off\n"
                 "    health_check /healthz port=8001 interval=1s body=^I.am.well$\n",
                 "app");
     aside_start(&aside, "10.0.0.1:8001", scenario_calm());
@@ -345,7 +345,8 @@ static void write_torn(void *unused)
 }
 void file_of_servers(void)
 {
-    begin(30, "    discover file /servers.txt\n", "app");
+    begin(30, "    balance round_robin\n    slow_start off\n    discover file /servers.txt\n",
+          "app");
     files_set("/servers.txt", "10.0.0.1:8000\n");
     client->manner.idles = SECONDS(1);
     world_after(SECONDS(10), write_other, NULL);

@@ -339,6 +339,14 @@ void socket_local_address(int fd, struct address *address)
     *address = end->to;
 }
 
+bool socket_peer(int fd, uint32_t *user, int32_t *process)
+{
+    (void)fd;
+    *user = 0;
+    *process = 1;
+    return true;
+}
+
 /* Pipes. */
 
 struct sim_pipe {

@@ -3,6 +3,7 @@
 #include "tls.h"
 
 #include "base/arena.h"
+#include "base/hash.h"
 
 #include <stdlib.h>
 
@@ -28,6 +29,11 @@ enum status tls_client_new(const struct tls_client_config *config, struct tls_cl
     for (size_t i = 0; i < config->protocols_count; i++)
         (*client)->protocols[i] = arena_copy(&(*client)->arena, config->protocols[i]);
     return OK;
+}
+
+uint64_t tls_client_identity(const struct tls_client *client)
+{
+    return hash_text((struct hash_key){1, 2}, client->name) | 1;
 }
 
 void tls_client_free(struct tls_client *client)

@@ -231,7 +231,7 @@ static inline const struct config_schema *fake_schema(void)
         &FAKE_PROXY,  &FAKE_REDIRECT, &FAKE_RESPOND, &FAKE_SPLIT,      &FAKE_RATE,  NULL,
     };
     static const struct key *const *const LISTS[] = {
-        KEYS_TOP, KEYS_TIMES, KEYS_UPSTREAM, KEYS_BALANCE, KEYS_SITE, KEYS_TLS, STEPS};
+        KEYS_TOP, KEYS_TIMES, KEYS_UPSTREAM, KEYS_BALANCE, KEYS_SITE, KEYS_TLS, KEYS_ADMIN, STEPS};
     static const struct key *keys[128];
     static struct config_schema schema = {.keys = keys, .placeholder = fake_placeholder};
     if (schema.count == 0)

@@ -50,7 +50,7 @@ static void prepare_steps(const struct config *config, struct config_errors *err
 /* What is wrong with files shows when they are loaded. */
 static void load_certificates(const struct config *config, struct config_errors *errors)
 {
-    struct certificates *certificates = certificates_new(config, false);
+    struct certificates *certificates = certificates_new(config, false, NULL);
     for (size_t i = 0; i < config->sites_count; i++)
         certificates_context(certificates, &config->sites[i], errors);
     certificates_free(certificates);

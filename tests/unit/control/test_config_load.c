@@ -5,6 +5,7 @@
 
 #include "control/config_docs.h"
 #include "control/config_json.h"
+#include "exchange/exchange.h"
 #include "upstream/upstream.h"
 
 #include <setjmp.h>
@@ -99,7 +100,7 @@ static void values_are_decoded(void **state)
     assert_int_equal(config->resolver.timeout, SECONDS(1));
     assert_int_equal(config->resolver.keep, SECONDS(3600));
     assert_int_equal(config->trusted_proxies.cidrs.count, 2);
-    assert_int_equal(config->trusted_proxies.header, PROXIES_FORWARDED);
+    assert_int_equal(config->trusted_proxies.header, CLIENT_HEADER_FORWARDED);
     assert_int_equal(config->logs_count, 1);
     const struct log_config *log = config->logs[0]->config;
     assert_text(log->to, "file:/tmp/access.log");

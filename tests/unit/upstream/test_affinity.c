@@ -60,7 +60,7 @@ static void run_what_the_client_is_told(void)
     s[1].health = SERVER_UP;
     /* From a backup it goes home for good. */
     assert_int_equal(told(upstream, s[3].id, &s[0], id), STICKY_MOVED);
-    upstream->config.affinity.cookie = SLICE("");
+    upstream->rules_now->config.affinity.cookie = SLICE("");
     assert_int_equal(told(upstream, s[1].id, &s[0], id), STICKY_NONE);
     drop_upstream(upstream);
 }

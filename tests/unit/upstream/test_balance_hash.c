@@ -230,7 +230,7 @@ static void run_slow_start(void)
     struct server *server = &upstream->servers[3];
     static int counts[10];
     count_all(upstream, counts, true);
-    upstream->config.slow_start = SECONDS(30);
+    upstream->rules_now->config.slow_start = SECONDS(30);
     test_thread.now = SECONDS(1000);
     server->back_since = test_thread.now;
     test_thread.now += SECONDS(15);

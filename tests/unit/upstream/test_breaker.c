@@ -11,11 +11,15 @@
 
 static struct thread thread;
 static struct upstream *upstream;
+static struct upstream_rules rules;
 
 static int open(void **state)
 {
     (void)state;
     upstream = memory_zero(sizeof *upstream);
+    rules = (struct upstream_rules){0};
+    upstream->rules_now = &rules;
+    upstream->rules = &rules.config;
     return thread_init(&thread, "test", 0) == OK ? 0 : -1;
 }
 
@@ -34,7 +38,7 @@ static void requests_are_counted(void **state)
     assert_true(breaker_enter(upstream, &is_counted));
     assert_false(is_counted); /* no limit, no counting */
     assert_int_equal(upstream->breaker.requests, 0);
-    upstream->config.requests_max = 2;
+    rules.config.requests_max = 2;
     for (int i = 0; i < 2; i++) {
         assert_true(breaker_enter(upstream, &is_counted));
         assert_true(is_counted);
@@ -53,7 +57,7 @@ static void connects_are_counted(void **state)
     assert_true(breaker_begin_connect(upstream));
     breaker_end_connect(upstream);
     assert_int_equal(upstream->breaker.connects, 0);
-    upstream->config.connects_max = 1;
+    rules.config.connects_max = 1;
     assert_true(breaker_begin_connect(upstream));
     assert_false(breaker_begin_connect(upstream));
     assert_int_equal(upstream->breaker.connects, 1);

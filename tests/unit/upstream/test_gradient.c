@@ -128,8 +128,8 @@ static struct model *new_model(int slots, double service_ms, bool is_even, int64
     memset(&model, 0, sizeof model);
     test_thread.random = (struct random){{3, 1, 4, 1}};
     model.upstream = make_upstream(nowhere, 1, NULL);
-    model.upstream->config.adaptive_min = least;
-    model.upstream->config.adaptive_max = 2000;
+    model.upstream->rules_now->config.adaptive_min = least;
+    model.upstream->rules_now->config.adaptive_max = 2000;
     model.slots = slots;
     model.service_ms = service_ms;
     model.is_even = is_even;
@@ -239,8 +239,8 @@ ON_FIBER(servers_go_and_come)
 static void run_it_stays_within_its_bounds(void)
 {
     struct upstream *upstream = make_upstream(nowhere, 1, NULL);
-    upstream->config.adaptive_min = 3;
-    upstream->config.adaptive_max = 5;
+    upstream->rules_now->config.adaptive_min = 3;
+    upstream->rules_now->config.adaptive_max = 5;
     assert_int_equal(breaker_limit(upstream), 5);
     struct gradient_bounds bounds = {3, 5};
     for (int64_t i = 1; i < 20000; i++) {

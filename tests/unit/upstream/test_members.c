@@ -181,7 +181,7 @@ ON_FIBER(priorities_and_weights)
 static void run_no_place_is_left(void)
 {
     struct upstream *upstream = make_upstream(anywhere, 1, is_file);
-    size_t most = UPSTREAM_DISCOVERED_MAX + 1; /* and that of the line */
+    size_t most = UPSTREAM_DISCOVERED_MAX + 2; /* and twice the lines */
     struct upstream_member *members = memory_zero((most + 1) * sizeof *members);
     struct address *addresses = memory_zero((most + 1) * sizeof *addresses);
     for (size_t i = 0; i <= most; i++) {

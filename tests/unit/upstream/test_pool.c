@@ -13,7 +13,7 @@ static struct server_connection *dial(struct server *server)
         OK);
     connection->server = server;
     connection->pool = &server->pools[thread_self()->index];
-    connection->idle_timeout = server->upstream->config.keepalive_idle;
+    connection->idle_timeout = server->upstream->rules_now->config.keepalive_idle;
     return connection;
 }
 

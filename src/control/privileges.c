@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/privileges.h"
+#include "control/privileges.h"
 
 #include "base/log.h"
 #include "fiber/process.h"
@@ -29,30 +29,37 @@ static enum status refuse(const char *what, struct slice name)
     return ERR_DENIED;
 }
 
-static enum status change(struct slice user, struct slice group)
+enum status privileges_find(struct slice user, struct slice group, struct privileges *found)
 {
     bool is_written = user.size > 0;
+    *found = (struct privileges){geteuid(), getegid(), false};
     if (geteuid() != 0)
         return OK;
     if (!is_written)
         user = SLICE("weir");
     char name[NAME_MAX_BYTES];
     const struct passwd *entry = copy_name(user, name) ? getpwnam(name) : NULL;
-    if (entry == NULL && !is_written) {
-        log_write(LOG_INFO, "user_root", "running as root: there is no user \"weir\"");
+    if (entry == NULL && !is_written)
         return OK;
-    }
     if (entry == NULL)
         return refuse("user", user);
-    gid_t gid = entry->pw_gid;
-    uid_t uid = entry->pw_uid;
+    *found = (struct privileges){entry->pw_uid, entry->pw_gid, true};
     if (group.size > 0) {
         const struct group *other = copy_name(group, name) ? getgrnam(name) : NULL;
         if (other == NULL)
             return refuse("group", group);
-        gid = other->gr_gid;
+        found->group = other->gr_gid;
     }
-    if (!process_become(uid, gid))
+    return OK;
+}
+
+static enum status change(struct slice user, struct slice group)
+{
+    struct privileges wanted;
+    TRY(privileges_find(user, group, &wanted));
+    if (geteuid() == 0 && !wanted.is_other)
+        log_write(LOG_INFO, "user_root", "running as root: there is no user \"weir\"");
+    if (wanted.is_other && !process_become(wanted.user, wanted.group))
         return refuse("user", user);
     return OK;
 }

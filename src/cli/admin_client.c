@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/admin_client.h"
+
+#include "base/clock.h"
+#include "control/admin_place.h"
+#include "fiber/fiber.h"
+#include "fiber/thread.h"
+#include "http/h1_parse.h"
+#include "net/stream.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    TIMEOUT_S = 90,
+    HEAD_MAX = 8192,
+    FIELDS_MAX = 32,
+    REPLY_MAX = 64 * 1024 * 1024,
+};
+
+/* One question on its way. */
+struct talk {
+    struct address address;
+    struct buffer text; /* the request, then the reply */
+    int64_t deadline;
+    enum status status;
+    bool is_done;
+};
+
+void admin_client_init(struct admin_client *client)
+{
+    *client = (struct admin_client){0};
+    arena_init(&client->arena, NULL, 0);
+}
+
+int admin_client_end(struct admin_client *client, int code)
+{
+    arena_done(&client->arena);
+    return code;
+}
+
+/* The reply ends with its connection: it is HTTP/1.0. */
+static enum status read_all(struct stream *stream, struct buffer *into, int64_t deadline)
+{
+    for (;;) {
+        char bytes[1024];
+        size_t got = 0;
+        enum status status = stream_read(stream, bytes, sizeof bytes, &got, deadline);
+        if (status == ERR_CLOSED)
+            return OK;
+        TRY(status);
+        buffer_append(into, slice_of(bytes, got));
+        if (into->size > REPLY_MAX)
+            return ERR_LIMIT;
+    }
+}
+
+static enum status talk_on(struct talk *talk)
+{
+    struct stream stream = {0};
+    size_t which;
+    TRY(stream_connect(&stream, &talk->address, 1, &which, talk->deadline));
+    struct iovec part = {talk->text.data, talk->text.size};
+    enum status status = stream_write(&stream, &part, 1, CLOCK_NEVER, talk->deadline);
+    talk->text.size = 0;
+    if (status == OK)
+        status = read_all(&stream, &talk->text, talk->deadline);
+    stream_close(&stream, false);
+    return status;
+}
+
+static void talk_fiber(void *argument)
+{
+    struct talk *talk = argument;
+    talk->status = talk_on(talk);
+    talk->is_done = true;
+    loop_stop();
+}
+
+static enum status run(struct talk *talk, int64_t timeout)
+{
+    static struct thread thread; /* too large for a frame */
+    if (thread_init(&thread, "client", -1) != OK)
+        return ERR_SYSTEM;
+    talk->deadline = clock_monotonic() + timeout;
+    enum status started = fiber_start(NULL, "client", talk_fiber, talk, NULL);
+    if (started != OK)
+        talk->status = started;
+    bool is_running = started == OK && !talk->is_done;
+    if (is_running) /* else it has ended without a wait */
+        loop_run();
+    loop_turn(0); /* the fiber ends */
+    thread_done(&thread);
+    return talk->status;
+}
+
+static int say_unreachable(struct slice place, const char *why)
+{
+    fprintf(stderr, "weir: cannot reach a running weir at %.*s: %s\n", SLICE_ARG(place), why);
+    fprintf(stderr, "hint: systemctl start weir, or weir run\n");
+    return EXIT_NOT_RUNNING;
+}
+
+/* Where it is asked; EXIT_DONE, or the exit code after a message. */
+static int find_place(struct admin_client *client, struct slice *place, struct address *address)
+{
+    char text[ADMIN_PLACE_MAX];
+    *place = client->address != NULL ? slice_from_cstring(client->address)
+                                     : arena_copy(&client->arena, admin_place(text));
+    struct slice name = *place;
+    if (slice_starts(name, SLICE("http://")))
+        name = slice_first(slice_from(name, 7), slice_find(slice_from(name, 7), '/'));
+    if (slice_starts(name, SLICE("localhost:")))
+        name = arena_format(&client->arena, "127.0.0.1%.*s", SLICE_ARG(slice_from(name, 9)));
+    if (name.size > 0 && name.data[0] == '/')
+        name = arena_format(&client->arena, "unix:%.*s", SLICE_ARG(name));
+    if (place->size == 0) {
+        fprintf(stderr, "weir: where is the running weir? Write --admin=unix:/path\n");
+        return EXIT_NOT_RUNNING;
+    }
+    if (!address_parse(name, 0, address)) {
+        fprintf(stderr, "weir: \"%.*s\" is no address: write unix:/path or 127.0.0.1:9180\n",
+                SLICE_ARG(*place));
+        return EXIT_USAGE;
+    }
+    if (address->any.sa_family != AF_UNIX || access(address->un.sun_path, W_OK) == 0)
+        return EXIT_DONE;
+    if (errno != EACCES)
+        return say_unreachable(*place, errno == ENOENT ? "no such file" : "it cannot be used");
+    fprintf(stderr, "weir: not permitted to ask the weir at %.*s\n", SLICE_ARG(*place));
+    fprintf(stderr, "hint: run this as root, or as a member of the group that weir runs as\n");
+    return EXIT_NOT_PERMITTED;
+}
+
+static void write_request(const struct admin_question *question, bool is_unix, struct buffer *out)
+{
+    const char *token = getenv("WEIR_ADMIN_TOKEN");
+    buffer_format(out, "%s %.*s HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n",
+                  question->method, SLICE_ARG(question->path));
+    if (!is_unix && token != NULL && token[0] != '\0')
+        buffer_format(out, "Authorization: Bearer %s\r\n", token);
+    if (question->match != NULL)
+        buffer_format(out, "If-Match: %s\r\n", question->match);
+    if (question->type != NULL)
+        buffer_format(out, "Content-Type: %s\r\nContent-Length: %zu\r\n", question->type,
+                      question->body.size);
+    buffer_append(out, SLICE("\r\n"));
+    if (question->type != NULL)
+        buffer_append(out, question->body);
+}
+
+static bool read_reply(struct admin_client *client, struct buffer *text, enum method method,
+                       struct admin_reply *reply)
+{
+    static const struct h1_limits LIMITS_OF_REPLY = {HEAD_MAX, HEAD_MAX, FIELDS_MAX,
+                                                     FIELD_NAMES_DROP};
+    struct response_head head = {0};
+    size_t consumed = 0;
+    const char *why;
+    fields_init(&head.fields, &client->arena,
+                arena_alloc(&client->arena, FIELDS_MAX * sizeof(struct field)), FIELDS_MAX);
+    if (h1_parse_response(text->data, text->size, &LIMITS_OF_REPLY, method, &head, &consumed,
+                          &why) != PARSE_DONE)
+        return false;
+    reply->status = head.status;
+    reply->body = slice_from(buffer_slice(text), consumed);
+    if (head.framing == FRAMING_LENGTH && reply->body.size < head.length)
+        return false;
+    if (head.framing == FRAMING_LENGTH)
+        reply->body = slice_first(reply->body, (size_t)head.length);
+    const struct field *type = fields_find(&head.fields, FIELD_CONTENT_TYPE);
+    if (type == NULL || slice_find_slice(type->value, SLICE("json")) == type->value.size)
+        return true;
+    struct config_errors errors;
+    config_errors_init(&errors, &client->arena);
+    struct config_tree *tree = config_tree_new(&client->arena, &errors, &CONFIG_SYSTEM);
+    struct config_file *file = arena_zero(&client->arena, sizeof *file);
+    *file = (struct config_file){.name = SLICE("answer"), .text = reply->body};
+    return json_value_parse(tree, file, &reply->json);
+}
+
+static void say_error(const struct json_value *error)
+{
+    struct slice file = admin_text(error, "file");
+    struct slice note = admin_text(error, "note");
+    struct slice help = admin_text(error, "help");
+    struct slice message = admin_text(error, "message");
+    struct slice code = admin_text(error, "code");
+    fprintf(stderr, "%.*s[%.*s]: %.*s\n", SLICE_ARG(admin_text(error, "severity")), SLICE_ARG(code),
+            SLICE_ARG(message));
+    if (file.size > 0)
+        fprintf(stderr, " --> %.*s:%lld:%lld%s%.*s\n", SLICE_ARG(file),
+                (long long)admin_number(error, "line"), (long long)admin_number(error, "column"),
+                note.size > 0 ? "  " : "", SLICE_ARG(note));
+    if (help.size > 0)
+        fprintf(stderr, "  = help: %.*s\n", SLICE_ARG(help));
+}
+
+/* Says what went wrong, and which exit code says so. */
+static int say_problem(const struct admin_reply *reply)
+{
+    struct slice title = admin_text(&reply->json, "title");
+    struct slice detail = admin_text(&reply->json, "detail");
+    const struct json_value *errors = admin_member(&reply->json, "errors");
+    for (const struct json_value *error = errors == NULL ? NULL : errors->children; error != NULL;
+         error = error->next)
+        say_error(error);
+    if (title.size > 0)
+        fprintf(stderr, "weir: %.*s%s%.*s\n", SLICE_ARG(title), detail.size > 0 ? ": " : "",
+                SLICE_ARG(detail));
+    else
+        fprintf(stderr, "weir: it answered with status %d\n", reply->status);
+    if (reply->status == 401 || reply->status == 403)
+        return EXIT_NOT_PERMITTED;
+    if (reply->status == 422 && slice_ends(admin_text(&reply->json, "type"), SLICE("-config")))
+        return EXIT_CONFIG;
+    bool is_conflict = reply->status == 409 || reply->status == 412 || reply->status == 429 ||
+                       reply->status == 503;
+    return is_conflict ? EXIT_TRY_AGAIN : EXIT_FAILED;
+}
+
+int admin_ask(struct admin_client *client, const struct admin_question *question,
+              struct admin_reply *reply)
+{
+    struct slice place;
+    struct talk talk = {.text = buffer_in(&client->arena, HEAD_MAX)};
+    *reply = (struct admin_reply){0};
+    int code = find_place(client, &place, &talk.address);
+    if (code != EXIT_DONE)
+        return code;
+    write_request(question, talk.address.any.sa_family == AF_UNIX, &talk.text);
+    enum status status =
+        run(&talk, question->timeout == 0 ? SECONDS(TIMEOUT_S) : question->timeout);
+    if (status == ERR_REFUSED || status == ERR_UNREACHABLE)
+        return say_unreachable(place, status == ERR_REFUSED ? "nobody listens there"
+                                                            : "it is not reachable");
+    if (status != OK ||
+        !read_reply(client, &talk.text, method_of(slice_from_cstring(question->method)), reply)) {
+        fprintf(stderr, "weir: the weir at %.*s gave no answer (%s)\n", SLICE_ARG(place),
+                status == OK ? "what came is none" : status_name(status));
+        return EXIT_FAILED;
+    }
+    if (reply->status >= 200 && reply->status < 300)
+        return EXIT_DONE;
+    if (client->json)
+        (void)fwrite(reply->body.data, 1, reply->body.size, stdout);
+    return say_problem(reply);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands' side of the admin API: asks a running weir, and shows what it answered. */
+#pragma once
+
+#include "cli/cli.h"
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "control/config_json_value.h"
+
+#include <stdint.h>
+
+/* What every command that asks a running weir knows. */
+struct admin_client {
+    const char *address; /* --admin; NULL: $WEIR_ADMIN, else where the system suggests */
+    bool json;           /* --json: the answer as it came */
+    struct arena arena;
+};
+/* The options for a command's table. */
+#define ADMIN_OPTIONS(client)                                                                      \
+    {"--admin", "ADDR", NULL, &(client).address},                                                  \
+    {                                                                                              \
+        "--json", NULL, &(client).json, NULL                                                       \
+    }
+#define ADMIN_USAGE                                                                                \
+    "  --admin=ADDR  where it is asked: unix:/path or an address ($WEIR_ADMIN; with a token in\n"  \
+    "                $WEIR_ADMIN_TOKEN)\n"                                                         \
+    "  --json        the answer of the API as it is\n"
+
+struct admin_question {
+    const char *method;
+    struct slice path; /* with its query */
+    const char *type;  /* of the body; NULL: there is none */
+    struct slice body;
+    const char *match; /* If-Match; NULL: none */
+    int64_t timeout;   /* ns; 0: 90 s */
+};
+
+struct admin_reply {
+    int status;
+    struct slice body;
+    struct json_value json; /* kind JSON_NULL where it is none */
+};
+
+void admin_client_init(struct admin_client *client);
+/* Frees everything, and hands the code through. */
+int admin_client_end(struct admin_client *client, int code);
+
+/* Asks. EXIT_DONE: there is a 2xx; else the exit code, and what is wrong has been said on stderr.
+ */
+int admin_ask(struct admin_client *client, const struct admin_question *question,
+              struct admin_reply *reply);
+
+/* "a/b" as a segment of a path. */
+struct slice admin_escape(struct admin_client *client, struct slice text);
+
+/* Looking into an answer; what is not there is empty, 0 or false. */
+const struct json_value *admin_member(const struct json_value *object, const char *name);
+struct slice admin_text(const struct json_value *object, const char *name);
+int64_t admin_number(const struct json_value *object, const char *name);
+double admin_seconds(const struct json_value *object, const char *name);
+bool admin_is(const struct json_value *object, const char *name);
+
+/* "30s", "500ms", "2m" in ns; −1: it is none. */
+int64_t admin_duration(const char *text);
+/* How long ago: "12s", "3d". */
+struct slice admin_age(struct arena *arena, struct slice iso);
+
+/* A table with columns as wide as they have to be: cells row by row, the first row is the head. */
+void admin_table(const struct slice *cells, size_t rows, size_t columns);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Looking into answers of the admin API, and laying them out. */
+#include "base/clock.h"
+#include "cli/admin_client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    COLUMNS_MAX = 16,
+};
+
+const struct json_value *admin_member(const struct json_value *object, const char *name)
+{
+    if (object == NULL || object->kind != JSON_OBJECT)
+        return NULL;
+    for (const struct json_value *member = object->children; member != NULL; member = member->next)
+        if (slice_equal(member->name, slice_from_cstring(name)))
+            return member;
+    return NULL;
+}
+
+struct slice admin_text(const struct json_value *object, const char *name)
+{
+    const struct json_value *member = admin_member(object, name);
+    return member != NULL && member->kind == JSON_STRING ? member->text : SLICE("");
+}
+
+double admin_seconds(const struct json_value *object, const char *name)
+{
+    char text[32] = "";
+    const struct json_value *member = admin_member(object, name);
+    if (member == NULL || member->kind != JSON_NUMBER || member->text.size >= sizeof text)
+        return 0;
+    memcpy(text, member->text.data, member->text.size);
+    return strtod(text, NULL);
+}
+
+int64_t admin_number(const struct json_value *object, const char *name)
+{
+    return (int64_t)admin_seconds(object, name);
+}
+
+bool admin_is(const struct json_value *object, const char *name)
+{
+    const struct json_value *member = admin_member(object, name);
+    return member != NULL && member->kind == JSON_TRUE;
+}
+
+struct slice admin_escape(struct admin_client *client, struct slice text)
+{
+    static const char HEX[] = "0123456789ABCDEF";
+    struct buffer out = buffer_in(&client->arena, 3 * text.size + 1);
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        bool is_plain = (c >= '0' && c <= '9') ||
+                        (ascii_lower((char)c) >= 'a' && ascii_lower((char)c) <= 'z') || c == '-' ||
+                        c == '.' || c == '_' || c == '~' || c == ':';
+        if (is_plain) {
+            buffer_append_byte(&out, (char)c);
+        } else {
+            buffer_append_byte(&out, '%');
+            buffer_append_byte(&out, HEX[c >> 4]);
+            buffer_append_byte(&out, HEX[c & 15]);
+        }
+    }
+    return buffer_slice(&out);
+}
+
+int64_t admin_duration(const char *text)
+{
+    struct slice number = slice_from_cstring(text);
+    uint64_t value;
+    int64_t unit = SECONDS(1);
+    if (slice_ends(number, SLICE("ms"))) {
+        number.size -= 2;
+        unit = MILLISECONDS(1);
+    } else if (slice_ends(number, SLICE("m"))) {
+        number.size--;
+        unit = SECONDS(60);
+    } else if (slice_ends(number, SLICE("s"))) {
+        number.size--;
+    }
+    return slice_to_u64(number, 1000000, &value) ? (int64_t)value * unit : -1;
+}
+
+struct slice admin_age(struct arena *arena, struct slice iso)
+{
+    struct tm t = {0};
+    char text[32] = "";
+    if (iso.size < 19 || iso.size >= sizeof text)
+        return SLICE("");
+    memcpy(text, iso.data, iso.size);
+    if (strptime(text, "%Y-%m-%dT%H:%M:%S", &t) == NULL)
+        return SLICE("");
+    long long age = (long long)(clock_wall() / SECONDS(1)) - (long long)timegm(&t);
+    if (age < 0)
+        age = 0;
+    if (age < 120)
+        return arena_format(arena, "%llds", age);
+    if (age < 7200)
+        return arena_format(arena, "%lldm", age / 60);
+    return age < 172800 ? arena_format(arena, "%lldh", age / 3600)
+                        : arena_format(arena, "%lldd", age / 86400);
+}
+
+void admin_table(const struct slice *cells, size_t rows, size_t columns)
+{
+    size_t widths[COLUMNS_MAX] = {0};
+    for (size_t i = 0; i < rows * columns; i++)
+        if (cells[i].size > widths[i % columns])
+            widths[i % columns] = cells[i].size;
+    for (size_t row = 0; row < rows; row++) {
+        for (size_t column = 0; column < columns; column++) {
+            struct slice cell = cells[row * columns + column];
+            bool is_last = column + 1 == columns;
+            printf("%.*s%*s", SLICE_ARG(cell), is_last ? 0 : (int)(widths[column] - cell.size) + 2,
+                   "");
+        }
+        putchar('\n');
+    }
+}

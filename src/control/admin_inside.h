@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the admin API share beside admin_request.h. */
+#pragma once
+
+#include "control/admin_access.h"
+#include "exchange/step.h"
+
+/* The one step of the built-in site. */
+extern const struct step step_admin;
+/* Of the address that a request came to; NULL: that is served no more. */
+const struct admin_policy *admin_policy_of(const struct exchange *x);
+
+/* What takes longer than an answer: waiting for a server's last request. The last 256 are kept. */
+enum {
+    OPERATIONS_MAX = 256,
+};
+/* Begins to watch server `index` of an upstream until nothing runs there any more, or the deadline
+ * (monotonic; CLOCK_NEVER: none). `what` is copied, up to 128 bytes. Returns its number. */
+uint64_t operation_drain(struct slice what, struct slice upstream, size_t index,
+                         uint32_t generation, int64_t deadline);
+
+/* One server, as JSON. */
+struct upstream;
+void admin_write_server(struct admin_request *r, const struct upstream *upstream, size_t index,
+                        struct buffer *out);
+/* The upstream and the server that the path names; the answer is set when there is none. */
+struct upstream *admin_find_upstream(struct admin_request *r);
+bool admin_find_server(struct admin_request *r, const struct upstream *upstream, struct slice name,
+                       size_t *index);

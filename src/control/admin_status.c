@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether weir lives, is ready, and how it is. */
+#include "base/clock.h"
+#include "base/json.h"
+#include "control/admin_inside.h"
+#include "control/runtime.h"
+#include "control/service.h"
+#include "control/snapshot.h"
+#include "upstream/upstream.h"
+
+#include <unistd.h>
+
+struct count {
+    size_t servers, usable;
+};
+
+static struct count count_servers(const struct upstream *upstream)
+{
+    struct count count = {0, 0};
+    struct server_state state;
+    for (size_t i = 0; upstream_server_state(upstream, i, &state); i++) {
+        count.servers += state.is_member;
+        count.usable += state.is_usable;
+    }
+    return count;
+}
+
+void admin_get_health(struct admin_request *r)
+{
+    struct buffer out = admin_json(r);
+    buffer_append(&out, SLICE("\"alive\":true}\n"));
+    admin_answer(r, 200, &out);
+}
+
+void admin_get_ready(struct admin_request *r)
+{
+    struct slice name;
+    bool is_ready = !service_is_ending();
+    struct buffer out = admin_json(r);
+    if (admin_parameter(r, "upstream", &name)) {
+        r->parts[2] = name;
+        const struct upstream *upstream = admin_find_upstream(r);
+        if (upstream == NULL)
+            return;
+        struct count count = count_servers(upstream);
+        json_field_int(&out, "usable", (int64_t)count.usable);
+        is_ready = is_ready && count.usable > 0;
+    }
+    admin_json_bool(&out, "ready", is_ready);
+    buffer_append(&out, SLICE("}\n"));
+    admin_answer(r, is_ready ? 200 : 503, &out);
+}
+
+static void write_config(struct admin_request *r, struct buffer *out)
+{
+    struct service_counters counters;
+    const struct config *config = service_config();
+    service_look(&counters);
+    json_name(out, "config");
+    buffer_append_byte(out, '{');
+    json_field(out, "file", config->file->name);
+    json_field_int(out, "version", (int64_t)service_version());
+    json_field(out, "etag", admin_etag(r->arena));
+    admin_json_time(out, "applied", counters.applied_at);
+    json_field_int(out, "reloads", (int64_t)counters.reloads_applied);
+    json_field_int(out, "reloads_refused", (int64_t)counters.reloads_refused);
+    admin_json_bool(out, "ephemeral", service_is_ephemeral());
+    json_field_int(out, "overrides", (int64_t)runtime_overrides()->count);
+    json_field_int(out, "sites", (int64_t)config->sites_count);
+    json_field_int(out, "routes", (int64_t)config->routes_count);
+    json_field_int(out, "upstreams", (int64_t)config->upstreams_count);
+    buffer_append_byte(out, '}');
+}
+
+void admin_get_status(struct admin_request *r)
+{
+    const struct snapshot *snapshot = service_snapshot();
+    struct count all = {0, 0};
+    for (size_t i = 0; i < snapshot->upstreams_count; i++) {
+        struct count count = count_servers(snapshot->upstreams[i]);
+        all.servers += count.servers;
+        all.usable += count.usable;
+    }
+    struct slice *names = arena_alloc(r->arena, (snapshot->listeners_count + 1) * sizeof *names);
+    for (size_t i = 0; i < snapshot->listeners_count; i++)
+        names[i] = snapshot->listeners[i].name;
+    struct buffer out = admin_json(r);
+    json_field(&out, "version", SLICE("0.1.0"));
+    json_field(&out, "commit", SLICE(WEIR_COMMIT));
+    json_field_int(&out, "pid", getpid());
+    json_field(&out, "state", service_is_ending() ? SLICE("ending") : SLICE("serving"));
+    admin_json_time(&out, "started", service_started());
+    json_field_seconds(&out, "uptime",
+                       (clock_wall() - service_started()) / SECONDS(1) * SECONDS(1));
+    json_field_int(&out, "workers", snapshot->workers);
+    json_field_int(&out, "connections", service_connections());
+    admin_json_list(&out, "listeners", names, snapshot->listeners_count);
+    json_field_int(&out, "servers", (int64_t)all.servers);
+    json_field_int(&out, "servers_usable", (int64_t)all.usable);
+    write_config(r, &out);
+    buffer_append(&out, SLICE("}\n"));
+    admin_answer(r, 200, &out);
+}
+
+void admin_reopen_logs(struct admin_request *r)
+{
+    service_reopen_logs();
+    admin_audit(r, SLICE("reopen the logs"), "done");
+    response_text(r->x, 204, SLICE(""), SLICE(""));
+}

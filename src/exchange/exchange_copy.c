@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a line in the log needs of an exchange that has ended: a tunnel goes on for hours, and holds
+ * nothing else. */
+#include "exchange/exchange.h"
+
+static struct slice keep(char **at, struct slice text)
+{
+    if (text.size == 0)
+        return SLICE("");
+    memcpy(*at, text.data, text.size);
+    struct slice copy = slice_of(*at, text.size);
+    *at += text.size;
+    return copy;
+}
+
+/* What a line in the log says of the configuration, which may be gone by then. */
+struct log_place {
+    struct site site;
+    struct route route;
+};
+
+static void keep_place(struct exchange *copy, struct log_place *place, char **at)
+{
+    *place = (struct log_place){0};
+    if (copy->site != NULL) {
+        place->site.access_log = copy->site->access_log;
+        place->site.name = keep(at, copy->site->name);
+        copy->site = &place->site;
+    }
+    if (copy->route != NULL) {
+        place->route.pattern = keep(at, copy->route->pattern);
+        copy->route = &place->route;
+    }
+    copy->sites = NULL;
+    copy->view = NULL;
+}
+
+struct exchange *exchange_copy_for_log(const struct exchange *x)
+{
+    const struct field *agent = fields_find(&x->request.head.fields, FIELD_USER_AGENT);
+    const struct field *referer = fields_find(&x->request.head.fields, FIELD_REFERER);
+    struct slice agent_text = agent == NULL ? SLICE("") : agent->value;
+    struct slice referer_text = referer == NULL ? SLICE("") : referer->value;
+    size_t text_size = x->request.head.method_text.size + x->request.head.target.size +
+                       x->request.head.host.size + x->client_ip.size + x->request_id.size +
+                       x->user.size + x->rule.size + x->upstream.upstream.size +
+                       x->upstream.server.size + agent_text.size + referer_text.size +
+                       (x->site == NULL ? 0 : x->site->name.size) +
+                       (x->route == NULL ? 0 : x->route->pattern.size) +
+                       (x->tls == NULL ? 0 : x->tls->server_name.size);
+    struct field *fields;
+    struct tls_facts *tls;
+    struct log_place *place;
+    struct exchange *copy =
+        memory_alloc(sizeof *copy + 2 * sizeof *fields + sizeof *tls + sizeof *place + text_size);
+    *copy = *x;
+    fields = (struct field *)(void *)(copy + 1);
+    tls = (struct tls_facts *)(void *)(fields + 2);
+    place = (struct log_place *)(void *)(tls + 1);
+    char *at = (char *)(place + 1);
+    keep_place(copy, place, &at);
+    if (x->tls != NULL) {
+        *tls = *x->tls;
+        tls->server_name = keep(&at, x->tls->server_name);
+        tls->protocol = tls->client_name = tls->client_fingerprint = SLICE("");
+        copy->tls = tls;
+    }
+    struct request_head *head = &copy->request.head;
+    head->method_text = keep(&at, head->method_text);
+    head->target = keep(&at, head->target);
+    head->host = keep(&at, head->host);
+    copy->client_ip = keep(&at, x->client_ip);
+    copy->request_id = keep(&at, x->request_id);
+    copy->user = keep(&at, x->user);
+    copy->rule = keep(&at, x->rule);
+    copy->upstream.upstream = keep(&at, x->upstream.upstream);
+    copy->upstream.server = keep(&at, x->upstream.server);
+    fields_init(&head->fields, NULL, fields, 2);
+    fields_add(&head->fields, FIELD_USER_AGENT, keep(&at, agent_text));
+    fields_add(&head->fields, FIELD_REFERER, keep(&at, referer_text));
+    copy->step_states = NULL;
+    copy->client = NULL; /* its text is kept */
+    copy->peer = NULL;
+    copy->introduction = NULL;
+    copy->arena = (struct arena){0};
+    copy->holds = NULL;
+    return copy;
+}
