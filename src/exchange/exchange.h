@@ -140,6 +140,7 @@ struct exchange {
     struct upstream_facts upstream;
     const char *refused_by; /* the step that refused, for the log; NULL */
     struct slice rule;      /* which rule of that step: its name or place; of the configuration */
+    const char *detail;     /* static text: what it did not like, for the log; NULL */
     const char *sticky;     /* what became of the tie to its server, for the log; NULL */
     const char *mirrored;   /* what became of its mirror image, for the log; NULL */
     const char *limited;    /* what a rate limit did or would have done to it, for the log; NULL */

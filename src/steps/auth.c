@@ -94,10 +94,8 @@ enum verdict auth_refuse(struct exchange *x, const struct key *key, enum refusal
 {
     x->refused_by = key->name;
     x->challenge = challenge;
-    exchange_refuse(x, refusal);
-    if (x->blame.refusal == refusal)
-        x->blame.why = why;
-    return FAILED;
+    x->detail = why;
+    return exchange_refuse(x, refusal);
 }
 
 enum verdict auth_fail(struct exchange *x, const struct key *key, enum status status,

@@ -98,7 +98,8 @@ def test_what_servers_and_logs_see(users, origin):
         assert not origin.requests[0].all("authorization")
         good, bad = weir.log(2)
         assert '"user":"alice"' in good and '"user":""' in bad
-        assert '"step":"basic_auth"' in bad and '"reason":"the password is wrong"' in bad
+        assert '"step":"basic_auth"' in bad and '"reason":"credentials"' in bad
+        assert '"detail":"the password is wrong"' in bad
         assert "secret" not in good + bad and "wrong\"" not in bad.replace("is wrong\"", "")
 
 
