@@ -178,6 +178,7 @@ struct health_check_config {
     struct slice host;        /* empty: the server's own name */
     int64_t port;             /* 0: where it serves */
     int tls;                  /* enum health_check_tls */
+    int http;                 /* enum upstream_http */
     struct slice service;     /* of a gRPC check; empty: the whole server */
     bool is_tcp, is_grpc;     /* `what` is: set when the line has been read */
 };

@@ -82,6 +82,15 @@ static void conclude(struct checked *checked, const struct health_answer *answer
                                                  : config->interval);
 }
 
+/* As the check says, else as requests do. */
+static enum upstream_http http_of(const struct checked_upstream *u)
+{
+    if (u->config.http != UPSTREAM_HTTP_INHERITED)
+        return (enum upstream_http)u->config.http;
+    return upstream_proxy_protocol(u->upstream) > 0 ? UPSTREAM_HTTP_1
+                                                    : upstream_http_of(u->upstream);
+}
+
 /* Not inlined: the addresses stand in the frame of its caller. */
 __attribute__((noinline)) static enum status ask(const struct checked_upstream *u,
                                                  const struct checked *checked, struct slice name,
@@ -91,6 +100,7 @@ __attribute__((noinline)) static enum status ask(const struct checked_upstream *
     struct health_target target = {.host = name,
                                    .addresses = addresses,
                                    .count = count,
+                                   .http = http_of(u),
                                    .proxy_protocol = upstream_proxy_protocol(u->upstream)};
     upstream_server_tls(u->upstream, checked->index, &target.tls, &target.sessions);
     if (u->config.tls == HEALTH_CHECK_TLS_OFF)
@@ -129,6 +139,8 @@ static void run_check(void *argument)
         conclude(checked, &answer);
     }
     checked->is_running = false;
+    if (u->fiber != NULL)
+        fiber_wake(u->fiber); /* when the next one is due is known now */
 }
 
 /* A place for each server there is; more may come. */
@@ -172,7 +184,9 @@ static void watch_upstream(void *argument)
     enum status status = OK;
     while (status == OK) {
         take_servers(u);
-        status = fiber_sleep(start_due(u));
+        status = fiber_wait(start_due(u));
+        if (status == ERR_TIMEOUT)
+            status = OK;
     }
     fiber_scope_cancel(&u->scope);
     u->fiber = NULL;
@@ -196,10 +210,11 @@ static bool is_same(const struct health_check_config *a, const struct health_che
 {
     bool is_same = a->interval == b->interval && a->fast_interval == b->fast_interval &&
                    a->timeout == b->timeout && a->rise == b->rise && a->fall == b->fall &&
-                   a->port == b->port && a->tls == b->tls && a->is_tcp == b->is_tcp &&
-                   a->is_grpc == b->is_grpc && slice_equal(a->what, b->what) &&
-                   slice_equal(a->body, b->body) && slice_equal(a->host, b->host) &&
-                   slice_equal(a->service, b->service) && a->expect.count == b->expect.count;
+                   a->port == b->port && a->tls == b->tls && a->http == b->http &&
+                   a->is_tcp == b->is_tcp && a->is_grpc == b->is_grpc &&
+                   slice_equal(a->what, b->what) && slice_equal(a->body, b->body) &&
+                   slice_equal(a->host, b->host) && slice_equal(a->service, b->service) &&
+                   a->expect.count == b->expect.count;
     for (size_t i = 0; is_same && i < a->expect.count; i++)
         is_same = slice_equal(a->expect.items[i], b->expect.items[i]);
     return is_same;

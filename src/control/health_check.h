@@ -32,7 +32,8 @@ struct health_target {
     size_t count;
     struct tls_client *tls; /* NULL: in clear */
     struct tls_sessions *sessions;
-    int proxy_protocol; /* its version; 0: not spoken */
+    enum upstream_http http; /* what requests speak to it */
+    int proxy_protocol;      /* its version; 0: not spoken */
 };
 
 /* One check as `config` says. Waits at most config->timeout. `regex` is config->body compiled, or

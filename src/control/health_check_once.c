@@ -2,6 +2,7 @@
 /* One check: a connection of its own, at most one request, closed behind it. */
 #include "base/buffer.h"
 #include "control/health_check_grpc.h"
+#include "control/health_check_h2.h"
 #include "exchange/route.h"
 #include "http/h1_body.h"
 #include "http/h1_write.h"
@@ -35,6 +36,7 @@ struct look {
     struct arena arena;
     struct response_head head;
     size_t size;
+    bool is_h2;
     struct address to[ADDRESSES_MAX];
     char data[HEAD_SIZE_MAX];
 };
@@ -63,17 +65,26 @@ static enum status connect_failed(struct look *look, enum status status)
                                                  : "connect: failed");
 }
 
+static struct slice host_of(const struct look *look)
+{
+    return look->config->host.size > 0 ? look->config->host : look->target->host;
+}
+
+static void set_fields(struct fields *fields, struct field items[4])
+{
+    fields_init(fields, NULL, items, 4);
+    fields_set(fields, FIELD_USER_AGENT, SLICE("weir-health-check"));
+    fields_set(fields, FIELD_ACCEPT, SLICE("*/*"));
+}
+
 static enum status ask(struct look *look)
 {
     struct field items[4];
     struct fields fields;
-    fields_init(&fields, NULL, items, 4);
-    fields_set(&fields, FIELD_USER_AGENT, SLICE("weir-health-check"));
-    fields_set(&fields, FIELD_ACCEPT, SLICE("*/*"));
+    set_fields(&fields, items);
     struct buffer out = buffer_in(&look->arena, 512);
-    struct slice host = look->config->host.size > 0 ? look->config->host : look->target->host;
-    h1_write_request(&out, SLICE("GET"), look->config->what, host, &fields, FRAMING_NONE, 0,
-                     SLICE(""));
+    h1_write_request(&out, SLICE("GET"), look->config->what, host_of(look), &fields, FRAMING_NONE,
+                     0, SLICE(""));
     struct iovec part = {out.data, out.size};
     return stream_write(&look->stream, &part, 1, CLOCK_NEVER, look->deadline);
 }
@@ -178,6 +189,38 @@ static enum status look_http(struct look *look)
     return look->regex == NULL ? OK : match_body(look, used);
 }
 
+static enum status look_h2(struct look *look)
+{
+    struct field items[4];
+    struct fields fields;
+    struct health_h2_answer got = {.body_max = look->regex == NULL ? 0 : BODY_SIZE_MAX};
+    set_fields(&fields, items);
+    struct h2_request request = {
+        .method = SLICE("GET"),
+        .scheme = look->target->tls != NULL ? SLICE("https") : SLICE("http"),
+        .authority = host_of(look),
+        .path = look->config->what,
+        .fields = &fields,
+    };
+    TRY(health_check_h2(&look->stream, &request, SLICE(""), &look->arena, look->deadline, &got));
+    look->answer->status = got.head.status;
+    if (got.why[0] != '\0')
+        return bad(look, got.why);
+    if (!is_expected(look->config, got.head.status))
+        return bad(look, "the status is not expected");
+    if (look->regex != NULL && regex_match(look->regex, got.body) != REGEX_YES)
+        return bad(look, "the body does not match");
+    return OK;
+}
+
+/* What the server may choose from, as for requests; empty: as its TLS says. */
+static struct slice protocols_of(const struct look *look)
+{
+    if (look->config->is_grpc || look->target->http == UPSTREAM_HTTP_2)
+        return SLICE("\x02h2");
+    return look->target->http == UPSTREAM_HTTP_AUTO ? SLICE("\x02h2\x08http/1.1") : SLICE("");
+}
+
 /* TLS, where requests go over it too. false: the answer has been given. */
 static bool shake_hands(struct look *look, enum status *status)
 {
@@ -186,10 +229,10 @@ static bool shake_hands(struct look *look, enum status *status)
     if (look->target->tls == NULL || look->config->is_tcp)
         return true;
     *status = stream_tls_connect_as(&look->stream, look->target->tls, look->target->sessions,
-                                    look->config->is_grpc ? SLICE("\x02h2") : SLICE(""),
-                                    look->deadline, &trouble);
-    bool is_h2 = *status == OK && slice_equal(stream_tls_protocol(&look->stream), SLICE("h2"));
-    if (*status == OK && (is_h2 || !look->config->is_grpc))
+                                    protocols_of(look), look->deadline, &trouble);
+    bool must_be_h2 = look->is_h2;
+    look->is_h2 = *status == OK && slice_equal(stream_tls_protocol(&look->stream), SLICE("h2"));
+    if (*status == OK && (look->is_h2 || !must_be_h2))
         return true;
     if (*status == OK)
         trouble.why = "h2: the server does not agree on HTTP/2";
@@ -222,12 +265,12 @@ static enum status look_at(struct look *look)
     }
     look->answer->is_good = true;
     look->answer->why = config->is_tcp ? "it accepts connections" : "its check is good";
+    look->is_h2 = config->is_grpc || target->http == UPSTREAM_HTTP_2;
     if (shake_hands(look, &status) && config->is_grpc)
-        status = health_check_grpc(&look->stream, config->service,
-                                   config->host.size > 0 ? config->host : target->host,
+        status = health_check_grpc(&look->stream, config->service, host_of(look),
                                    target->tls != NULL, &look->arena, look->deadline, look->answer);
     else if (look->answer->is_good && status == OK && !config->is_tcp)
-        status = look_http(look);
+        status = look->is_h2 ? look_h2(look) : look_http(look);
     stream_close(&look->stream, false);
     return status;
 }

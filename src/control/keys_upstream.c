@@ -7,6 +7,7 @@ static const char *const RESOLVES[] = {"each", "one", NULL};
 static const char *const DISCOVERS[] = {"srv", "file", NULL};
 static const char *const HEALTH_CHECK_TLS[] = {"auto", "off", NULL};
 static const char *const HTTP_WORDS[] = {"1", "2", "auto", NULL}; /* enum upstream_http */
+static const char *const HEALTH_CHECK_HTTP[] = {"1", "2", "auto", "upstream", NULL};
 
 static const char *const PROXY_PROTOCOL_WORDS[] = {"off", "v1", "v2", NULL};
 
@@ -244,6 +245,13 @@ static const struct option HEALTH_CHECK_OPTIONS[] = {
      .offset = offsetof(struct health_check_config, tls),
      .doc = "auto: over TLS where requests go over it; off: in clear, for a port of its own that "
             "speaks it."},
+    {.name = "http",
+     .type = OPTION_ENUM,
+     .standard = "upstream",
+     .words = HEALTH_CHECK_HTTP,
+     .offset = offsetof(struct health_check_config, http),
+     .doc = "Which HTTP the check speaks: what requests speak (upstream), or its own, for a port "
+            "that knows no other."},
     {0},
 };
 static const struct option PASSIVE_OPTIONS[] = {

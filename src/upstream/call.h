@@ -142,4 +142,6 @@ enum sticky upstream_sticky(const struct upstream_call *call, char *id);
 
 /* The version of the PROXY protocol by which its servers are told of clients; 0: they are not. */
 int upstream_proxy_protocol(const struct upstream *upstream);
+/* What its servers are spoken to in. */
+enum upstream_http upstream_http_of(const struct upstream *upstream);
 struct slice upstream_name(const struct upstream *upstream);

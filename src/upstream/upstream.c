@@ -175,6 +175,11 @@ int upstream_proxy_protocol(const struct upstream *upstream)
     return upstream_rules(upstream)->proxy_protocol;
 }
 
+enum upstream_http upstream_http_of(const struct upstream *upstream)
+{
+    return upstream_rules(upstream)->http;
+}
+
 struct slice upstream_name(const struct upstream *upstream)
 {
     return upstream->name;

@@ -345,3 +345,133 @@ def test_checks_in_clear_of_servers_over_tls(tmp_path_factory, origin, option, i
                 assert "tls" in weir.wait_line("server one is down by its check")
     assert not checks_of(server)
     origin.complaints.clear()
+
+
+def h2_service(state):
+    """Answers checks as state["answer"] says (status, body, fields), requests with 200."""
+    def script(peer):
+        state["streams"] = peer
+        peer.start()
+        while (number := peer.next_request()) is not None:
+            head = dict(peer.stream(number).heads[0])
+            if head.get("user-agent") != "weir-health-check":
+                peer.answer(number, b"ok")
+                continue
+            state.setdefault("asked", []).append(head)
+            status, body, fields = state["answer"]
+            peer.answer(number, body, status, fields=fields)
+    return script
+
+
+def test_http_of_servers_that_speak_http_2_alone():
+    state = {"answer": (200, b"", ())}
+    with H2Origin(h2_service(state)) as origin:
+        config = group(f"server @app name=one\nhttp 2\n"
+                       f"health_check /healthz?deep=1 {FAST} host=app.example expect=200-299")
+        with Weir(config, app=origin) as weir:
+            until(lambda: len(state.get("asked", ())) >= 3, "three checks")
+            assert weir.ask().get("x-server") == "one up"
+            head = state["asked"][0]
+            assert (head[":method"], head[":scheme"], head[":path"], head[":authority"]) == (
+                "GET", "http", "/healthz?deep=1", "app.example")
+            state["answer"] = (503, b"not now", ())
+            assert "the status is not expected" in weir.wait_line("server one is down by its check")
+            state["answer"] = (204, b"", ())
+            weir.wait_line("server one is up again")
+
+
+# The pattern is looked for in the first 64 KiB, which are more than one window of HTTP/2 lets come.
+LONG = b"." * (64 * 1024 - 4)
+
+
+@pytest.mark.parametrize("body,is_good", [
+    (b"all is well", True), (b"all is lost", False), (b"", False),
+    (LONG + b"well", True), (LONG + b".well", False), (LONG * 3 + b"well", False)],
+    ids=["matches", "does not", "is empty", "fits", "is too long", "is far too long"])
+def test_the_body_over_http_2(body, is_good):
+    state = {"answer": (200, body, ())}
+    with H2Origin(h2_service(state)) as origin:
+        with Weir(group(f"server @app name=one\nhttp 2\nhealth_check / {FAST} body=well"),
+                  app=origin) as weir:
+            until(lambda: len(state.get("asked", ())) >= 4, "checks")
+            if is_good:
+                assert "is down" not in weir.output
+            else:
+                assert "the body does not match" in weir.wait_line("server one is down")
+
+
+@pytest.mark.parametrize("protocols,http,is_up", [
+    (["h2"], "2", True), (["h2"], "auto", True), (["h2"], "1", False),
+    (["http/1.1"], "2", False), ([], "2", False)])
+def test_http_over_tls_speaks_what_requests_speak(tmp_path, protocols, http, is_up):
+    authority = pki.Authority("the servers' authority")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.write(tmp_path, "localhost", file="server"))
+    if protocols:
+        context.set_alpn_protocols(protocols)
+    state = {"answer": (200, b"", ())}
+    with H2Origin(h2_service(state), context) as origin:
+        config = group(f"server localhost:{origin.port} name=one\nhttp {http}\n"
+                       f"tls on ca={authority.write_self(tmp_path)}\nhealth_check / {FAST}")
+        with Weir(config) as weir:
+            if is_up:
+                until(lambda: len(state.get("asked", ())) >= 3, "checks")
+                assert state["asked"][0][":scheme"] == "https"
+                assert weir.ask().get("x-server") == "one up"
+            else:
+                weir.wait_line("server one is down by its check")
+                assert "asked" not in state
+
+
+def test_http_auto_of_a_server_that_speaks_http_1(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("pki")
+    authority = pki.Authority("server authority")
+    file = authority.write_self(directory)
+    with tls.TlsOrigin(authority.write(directory, "localhost", file="good")) as good:
+        with Weir(group(f"server localhost:{good.port} name=one\nhttp auto\ntls ca={file}\n"
+                        f"health_check /healthz {FAST}")) as weir:
+            until(lambda: len(checks_of(good)) >= 3, "checks")
+            assert weir.ask().get("x-server") == "one up"
+
+
+@pytest.mark.parametrize("option,is_up", [("http=1", True), ("", False)])
+def test_a_check_with_an_http_of_its_own(origin, option, is_up):
+    """A port for checks that speaks HTTP/1, beside one for requests that does not."""
+    with H2Origin() as app:
+        config = group(f"server @app name=one\nhttp 2\n"
+                       f"health_check / port={origin.port} {option} {FAST}")
+        with Weir(config, app=app) as weir:
+            if is_up:
+                until(lambda: len(checks_of(origin)) >= 3, "checks")
+                assert weir.ask().get("x-server") == "one up"
+            else:
+                weir.wait_line("server one is down by its check")
+    origin.complaints.clear()
+
+
+def test_answers_that_break_off_over_http_2():
+    """Reset, closed, malformed: each has its reason."""
+    scripts = {
+        "the server closed the connection": lambda peer, number: peer.close(),
+        "the answer is malformed": lambda peer, number: peer.answer(number, b"", 99),
+        "no answer in time": lambda peer, number: None,
+    }
+    for why, act in scripts.items():
+        def script(peer, act=act):
+            peer.start()
+            while (number := peer.next_request()) is not None:
+                act(peer, number)
+        with H2Origin(script) as origin:
+            with Weir(group("server @app name=one\nhttp 2\nhealth_check / "
+                            "interval=50ms fast_interval=20ms timeout=300ms"), app=origin) as weir:
+                assert why in weir.wait_line("server one is down by its check")
+
+
+def test_intervals_below_a_second(origin):
+    """Checks come as fast as it is said, also when each takes its time."""
+    origin.handler = lambda request: (time.sleep(0.01), reply(200))[1]
+    with Weir(group("server @app\nhealth_check / interval=50ms"), app=origin):
+        until(lambda: checks_of(origin), "a check")
+        began = time.monotonic()
+        until(lambda: len(checks_of(origin)) >= 21, "twenty more")
+        assert time.monotonic() - began < 10
