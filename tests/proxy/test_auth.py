@@ -3,6 +3,7 @@
 import base64
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import tempfile
@@ -151,7 +152,8 @@ def test_unreadable_file():
         path.chmod(0)
         file = pathlib.Path(directory) / "weir.conf"
         file.write_text(site(f"basic_auth file:{path}").replace("@listen", "127.0.0.1:8080"))
-        result = subprocess.run([*other, BINARY, "check", str(file)], capture_output=True, text=True,
+        program = shutil.copy(BINARY, directory)  # where that one may reach it
+        result = subprocess.run([*other, program, "check", str(file)], capture_output=True, text=True,
                                 timeout=30, cwd="/")
         assert result.returncode == 78 and "Permission denied" in result.stderr, result.stderr
 
