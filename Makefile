@@ -9,7 +9,7 @@ COMMON = -std=gnu17 -D_GNU_SOURCE -g -fno-omit-frame-pointer -fno-common -fcf-pr
 	-fstack-protector-strong -Isrc $(WARNINGS)
 PACKAGES = libcares libmaxminddb libpcre2-8 libssl libcrypto
 # libnghttp2 as an archive: a third less work for each request than through its shared object.
-LIBRARIES = $(shell pkg-config --libs $(PACKAGES)) -l:libnghttp2.a -lpthread
+LIBRARIES = $(shell pkg-config --libs $(PACKAGES)) -l:libnghttp2.a -lcrypt -lpthread
 COMMON += $(shell pkg-config --cflags $(PACKAGES))
 
 # release: what is shipped · paint: the same with painted stacks, for high-water marks

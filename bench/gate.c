@@ -21,6 +21,18 @@ enum {
     ARENA_SIZE = 8192,
 };
 
+/* Signed with SECRET; without exp. */
+static const char SECRET[] = "bench bench bench bench bench bench";
+static const char TOKEN[] =
+    "Bearer "
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIyNDgyODk3NjEwMDEiLCJpc3MiOiJodHR"
+    "wczovL2lkLmV4YW1wbGUuY29tL3JlYWxtcy9tYWluIiwiYXVkIjpbImFwcCIsImFjY291bnQiXSwiYXp"
+    "wIjoid2ViIiwibmFtZSI6IkFsaWNlIEV4YW1wbGUiLCJlbWFpbCI6ImFsaWNlQGV4YW1wbGUuY29tIiw"
+    "iZW1haWxfdmVyaWZpZWQiOnRydWUsInByZWZlcnJlZF91c2VybmFtZSI6ImFsaWNlIiwic2Vzc2lvbl9"
+    "zdGF0ZSI6IjBmM2Y2YjJlLThhNTMtNGYyYS05YzBjLTVhM2YyZjRmOWIxMSIsInJlYWxtX2FjY2VzcyI"
+    "6eyJyb2xlcyI6WyJ1c2VyIiwiZWRpdG9yIiwib2ZmbGluZV9hY2Nlc3MiXX0sInNjb3BlIjoib3Blbml"
+    "kIHByb2ZpbGUgZW1haWwifQ.JfrrnYLLjXTQkL7rT-7F0EIHLtMXevkFOI3y_tFiJEg";
+
 struct bench_case {
     const char *name;
     const char *lines; /* of the site; "FILE" stands for a file of a million networks */
@@ -35,6 +47,13 @@ static const struct bench_case CASES[] = {
     {"rate_limit", "rate_limit 1000000000r/s burst=1000000 dry_run\n", false},
     {"rate_limit_many", "rate_limit 1000000000r/s burst=1000000 dry_run\n", true},
     {"conn_limit", "conn_limit 1000000\n", false},
+    {"jwt",
+     "jwt secret=env:WEIR_BENCH_SECRET expiry=off issuer=https://id.example.com/realms/main "
+     "audience=app copy=X-User:sub,X-Mail:email\n",
+     false},
+    {"secure_headers", "secure_headers\n", false},
+    {"cors", "cors https://app.example.com https://*.example.org\n", false},
+    {"cookie_flags", "cookie_flags secure httponly samesite=lax\n", false},
     {"header", "header set X-Frame-Options DENY\n", false},
 };
 
@@ -83,6 +102,11 @@ static void run(void *argument)
         struct exchange x = {.site = job->site, .route = job->site->routes, .client = &client};
         arena_init(&x.arena, memory, sizeof memory);
         fields_init(&x.response.fields, &x.arena, NULL, 0);
+        fields_init(&x.request.head.fields, &x.arena, NULL, 0);
+        fields_add(&x.request.head.fields, FIELD_USER_AGENT, SLICE("bench"));
+        fields_append_checked(&x.request.head.fields, FIELD_AUTHORIZATION, SLICE("Authorization"),
+                              slice_of(TOKEN, sizeof TOKEN - 1));
+        fields_add(&x.response.fields, FIELD_CONTENT_TYPE, SLICE("text/plain"));
         if (job->are_many) /* between the networks */
             client.v4.sin_addr.s_addr = htonl(random_below(&random, NETWORKS) * SPACE + SPACE / 2);
         walk(&x, x.route);
@@ -147,6 +171,7 @@ static void measure(const struct bench_case *bench, const struct site *site, int
 int main(void)
 {
     char path[] = "/tmp/weir-bench-XXXXXX";
+    setenv("WEIR_BENCH_SECRET", SECRET, 1);
     int fd = mkstemp(path);
     if (fd < 0)
         abort();

@@ -92,6 +92,7 @@ static void format_json(const struct exchange *x, int64_t now, struct buffer *ou
     json_field(out, "rule", x->rule);
     json_field(out, "error", slice_from_cstring(x->blame.error));
     json_field(out, "reason", slice_from_cstring(x->blame.why));
+    json_field(out, "detail", slice_from_cstring(x->detail));
     json_field(out, "limit", limit_of(x));
     json_field(out, "limited", slice_from_cstring(x->limited));
     json_field_int(out, "config", 1);

@@ -3,34 +3,47 @@
 #include "control/fetch.h"
 
 #include "base/buffer.h"
+#include "control/certificates.h"
 #include "control/names.h"
 #include "fiber/fiber.h"
 #include "fiber/thread.h"
 #include "http/h1_parse.h"
 #include "net/resolver.h"
-#include "net/stream.h"
+#include "net/stream_tls.h"
 
 #include <string.h>
 
 enum {
     PORT_HTTP = 80,
+    PORT_HTTPS = 443,
     FIELDS = 64,
     HEAD_MAX = 8192,
     ADDRESSES_MAX = 8,
 };
 
+static const struct h1_limits LIMITS = {HEAD_MAX, HEAD_MAX, FIELDS, FIELD_NAMES_DROP};
+
 struct target {
     struct slice authority, host, path;
     uint16_t port;
+    bool is_tls;
+};
+
+struct question {
+    const char *type; /* of the body; NULL: there is none */
+    struct slice body;
+    size_t size_max; /* of the answer */
 };
 
 static bool split(struct slice url, struct target *target)
 {
     static const struct slice SCHEME = {"http://", 7};
-    uint64_t port = PORT_HTTP;
-    if (!slice_starts_nocase(url, SCHEME))
+    static const struct slice SCHEME_TLS = {"https://", 8};
+    target->is_tls = slice_starts_nocase(url, SCHEME_TLS);
+    uint64_t port = target->is_tls ? PORT_HTTPS : PORT_HTTP;
+    if (!target->is_tls && !slice_starts_nocase(url, SCHEME))
         return false;
-    url = slice_from(url, SCHEME.size);
+    url = slice_from(url, target->is_tls ? SCHEME_TLS.size : SCHEME.size);
     size_t end = slice_find(url, '/');
     target->authority = slice_first(url, end);
     target->path = end < url.size ? slice_from(url, end) : SLICE("/");
@@ -87,10 +100,26 @@ static enum status resolve(const struct config *config, const struct target *tar
     return status == OK && lookup->count == 0 ? ERR_UNREACHABLE : status;
 }
 
-/* All that comes, in the buffer; it ends with the connection. */
-static enum status read_all(struct stream *stream, struct buffer *into, size_t size_max,
-                            int64_t deadline)
+/* Whether the answer has come whole: servers may keep the connection all the same. */
+static bool is_whole(struct buffer *text, const struct question *question, struct arena *arena)
 {
+    struct response_head head = {0};
+    size_t consumed = 0;
+    const char *why;
+    if (slice_find_slice(slice_first(buffer_slice(text), HEAD_MAX), SLICE("\r\n\r\n")) >= HEAD_MAX)
+        return false;
+    fields_init(&head.fields, arena, arena_alloc(arena, FIELDS * sizeof(struct field)), FIELDS);
+    enum method method = question->type == NULL ? METHOD_GET : METHOD_POST;
+    return h1_parse_response(text->data, text->size, &LIMITS, method, &head, &consumed, &why) ==
+               PARSE_DONE &&
+           head.framing == FRAMING_LENGTH && text->size - consumed >= head.length;
+}
+
+/* All that comes, in the buffer; it ends with its length or the connection. */
+static enum status read_all(struct stream *stream, struct buffer *into,
+                            const struct question *question, int64_t deadline)
+{
+    size_t size_max = question->size_max + HEAD_MAX;
     for (;;) {
         char bytes[1024];
         size_t got = 0;
@@ -99,19 +128,24 @@ static enum status read_all(struct stream *stream, struct buffer *into, size_t s
             return OK;
         TRY(status);
         buffer_append(into, slice_of(bytes, got));
-        if (into->size > size_max + HEAD_MAX)
+        if (into->size > size_max)
             return ERR_LIMIT;
+        struct arena arena;
+        arena_init(&arena, NULL, 0);
+        bool is_done = is_whole(into, question, &arena);
+        arena_done(&arena);
+        if (is_done)
+            return OK;
     }
 }
 
-static enum status read_answer(struct buffer *text, size_t size_max, struct arena *arena,
-                               struct slice *answer, const char **why)
+static enum status read_answer(struct buffer *text, enum method method, size_t size_max,
+                               struct arena *arena, struct slice *answer, const char **why)
 {
-    static const struct h1_limits LIMITS = {HEAD_MAX, HEAD_MAX, FIELDS, FIELD_NAMES_DROP};
     struct response_head head = {0};
     size_t consumed = 0;
     fields_init(&head.fields, arena, arena_alloc(arena, FIELDS * sizeof(struct field)), FIELDS);
-    if (h1_parse_response(text->data, text->size, &LIMITS, METHOD_POST, &head, &consumed, why) !=
+    if (h1_parse_response(text->data, text->size, &LIMITS, method, &head, &consumed, why) !=
         PARSE_DONE) {
         *why = "its answer is no HTTP";
         return ERR_UNREACHABLE;
@@ -128,23 +162,37 @@ static enum status read_answer(struct buffer *text, size_t size_max, struct aren
     return answer->size == 0 || answer->size > size_max ? ERR_UNREACHABLE : OK;
 }
 
-static enum status talk(struct stream *stream, const struct target *target, const char *type,
-                        struct slice body, size_t size_max, struct buffer *text, int64_t deadline)
+static enum status talk(struct stream *stream, const struct question *question,
+                        const struct target *target, struct buffer *text, int64_t deadline)
 {
-    buffer_format(text,
-                  "POST %.*s HTTP/1.0\r\nHost: %.*s\r\nContent-Type: %s\r\n"
-                  "Content-Length: %zu\r\n\r\n",
-                  SLICE_ARG(target->path), SLICE_ARG(target->authority), type, body.size);
-    buffer_append(text, body);
+    buffer_format(text, "%s %.*s HTTP/1.0\r\nHost: %.*s\r\nConnection: close\r\n",
+                  question->type == NULL ? "GET" : "POST", SLICE_ARG(target->path),
+                  SLICE_ARG(target->authority));
+    if (question->type != NULL)
+        buffer_format(text, "Content-Type: %s\r\nContent-Length: %zu\r\n", question->type,
+                      question->body.size);
+    buffer_append(text, SLICE("\r\n"));
+    buffer_append(text, question->body);
     struct iovec part = {text->data, text->size};
     TRY(stream_write(stream, &part, 1, CLOCK_NEVER, deadline));
     text->size = 0;
-    return read_all(stream, text, size_max, deadline);
+    return read_all(stream, text, question, deadline);
 }
 
-enum status fetch_post(const struct config *config, struct slice url, const char *type,
-                       struct slice body, size_t size_max, struct arena *arena, int64_t deadline,
-                       struct slice *answer, const char **why)
+static enum status shake_hands(struct stream *stream, struct tls_client *client, int64_t deadline,
+                               const char **why)
+{
+    struct tls_trouble trouble = {.why = "tls: it cannot be spoken here"};
+    enum status status =
+        client == NULL ? ERR_TLS : stream_tls_connect(stream, client, NULL, deadline, &trouble);
+    if (status == ERR_TLS)
+        *why = trouble.why;
+    return status;
+}
+
+static enum status fetch(const struct config *config, struct slice url,
+                         const struct question *question, struct arena *arena, int64_t deadline,
+                         struct slice *answer, const char **why)
 {
     struct target target;
     struct stream stream = {0};
@@ -159,8 +207,29 @@ enum status fetch_post(const struct config *config, struct slice url, const char
     TRY(stream_connect(&stream, lookup->addresses, lookup->count, &which, deadline));
     struct buffer text = buffer_in(arena, HEAD_MAX);
     *why = "it does not answer";
-    enum status status = talk(&stream, &target, type, body, size_max, &text, deadline);
+    struct tls_client *tls = target.is_tls ? certificates_plain_client(target.host) : NULL;
+    enum status status = target.is_tls ? shake_hands(&stream, tls, deadline, why) : OK;
+    if (status == OK)
+        status = talk(&stream, question, &target, &text, deadline);
     stream_close(&stream, true);
+    if (tls != NULL)
+        tls_client_free(tls);
     TRY(status);
-    return read_answer(&text, size_max, arena, answer, why);
+    return read_answer(&text, question->type == NULL ? METHOD_GET : METHOD_POST, question->size_max,
+                       arena, answer, why);
+}
+
+enum status fetch_post(const struct config *config, struct slice url, const char *type,
+                       struct slice body, size_t size_max, struct arena *arena, int64_t deadline,
+                       struct slice *answer, const char **why)
+{
+    struct question question = {.type = type, .body = body, .size_max = size_max};
+    return fetch(config, url, &question, arena, deadline, answer, why);
+}
+
+enum status fetch_get(const struct config *config, struct slice url, size_t size_max,
+                      struct arena *arena, int64_t deadline, struct slice *answer, const char **why)
+{
+    struct question question = {.size_max = size_max};
+    return fetch(config, url, &question, arena, deadline, answer, why);
 }

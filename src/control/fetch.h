@@ -15,3 +15,9 @@ MAY_WAIT MUST_CHECK enum status fetch_post(const struct config *config, struct s
                                            const char *type, struct slice body, size_t size_max,
                                            struct arena *arena, int64_t deadline,
                                            struct slice *answer, const char **why);
+
+/* Gets what is at an http:// or https:// address, in the same way; a server over TLS has to show a
+ * certificate that the system trusts. */
+MAY_WAIT MUST_CHECK enum status fetch_get(const struct config *config, struct slice url,
+                                          size_t size_max, struct arena *arena, int64_t deadline,
+                                          struct slice *answer, const char **why);

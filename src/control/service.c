@@ -5,9 +5,9 @@
 #include "control/admin.h"
 #include "control/certificates.h"
 #include "control/config_watch.h"
-#include "control/data_files.h"
 #include "control/discovery.h"
 #include "control/health_check.h"
+#include "control/held_watch.h"
 #include "control/privileges.h"
 #include "control/pulse.h"
 #include "control/registry.h"
@@ -24,7 +24,7 @@
 enum {
     OFFLOAD_THREADS = 2,
     WATCH_MS = 500,
-    WATCH_WAIT_S = 60, /* for another reload that runs */
+    WATCH_WAIT_S = 60,  /* for another reload that runs */
     DRAIN_GRACE_S = 10, /* after timeouts.drain everything has ended, or hangs */
 };
 
@@ -232,7 +232,7 @@ static enum status begin(const struct config *config)
 {
     TRY(discovery_start(config, service.snapshot, &service.discovery));
     TRY(workers_start(&service.workers, service.snapshot));
-    TRY(data_files_watch());
+    TRY(held_watch_start(service_config, &service.held_watch));
     return health_checks_start(config, service.snapshot, &service.health_checks);
 }
 
@@ -339,7 +339,7 @@ void service_stop(void)
     }
     if (service.snapshot != NULL)
         certificates_unwatch(service.snapshot->certificates);
-    data_files_unwatch();
+    held_watch_stop(service.held_watch);
     health_checks_stop(service.health_checks);
     discovery_stop(service.discovery);
     if (service.has_offload)

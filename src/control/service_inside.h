@@ -32,6 +32,7 @@ struct service {
     struct workers workers;
     struct discovery *discovery;
     struct health_checks *health_checks;
+    struct held_watch *held_watch;
     bool has_offload;
     bool has_admin, has_admin_by_default;
     bool is_ephemeral;

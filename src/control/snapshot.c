@@ -319,6 +319,8 @@ static void build_listener(struct snapshot_builder *b, const struct config_liste
     }
     site_table_build(&listener->sites, names, at, arena);
     listener->sites.is_secure = from->is_tls;
+    listener->sites.guarded = b->guarded; /* complete: all sites have been built */
+    listener->sites.guarded_count = b->guarded_count;
     if (from->is_tls)
         build_tls(b, from, listener);
 }
@@ -340,12 +342,12 @@ static void build_geo(struct snapshot_builder *b)
         if (strcmp(item->key->name, "geoip") != 0)
             continue;
         const struct name_config *line = item->config;
-        const struct data_file *file = snapshot_open_file(b, item, line->name, &geo_file);
+        const struct held *file = snapshot_open_file(b, item, line->name, &geo_file);
         if (file == NULL)
             continue;
         struct geo *geo = &b->snapshot->geo;
         bool is_country = geo_content_of(file) == GEO_COUNTRY;
-        const struct data_file **place = is_country ? &geo->country : &geo->network;
+        const struct held **place = is_country ? &geo->country : &geo->network;
         if (*place != NULL)
             config_report_step(b->errors, item, NULL,
                                is_country ? SLICE("a second database of countries")

@@ -5,9 +5,10 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "control/certificates.h"
-#include "control/data_files.h"
+#include "control/secret.h"
 #include "exchange/cidr.h"
 #include "exchange/variable.h"
+#include "fiber/held.h"
 #include "steps/access.h"
 #include "steps/proxy.h"
 #include "steps/redirect.h"
@@ -83,24 +84,26 @@ void snapshot_release_kept(struct snapshot *snapshot)
         kept->release(kept->object);
 }
 
-static const struct data_file *open_file(struct prepare *prepare, const char *option,
-                                         struct slice path, const struct data_file_kind *kind)
+static void leave_file(void *held)
 {
+    held_leave(held);
+}
+
+static struct held *open_file(struct prepare *prepare, const char *option, struct slice path,
+                              const struct held_kind *kind)
+{
+    char why[HELD_WHY_MAX] = "";
     if (prepare->without_files)
         return NULL;
-    bool is_absolute = path.size > 0 && path.data[0] == '/';
-    struct slice directory = is_absolute ? SLICE("") : prepare->directory;
-    struct slice full =
-        arena_format(prepare->arena, "%.*s%.*s", SLICE_ARG(directory), SLICE_ARG(path));
-    struct slice why;
-    struct data_file *file =
-        data_file_open(kind, arena_cstring(prepare->arena, full), prepare->arena, &why);
-    if (file == NULL)
-        prepare->error(prepare, option, "the %s %.*s cannot be used: %.*s", kind->what,
-                       SLICE_ARG(full), SLICE_ARG(why));
+    if (path.size > 0 && path.data[0] != '/')
+        path = arena_format(prepare->arena, "%.*s%.*s", SLICE_ARG(prepare->directory),
+                            SLICE_ARG(path));
+    struct held *held = held_file(kind, path, why);
+    if (held == NULL)
+        prepare->error(prepare, option, "%.*s %s", SLICE_ARG(path), why);
     else
-        prepare->keep(prepare, data_file_leave, file);
-    return file;
+        prepare->keep(prepare, leave_file, held);
+    return held;
 }
 
 /* "rate_limit 2", the second of that name in the block; empty: it does not stand there. */
@@ -133,6 +136,29 @@ static struct slice place(struct prepare *prepare)
                         b->item->key->name, b->item->node->place.line);
 }
 
+static bool read_secret(struct prepare *prepare, const char *option, struct slice reference,
+                        struct slice *secret)
+{
+    const char *why = "";
+    if (secret_read(reference, prepare->directory, prepare->arena, secret, &why))
+        return true;
+    prepare->error(prepare, option, "the secret cannot be read: %s", why);
+    return false;
+}
+
+static void guard_field(struct prepare *prepare, struct slice name)
+{
+    struct snapshot_builder *b = builder_of(prepare);
+    struct slice *guarded = arena_alloc(prepare->arena, (b->guarded_count + 1) * sizeof *guarded);
+    for (size_t i = 0; i < b->guarded_count; i++) {
+        if (slice_equal_nocase(b->guarded[i], name))
+            return;
+        guarded[i] = b->guarded[i];
+    }
+    guarded[b->guarded_count++] = name;
+    b->guarded = guarded;
+}
+
 static struct preparing preparing_for(struct snapshot_builder *b, const struct config_item *item)
 {
     b->item = item;
@@ -146,14 +172,15 @@ static struct preparing preparing_for(struct snapshot_builder *b, const struct c
                     .open_file = open_file,
                     .geo = &b->snapshot->geo,
                     .place = place,
+                    .read_secret = read_secret,
+                    .guard_field = guard_field,
                     .without_files = b->without_files},
         .b = b,
     };
 }
 
-const struct data_file *snapshot_open_file(struct snapshot_builder *b,
-                                           const struct config_item *item, struct slice path,
-                                           const struct data_file_kind *kind)
+struct held *snapshot_open_file(struct snapshot_builder *b, const struct config_item *item,
+                                struct slice path, const struct held_kind *kind)
 {
     struct preparing preparing = preparing_for(b, item);
     return open_file(&preparing.prepare, NULL, path, kind);

@@ -9,8 +9,10 @@ struct snapshot_builder {
     const struct config *config;
     const struct snapshot *previous; /* NULL: none */
     struct config_errors *errors;
-    struct site *sites;             /* one per site of the configuration */
-    bool without_files;             /* nothing is read from disk */
+    struct site *sites;    /* one per site of the configuration */
+    bool without_files;    /* nothing is read from disk */
+    struct slice *guarded; /* fields that steps alone set */
+    size_t guarded_count;
     const struct config_site *site; /* that is being built, … */
     const struct config_route *route;
     const struct config_item *item; /* … and whose step is being prepared */
@@ -27,8 +29,7 @@ struct site *snapshot_redirect_site(struct snapshot_builder *b, const struct con
 /* Keeps it as long as the snapshot. */
 struct tls_server *snapshot_keep_server(struct snapshot_builder *b, struct tls_server *server);
 /* As prepare->open_file(), for a line at any level. */
-const struct data_file *snapshot_open_file(struct snapshot_builder *b,
-                                           const struct config_item *item, struct slice path,
-                                           const struct data_file_kind *kind);
+struct held *snapshot_open_file(struct snapshot_builder *b, const struct config_item *item,
+                                struct slice path, const struct held_kind *kind);
 /* Releases what regular expressions and steps keep. */
 void snapshot_release_kept(struct snapshot *snapshot);

@@ -3,8 +3,8 @@
 
 #include "base/arena.h"
 #include "base/log.h"
-#include "control/held.h"
 #include "control/notify.h"
+#include "control/sockets.h"
 #include "control/supervisor_inside.h"
 #include "fiber/child.h"
 #include "net/channel.h"
@@ -26,7 +26,7 @@ static struct {
     int report;
     struct watch channel;
     void (*on_gone)(void);
-    struct held_sockets given; /* by systemd, to one that is alone */
+    struct sockets given; /* by systemd, to one that is alone */
     char why[256];
 } own = {.report = -1, .channel.fd = -1};
 
@@ -40,8 +40,8 @@ void supervised_begin(bool is_alone)
     own.is_alone = is_alone;
     if (is_alone) {
         notify_begin();
-        held_init(&own.given);
-        held_take_given(&own.given);
+        sockets_init(&own.given);
+        sockets_take_given(&own.given);
         return;
     }
     unsetenv(ENVIRONMENT_WORKING);
@@ -100,7 +100,7 @@ void supervised_unwatch(void)
 
 bool supervised_gives(const struct address *address)
 {
-    return own.is_supervised || (own.is_alone && held_find(&own.given, address) != NULL);
+    return own.is_supervised || (own.is_alone && sockets_find(&own.given, address) != NULL);
 }
 
 static enum status refuse(const struct message *answer, const char **why)
@@ -143,7 +143,7 @@ static enum status receive_sockets(struct supervised_sockets *sockets, const cha
     return OK;
 }
 
-static enum status copy_given(const struct held *held, struct supervised_sockets *sockets,
+static enum status copy_given(const struct sockets_at *held, struct supervised_sockets *sockets,
                               const char **why)
 {
     sockets->fds = memory_alloc(held->count * sizeof *sockets->fds);
@@ -163,7 +163,7 @@ enum status supervised_open(const struct address *address, unsigned count, unsig
     enum status status;
     *sockets = (struct supervised_sockets){0};
     if (own.is_alone) {
-        status = copy_given(held_find(&own.given, address), sockets, why);
+        status = copy_given(sockets_find(&own.given, address), sockets, why);
     } else {
         tell(MESSAGE_OPEN, count, mode, address_format(address, text));
         *why = "the supervisor is gone";

@@ -63,7 +63,7 @@ static void end(struct supervisor *s, int number)
         upgrade_fail(s, EXIT_SYSTEM, "weir is ending");
         upgrade_close(s);
         timer_clear(&s->thread.timers, &s->restart);
-        held_close_all(&s->held);
+        sockets_close_all(&s->held);
     }
     for (int i = 0; i < WORKINGS_MAX; i++) {
         const struct working *w = &s->workings[i];
@@ -121,7 +121,7 @@ static bool begin_anew(struct supervisor *s)
         log_write(LOG_ERROR, "start_failed", "the configuration could not be read from stdin");
         return false;
     }
-    held_take_given(&s->held);
+    sockets_take_given(&s->held);
     upgrade_listen(s);
     if (working_start(s, "/proc/self/exe", WORKING_SERVES, &why) != NULL)
         return true;
@@ -160,7 +160,7 @@ static int supervise(struct supervisor *s, int state)
     working_signal_all(s, SIGKILL);
     upgrade_close(s);
     signal_unwatch();
-    held_done(&s->held);
+    sockets_done(&s->held);
     return has_begun ? s->code : EXIT_SYSTEM;
 }
 
@@ -185,7 +185,7 @@ int supervisor_run(const struct supervisor_start *start)
     (void)snprintf(s->program, sizeof s->program, "%s", start->program);
     s->listening.fd = -1;
     s->code = EXIT_SYSTEM;
-    held_init(&s->held);
+    sockets_init(&s->held);
     const char *number = state != NULL ? state : test;
     if (number != NULL && !slice_to_u64(slice_from_cstring(number), INT32_MAX, &fd))
         return EXIT_SYSTEM;

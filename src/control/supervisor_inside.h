@@ -2,7 +2,7 @@
 /* What the files of the supervisor share. */
 #pragma once
 
-#include "control/held.h"
+#include "control/sockets.h"
 #include "control/supervisor.h"
 #include "control/supervisor_message.h"
 #include "fiber/loop.h"
@@ -72,7 +72,7 @@ struct upgrade {
 struct supervisor {
     const struct supervisor_start *start;
     struct thread thread;
-    struct held_sockets held;
+    struct sockets held;
     struct working workings[WORKINGS_MAX];
     struct watch listening; /* for `weir upgrade`; fd −1: there is none */
     struct upgrade_client clients[CLIENTS_MAX];

@@ -29,7 +29,7 @@ int state_write(const struct supervisor *s)
     for (int i = 0; i < WORKINGS_MAX; i++)
         if (s->workings[i].role != WORKING_NONE)
             working_write(s, &s->workings[i], &out);
-    held_write(&s->held, &out);
+    sockets_write(&s->held, &out);
     if (s->listening.fd >= 0)
         buffer_format(&out, "listening %d\n", s->listening.fd);
     if (s->upgrade.client != NULL)
@@ -47,9 +47,9 @@ int state_write(const struct supervisor *s)
 
 int *state_descriptors(const struct supervisor *s, int state, struct arena *arena, size_t *count)
 {
-    size_t sockets = held_descriptors(&s->held, NULL, 0);
+    size_t sockets = sockets_descriptors(&s->held, NULL, 0);
     int *fds = arena_alloc(arena, (sockets + 2 * WORKINGS_MAX + 4) * sizeof *fds);
-    size_t n = held_descriptors(&s->held, fds, sockets);
+    size_t n = sockets_descriptors(&s->held, fds, sockets);
     for (int i = 0; i < WORKINGS_MAX; i++) {
         const struct working *w = &s->workings[i];
         if (w->role != WORKING_NONE && w->channel.fd >= 0)
@@ -80,7 +80,7 @@ static bool read_line(struct supervisor *s, struct taken *taken, struct slice li
     struct slice rest = slice_from(line, blank + 1);
     uint64_t fd = 0;
     if (slice_equal(word, SLICE("socket")))
-        return held_read(&s->held, line);
+        return sockets_read(&s->held, line);
     if (slice_equal(word, SLICE("working")))
         return working_read(s, rest);
     if (slice_equal(word, SLICE("status"))) {

@@ -269,7 +269,7 @@ void upgrade_finish(struct supervisor *s)
     }
     if (follows != NULL) {
         follows->role = WORKING_SERVES;
-        held_sweep(&s->held);
+        sockets_sweep(&s->held);
     }
     const struct working *serves = working_find(s, WORKING_SERVES);
     (void)snprintf(text, sizeof text, "weir %s serves as process %d of supervisor %d",

@@ -43,7 +43,7 @@ static void drop_sockets(struct working *w)
 {
     LIST_EACH(link, &w->supervisor->held.all)
     {
-        LIST_ENTRY(link, struct held, link)->users &= ~bit_of(w);
+        LIST_ENTRY(link, struct sockets_at, link)->users &= ~bit_of(w);
     }
 }
 
@@ -52,7 +52,7 @@ static void sweep(struct supervisor *s)
 {
     const struct working *serves = working_find(s, WORKING_SERVES);
     if (serves != NULL && serves->is_ready && working_find(s, WORKING_FOLLOWS) == NULL)
-        held_sweep(&s->held);
+        sockets_sweep(&s->held);
 }
 
 static void expect_word(struct working *w, int64_t within)
@@ -83,11 +83,11 @@ static void on_open(struct working *w, const struct message *asked)
 {
     struct supervisor *s = w->supervisor;
     struct address address;
-    struct held *held = NULL;
+    struct sockets_at *held = NULL;
     const char *why = "the supervisor is ending";
     enum status status = s->is_ending ? ERR_CLOSED : ERR_CONFIG;
     if (status == ERR_CONFIG && address_parse(asked->text, 0, &address))
-        status = held_open(&s->held, &address, asked->count, asked->mode, &held, &why);
+        status = sockets_open(&s->held, &address, asked->count, asked->mode, &held, &why);
     else if (status == ERR_CONFIG)
         why = "the supervisor does not understand this address";
     if (status != OK) {
@@ -113,7 +113,7 @@ static void on_close(struct working *w, const struct message *asked)
     struct address address;
     if (!address_parse(asked->text, 0, &address))
         return;
-    struct held *held = held_find(&w->supervisor->held, &address);
+    struct sockets_at *held = sockets_find(&w->supervisor->held, &address);
     if (held != NULL)
         held->users &= ~bit_of(w);
     sweep(w->supervisor);

@@ -71,3 +71,28 @@ struct slice exchange_client_host(struct exchange *x)
         return head->host;
     return arena_format(&x->arena, "%.*s:%u", SLICE_ARG(head->host), head->port);
 }
+
+/* As servers read names that reach them through CGI: without case, "_" for "-". */
+static bool is_same_name(struct slice a, struct slice b)
+{
+    for (size_t i = 0; i < a.size && i < b.size; i++) {
+        char left = a.data[i] == '_' ? '-' : ascii_lower(a.data[i]);
+        if (left != (b.data[i] == '_' ? '-' : ascii_lower(b.data[i])))
+            return false;
+    }
+    return a.size == b.size;
+}
+
+/* Who somebody is, steps say: what a client says of itself goes, on every route. */
+void exchange_take_off_guarded(struct exchange *x)
+{
+    struct fields *fields = &x->request.head.fields;
+    for (size_t i = 0; i < x->sites->guarded_count; i++)
+        for (uint32_t at = 0; at < fields->count;) {
+            struct slice name = fields->items[at].name;
+            if (is_same_name(name, x->sites->guarded[i]))
+                fields_remove_named(fields, name);
+            else
+                at++;
+        }
+}

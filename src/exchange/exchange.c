@@ -159,6 +159,8 @@ static void build_error(struct exchange *x)
         fields_add(
             fields, FIELD_RETRY_AFTER,
             arena_format(&x->arena, "%lld", (long long)(x->retry_after > 0 ? x->retry_after : 1)));
+    if (status == 401 && x->challenge.size > 0)
+        fields_add(fields, FIELD_WWW_AUTHENTICATE, x->challenge);
     if (status == 405)
         fields_add(fields, FIELD_ALLOW, SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
 }
@@ -200,6 +202,7 @@ static enum verdict choose_route(struct exchange *x)
     if (x->sites->names_vary && x->site->field_names == FIELD_NAMES_REJECT &&
         has_odd_name(&head->fields))
         return exchange_refuse(x, REFUSAL_FIELD_NAME_POLICY);
+    exchange_take_off_guarded(x);
     if (head->path.size == 1 && head->path.data[0] == '*')
         x->request.path = head->path; /* OPTIONS * */
     else if (!uri_canonical_path(head->path, &x->site->path_rules, &x->arena, &x->request.path))

@@ -11,6 +11,7 @@
 #include "net/stream_tls.h"
 
 struct exchange;
+struct json;
 struct serve_view;
 
 /* Whose fault a failure is. */
@@ -131,11 +132,15 @@ struct exchange {
     const struct tls_facts *tls;             /* of the client's connection; NULL: it is in clear */
     const struct introduction *introduction; /* what a proxy said of it before; NULL */
     struct slice request_id;
-    struct slice user; /* verified identity; empty */
+    struct slice user;              /* verified identity; empty */
+    struct slice claims;            /* of a verified token, as JSON; empty */
+    const struct json *claims_read; /* the same, once somebody asked for one of them */
+    struct slice challenge;         /* value of WWW-Authenticate for a 401 of ours */
     struct blame blame;
     struct upstream_facts upstream;
     const char *refused_by; /* the step that refused, for the log; NULL */
     struct slice rule;      /* which rule of that step: its name or place; of the configuration */
+    const char *detail;     /* static text: what it did not like, for the log; NULL */
     const char *sticky;     /* what became of the tie to its server, for the log; NULL */
     const char *mirrored;   /* what became of its mirror image, for the log; NULL */
     const char *limited;    /* what a rate limit did or would have done to it, for the log; NULL */
@@ -187,6 +192,8 @@ COLD void response_replace(struct exchange *x, int status, struct slice type, st
  * address ends the walk. Sets x->client and x->client_ip, and what Forwarded tells beside them. */
 struct cidr;
 void exchange_find_client(struct exchange *x, const struct cidr *trusted, size_t count);
+/* Removes the fields that only steps may set, however they are spelt. */
+void exchange_take_off_guarded(struct exchange *x);
 /* The host that the client asked for, as a Host field says it. */
 struct slice exchange_client_host(struct exchange *x);
 

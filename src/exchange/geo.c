@@ -20,19 +20,19 @@ struct geo_database {
 };
 
 /* The library maps a file; a copy of our own is what nobody can cut short under it. */
-static void *parse(struct slice text, char *why, size_t why_size)
+static void *read_database(struct slice text, char why[HELD_WHY_MAX])
 {
     char path[FILE_TEMPORARY_PATH_MAX];
     const char *reason = "";
     if (file_temporary(text, path, &reason) != OK) {
-        (void)snprintf(why, why_size, "a copy cannot be made: %s", reason);
+        (void)snprintf(why, HELD_WHY_MAX, "a copy cannot be made: %s", reason);
         return NULL;
     }
     struct geo_database *database = memory_zero(sizeof *database);
     int error = MMDB_open(path, MMDB_MODE_MMAP, &database->file);
     file_remove(path);
     if (error != MMDB_SUCCESS) {
-        (void)snprintf(why, why_size, "%s", MMDB_strerror(error));
+        (void)snprintf(why, HELD_WHY_MAX, "%s", MMDB_strerror(error));
         free(database);
         return NULL;
     }
@@ -48,26 +48,26 @@ static void release(void *parsed)
     free(database);
 }
 
-const struct data_file_kind geo_file = {
-    .what = "database of addresses",
+const struct held_kind geo_file = {
+    .name = "database of addresses",
     .size_max = SIZE_MAX_BYTES,
-    .parse = parse,
+    .read = read_database,
     .release = release,
 };
 
-enum geo_content geo_content_of(const struct data_file *file)
+enum geo_content geo_content_of(const struct held *file)
 {
-    const struct geo_database *database = data_file_now(file);
+    const struct geo_database *database = held_now(file);
     return database->content;
 }
 
 /* The value at a path of names; false: there is none of that type. */
-static bool find(const struct data_file *file, const struct address *address,
-                 const char *const *path, uint32_t type, MMDB_entry_data_s *data)
+static bool find(const struct held *file, const struct address *address, const char *const *path,
+                 uint32_t type, MMDB_entry_data_s *data)
 {
     if (address->any.sa_family == AF_UNIX || address->size == 0)
         return false;
-    const struct geo_database *database = data_file_now(file);
+    const struct geo_database *database = held_now(file);
     const struct sockaddr *asked = &address->any;
     struct sockaddr_in inner = {.sin_family = AF_INET};
     if (asked->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr)) {

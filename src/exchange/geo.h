@@ -2,20 +2,20 @@
 /* Where an address is at home, by databases in the format of MaxMind (libmaxminddb). */
 #pragma once
 
-#include "exchange/data_file.h"
+#include "fiber/held.h"
 #include "net/address.h"
 
 /* The databases of a configuration; NULL: there is none. */
 struct geo {
-    const struct data_file *country;
-    const struct data_file *network;
+    const struct held *country;
+    const struct held *network;
 };
 
 /* What tells a database of countries (or cities) and one of networks (ASN) apart; `parsed` is of
  * geo_file. */
 enum geo_content { GEO_COUNTRY, GEO_NETWORK };
-extern const struct data_file_kind geo_file;
-enum geo_content geo_content_of(const struct data_file *file);
+extern const struct held_kind geo_file;
+enum geo_content geo_content_of(const struct held *file);
 
 enum {
     GEO_COUNTRY_SIZE = 2, /* ISO 3166-1 alpha-2 */

@@ -114,6 +114,9 @@ struct site_table {
     size_t exact_size;
     const struct site_name *wildcards; /* longest first */
     size_t wildcards_count;
+    /* Names of fields that say who somebody is: steps set them, clients never. */
+    const struct slice *guarded;
+    size_t guarded_count;
     struct site *any; /* site * */
     bool is_secure;   /* clients speak TLS here */
     bool names_vary;  /* its sites differ in field_names: the parser was lenient for all */

@@ -7,10 +7,10 @@
 #include "base/option.h"
 #include "base/status.h"
 
-struct data_file;
-struct data_file_kind;
 struct exchange;
 struct geo;
+struct held;
+struct held_kind;
 struct step_use;
 struct template;
 struct upstream;
@@ -40,10 +40,16 @@ struct prepare {
     size_t inner_count;
     bool without_files;     /* only check: files are not to be read */
     struct slice directory; /* of the configuration file: relative paths start here */
+    /* What file:PATH, env:NAME or credential:NAME stands for; false after an error was reported. */
+    bool (*read_secret)(struct prepare *prepare, const char *option, struct slice reference,
+                        struct slice *secret);
+    /* A field of requests that this step alone sets: what clients send under its name is taken off
+     * on all sites, whatever their routes. */
+    void (*guard_field)(struct prepare *prepare, struct slice name);
     /* The file of that kind at a path as it is written, read and looked after as long as the
      * snapshot lives; NULL after an error was reported, and where files are not to be read. */
-    const struct data_file *(*open_file)(struct prepare *prepare, const char *option,
-                                         struct slice path, const struct data_file_kind *kind);
+    struct held *(*open_file)(struct prepare *prepare, const char *option, struct slice path,
+                              const struct held_kind *kind);
     const struct geo *geo; /* what the configuration has of them */
     /* Which line of which site and route this is, in the same words in the next configuration: for
      * what outlives a snapshot. One line of a site is the same on each of its routes. */

@@ -5,6 +5,7 @@
 #include "exchange/exchange.h"
 #include "exchange/geo.h"
 #include "http/chars.h"
+#include "net/jwt.h"
 #include "net/proxy_protocol.h"
 
 #include <assert.h>
@@ -211,6 +212,15 @@ static struct slice introduced_value(struct exchange *x, enum variable variable,
     return is_found ? arena_copy(&x->arena, proxy_tlv_text(value, text)) : SLICE("");
 }
 
+static struct slice claim_of(struct exchange *x, struct slice name)
+{
+    const char *why;
+    if (x->claims.size > 0 && x->claims_read == NULL &&
+        !json_read(x->claims, JWT_DEPTH_MAX, &x->arena, &x->claims_read, &why))
+        x->claims_read = NULL;
+    return jwt_claim(x->claims_read, name, &x->arena);
+}
+
 static struct slice geo_value(struct exchange *x, enum variable variable)
 {
     if (variable == VARIABLE_GEO_COUNTRY)
@@ -241,6 +251,8 @@ static struct slice value_of(struct exchange *x, enum variable variable, struct 
         return x->request_id;
     case VARIABLE_USER:
         return x->user;
+    case VARIABLE_JWT:
+        return claim_of(x, name);
     case VARIABLE_HEADER:
         return fields_joined(&x->request.head.fields, name, &x->arena);
     case VARIABLE_COOKIE:

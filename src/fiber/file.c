@@ -147,7 +147,9 @@ bool file_share(const char *path, unsigned mode, uint32_t user, uint32_t group)
     return chmod(path, mode) == 0 && is_given;
 }
 
-enum status file_create(const char *path, struct slice text, unsigned mode, const char **why)
+/* `owner`: whose it was; NULL: it is new. */
+static enum status create(const char *path, struct slice text, unsigned mode,
+                          const struct stat *owner, const char **why)
 {
     static const char SUFFIX[] = ".XXXXXX";
     char beside[1024]; /* a longer path is nobody's configuration */
@@ -157,6 +159,10 @@ enum status file_create(const char *path, struct slice text, unsigned mode, cons
     if (fd < 0)
         return failed(errno, why);
     enum status status = write_all(fd, text, why);
+    /* Only root can give files away; then the group that may read it still may. */
+    if (status == OK && owner != NULL && fchown(fd, owner->st_uid, owner->st_gid) != 0 &&
+        fchown(fd, (uid_t)-1, owner->st_gid) != 0 && errno != EPERM)
+        status = failed(errno, why);
     if (status == OK && fchmod(fd, mode) != 0)
         status = failed(errno, why);
     close(fd);
@@ -167,12 +173,17 @@ enum status file_create(const char *path, struct slice text, unsigned mode, cons
     return status;
 }
 
+enum status file_create(const char *path, struct slice text, unsigned mode, const char **why)
+{
+    return create(path, text, mode, NULL, why);
+}
+
 enum status file_rewrite(const char *path, struct slice text, const char **why)
 {
     struct stat old;
     if (stat(path, &old) != 0)
         return failed(errno, why);
-    return file_create(path, text, old.st_mode & 07777, why);
+    return create(path, text, old.st_mode & 07777, &old, why);
 }
 
 enum status file_temporary(struct slice text, char path[FILE_TEMPORARY_PATH_MAX], const char **why)

@@ -42,5 +42,6 @@ MUST_CHECK enum status file_temporary(struct slice text, char path[FILE_TEMPORAR
                                       const char **why);
 /* Takes a file away; one that is not there is fine. */
 void file_remove(const char *path);
-/* Puts a text in the place of a file's, whole or not at all; the file keeps its mode. */
+/* Puts a text in the place of a file's, whole or not at all; the file keeps its mode,
+ * and its owner and group as far as that is allowed. */
 MUST_CHECK enum status file_rewrite(const char *path, struct slice text, const char **why);

@@ -4,10 +4,10 @@
 #include "steps/access.h"
 
 #include "base/list.h"
-#include "exchange/data_file.h"
 #include "exchange/exchange.h"
 #include "exchange/geo.h"
 #include "exchange/network_set.h"
+#include "fiber/held.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ struct access_config {
     int64_t status; /* of deny; STATUS_CLOSE: none */
     bool is_everyone;
     struct network_set *networks; /* written in the line */
-    const struct data_file *files[FILES_MAX];
+    const struct held *files[FILES_MAX];
     size_t files_count;
     struct slice at;  /* "weir.conf:12" */
     bool is_last;     /* of the list */
@@ -119,7 +119,7 @@ static const struct key key_deny = {
     .since = "0.1",
 };
 
-static void *parse_networks(struct slice text, char *why, size_t why_size)
+static void *read_networks(struct slice text, char why[HELD_WHY_MAX])
 {
     struct network_set *set = network_set_new();
     for (unsigned line = 1; text.size > 0; line++) {
@@ -134,8 +134,8 @@ static void *parse_networks(struct slice text, char *why, size_t why_size)
         if (word.size == 0)
             continue;
         if (!cidr_parse(word, &network)) {
-            (void)snprintf(why, why_size, "line %u: \"%.*s\" is no address and no network", line,
-                           (int)(word.size < 64 ? word.size : 64), word.data);
+            (void)snprintf(why, HELD_WHY_MAX, "line %u: \"%.*s\" is no address and no network",
+                           line, (int)(word.size < 64 ? word.size : 64), word.data);
             network_set_free(set);
             return NULL;
         }
@@ -150,10 +150,10 @@ static void release_networks(void *set)
     network_set_free(set);
 }
 
-static const struct data_file_kind NETWORKS = {
-    .what = "list of addresses",
+static const struct held_kind NETWORKS = {
+    .name = "list of addresses",
     .size_max = FILE_SIZE_MAX,
-    .parse = parse_networks,
+    .read = read_networks,
     .release = release_networks,
 };
 
@@ -163,7 +163,7 @@ static bool add_file(struct access_config *c, struct slice path, struct prepare 
         p->error(p, "who", "at most %d files in one line", FILES_MAX);
         return false;
     }
-    const struct data_file *file = p->open_file(p, "who", path, &NETWORKS);
+    const struct held *file = p->open_file(p, "who", path, &NETWORKS);
     if (file == NULL)
         return p->without_files;
     c->files[c->files_count++] = file;
@@ -236,7 +236,7 @@ static bool is_one(const struct access_config *c, const struct address *client)
     if (c->is_everyone || network_set_has(c->networks, client))
         return true;
     for (size_t i = 0; i < c->files_count; i++)
-        if (network_set_has(data_file_now(c->files[i]), client))
+        if (network_set_has(held_now(c->files[i]), client))
             return true;
     return false;
 }

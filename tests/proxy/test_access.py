@@ -90,10 +90,10 @@ def test_a_file_is_read_again_and_what_is_wrong_keeps_the_last(tmp_path):
             assert as_client(weir, address) == 403
         assert as_client(weir, "10.0.0.2") == 200
         write(file, "10.0.0.2\n")
-        weir.wait_line("was read again")
+        weir.wait_line("is in use as it is now")
         assert [as_client(weir, a) for a in ("10.0.0.1", "10.0.0.2")] == [200, 403]
         write(file, "10.0.0.3\nnonsense\n")
-        assert "line 2" in weir.wait_line("stays as it was")
+        assert "line 2" in weir.wait_line("stays in use")
         assert [as_client(weir, a) for a in ("10.0.0.2", "10.0.0.3")] == [403, 200]
         file.unlink()
         time.sleep(1.5)
@@ -153,10 +153,10 @@ def test_countries_and_networks(tmp_path):
             assert as_client(weir, address, "/de/") == german, address
             assert as_client(weir, address, "/as/") == outside, address
         database(countries, "Test-Country", "192.0.2.0/24=FR")
-        weir.wait_line("was read again")
+        weir.wait_line("is in use as it is now")
         assert as_client(weir, "192.0.2.1", "/de/") == 403
         countries.write_bytes(b"nonsense")  # cut short in its place, as it must not be done
-        weir.wait_line("stays as it was")
+        weir.wait_line("stays in use")
         assert weir.ask("/", fields=[("X-Forwarded-For", "192.0.2.1")]).get("x-geo") == "FR/64496"
 
 
@@ -171,8 +171,8 @@ def test_wrong_places_are_said(line, why):
 
 def test_a_database_that_cannot_be_read_refuses_to_start(tmp_path):
     file = tmp_path / "x.mmdb"
-    for text, why in (None, "No such file"), (b"", "database of addresses"), \
-            (b"nonsense", "database of addresses"):
+    for text, why in (None, "No such file"), (b"", "x.mmdb"), \
+            (b"nonsense", "x.mmdb"):
         if text is not None:
             file.write_bytes(text)
         config = f"geoip {file}\nsite * {{\n listen :8080\n respond 200\n}}\n"

@@ -3,6 +3,7 @@
 restarts: the whole table, on the program that runs."""
 import json
 import signal
+import time
 
 import pytest
 
@@ -123,11 +124,22 @@ def hang_up(weir):
     raise AssertionError("no reload after a SIGHUP")
 
 
-@pytest.mark.parametrize("how", [reload, hang_up, Weir.restart])
+def upgrade(weir):
+    """The same program again, in the place of itself."""
+    before = weir.working()
+    done = weir.output.count('"upgraded"')
+    weir.signal(signal.SIGUSR2)
+    end = time.monotonic() + 30
+    while weir.output.count('"upgraded"') == done or weir.working() == before:
+        assert time.monotonic() < end, weir.output
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("how", [reload, hang_up, Weir.restart, upgrade])
 @pytest.mark.parametrize("number", range(len(CASES)))
 def test_the_rules(servers, number, how):
     change, shows, after, stands = CASES[number]
-    with Weir(SAME, **servers) as weir:
+    with Weir(SAME, supervised=how is upgrade, **servers) as weir:
         change(weir, servers)
         assert shows(weir)
         [entry] = weir.api("GET", "/v1/overrides").json["overrides"]

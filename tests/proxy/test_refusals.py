@@ -12,6 +12,7 @@ from origin import Origin, reply
 from refusals import REFUSALS
 from weir import Weir
 
+SECRETS = {"WEIR_TEST_KEYS": "a:" + "0" * 64, "WEIR_TEST_SECRET": "x" * 32}
 CONFIG = """
 log access {
     to file:@dir/access.log
@@ -35,6 +36,26 @@ site test {
         proxy @listen
     }
     route /small {
+        respond 200
+    }
+    route /auth/key {
+        api_key env:WEIR_TEST_KEYS
+        respond 200
+    }
+    route /auth/token {
+        jwt secret=env:WEIR_TEST_SECRET
+        respond 200
+    }
+    route /auth/certificate {
+        client_cert
+        respond 200
+    }
+    route /auth/cors {
+        cors https://app.example
+        respond 200
+    }
+    route /blocked {
+        block preset=scanners query=evil
         respond 200
     }
     route /denied {
@@ -81,6 +102,12 @@ SENT = {
     "BODY_TIMEOUT": HEAD + b"Content-Length: 5\r\n\r\nx",
     "NO_SITE": b"GET / HTTP/1.1\r\nHost: other\r\n\r\n",
     "NO_ROUTE": b"GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n",
+    "CREDENTIALS": b"GET /auth/key HTTP/1.1\r\nHost: test\r\n\r\n",
+    "TOKEN": b"GET /auth/token HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer a.b.c\r\n\r\n",
+    "CLIENT_CERTIFICATE": b"GET /auth/certificate HTTP/1.1\r\nHost: test\r\n\r\n",
+    "ORIGIN": b"OPTIONS /auth/cors HTTP/1.1\r\nHost: test\r\nOrigin: https://evil.example\r\n"
+              b"Access-Control-Request-Method: GET\r\n\r\n",
+    "BLOCKED": b"GET /blocked?a=evil HTTP/1.1\r\nHost: test\r\n\r\n",
     "DENIED": b"GET /denied HTTP/1.1\r\nHost: test\r\n\r\n",
     "LOOP": b"GET /self HTTP/1.1\r\nHost: test\r\n\r\n",
 }
@@ -92,7 +119,7 @@ OTHERS = {"BODY_SHORT", "CONN_LIMIT", "CONNECTIONS", "CONNECTIONS_PER_CLIENT", "
 
 @pytest.fixture(scope="module")
 def pair():
-    with Origin() as origin, Weir(CONFIG, app=origin) as weir:
+    with Origin() as origin, Weir(CONFIG, env=SECRETS, app=origin) as weir:
         yield origin, weir
 
 
@@ -253,7 +280,7 @@ def test_fibers(origin):
     """More exchanges at once than a worker can hold: the surplus is told, the others go on."""
     config = "fibers_max 16\n" + full_house("connections 1000").replace("respond 200", "proxy @app")
     origin.default = reply(200, b"late", delay=2)
-    with Weir(config, app=origin) as weir:
+    with Weir(config, env=SECRETS, app=origin) as weir:
         clients = [weir.connect() for _ in range(40)]
         for client in clients:
             client.request("/slow")
@@ -270,7 +297,7 @@ def refused_second(origin, line, name):
     """Of two requests the second is refused, the first goes on."""
     config = CONFIG.replace("deny all\n        respond 200", line + "\n        proxy @app")
     origin.default = reply(200, b"ok", delay=1)
-    with Weir(config, app=origin) as weir, weir.connect() as first, weir.connect() as second:
+    with Weir(config, env=SECRETS, app=origin) as weir, weir.connect() as first, weir.connect() as second:
         ask = b"GET /denied HTTP/1.1\r\nHost: test\r\n\r\n"
         first.send(ask)
         origin.wait_requests(1)

@@ -318,23 +318,26 @@ def test_alone_there_is_no_supervisor(origin):
 
 @pytest.mark.long
 def test_figures_of_restarts(ledger, monkeypatch):  # noqa: F811
-    """New connections are served again within 100 ms of a kill, 2.5 s of a stop, under load."""
+    """New connections are accepted within 100 ms of a kill, answered in 2.5 s of a stop, under load."""
     shipped(monkeypatch)
     with Servers(ledger) as servers:
         with Weir(site(servers), supervised=True, may_crash=True) as weir:
-            load = servers.load(weir.port, 2000, 30)
-            time.sleep(1)
-            killed, stopped = [], []
+            load = servers.load(weir.port, 2000, 48)
+            accepted, killed, stopped = [], [], []
             for _ in range(3):
+                time.sleep(10.5)  # what ran that long is started again without a pause
                 os.kill(weir.working(), signal.SIGKILL)
+                start = time.monotonic()
+                Client(("127.0.0.1", weir.port)).close()
+                accepted.append(time.monotonic() - start)
                 killed.append(answer_within(weir.port, 10))
                 time.sleep(1)
                 after = len(weir.lines)
                 os.kill(weir.working(), signal.SIGSTOP)
                 stopped.append(answer_within(weir.port, 10))
                 weir.wait_line("working_ended", after=after)
-                time.sleep(1)
             result_of(load)
-    print(f"served again after a kill: {max(killed) * 1000:.0f} ms, after a stop: "
-          f"{max(stopped):.2f} s at most")
-    assert max(killed) < 0.5 and max(stopped) < 2.6
+    print(f"after a kill accepted in {max(accepted) * 1000:.1f} ms, answered in "
+          f"{max(killed) * 1000:.0f} ms; after a stop answered in {max(stopped):.2f} s at most")
+    # The process starts on the two cores that the load has, too.
+    assert max(accepted) < 0.1 and max(killed) < 0.3 and max(stopped) < 2.5

@@ -24,19 +24,22 @@ static struct file files[FILES_MAX];
 static int64_t disk_left = -1;
 static unsigned torn;
 
+/* One that is there comes before a place that is free, wherever they are. */
 static struct file *find(const char *path, bool make)
 {
-    for (int i = 0; i < FILES_MAX; i++) {
+    struct file *free_place = NULL;
+    for (int i = FILES_MAX - 1; i >= 0; i--) {
         struct file *file = &files[i];
         if (file->is_there && strcmp(file->path, path) == 0)
             return file;
-        if (!file->is_there && make && strlen(path) < sizeof file->path) {
-            *file = (struct file){.is_there = true, .changed = world_wall()};
-            memcpy(file->path, path, strlen(path) + 1);
-            return file;
-        }
+        if (!file->is_there)
+            free_place = file;
     }
-    return NULL;
+    if (free_place == NULL || !make || strlen(path) >= sizeof free_place->path)
+        return NULL;
+    *free_place = (struct file){.is_there = true, .changed = world_wall()};
+    memcpy(free_place->path, path, strlen(path) + 1);
+    return free_place;
 }
 
 static void append(struct file *file, const char *data, size_t size)

@@ -19,7 +19,8 @@ enum {
     PIECE_TROUBLES = CLIENTS_MAX * PIECES_OF_CLIENT,
     PIECE_RELOAD = PIECE_TROUBLES + TROUBLES_MAX,
     CALM_PERCENT = 30,
-    DRAIN_S = 35, /* what tunnels and connections of weir to itself may take at the end */
+    SPARE_SERVERS = 2, /* of an upstream that a reload adds */
+    DRAIN_S = 35,      /* what tunnels and connections of weir to itself may take at the end */
 };
 
 static struct {
@@ -291,6 +292,8 @@ static void weir_reloads(void *unused)
                          8100 + world_below(3));
     if (kind & 4 && world_chance(30))
         snprintf(text + size, sizeof text - (size_t)size, "}\n");
+    if (kind & 1)
+        truth_also_looks(SPARE_SERVERS);
     files_set("/weir.conf", text);
     signal_send(SIGHUP);
 }

@@ -86,6 +86,7 @@
     PLAIN(h2_server_misbehaves)                                                                    \
     CHECKED(queue_moves_on)                                                                        \
     CHECKED(log_is_reopened)                                                                       \
+    PLAIN(log_goes_on)                                                                             \
     CHECKED(reload_under_load)                                                                     \
     CHECKED(reload_is_refused)                                                                     \
     CHECKED(reload_and_end)                                                                        \

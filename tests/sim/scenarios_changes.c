@@ -220,6 +220,22 @@ void log_is_reopened_check(void)
             world_broken("service", "request %u was lost", client->plans[i]->id);
 }
 
+static void lose_another_file(void *unused)
+{
+    (void)unused;
+    files_set("/other.txt", NULL);
+    signal_send(SIGUSR1);
+}
+
+/* The log is opened anew under its own name: it goes on where it was, whatever else is gone. */
+void log_goes_on(void)
+{
+    begin(6);
+    files_set("/other.txt", "older than the log");
+    client->manner.idles = SECONDS(2);
+    world_after(SECONDS(5), lose_another_file, NULL);
+}
+
 static void end_now(void *unused)
 {
     (void)unused;

@@ -7,6 +7,8 @@
 void truth_at_rest(void);
 /* How many servers weir may be looking at while nobody wants anything; none if nothing is said. */
 void truth_looks(unsigned at_most);
+/* And how many more that a reload has brought in. */
+void truth_also_looks(unsigned at_most);
 /* How long weir may take to end though nobody wants anything; 10 s if nothing is said. */
 void truth_end_within(int seconds);
 /* Weir has ended. */

@@ -80,7 +80,7 @@ static void json(void **state)
         "\"sticky\":\"kept\",\"mirror\":\"sent\",\"cache\":\"\",\"tls\":\"\",\"tls_cipher\":\"\","
         "\"sni\":\"\",\"tls_resumed\":\"\","
         "\"handshake\":0,\"step\":\"\",\"rule\":\"\",\"error\":\"\",\"reason\":\"\","
-        "\"limit\":\"\",\"limited\":\"\",\"config\":1}\n");
+        "\"detail\":\"\",\"limit\":\"\",\"limited\":\"\",\"config\":1}\n");
 }
 
 static void combined_and_common(void **state)
@@ -129,7 +129,7 @@ static void what_was_refused(void **state)
            "\"\",\"tls_cipher\":\"\",\"sni\":\"\",\"tls_resumed\":\"\",\"handshake\":0,"
            "\"step\":\"\",\"rule\":\"\","
            "\"error\":\"http_request_denied\",\"reason\":\"fields_size\","
-           "\"limit\":\"limits.fields_size\",\"limited\":\"\",\"config\":1}\n");
+           "\"detail\":\"\",\"limit\":\"limits.fields_size\",\"limited\":\"\",\"config\":1}\n");
 }
 
 static void who_hung_up_is_499(void **state)

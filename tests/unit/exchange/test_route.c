@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -149,6 +150,34 @@ static void choosing(void **state)
     }
 }
 
+/* The shortest conditions, and a list that ends where it ends. */
+static void short_ones_count(void **state)
+{
+    (void)state;
+    static const struct match HAS_V[] = {
+        {.kind = MATCH_QUERY, .name = {"v", 1}, .any_value = true}};
+    struct route two[] = {{.kind = ROUTE_PREFIX, .matches = HAS_V, .matches_count = 1},
+                          {.kind = ROUTE_PREFIX}};
+    struct site site = {.routes = two, .routes_count = 1};
+    struct field items[4];
+    struct fields fields;
+    fields_init(&fields, NULL, items, 4);
+    struct route_question question = {.path = SLICE("/"), .query = SLICE("v"), .fields = &fields};
+    bool limit_hit;
+    assert_ptr_equal(route_choose(&site, &question, &limit_hit), &two[0]);
+    question.query = SLICE("x=1&v");
+    assert_ptr_equal(route_choose(&site, &question, &limit_hit), &two[0]);
+    question.query = SLICE("x");
+    assert_null(route_choose(&site, &question, &limit_hit));
+    struct slice value;
+    assert_true(fields_add(&fields, FIELD_COOKIE, SLICE("a; b=1;=")));
+    assert_false(cookie_find(&fields, SLICE("a"), &value));
+    assert_true(cookie_find(&fields, SLICE("b"), &value));
+    assert_true(slice_equal(value, SLICE("1")));
+    assert_true(cookie_find(&fields, SLICE(""), &value));
+    assert_int_equal(value.size, 0);
+}
+
 static void regular_expressions_are_bounded(void **state)
 {
     (void)state;
@@ -216,6 +245,33 @@ static void sites(void **state)
     arena_done(&arena);
 }
 
+enum { MANY = 700 };
+
+/* So many that their places in the table collide. */
+static void many_sites(void **state)
+{
+    (void)state;
+    static struct site sites_of[MANY];
+    static struct site_name names[MANY];
+    static char texts[2 * MANY][24];
+    struct arena arena;
+    struct site_table table;
+    arena_init(&arena, NULL, 0);
+    for (int i = 0; i < 2 * MANY; i++)
+        snprintf(texts[i], sizeof texts[i], "h%d.example", i);
+    for (int i = 0; i < MANY; i++)
+        names[i] = (struct site_name){slice_from_cstring(texts[i]), &sites_of[i]};
+    site_table_build(&table, names, MANY, &arena);
+    assert_false(table.names_vary);
+    for (int i = 0; i < 2 * MANY; i++)
+        assert_ptr_equal(site_choose(&table, slice_from_cstring(texts[i])),
+                         i < MANY ? &sites_of[i] : NULL);
+    sites_of[1].field_names = FIELD_NAMES_ALLOW;
+    site_table_build(&table, names, MANY, &arena);
+    assert_true(table.names_vary);
+    arena_done(&arena);
+}
+
 static void networks(void **state)
 {
     (void)state;
@@ -263,8 +319,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(precedence),
         cmocka_unit_test(choosing),
+        cmocka_unit_test(short_ones_count),
         cmocka_unit_test(regular_expressions_are_bounded),
         cmocka_unit_test(sites),
+        cmocka_unit_test(many_sites),
         cmocka_unit_test(networks),
     };
     return cmocka_run_group_tests(tests, sort_routes, free_routes);

@@ -281,6 +281,21 @@ static void limits_are_exact(void **state)
     }
 }
 
+/* A line that may just be as long as it is, but ends with a bare LF, is not too long. */
+static void longest_line_has_no_other_fault(void **state)
+{
+    (void)state;
+    static const struct h1_limits SMALL = {200, 300, 10, FIELD_NAMES_REJECT};
+    static char text[1024];
+    for (size_t line = 199; line <= 201; line++) {
+        size_t size = build(text, line, 7, 2);
+        memmove(text + line, text + line + 1, size - line - 1); /* the CR */
+        parse(&whole, text, size - 1, &SMALL);
+        assert_int_equal(whole.parse, PARSE_ERROR);
+        assert_int_equal(whole.refusal, line > 200 ? REFUSAL_LINE_SIZE : REFUSAL_BARE_LF);
+    }
+}
+
 static void odd_names_by_policy(void **state)
 {
     (void)state;
@@ -300,12 +315,15 @@ static void upgrades(void **state)
     (void)state;
     static const char WEBSOCKET[] =
         "GET / HTTP/1.1\r\n" H "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    static const char LETTER[] = "GET / HTTP/1.1\r\n" H "Connection: Upgrade\r\nUpgrade: x\r\n\r\n";
     static const char UNASKED[] = "GET / HTTP/1.1\r\n" H "Upgrade: websocket\r\n\r\n";
     static const char H2C[] =
         "GET / HTTP/1.1\r\n" H "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
         "HTTP2-Settings: x\r\n\r\n";
     parse(&whole, WEBSOCKET, sizeof WEBSOCKET - 1, &LIMITS);
     assert_true(slice_equal(whole.head.upgrade, SLICE("websocket")));
+    parse(&whole, LETTER, sizeof LETTER - 1, &LIMITS);
+    assert_true(slice_equal(whole.head.upgrade, SLICE("x")));
     parse(&whole, UNASKED, sizeof UNASKED - 1, &LIMITS);
     assert_int_equal(whole.head.upgrade.size, 0);
     parse(&whole, H2C, sizeof H2C - 1, &LIMITS);
@@ -320,6 +338,7 @@ int main(void)
         cmocka_unit_test(refused),
         cmocka_unit_test(every_byte_in_every_place),
         cmocka_unit_test(limits_are_exact),
+        cmocka_unit_test(longest_line_has_no_other_fault),
         cmocka_unit_test(odd_names_by_policy),
         cmocka_unit_test(upgrades),
     };

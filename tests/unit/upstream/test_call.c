@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls against a scripted server: connections, framing, retries, limits. */
 #include "upstream/asked.h"
+#include "upstream/pool.h"
 
 static struct asked asked;
 
@@ -85,6 +86,7 @@ static const struct answer ANSWERS[] = {
      false, false},
     {"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
      ERR_PROTOCOL, 502, NULL, false, false},
+    {"HTTP/1.1 101 Switching Protocols\r\n\r\n", ERR_PROTOCOL, 502, NULL, false, false},
 };
 
 static const struct answer *answer;
@@ -410,6 +412,85 @@ static void run_refused(void)
 }
 ON_FIBER(refused)
 
+/* An upgrade of one letter is one: over HTTP/1 whatever the policy, and never said twice. */
+static void run_shortest_upgrade(void)
+{
+    struct origin origin = {0};
+    struct body_text body;
+    origin_start(&origin, script_hello);
+    struct upstream *upstream = make_upstream(&origin.address, 1, NULL);
+    prepare(&asked, upstream, "GET");
+    asked.call.policy.http = UPSTREAM_HTTP_2;
+    asked.call.request.upgrade = SLICE("x");
+    perform(&asked, CLOCK_NEVER);
+    finish(&asked);
+    assert_int_equal(asked.status, OK);
+    assert_true(has_body(&asked, "hello"));
+    drop_upstream(upstream);
+    origin_stop(&origin);
+    origin = (struct origin){0};
+    origin_start(&origin, script_hang_up);
+    for (int is_asked = 0; is_asked < 2; is_asked++) {
+        upstream = make_upstream(&origin.address, 1, NULL);
+        prepare(&asked, upstream, "GET");
+        body_text_init(&body, SLICE("abc"));
+        asked.call.request.body = &body.body;
+        asked.call.request.upgrade = is_asked ? SLICE("x") : SLICE("");
+        perform(&asked, CLOCK_NEVER);
+        finish(&asked);
+        assert_int_equal(asked.status, ERR_CLOSED);
+        assert_int_equal(asked.call.tries, is_asked ? 1 : 2);
+        drop_upstream(upstream);
+    }
+    origin_stop(&origin);
+}
+ON_FIBER(shortest_upgrade)
+
+enum { CROWD = 13 };
+
+/* Where nobody listens, no more are asked than a call remembers. */
+static void run_tries_are_bounded(void)
+{
+    struct origin gone = {0};
+    struct address all[CROWD];
+    origin_start(&gone, script_hello);
+    origin_stop(&gone);
+    for (int i = 0; i < CROWD; i++)
+        all[i] = gone.address;
+    for (size_t count = 8; count <= CROWD; count++) {
+        struct upstream *upstream = make_upstream(all, count, without_queue);
+        expect(upstream, "GET", ERR_REFUSED, 502);
+        assert_int_equal(asked.call.tries, count < 10 ? count : 10);
+        drop_upstream(upstream);
+    }
+}
+ON_FIBER(tries_are_bounded)
+
+static void keep_for_a_while(struct upstream_config *config, struct server_config *servers)
+{
+    (void)servers;
+    config->keepalive_idle = MILLISECONDS(2500);
+}
+
+/* What the server says counts less a second, though it is more than what weir keeps it for. */
+static void run_pool_is_told_less(void)
+{
+    static const struct answer SAYS = {
+        OK_HEAD "Keep-Alive: timeout=3\r\nContent-Length: 2\r\n\r\nab", OK, 200, "ab", true, false};
+    struct origin origin = {0};
+    answer = &SAYS;
+    origin_start(&origin, script_answer);
+    struct upstream *upstream = make_upstream(&origin.address, 1, keep_for_a_while);
+    expect(upstream, "GET", OK, 200);
+    struct server_connection *connection = pool_take(&upstream->servers[0], true);
+    assert_non_null(connection);
+    assert_int_equal(connection->idle_timeout, SECONDS(2));
+    pool_close(connection, false);
+    drop_upstream(upstream);
+    origin_stop(&origin);
+}
+ON_FIBER(pool_is_told_less)
+
 /* 10 and a fifth of the calls of a second. */
 static void run_budget(void)
 {
@@ -492,6 +573,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(gateway_statuses, world_open, world_close),
         cmocka_unit_test_setup_teardown(name_is_gone, world_open, world_close),
         cmocka_unit_test_setup_teardown(refused, world_open, world_close),
+        cmocka_unit_test_setup_teardown(shortest_upgrade, world_open, world_close),
+        cmocka_unit_test_setup_teardown(tries_are_bounded, world_open, world_close),
+        cmocka_unit_test_setup_teardown(pool_is_told_less, world_open, world_close),
         cmocka_unit_test_setup_teardown(budget, world_open, world_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,9 @@
 #include "upstream/origin.h"
 #include "upstream/pool.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <unistd.h>
 
 static struct server_connection *dial(struct server *server)
 {
@@ -117,6 +119,48 @@ static void run_idle_ones_expire(void)
     origin_stop(&origin);
 }
 ON_FIBER(idle_ones_expire)
+
+static void keep_one(struct upstream_config *config, struct server_config *servers)
+{
+    (void)servers;
+    config->keepalive = 1;
+}
+
+static void sweep(struct pool *pool, int later_ms)
+{
+    test_thread.now += MILLISECONDS(later_ms);
+    pool->sweep.on_fire(&pool->sweep);
+}
+
+/* What was put under load goes when it was idle for a whole turn of the sweep, not before. */
+static void run_surplus_is_swept(void)
+{
+    struct origin origin = {0};
+    origin_start(&origin, script_hello);
+    struct upstream *upstream = make_upstream(&origin.address, 1, keep_one);
+    struct server *server = &upstream->servers[0];
+    struct server_connection *connections[3];
+    for (int i = 0; i < 3; i++)
+        connections[i] = dial(server);
+    server->active = 2;
+    for (int i = 0; i < 3; i++) {
+        pool_put(connections[i]);
+        test_thread.now += MILLISECONDS(i == 0 ? 200 : 0);
+    }
+    server->active = 0;
+    assert_int_equal(server->idle, 3);
+    sweep(&server->pools[0], 299);
+    assert_int_equal(server->idle, 3);
+    sweep(&server->pools[0], 1);
+    assert_int_equal(server->idle, 2);
+    sweep(&server->pools[0], 199);
+    assert_int_equal(server->idle, 2);
+    sweep(&server->pools[0], 1);
+    assert_int_equal(server->idle, 1);
+    drop_upstream(upstream);
+    origin_stop(&origin);
+}
+ON_FIBER(surplus_is_swept)
 
 static struct visit *last_visit;
 
@@ -268,6 +312,52 @@ static void run_lent_between_workers(void)
 }
 ON_FIBER(lent_between_workers)
 
+static int is_held; /* atomic */
+
+/* And then its loop stands still. */
+static void work_put_one_and_hold(void *argument)
+{
+    struct worker *worker = argument;
+    work_put_one(argument);
+    __atomic_store_n(&worker->phase, 1, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&is_held, __ATOMIC_ACQUIRE))
+        usleep(1000);
+}
+
+static int open_descriptors(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+/* What another worker has and what is not quiet is lent to nobody, and closed. */
+static void run_noise_is_not_lent(void)
+{
+    struct origin origin = {0};
+    origin_start(&origin, script_remember);
+    struct upstream *upstream = make_upstream(&origin.address, 1, NULL);
+    struct server *server = &upstream->servers[0];
+    static struct worker worker;
+    worker = (struct worker){.server = server, .work = work_put_one_and_hold};
+    __atomic_store_n(&is_held, 1, __ATOMIC_RELEASE);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, worker_main, &worker), 0);
+    wait_for_work(&worker);
+    say(last_visit, "x");
+    int before = open_descriptors();
+    assert_null(pool_take(server, false));
+    assert_int_equal(open_descriptors(), before - 1);
+    assert_int_equal(__atomic_load_n(&server->idle, __ATOMIC_RELAXED), 0);
+    __atomic_store_n(&is_held, 0, __ATOMIC_RELEASE);
+    pause_ms(20); /* the husk is buried */
+    end_worker(&worker, thread);
+    drop_upstream(upstream);
+    origin_stop(&origin);
+}
+ON_FIBER(noise_is_not_lent)
+
 enum { ROUNDS = 1500 };
 
 /* Takes, asks and puts back, with connections that die on the way. */
@@ -318,6 +408,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(last_in_first_out, world_open, world_close),
         cmocka_unit_test_setup_teardown(no_more_are_kept_than_allowed, world_open, world_close),
         cmocka_unit_test_setup_teardown(idle_ones_expire, world_open, world_close),
+        cmocka_unit_test_setup_teardown(surplus_is_swept, world_open, world_close),
+        cmocka_unit_test_setup_teardown(noise_is_not_lent, world_open, world_close),
         cmocka_unit_test_setup_teardown(noise_closes_it, world_open, world_close),
         cmocka_unit_test_setup_teardown(stopped_pool_keeps_none, world_open, world_close),
         cmocka_unit_test_setup_teardown(lent_between_workers, world_open, world_close),

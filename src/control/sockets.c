@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control/held.h"
+#include "control/sockets.h"
 
 #include "base/arena.h"
 #include "base/log.h"
@@ -8,12 +8,12 @@
 
 #include <stdlib.h>
 
-void held_init(struct held_sockets *sockets)
+void sockets_init(struct sockets *sockets)
 {
     list_init(&sockets->all);
 }
 
-static void held_free(struct held *held)
+static void sockets_free(struct sockets_at *held)
 {
     for (unsigned i = 0; i < held->count; i++)
         socket_close(held->fds[i], false);
@@ -22,17 +22,17 @@ static void held_free(struct held *held)
     free(held);
 }
 
-void held_close_all(struct held_sockets *sockets)
+void sockets_close_all(struct sockets *sockets)
 {
     LIST_EACH(link, &sockets->all)
     {
-        held_free(LIST_ENTRY(link, struct held, link));
+        sockets_free(LIST_ENTRY(link, struct sockets_at, link));
     }
 }
 
-void held_done(struct held_sockets *sockets)
+void sockets_done(struct sockets *sockets)
 {
-    held_close_all(sockets);
+    sockets_close_all(sockets);
 }
 
 static bool is_any(const struct address *address, sa_family_t family)
@@ -46,7 +46,7 @@ static bool is_any(const struct address *address, sa_family_t family)
 
 /* Whether what listens at `has` serves those who were told `wanted`: systemd may have opened the
  * one for both families where we would open that of IPv4, and the other way round. */
-static bool serves(const struct held *held, const struct address *wanted)
+static bool serves(const struct sockets_at *held, const struct address *wanted)
 {
     const struct address *has = &held->address;
     if (address_equal(has, wanted))
@@ -56,12 +56,12 @@ static bool serves(const struct held *held, const struct address *wanted)
     return held->is_given && is_both && address_port(has) == address_port(wanted);
 }
 
-struct held *held_find(const struct held_sockets *sockets, const struct address *address)
+struct sockets_at *sockets_find(const struct sockets *sockets, const struct address *address)
 {
-    struct held *found = NULL;
+    struct sockets_at *found = NULL;
     LIST_EACH(link, &sockets->all)
     {
-        struct held *held = LIST_ENTRY(link, struct held, link);
+        struct sockets_at *held = LIST_ENTRY(link, struct sockets_at, link);
         if (address_equal(&held->address, address))
             return held;
         if (serves(held, address))
@@ -70,26 +70,26 @@ struct held *held_find(const struct held_sockets *sockets, const struct address 
     return found;
 }
 
-static struct held *held_add(struct held_sockets *sockets, const struct address *address)
+static struct sockets_at *sockets_add(struct sockets *sockets, const struct address *address)
 {
-    struct held *held = memory_zero(sizeof *held);
+    struct sockets_at *held = memory_zero(sizeof *held);
     held->address = *address;
     list_append(&sockets->all, &held->link);
     return held;
 }
 
-static void add_socket(struct held *held, int fd)
+static void add_socket(struct sockets_at *held, int fd)
 {
     held->fds = memory_resize(held->fds, (held->count + 1) * sizeof *held->fds);
     held->fds[held->count++] = fd;
 }
 
-enum status held_open(struct held_sockets *sockets, const struct address *address, unsigned count,
-                      unsigned mode, struct held **found, const char **why)
+enum status sockets_open(struct sockets *sockets, const struct address *address, unsigned count,
+                         unsigned mode, struct sockets_at **found, const char **why)
 {
-    struct held *held = held_find(sockets, address);
+    struct sockets_at *held = sockets_find(sockets, address);
     bool is_unix = address->any.sa_family == AF_UNIX;
-    if (count == 0 || count > HELD_PER_ADDRESS_MAX) {
+    if (count == 0 || count > SOCKETS_PER_ADDRESS_MAX) {
         *why = "more sockets for one address than there may be";
         return ERR_LIMIT;
     }
@@ -102,7 +102,7 @@ enum status held_open(struct held_sockets *sockets, const struct address *addres
         enum status status = is_unix ? OK : socket_probe(address, why);
         if (status != OK)
             return status;
-        held = held_add(sockets, address);
+        held = sockets_add(sockets, address);
     }
     while (held->count < (is_unix ? 1 : count)) {
         int fd;
@@ -119,24 +119,24 @@ enum status held_open(struct held_sockets *sockets, const struct address *addres
         while (held->count > before)
             socket_close(held->fds[--held->count], false);
         if (before == 0)
-            held_free(held);
+            sockets_free(held);
         return status;
     }
     *found = held;
     return OK;
 }
 
-void held_sweep(struct held_sockets *sockets)
+void sockets_sweep(struct sockets *sockets)
 {
     LIST_EACH(link, &sockets->all)
     {
-        struct held *held = LIST_ENTRY(link, struct held, link);
+        struct sockets_at *held = LIST_ENTRY(link, struct sockets_at, link);
         if (held->users == 0 && !held->is_given)
-            held_free(held);
+            sockets_free(held);
     }
 }
 
-static bool take(struct held_sockets *sockets, int fd, uint32_t users, bool is_given)
+static bool take(struct sockets *sockets, int fd, uint32_t users, bool is_given)
 {
     struct address address;
     if (!given_listens(fd))
@@ -144,16 +144,16 @@ static bool take(struct held_sockets *sockets, int fd, uint32_t users, bool is_g
     socket_local_address(fd, &address);
     if (address.size == 0)
         return false;
-    struct held *held = held_find(sockets, &address);
+    struct sockets_at *held = sockets_find(sockets, &address);
     if (held == NULL || !address_equal(&held->address, &address))
-        held = held_add(sockets, &address);
+        held = sockets_add(sockets, &address);
     held->users |= users;
     held->is_given = is_given;
     add_socket(held, fd);
     return true;
 }
 
-unsigned held_take_given(struct held_sockets *sockets)
+unsigned sockets_take_given(struct sockets *sockets)
 {
     unsigned taken = 0;
     unsigned count = given_count();
@@ -168,11 +168,11 @@ unsigned held_take_given(struct held_sockets *sockets)
     return taken;
 }
 
-void held_write(const struct held_sockets *sockets, struct buffer *out)
+void sockets_write(const struct sockets *sockets, struct buffer *out)
 {
     LIST_EACH(link, &sockets->all)
     {
-        const struct held *held = LIST_ENTRY(link, struct held, link);
+        const struct sockets_at *held = LIST_ENTRY(link, struct sockets_at, link);
         char text[ADDRESS_TEXT_MAX];
         buffer_format(out, "socket %u %d ", held->users, held->is_given ? 1 : 0);
         for (unsigned i = 0; i < held->count; i++)
@@ -189,7 +189,7 @@ static struct slice next_word(struct slice *rest)
     return word;
 }
 
-bool held_read(struct held_sockets *sockets, struct slice line)
+bool sockets_read(struct sockets *sockets, struct slice line)
 {
     uint64_t users;
     uint64_t is_given;
@@ -215,12 +215,12 @@ bool held_read(struct held_sockets *sockets, struct slice line)
     return true;
 }
 
-size_t held_descriptors(const struct held_sockets *sockets, int *fds, size_t max)
+size_t sockets_descriptors(const struct sockets *sockets, int *fds, size_t max)
 {
     size_t count = 0;
     LIST_EACH(link, &sockets->all)
     {
-        const struct held *held = LIST_ENTRY(link, struct held, link);
+        const struct sockets_at *held = LIST_ENTRY(link, struct sockets_at, link);
         for (unsigned i = 0; i < held->count; i++, count++)
             if (count < max)
                 fds[count] = held->fds[i];

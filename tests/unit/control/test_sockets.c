@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sockets that outlive whoever serves on them: which is meant by an address, which are kept. */
 #include "base/arena.h"
-#include "control/held.h"
+#include "control/sockets.h"
 #include "net/socket.h"
 
 #include <setjmp.h>
@@ -38,12 +38,12 @@ static struct address free_address(const char *host)
     return address_of("127.0.0.1:1");
 }
 
-static struct held *open_ok(struct held_sockets *sockets, const struct address *address,
-                            unsigned count)
+static struct sockets_at *open_ok(struct sockets *sockets, const struct address *address,
+                                  unsigned count)
 {
-    struct held *held = NULL;
+    struct sockets_at *held = NULL;
     const char *why = "";
-    if (held_open(sockets, address, count, 0, &held, &why) != OK)
+    if (sockets_open(sockets, address, count, 0, &held, &why) != OK)
         fail_msg("%s", why);
     return held;
 }
@@ -51,10 +51,10 @@ static struct held *open_ok(struct held_sockets *sockets, const struct address *
 static void an_address_is_opened_once(void **state)
 {
     (void)state;
-    struct held_sockets sockets;
-    held_init(&sockets);
+    struct sockets sockets;
+    sockets_init(&sockets);
     struct address address = free_address("127.0.0.1");
-    struct held *held = open_ok(&sockets, &address, 2);
+    struct sockets_at *held = open_ok(&sockets, &address, 2);
     int first = held->fds[0];
     assert_int_equal(held->count, 2);
     assert_ptr_equal(open_ok(&sockets, &address, 2), held);
@@ -63,41 +63,41 @@ static void an_address_is_opened_once(void **state)
     assert_int_equal(open_ok(&sockets, &address, 4)->count, 4);
     assert_int_equal(held->fds[0], first);
     assert_int_equal(open_ok(&sockets, &address, 1)->count, 4);
-    held_done(&sockets);
+    sockets_done(&sockets);
 }
 
 static void how_many_there_may_be(void **state)
 {
     (void)state;
-    struct held_sockets sockets;
-    held_init(&sockets);
+    struct sockets sockets;
+    sockets_init(&sockets);
     struct address address = free_address("127.0.0.1");
-    struct held *held;
+    struct sockets_at *held;
     const char *why;
-    assert_int_equal(held_open(&sockets, &address, 0, 0, &held, &why), ERR_LIMIT);
-    assert_int_equal(held_open(&sockets, &address, HELD_PER_ADDRESS_MAX + 1, 0, &held, &why),
+    assert_int_equal(sockets_open(&sockets, &address, 0, 0, &held, &why), ERR_LIMIT);
+    assert_int_equal(sockets_open(&sockets, &address, SOCKETS_PER_ADDRESS_MAX + 1, 0, &held, &why),
                      ERR_LIMIT);
-    assert_int_equal(open_ok(&sockets, &address, HELD_PER_ADDRESS_MAX)->count,
-                     HELD_PER_ADDRESS_MAX);
-    held_done(&sockets);
+    assert_int_equal(open_ok(&sockets, &address, SOCKETS_PER_ADDRESS_MAX)->count,
+                     SOCKETS_PER_ADDRESS_MAX);
+    sockets_done(&sockets);
 }
 
 static void what_somebody_else_has_is_refused(void **state)
 {
     (void)state;
-    struct held_sockets sockets;
-    struct held_sockets others;
-    held_init(&sockets);
-    held_init(&others);
+    struct sockets sockets;
+    struct sockets others;
+    sockets_init(&sockets);
+    sockets_init(&others);
     struct address address = free_address("127.0.0.1");
-    struct held *held;
+    struct sockets_at *held;
     const char *why;
     open_ok(&others, &address, 1);
-    assert_int_equal(held_open(&sockets, &address, 1, 0, &held, &why), ERR_SYSTEM);
-    assert_null(held_find(&sockets, &address));
-    held_done(&others);
+    assert_int_equal(sockets_open(&sockets, &address, 1, 0, &held, &why), ERR_SYSTEM);
+    assert_null(sockets_find(&sockets, &address));
+    sockets_done(&others);
     open_ok(&sockets, &address, 1);
-    held_done(&sockets);
+    sockets_done(&sockets);
 }
 
 static void addresses_are_told_apart(void **state)
@@ -105,90 +105,90 @@ static void addresses_are_told_apart(void **state)
     static const char *const ALL[] = {"127.0.0.1:80", "127.0.0.2:80", "127.0.0.1:81", "0.0.0.0:80",
                                       "[::1]:80",     "unix:/a",      "unix:/b"};
     (void)state;
-    struct held_sockets sockets;
-    held_init(&sockets);
-    struct held held = {.address = address_of(ALL[0])};
+    struct sockets sockets;
+    sockets_init(&sockets);
+    struct sockets_at held = {.address = address_of(ALL[0])};
     list_append(&sockets.all, &held.link);
     for (size_t i = 0; i < sizeof ALL / sizeof *ALL; i++)
         for (size_t j = 0; j < sizeof ALL / sizeof *ALL; j++) {
             struct address wanted = address_of(ALL[j]);
             held.address = address_of(ALL[i]);
-            assert_int_equal(held_find(&sockets, &wanted) != NULL, i == j);
+            assert_int_equal(sockets_find(&sockets, &wanted) != NULL, i == j);
         }
 }
 
 static void everywhere_is_everywhere_for_what_systemd_gives(void **state)
 {
     (void)state;
-    struct held_sockets sockets;
+    struct sockets sockets;
     struct address v4 = address_of("0.0.0.0:80");
     struct address v6 = address_of("[::]:80");
     struct address one = address_of("127.0.0.1:80");
     struct address other = address_of("0.0.0.0:81");
-    held_init(&sockets);
-    struct held held = {.address = v6, .is_given = true};
+    sockets_init(&sockets);
+    struct sockets_at held = {.address = v6, .is_given = true};
     list_append(&sockets.all, &held.link);
-    assert_ptr_equal(held_find(&sockets, &v4), &held);
-    assert_ptr_equal(held_find(&sockets, &v6), &held);
-    assert_null(held_find(&sockets, &one));
-    assert_null(held_find(&sockets, &other));
+    assert_ptr_equal(sockets_find(&sockets, &v4), &held);
+    assert_ptr_equal(sockets_find(&sockets, &v6), &held);
+    assert_null(sockets_find(&sockets, &one));
+    assert_null(sockets_find(&sockets, &other));
     held.address = v4;
-    assert_ptr_equal(held_find(&sockets, &v6), &held);
+    assert_ptr_equal(sockets_find(&sockets, &v6), &held);
     /* The very address goes first. */
-    struct held exact = {.address = v6, .is_given = true};
+    struct sockets_at exact = {.address = v6, .is_given = true};
     list_append(&sockets.all, &exact.link);
-    assert_ptr_equal(held_find(&sockets, &v6), &exact);
+    assert_ptr_equal(sockets_find(&sockets, &v6), &exact);
     /* Our own are what was asked for, no more. */
     list_remove(&exact.link);
     held.is_given = false;
-    assert_null(held_find(&sockets, &v6));
+    assert_null(sockets_find(&sockets, &v6));
 }
 
 static void only_what_nobody_uses_is_swept(void **state)
 {
     (void)state;
-    struct held_sockets sockets;
-    held_init(&sockets);
+    struct sockets sockets;
+    sockets_init(&sockets);
     struct address used = free_address("127.0.0.1");
     struct address unused = free_address("127.0.0.1");
     struct address given = free_address("127.0.0.1");
     open_ok(&sockets, &used, 1)->users = 1u << 3;
     open_ok(&sockets, &given, 1)->is_given = true;
     open_ok(&sockets, &unused, 1);
-    held_sweep(&sockets);
-    assert_non_null(held_find(&sockets, &used));
-    assert_non_null(held_find(&sockets, &given));
-    assert_null(held_find(&sockets, &unused));
-    held_done(&sockets);
+    sockets_sweep(&sockets);
+    assert_non_null(sockets_find(&sockets, &used));
+    assert_non_null(sockets_find(&sockets, &given));
+    assert_null(sockets_find(&sockets, &unused));
+    sockets_done(&sockets);
 }
 
 static void the_next_program_takes_them_over(void **state)
 {
     (void)state;
-    struct held_sockets before;
-    struct held_sockets after;
+    struct sockets before;
+    struct sockets after;
     struct arena arena;
     arena_init(&arena, NULL, 0);
-    held_init(&before);
-    held_init(&after);
+    sockets_init(&before);
+    sockets_init(&after);
     struct address address = free_address("127.0.0.1");
     open_ok(&before, &address, 3)->users = 5;
     struct buffer out = buffer_in(&arena, 256);
-    held_write(&before, &out);
+    sockets_write(&before, &out);
     struct slice line = slice_first(buffer_slice(&out), out.size - 1);
-    assert_true(held_read(&after, line));
-    struct held *held = held_find(&after, &address);
+    assert_true(sockets_read(&after, line));
+    struct sockets_at *held = sockets_find(&after, &address);
     assert_non_null(held);
     assert_int_equal(held->count, 3);
     assert_int_equal(held->users, 5);
     assert_false(held->is_given);
     int fds[8];
-    assert_int_equal(held_descriptors(&after, fds, 8), 3);
+    assert_int_equal(sockets_descriptors(&after, fds, 8), 3);
     assert_int_equal(fds[2], held->fds[2]);
-    held_done(&after);
-    struct held *emptied = held_find(&before, &address);
+    sockets_done(&after);
+    struct sockets_at *emptied = sockets_find(&before, &address);
     emptied->count = 0; /* they were the same descriptors */
-    held_done(&before);
+    sockets_done(&before);
     arena_done(&arena);
 }
 
@@ -206,38 +206,38 @@ static void what_does_not_listen_there_is_not_taken_over(void **state)
         "",
     };
     (void)state;
-    struct held_sockets sockets;
-    held_init(&sockets);
+    struct sockets sockets;
+    sockets_init(&sockets);
     for (size_t i = 0; i < sizeof LINES / sizeof *LINES; i++)
-        if (held_read(&sockets, slice_from_cstring(LINES[i])))
+        if (sockets_read(&sockets, slice_from_cstring(LINES[i])))
             fail_msg("\"%s\" was taken", LINES[i]);
     /* A socket of another address. */
     struct address address = free_address("127.0.0.1");
-    struct held_sockets others;
-    held_init(&others);
+    struct sockets others;
+    sockets_init(&others);
     char line[64];
     (void)snprintf(line, sizeof line, "socket 1 0 %d 127.0.0.1:9",
                    open_ok(&others, &address, 1)->fds[0]);
-    assert_false(held_read(&sockets, slice_from_cstring(line)));
-    held_done(&others);
-    held_done(&sockets);
+    assert_false(sockets_read(&sockets, slice_from_cstring(line)));
+    sockets_done(&others);
+    sockets_done(&sockets);
 }
 
 static void systemd_speaks_to_one_process(void **state)
 {
     (void)state;
-    struct held_sockets sockets;
+    struct sockets sockets;
     char pid[16];
-    held_init(&sockets);
+    sockets_init(&sockets);
     setenv("LISTEN_PID", "1", 1);
     setenv("LISTEN_FDS", "3", 1);
-    assert_int_equal(held_take_given(&sockets), 0);
+    assert_int_equal(sockets_take_given(&sockets), 0);
     assert_null(getenv("LISTEN_PID"));
     assert_null(getenv("LISTEN_FDS"));
     (void)snprintf(pid, sizeof pid, "%d", getpid());
     setenv("LISTEN_PID", pid, 1);
     setenv("LISTEN_FDS", "many", 1);
-    assert_int_equal(held_take_given(&sockets), 0);
+    assert_int_equal(sockets_take_given(&sockets), 0);
     assert_true(list_is_empty(&sockets.all));
 }
 
