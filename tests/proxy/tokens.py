@@ -83,7 +83,7 @@ def sign(algorithm, text, key=None):
 
 def claims(**more):
     now = int(time.time())
-    made = {"sub": "alice", "iss": "https://id.example", "aud": "app", "iat": now, "exp": now + 600}
+    made = {"sub": "alice", "iss": "https://id.example", "aud": "app", "iat": now, "exp": now + 86400}
     made.update(more)
     return {name: value for name, value in made.items() if value is not None}
 
