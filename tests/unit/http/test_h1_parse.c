@@ -176,6 +176,7 @@ static void refused(void **state)
         {REFUSAL_CODING, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \"chunked\"\r\n\r\n"},
         {REFUSAL_CODING, "POST / HTTP/1.1\r\n" H
                          "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"},
+        {REFUSAL_CODING_UNKNOWN, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: x\r\n\r\n"},
         {REFUSAL_CODING_UNKNOWN, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: identity\r\n\r\n"},
         {REFUSAL_CONNECTION_LISTS, "GET / HTTP/1.1\r\n" H "Connection: X-Forwarded-For\r\n\r\n"},
         {REFUSAL_CONNECTION_LISTS, "GET / HTTP/1.1\r\n" H "Connection: close, cookie\r\n\r\n"},
