@@ -267,8 +267,11 @@ def asked_all_the_time(port, path):
 
 
 def test_report_of_a_process_that_fails(origin):
-    """It names the thread; and the fiber and the request, when those are at work."""
-    with Weir(SITE, supervised=True, may_crash=True, app=origin) as weir:
+    """It names the thread; and the fiber and the request, when those are at work: here with an
+    expression that gives up after a hundred thousand steps."""
+    config = SITE.replace("    proxy @app", "    route ~^/some/(a+)+$ {\n        respond 200\n    }\n    proxy @app")
+    path = "/some/" + "a" * 60 + "b"
+    with Weir(config, supervised=True, may_crash=True, app=origin) as weir:
         time.sleep(0.2)
         text = abort_worker(weir)
         assert re.search(r"weir: crash: version \S+, process \d+, signal 6 \(SIGABRT\) sent by", text)
@@ -277,13 +280,13 @@ def test_report_of_a_process_that_fails(origin):
         assert text.endswith("weir: end of the crash report\n")
         for _ in range(20):
             answer_within(weir.port, 30)
-            with asked_all_the_time(weir.port, "/some/path?secret=1"):
+            with asked_all_the_time(weir.port, path + "?secret=1"):
                 time.sleep(0.1)
                 text = abort_worker(weir)
             if "fiber" in text:
                 break
         assert re.search(r"weir: thread worker 0, fiber serve_h1, request [0-9a-f-]{36}\n"
-                         r"weir: request GET http://test/some/path from 127.0.0.1\n", text), text
+                         r"weir: request GET http://test" + path + r" from 127.0.0.1\n", text), text
         assert re.search(r"#\d+ fiber_main\+0x", text), "the calls on the fiber's own stack"
         answer_within(weir.port, 30)
 
