@@ -184,7 +184,8 @@ void call_release(struct upstream_call *call)
         fiber_scope_cancel(&inside->scope);
     }
     inside->connection = NULL;
-    if (!is_whole || upstream_proxy_protocol(call->upstream) > 0) { /* it is one client's */
+    /* One that knows a client is that client's alone. */
+    if (!is_whole || connection->is_of_one || upstream_proxy_protocol(call->upstream) > 0) {
         pool_close(connection, false);
         return;
     }

@@ -189,6 +189,26 @@ static enum status check_upgrade(struct upstream_call *call)
     return OK;
 }
 
+/* Schemes that say once on a connection who speaks there: whatever else came over it would be taken
+ * for that client's (RFC 4559 §6). */
+static bool has_scheme_of_connections(const struct fields *fields, enum field_id id)
+{
+    if (fields_find(fields, id) == NULL)
+        return false;
+    for (uint32_t i = 0; i < fields->count; i++) {
+        struct slice rest = fields->items[i].id == id ? fields->items[i].value : SLICE("");
+        while (rest.size > 0) { /* challenges of several schemes may share a field */
+            size_t comma = slice_find(rest, ',');
+            struct slice part = slice_trim(slice_first(rest, comma));
+            if (slice_starts_nocase(part, SLICE("NTLM")) ||
+                slice_starts_nocase(part, SLICE("Negotiate")))
+                return true;
+            rest = slice_from(rest, comma + 1);
+        }
+    }
+    return false;
+}
+
 enum status call_h1(struct upstream_call *call, int64_t deadline)
 {
     struct upstream_exchange *inside = call->inside;
@@ -208,6 +228,9 @@ enum status call_h1(struct upstream_call *call, int64_t deadline)
         inside->size -= used;
     }
     call->first_byte_time = loop_now() - began;
+    inside->connection->is_of_one =
+        has_scheme_of_connections(call->request.fields, FIELD_AUTHORIZATION) ||
+        has_scheme_of_connections(&call->head.fields, FIELD_WWW_AUTHENTICATE);
     if (call->head.status == 101)
         TRY(check_upgrade(call));
     call_open_body(call, slice_of(inside->data + used, inside->size - used));

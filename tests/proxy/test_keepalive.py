@@ -235,3 +235,22 @@ def test_keepalive_limit_per_server(origin):
         origin.wait(lambda: sum(c.ended is not None for c in origin.connections) >= 4)
         time.sleep(0.2)
         assert sum(c.ended is None for c in origin.connections) == 2
+
+
+@pytest.mark.parametrize("sent,answered,is_kept", [
+    ([], [], True), ([("Authorization", "Basic YTpi")], [], True),
+    ([("Authorization", "Bearer NTLM")], [], True),
+    ([("Authorization", "NTLM TlRMTVNTUAAB")], [], False),
+    ([("authorization", "negotiate YII=")], [], False),
+    ([], [("WWW-Authenticate", "NTLM")], False), ([], [("WWW-Authenticate", "Negotiate")], False),
+    ([], [("WWW-Authenticate", "Basic realm=\"x\""), ("WWW-Authenticate", "NTLM")], False),
+    ([], [("WWW-Authenticate", "Basic realm=\"x\", Negotiate")], False),
+    ([], [("WWW-Authenticate", "Basic realm=\"NTLM\"")], True)])
+def test_connection_that_knows_a_client_is_nobody_elses(origin, sent, answered, is_kept):
+    """Schemes that authenticate connections: nothing else goes over one afterwards."""
+    origin.default = reply(401 if answered else 200, b"x", answered)
+    with Weir(app=origin) as weir:
+        weir.ask("/one", fields=sent)
+        origin.default = reply(200, b"ok")
+        assert weir.ask("/two").status == 200
+        assert len({request.connection for request in origin.requests}) == (1 if is_kept else 2)
