@@ -48,8 +48,8 @@ struct server_connection {
     int64_t idle_timeout; /* ns; what the server allows, or the configured one */
     bool is_reused;
     bool is_of_one; /* it knows a client by a scheme that authenticates connections */
-    bool is_idle;  /* under the pool's mutex */
-    bool is_taken; /* another worker took the descriptor: only this husk is left */
+    bool is_idle;   /* under the pool's mutex */
+    bool is_taken;  /* another worker took the descriptor: only this husk is left */
 };
 
 /* Idle connections of one server on one worker. */
