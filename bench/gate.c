@@ -144,7 +144,7 @@ static struct snapshot *build(const char *lines, const char *path, struct arena 
     config_errors_init(&errors, arena);
     const struct config *config = config_load(&request, arena, &errors);
     struct snapshot *snapshot =
-        errors.errors == 0 ? snapshot_new(config, THREADS_MAX, &errors) : NULL;
+        errors.errors == 0 ? snapshot_new(config, THREADS_MAX, NULL, &errors) : NULL;
     if (snapshot == NULL) {
         fprintf(stderr, "a configuration of the bench is refused:\n%s", text);
         exit(1);
