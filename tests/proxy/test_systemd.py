@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What weir says to systemd and takes from it, with a socket that stands in for systemd; and the
 unit files."""
+import fcntl
 import os
 import pathlib
 import re
@@ -196,14 +197,17 @@ def activated(listeners, config, **rest):
                 pass_fds=[listener.fileno() for listener in listeners], **rest)
 
 
+def out_of_the_way(sock):
+    """The same at a number that is free, and none of those that weir is to find it at."""
+    with sock:
+        return socket.socket(fileno=fcntl.fcntl(sock, fcntl.F_DUPFD, 100))
+
+
 def listener_at(port, address="127.0.0.1"):
     sock = socket.socket()
     sock.bind((address, port))
     sock.listen(100)
-    os.dup2(sock.fileno(), 50 + sock.fileno())  # out of the way of what it becomes
-    moved = socket.socket(fileno=50 + sock.fileno())
-    sock.close()
-    return moved
+    return out_of_the_way(sock)
 
 
 @pytest.mark.parametrize("supervised", [True, False])
@@ -253,9 +257,7 @@ def test_activated_wildcard_and_unix_socket(origin, tmp_path):
     unix = socket.socket(socket.AF_UNIX)
     unix.bind(path)
     unix.listen(10)
-    os.dup2(unix.fileno(), 60 + unix.fileno())
-    moved = socket.socket(fileno=60 + unix.fileno())
-    unix.close()
+    moved = out_of_the_way(unix)
     config = f"site * {{\n listen :{port}\n listen unix:{path}\n proxy @app\n}}\n"
     with listener_at(port, "0.0.0.0") as listener, moved:
         with activated([listener, moved], config, supervised=True, app=origin):
@@ -268,8 +270,7 @@ def test_activated_wildcard_and_unix_socket(origin, tmp_path):
 def test_what_is_no_listening_socket_is_left_alone(origin):
     one, other = socket.socketpair()
     with one, other:
-        os.dup2(one.fileno(), 70)
-        with socket.socket(fileno=70) as moved:
+        with out_of_the_way(one) as moved:
             with activated([moved], SITE, supervised=True, app=origin) as weir:
                 assert "no listening stream socket" in weir.wait_line("socket_refused")
                 assert weir.ask().status == 200
