@@ -112,6 +112,22 @@ def test_falls_after_three_and_rises_after_two(origin):
             assert '"server_state":"up"' in weir.log()[0]
 
 
+@pytest.mark.parametrize("pattern,moves", [
+    ([200, 503], 0), ([200, 503, 503], 0), ([200, 200, 503, 503], 0), ([200, 503, 503, 503], 1)])
+def test_a_server_that_flaps_moves_seldom(origin, pattern, moves):
+    """Fewer than three bad answers in a row are none; and once down, two good ones bring it back."""
+    count = iter(range(10 ** 6))
+
+    def health(request, connection):
+        return reply(pattern[next(count) % len(pattern)])(request, connection)
+    origin.on("/healthz", health)
+    with Weir(group(f"server @app\nhealth_check /healthz {FAST}"), app=origin) as weir:
+        until(lambda: len(checks_of(origin)) >= 24, "24 checks")
+        found = weir.output.count('"server_down"')
+        assert found == moves, weir.output
+        assert weir.output.count('"server_up"') == 0
+
+
 def test_the_first_check_decides_alone():
     """A server that is not there when weir starts gets no request."""
     with Origin() as other:
