@@ -109,8 +109,13 @@ void disk_close(struct disk_reader *reader);
 
 /* --- Writing --- */
 
-/* An object being written. One thread at a time may append; any may read what was appended. */
+/* An object being written. One thread at a time may append; any that holds it may read what was
+ * appended. It lives until the last hold is released: disk_put_begin() gives the first, which
+ * disk_put_commit() and disk_put_abort() take. */
 struct disk_put;
+/* One hold more; one less. Neither blocks for long. */
+void disk_put_hold(struct disk_put *put);
+void disk_put_release(struct disk_put *put);
 
 /* BLOCKS. `variant` tells objects of one key apart (""; what the request said in the fields of
  * Vary); the same pair takes the other's place when it is committed. `expected`: bytes of the body
@@ -129,13 +134,13 @@ uint64_t disk_put_size(const struct disk_put *put);
 MUST_CHECK enum status disk_put_read(struct disk_put *put, uint64_t offset, void *into, size_t size,
                                      struct slice *bytes);
 /* BLOCKS. The object is whole: from now on it is found. `url` and `tags` (a list as in tags_new())
- * are what it can be purged by. Ends `put` in any case; *id when OK. ERR_CANCELLED: a purge that
- * may have meant it came while it was written, so it was not kept. If `reader` is not NULL it is
- * opened as disk_open() would. */
+ * are what it can be purged by. Takes the writer's hold in any case; sets *id when OK.
+ * ERR_CANCELLED: a purge that may have meant it came while it was written, so it was not kept. If
+ * `reader` is not NULL it is opened as disk_open() would. */
 MUST_CHECK enum status disk_put_commit(struct disk_put *put, struct slice meta, struct slice url,
                                        struct slice tags, uint64_t *id,
                                        struct disk_reader **reader);
-/* BLOCKS. It never was. */
+/* BLOCKS. It is not to be kept. Takes the writer's hold. */
 void disk_put_abort(struct disk_put *put);
 
 /* BLOCKS. Other meta for an object that is there (a 304 brought new fields); it is no longer stale.
