@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -166,6 +167,11 @@ void file_at_touch(int fd)
 void file_at_close(int fd)
 {
     close(fd);
+}
+
+void file_at_replace(int fd, int old)
+{
+    file_replace(fd, old);
 }
 
 enum status file_at_rename(int directory, const char *name, const char *to, const char **why)

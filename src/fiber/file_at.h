@@ -36,6 +36,9 @@ MUST_CHECK enum status file_at_write(int fd, uint64_t offset, const void *data, 
 /* Says that it was changed now. */
 void file_at_touch(int fd);
 void file_at_close(int fd);
+/* Puts `fd` in the place of `old`, which keeps its number and is never closed in between; `fd` is
+ * gone. */
+void file_at_replace(int fd, int old);
 
 MUST_CHECK enum status file_at_rename(int directory, const char *name, const char *to,
                                       const char **why);
