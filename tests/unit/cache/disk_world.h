@@ -116,19 +116,21 @@ static int fetch_open(struct disk *disk, unsigned object, const struct disk_foun
     unsigned version;
     size_t size;
     char text[64];
-    static char buffer[3 * DISK_BLOCK];
+    char *buffer = malloc((size_t)3 * DISK_BLOCK);
     assert_true(found->meta.size < sizeof text);
     memcpy(text, found->meta.data, found->meta.size);
     text[found->meta.size] = '\0';
     assert_int_equal(sscanf(text, "%u %zu", &version, &size), 2);
     assert_int_equal(size, found->body_size);
     struct disk_reader *reader;
-    if (disk_open(disk, found->id, &reader) != OK)
+    if (disk_open(disk, found->id, &reader) != OK) {
+        free(buffer);
         return -1;
+    }
     int result = (int)version;
     struct slice bytes;
     for (uint64_t at = 0; at < size; at += bytes.size) {
-        if (disk_read(reader, at, buffer, sizeof buffer, &bytes) != OK) {
+        if (disk_read(reader, at, buffer, (size_t)3 * DISK_BLOCK, &bytes) != OK) {
             result = -2;
             break;
         }
@@ -139,6 +141,7 @@ static int fetch_open(struct disk *disk, unsigned object, const struct disk_foun
                          (size_t)at + i);
     }
     disk_close(reader);
+    free(buffer);
     return result;
 }
 static int fetch(struct disk *disk, unsigned object, const char *variant)

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -608,8 +609,54 @@ static void file_too_large(void **state)
     disk_free(disk);
 }
 
-int main(void)
+static struct disk *shared;
+static void *work_in_parallel(void *argument)
 {
+    unsigned thread = (unsigned)(uintptr_t)argument;
+    uint64_t count;
+    uint64_t bytes;
+    struct slice tag = SLICE("t1");
+    struct tags_wanted wanted = {.list = &tag, .count = 1};
+    char key[64];
+    for (unsigned n = 0; n < 300; n++) {
+        unsigned i = n * 7 % 20;
+        enum status status = store(shared, 100 * thread + i, "", n, n % 40 == 0 ? 150000 : 3000,
+                                   n % 2 == 0 ? "t0" : "t1");
+        assert_true(status == OK || status == ERR_CANCELLED);
+        int version = fetch(shared, 100 * thread + n * 3 % 20, "");
+        assert_true(version >= -1 && version <= (int)n);
+        if (n % 97 == 96)
+            assert_int_equal(disk_purge(shared, &wanted, n % 2 == 0, &count, &bytes), OK);
+        if (n % 31 == 30)
+            assert_int_equal(disk_drop_key(shared, key_of(100 * thread + i, key), false, &count),
+                             OK);
+        disk_work(shared);
+    }
+    return NULL;
+}
+
+/* Threads that store, read, purge at the same time: for the sanitizers. */
+static void in_parallel(void **state)
+{
+    (void)state;
+    pthread_t threads[3];
+    settings.bytes_max = 300 * 1024;
+    shared = disk_start();
+    for (uintptr_t i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, work_in_parallel, (void *)i), 0);
+    for (unsigned i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    assert_true(counted(shared).bytes <= settings.bytes_max);
+    assert_int_equal(bytes_in_files(), counted(shared).bytes);
+    assert_int_equal(counted(shared).damaged, 0);
+    disk_free(shared);
+}
+
+/* With an argument only the tests whose names match it. */
+int main(int count, char **arguments)
+{
+    if (count > 1)
+        cmocka_set_test_filter(arguments[1]);
     log_set_style(LOG_STYLE_TEXT);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(sizes, begin, end),
@@ -628,6 +675,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(strangers, begin, end),
         cmocka_unit_test_setup_teardown(two_of_one_key, begin, end),
         cmocka_unit_test_setup_teardown(file_too_large, begin, end),
+        cmocka_unit_test_setup_teardown(in_parallel, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

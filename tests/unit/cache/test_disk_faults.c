@@ -38,6 +38,7 @@ static bool fails_on;            /* all that follow, too */
 static enum status fails_with;
 static unsigned files_open;
 
+static unsigned nth_now;
 static bool fails(void)
 {
     calls++;
@@ -129,7 +130,9 @@ static void look(struct disk *disk, bool after_restart)
         bool is_good =
             version < 0 || version == current[i] || (after_restart && version == before[i]);
         if (!is_good)
-            fail_msg("object %u: version %d, not %d", i, version, current[i]);
+            fail_msg("call %u%s, %s: object %u: version %d, not %d or %d%s", nth_now,
+                     fails_on ? " and on" : "", status_name(fails_with), i, version, current[i],
+                     before[i], after_restart ? ", restarted" : "");
     }
 }
 
@@ -184,7 +187,7 @@ static void run(unsigned nth, bool on, enum status with)
     for (unsigned i = 0; i < OBJECTS; i++)
         current[i] = before[i] = GONE;
     calls = 0;
-    fails_at = nth;
+    fails_at = nth_now = nth;
     fails_on = on;
     fails_with = with;
     struct disk *disk = disk_start();
