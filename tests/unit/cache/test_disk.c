@@ -620,7 +620,7 @@ static void *work_in_parallel(void *argument)
     char key[64];
     for (unsigned n = 0; n < 300; n++) {
         unsigned i = n * 7 % 20;
-        enum status status = store(shared, 100 * thread + i, "", n, n % 40 == 0 ? 150000 : 3000,
+        enum status status = store(shared, 100 * thread + i, "", n, n % 40 == 0 ? 150000 : 9000,
                                    n % 2 == 0 ? "t0" : "t1");
         assert_true(status == OK || status == ERR_CANCELLED);
         int version = fetch(shared, 100 * thread + n * 3 % 20, "");
@@ -640,7 +640,7 @@ static void in_parallel(void **state)
 {
     (void)state;
     pthread_t threads[3];
-    settings.bytes_max = 300 * 1024;
+    settings.bytes_max = 600 * 1024;
     shared = disk_start();
     for (uintptr_t i = 0; i < 3; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, work_in_parallel, (void *)i), 0);
