@@ -107,8 +107,7 @@ backend default {{
 
 def varnish_command(path, port, directory):
     return ["/usr/sbin/varnishd", "-F", "-j", "none", "-a", f"127.0.0.1:{port}", "-f", str(path), "-s",
-            "malloc,256m", "-n", f"{directory}/varnish", "-p", "default_ttl=3600", "-p", "thread_pools=1",
-            "-p", "vsl_mask=none"]
+            "malloc,256m", "-n", f"{directory}/varnish", "-p", "default_ttl=3600", "-p", "thread_pools=1"]
 
 
 def measure(proxy, load, case, seconds):
