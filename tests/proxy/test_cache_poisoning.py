@@ -46,7 +46,7 @@ def server(request, connection):
     status = 200
     if "deceive" in request.target:
         fields = {"private": [("Cache-Control", "private")], "store": [("Cache-Control", "no-store")],
-                  "cookie": [("Cache-Control", "max-age=600"), ("Set-Cookie", "id=" + SECRET)],
+                  "cookie": [("Cache-Control", "max-age=600"), ("Set-Cookie", "id=" + (request.get("cookie") or "new"))],
                   "vary": [("Cache-Control", "max-age=600"), ("Vary", "Cookie")],
                   "auth": [("Cache-Control", "max-age=600")]}[
                       re.search(r"deceive-([a-z]+)", request.target).group(1)]
