@@ -66,7 +66,7 @@ enum status disk_file_open(struct disk *disk, uint64_t id, bool to_write, struct
     enum status status = OK;
     /* An update may be writing just now: header and tail then do not agree, once. */
     for (unsigned i = 0; i < TRIES; i++) {
-        struct file_at_facts facts;
+        struct file_at_facts facts = {0};
         status = file_at_open(disk->directory, name, to_write, &file->fd, &facts, why);
         if (status != OK)
             return status;
