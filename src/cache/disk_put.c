@@ -110,7 +110,7 @@ enum status disk_put_begin(struct disk *disk, struct slice key, struct slice var
         return status;
     }
     p->disk = disk;
-    const char *why;
+    const char *why = "";
     status = create(disk, p, &why);
     if (status != OK) {
         disk_failed(disk, true, status, why);
@@ -151,7 +151,7 @@ static enum status end_block(struct disk_put *put, bool writes)
         put->sums = memory_resize(put->sums, put->sums_room * sizeof *put->sums);
     }
     put->sums[block] = disk_block_sum(put->id, block, block_of(put), size);
-    const char *why;
+    const char *why = "";
     enum status status = OK;
     if (writes)
         status =
@@ -234,7 +234,7 @@ enum status disk_put_read(struct disk_put *put, uint64_t offset, void *into, siz
     }
     pthread_mutex_unlock(&put->mutex);
     size_t got = in_memory;
-    const char *why;
+    const char *why = "";
     if (in_memory == 0) {
         enum status status =
             file_at_read(put->fd, DISK_HEADER + block * DISK_BLOCK, into, DISK_BLOCK, &got, &why);
@@ -344,7 +344,7 @@ static enum status commit(struct disk_put *put, const struct disk_tail *tail)
     struct disk_header header = {0};
     char new_name[DISK_NAME_MAX];
     char name[DISK_NAME_MAX];
-    const char *why;
+    const char *why = "";
     TRY(begin_commit(put, &header.stored));
     disk_path(new_name, put->id, true);
     disk_path(name, put->id, false);
@@ -411,7 +411,7 @@ void disk_put_abort(struct disk_put *put)
     check(!put->is_ended);
     put->is_ended = true;
     char name[DISK_NAME_MAX];
-    const char *why;
+    const char *why = "";
     disk_path(name, put->id, true);
     enum status status = put->fd < 0 ? OK : file_at_remove(disk->directory, name, &why);
     pthread_mutex_lock(&disk->mutex);
