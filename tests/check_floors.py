@@ -47,8 +47,8 @@ LINES_MAX = 500
 # The modules that may ask the kernel for something; a simulated world replaces them.
 OUTSIDE = {
     "base/check", "base/clock", "base/entropy", "base/log",
-    "fiber/bell", "fiber/child", "fiber/crash", "fiber/file", "fiber/memory_file", "fiber/native",
-    "fiber/offload", "fiber/pages", "fiber/poll", "fiber/process", "fiber/signal", "fiber/stack",
+    "fiber/bell", "fiber/child", "fiber/crash", "fiber/file", "fiber/file_at", "fiber/memory_file",
+    "fiber/native", "fiber/offload", "fiber/pages", "fiber/poll", "fiber/process", "fiber/signal", "fiber/stack",
     "fiber/symbols", "net/channel", "net/given", "net/socket",
 }
 SYSTEM_CALLS = """
