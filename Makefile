@@ -119,7 +119,7 @@ FORCE:
 $(OUT)/obj/cli/version.o $(OUT)/obj/control/admin_status.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
 
 bench-tools: build/bench/load build/bench/origin build/bench/h2_floor build/bench/load_tls build/bench/tls \
-	build/bench/balance build/bench/upkeep build/bench/gate build/bench/ledger ## what script/bench runs
+	build/bench/balance build/bench/upkeep build/bench/gate build/bench/ledger build/bench/cache_trace ## what script/bench runs
 # It measures the program's own modules.
 build/bench/balance: bench/balance.c build/release/libweir.a
 	@mkdir -p $(@D)
@@ -141,10 +141,10 @@ build/bench/tls: bench/tls.c $(LIBRARY)
 	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)
 
 # What it measures are the product's own modules.
-build/bench/upkeep build/bench/gate: build/bench/%: bench/%.c $(LIBRARY)
+build/bench/upkeep build/bench/gate build/bench/cache_trace: build/bench/%: bench/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo '  link    $@'
-	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)
+	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES) -lm
 
 # With the lower floors of the product alone.
 build/bench/h2_floor: bench/h2_floor.c $(LIBRARY)

@@ -94,6 +94,7 @@ void disk_free(struct disk *disk)
     pthread_mutex_destroy(&disk->work);
     pthread_mutex_destroy(&disk->change);
     pthread_cond_destroy(&disk->is_quiet);
+    free(disk->dropped);
     free(disk->by_key);
     free(disk->by_id);
     free(disk);

@@ -150,7 +150,8 @@ MUST_CHECK enum status disk_update(struct disk *disk, uint64_t id, struct slice 
 /* --- Letting go --- */
 
 /* BLOCKS. All objects of that key, also those being written; soft: they become stale and stay.
- * ERR_SYSTEM: a file could not be removed or marked. *count is how many there were. */
+ * ERR_SYSTEM: a file could not be removed or marked. *count is how many there were; what the
+ * rebuild has not come to yet goes when it does. */
 MUST_CHECK enum status disk_drop_key(struct disk *disk, struct slice key, bool soft,
                                      uint64_t *count);
 /* BLOCKS. One; it may be gone already. */

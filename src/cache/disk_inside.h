@@ -74,6 +74,16 @@ struct disk_entry {
     bool is_stale, is_dead; /* its file could not be removed yet */
 };
 
+/* A key that was dropped before the rebuild had come to its files; all that it finds was stored
+ * before that. */
+struct disk_dropped {
+    uint64_t hash;
+    bool soft;
+};
+enum {
+    DISK_DROPPED_MAX = 8192, /* with more, all that the rebuild finds is stale */
+};
+
 enum disk_state {
     DISK_NEW, /* not opened yet, or not to be opened */
     DISK_ON,
@@ -103,6 +113,8 @@ struct disk {
     uint64_t filling;    /* bytes of what is being written */
     uint64_t generation; /* purges so far */
     int64_t last_stored;
+    struct disk_dropped *dropped; /* while the index is not complete */
+    size_t dropped_count;
     uint64_t sweep; /* the bucket that is looked at next */
     struct disk_counters counters;
     /* Of whoever works in the background, or finishes the rebuild: held while it asks the file

@@ -141,6 +141,16 @@ static void wait_for_commits(struct disk *disk)
         pthread_cond_wait(&disk->is_quiet, &disk->mutex);
 }
 
+/* The rebuild is to know of it when it comes to the files of that key. */
+static void remember(struct disk *disk, uint64_t hash, bool soft)
+{
+    if (disk->counters.is_rebuilt || disk->dropped_count == DISK_DROPPED_MAX)
+        return;
+    if (disk->dropped == NULL)
+        disk->dropped = memory_alloc(DISK_DROPPED_MAX * sizeof *disk->dropped);
+    disk->dropped[disk->dropped_count++] = (struct disk_dropped){hash, soft};
+}
+
 enum status disk_drop_key(struct disk *disk, struct slice key, bool soft, uint64_t *count)
 {
     uint64_t hash = disk_hash(disk, key, NULL);
@@ -156,6 +166,7 @@ enum status disk_drop_key(struct disk *disk, struct slice key, bool soft, uint64
     }
     if (is_meant)
         wait_for_commits(disk);
+    remember(disk, hash, soft);
     for (struct disk_entry *e = disk_entry_next(disk, hash, NULL); e != NULL;
          e = disk_entry_next(disk, hash, e))
         add(&found, e->id);

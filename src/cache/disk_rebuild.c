@@ -51,6 +51,21 @@ static void remove_stray(struct disk *disk, uint64_t id, bool is_new)
         disk_failed(disk, true, status, why);
 }
 
+/* Whether it was dropped before it was known. */
+static bool was_dropped(struct disk *disk, struct disk_entry *entry)
+{
+    entry->is_stale = entry->is_stale || disk->dropped_count == DISK_DROPPED_MAX;
+    for (size_t i = 0; i < disk->dropped_count; i++) {
+        const struct disk_dropped *dropped = &disk->dropped[i];
+        if (dropped->hash != entry->hash)
+            continue;
+        if (!dropped->soft)
+            return true;
+        entry->is_stale = true;
+    }
+    return false;
+}
+
 /* Of two with one key and variant the later one stays: a process was killed between giving the
  * later its name and removing the other. */
 static struct disk_entry *enter_found(struct disk *disk, struct disk_entry *entry)
@@ -58,7 +73,7 @@ static struct disk_entry *enter_found(struct disk *disk, struct disk_entry *entr
     struct disk_entry *other = disk_entry_next(disk, entry->hash, NULL);
     while (other != NULL && other->item.hash != entry->item.hash)
         other = disk_entry_next(disk, entry->hash, other);
-    if (other != NULL && other->stored >= entry->stored)
+    if (was_dropped(disk, entry) || (other != NULL && other->stored >= entry->stored))
         return entry;
     if (other != NULL)
         disk_take(disk, other);
@@ -168,6 +183,9 @@ bool disk_rebuild(struct disk *disk)
     arena_init(&disk->rebuild_arena, NULL, 0);
     pthread_mutex_lock(&disk->mutex);
     disk->counters.is_rebuilt = true;
+    free(disk->dropped);
+    disk->dropped = NULL;
+    disk->dropped_count = 0;
     pthread_mutex_unlock(&disk->mutex);
     return false;
 }
