@@ -268,12 +268,14 @@ static enum status serve(const struct service_start *start)
     service.has_offload = true;
     service.workers.on_ended = start->on_ended;
     exchange_set_log(log_exchange);
+    serve_prepare_aparts();
     enum status status = begin(config);
     if (status != OK) {
         log_write(LOG_ERROR, "start_failed", "the workers could not be started");
         return status;
     }
     registry_start(&service.workers);
+    TRY(caches_start());
     certificates_watch(snapshot->certificates);
     if (service.has_admin) {
         admin_serve(snapshot->loaded->admin);
@@ -342,6 +344,7 @@ void service_stop(void)
     held_watch_stop(service.held_watch);
     health_checks_stop(service.health_checks);
     discovery_stop(service.discovery);
+    caches_stop();
     if (service.has_offload)
         offload_stop();
     workers_done(workers);

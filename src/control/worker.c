@@ -7,6 +7,7 @@
 #include "control/listening.h"
 #include "control/registry.h"
 #include "control/snapshot.h"
+#include "exchange/apart.h"
 #include "fiber/fiber.h"
 #include "fiber/file.h"
 #include "fiber/native.h"
@@ -220,10 +221,12 @@ static void serve_until_stopped(struct worker *worker)
     gate_pass(all_started);
     loop_run();
     serve_close_all(serve);
+    exchange_apart_stop();
     registry_stop_worker();
     for (int64_t until = clock_monotonic() + MILLISECONDS(CUT_GRACE_MS);
          serve->thread.fibers_count > 0 && clock_monotonic() < until;)
         loop_turn(loop_now() + MILLISECONDS(10));
+    exchange_apart_done();
     take_leave(worker);
     free_listeners(serve);
     loop_turn(loop_now()); /* the last letters: some own what they carry */

@@ -245,21 +245,10 @@ static void build_target(struct exchange *x)
     x->request.target = buffer_slice(&target);
 }
 
-static enum verdict go_down(struct exchange *x)
+/* Down the steps of its route, from steps_from on. */
+static enum verdict walk(struct exchange *x)
 {
-    if (choose_route(x) == FAILED)
-        return FAILED;
-    build_target(x);
-    if (x->route->timeout != CLOCK_NEVER)
-        x->deadline = x->started + x->route->timeout;
-    int64_t timeout = grpc_is_call(x) ? grpc_timeout(x) : CLOCK_NEVER;
-    if (timeout < CLOCK_NEVER - x->started && x->started + timeout < x->deadline)
-        x->deadline = x->started + timeout;
-    x->body_limit = x->route->limits.body_size;
-    if (x->body_limit >= 0 && x->request.head.framing == FRAMING_LENGTH &&
-        x->request.head.length > (uint64_t)x->body_limit)
-        return exchange_refuse(x, REFUSAL_BODY_SIZE);
-    for (size_t i = 0; i < x->route->steps_count; i++) {
+    for (size_t i = x->steps_from; i < x->route->steps_count; i++) {
         const struct step_use *use = &x->route->steps[i];
         x->steps_reached = i + 1;
         if (use->step->on_request == NULL)
@@ -272,9 +261,27 @@ static enum verdict go_down(struct exchange *x)
                           "no step of the route answered");
 }
 
+static enum verdict go_down(struct exchange *x)
+{
+    if (!x->is_apart && choose_route(x) == FAILED)
+        return FAILED;
+    if (!x->is_apart)
+        build_target(x);
+    if (x->route->timeout != CLOCK_NEVER)
+        x->deadline = x->started + x->route->timeout;
+    int64_t timeout = grpc_is_call(x) ? grpc_timeout(x) : CLOCK_NEVER;
+    if (timeout < CLOCK_NEVER - x->started && x->started + timeout < x->deadline)
+        x->deadline = x->started + timeout;
+    x->body_limit = x->route->limits.body_size;
+    if (x->body_limit >= 0 && x->request.head.framing == FRAMING_LENGTH &&
+        x->request.head.length > (uint64_t)x->body_limit)
+        return exchange_refuse(x, REFUSAL_BODY_SIZE);
+    return walk(x);
+}
+
 static void go_up(struct exchange *x)
 {
-    for (size_t i = x->steps_reached; i > 0; i--) {
+    for (size_t i = x->steps_reached; i > x->steps_from; i--) {
         const struct step_use *use = &x->route->steps[i - 1];
         if (use->step->on_response != NULL)
             use->step->on_response(x, use->config);
@@ -353,7 +360,7 @@ static enum status send_response(struct exchange *x)
 {
     frame_response(x);
     /* RFC 6797 §7.2: over a secure transport only. */
-    if (x->tls != NULL && x->site != NULL && x->site->hsts.size > 0)
+    if (x->tls != NULL && x->site != NULL && x->site->hsts.size > 0 && !x->is_apart)
         fields_set_named(&x->response.fields, SLICE("Strict-Transport-Security"), x->site->hsts);
     bool hold = x->response.framing == FRAMING_NONE || x->response.body->is_ready(x->response.body);
     enum status status = x->sink->head(x, hold);
@@ -374,14 +381,14 @@ static void blame_hang_up(struct exchange *x)
 
 static void finish(struct exchange *x)
 {
-    for (size_t i = x->steps_reached; i > 0; i--) {
+    for (size_t i = x->steps_reached; i > x->steps_from; i--) {
         const struct step_use *use = &x->route->steps[i - 1];
         if (use->step->on_finish != NULL)
             use->step->on_finish(x, use->config);
     }
     fiber_scope_cancel(&x->scope);
     bool goes_on = x->tunnel.server != NULL && x->is_finished;
-    if (!goes_on) /* a tunnel is logged when it ends */
+    if (!goes_on && !x->is_apart) /* a tunnel is logged when it ends */
         exchange_log(x);
     exchange_let_go(x);
 }

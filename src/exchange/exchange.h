@@ -144,12 +144,16 @@ struct exchange {
     const char *sticky;     /* what became of the tie to its server, for the log; NULL */
     const char *mirrored;   /* what became of its mirror image, for the log; NULL */
     const char *limited;    /* what a rate limit did or would have done to it, for the log; NULL */
+    const char *cached;     /* what a cache did: hit, miss, stale …, for the log; NULL */
+    const char *cached_why; /* and why; NULL or "" when there is nothing to say */
     int64_t started;        /* monotonic */
     int64_t started_wall;
     int64_t deadline;   /* of the whole exchange; CLOCK_NEVER */
     uint64_t bytes_in;  /* body bytes from the client */
     uint64_t bytes_out; /* body bytes to the client */
+    size_t steps_from;  /* where its path begins: 0 but for one that no client waits for */
     size_t steps_reached;
+    bool is_apart;       /* no client waits for it: see exchange_spawn() */
     int64_t retry_after; /* seconds that a refusal tells the client to wait; 0: as it is usual */
     bool head_sent;
     bool is_finished; /* the response is complete on the client's side */

@@ -37,6 +37,7 @@ struct thread {
     size_t blocks_taken;
     struct pipes *pipes;     /* of net/pipe: empty ones for splice */
     struct tunnels *tunnels; /* of net/tunnel */
+    struct aparts *aparts;   /* of exchange/apart: exchanges that no client waits for */
     struct list duplexes;    /* of net/duplex: who has something to say in this turn */
     bool duplexes_are_asked; /* a fiber will ask them */
     struct random random;
