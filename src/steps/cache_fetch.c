@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "exchange/apart.h"
 #include "fiber/thread.h"
+#include "http/cache_unkeyed.h"
 #include "http/cache_vary.h"
 #include "http/date.h"
 #include "steps/cache_inside.h"
@@ -339,6 +340,9 @@ static void shape_request(struct cache_fetch *fetch, struct exchange *apart)
     struct fields *fields = &apart->request.head.fields;
     for (size_t i = 0; i < sizeof NEVER / sizeof *NEVER; i++)
         fields_remove(fields, NEVER[i]);
+    /* What steps behind this one add is for all; what the client said is not. */
+    if (!apart->client_trusted)
+        cache_strip_unkeyed(fields);
     if (fields_find(fields, FIELD_ACCEPT_ENCODING) != NULL)
         fields_set(fields, FIELD_ACCEPT_ENCODING, encodings_text(encodings_accepted(fields)));
     if (apart->request.head.method == METHOD_HEAD) { /* the whole answers it too */
