@@ -70,7 +70,7 @@ static enum status admit(struct disk *disk, struct disk_put *put, uint64_t expec
     if (status == OK) {
         list_append(&disk->puts, &put->link);
         disk->puts_count++;
-        put->generation = disk->generation;
+        put->since = disk->moment;
     }
     pthread_mutex_unlock(&disk->mutex);
     return status;
@@ -121,6 +121,21 @@ enum status disk_put_begin(struct disk *disk, struct slice key, struct slice var
     p->block = memory_alloc(DISK_HEADER + p->block_room);
     *put = p;
     return OK;
+}
+
+uint64_t disk_moment(const struct disk *disk)
+{
+    struct disk *d = (struct disk *)(uintptr_t)disk;
+    pthread_mutex_lock(&d->mutex);
+    uint64_t moment = d->moment;
+    pthread_mutex_unlock(&d->mutex);
+    return moment;
+}
+
+void disk_put_since(struct disk_put *put, uint64_t moment)
+{
+    check(moment <= put->since);
+    put->since = moment;
 }
 
 /* Room on the disk for so many bytes of it. */
@@ -283,6 +298,17 @@ static enum status write_rest(struct disk_put *put, const struct disk_tail *tail
     return status;
 }
 
+/* Whether a purge or a drop came since it was asked for; with the mutex held. */
+static bool is_meant(const struct disk *disk, const struct disk_put *put)
+{
+    if (disk->purged_at > put->since || disk->moment - put->since > DISK_DROPS_MAX)
+        return true;
+    for (uint64_t moment = put->since + 1; moment <= disk->moment; moment++)
+        if (disk->drops[moment % DISK_DROPS_MAX].hash == put->hash)
+            return true;
+    return false;
+}
+
 /* Gives it its name, unless a purge has meant it. From here to end_commit() a purge waits. */
 static enum status begin_commit(struct disk_put *put, int64_t *stored)
 {
@@ -292,7 +318,7 @@ static enum status begin_commit(struct disk_put *put, int64_t *stored)
     pthread_mutex_lock(&disk->mutex);
     if (disk->state != DISK_ON)
         status = ERR_DENIED;
-    else if (put->is_void || put->generation != disk->generation)
+    else if (is_meant(disk, put))
         status = ERR_CANCELLED;
     if (status == OK) {
         disk->committing++;
