@@ -173,7 +173,10 @@ static bool turn_on(struct disk *disk)
     const char *why = "";
     enum status status = probe(disk, &why);
     if (status == ERR_REFUSED && state == DISK_NEW) {
-        log_write(LOG_INFO, "cache_disk_waits", "cache %s: %s: %s", disk->name, disk->dir, why);
+        /* Before an upgrade's other half has let go of it: asked for again in a second. */
+        if (!disk->has_waited)
+            log_write(LOG_INFO, "cache_disk_waits", "cache %s: %s: %s", disk->name, disk->dir, why);
+        disk->has_waited = true;
         return false;
     }
     pthread_mutex_lock(&disk->mutex);

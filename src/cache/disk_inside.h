@@ -130,6 +130,7 @@ struct disk {
     /* Of whoever works in the background, or finishes the rebuild: held while it asks the file
      * system. */
     pthread_mutex_t work;
+    bool has_waited; /* for another process, and said so */
     unsigned rebuild_directory;
     struct arena rebuild_arena;
     struct slice *rebuild_names;
