@@ -181,6 +181,32 @@ def test_a_directory_that_cannot_be(app):
             fetch(weir, target)
 
 
+def test_the_next_process_takes_it_over(app):
+    """While the old one drains: a client is slow."""
+    with start(app, supervised=True) as weir:
+        for target in TARGETS:
+            fetch(weir, target)
+        on_disk(weir, len(TARGETS))
+        old = weir.working()
+        app.on("/slow", reply(200, b"x" * 100, drip=(10, 0.3)))
+        with weir.connect() as client:
+            client.request("/slow")
+            weir.command("upgrade")
+            until = time.monotonic() + 20
+            while True:
+                disk = weir.api("GET", "/v1/caches").json["caches"][0]["disk"]
+                if disk["state"] == "on" and disk["objects"] == len(TARGETS):
+                    break
+                assert time.monotonic() < until, disk
+                time.sleep(0.05)
+            assert client.response().status == 200
+        assert weir.working() != old
+        before = len(app.requests)
+        for target in TARGETS:
+            fetch(weir, target)
+        assert len(app.requests) == before
+
+
 def kill_under_load(app, kills, clients, seconds):
     """-> how many answers came; each was whole and right, or was cut by a kill."""
     chance = random.Random(4)
