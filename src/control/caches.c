@@ -30,7 +30,7 @@ static void *make(int64_t settings)
 
 static void release(void *cache)
 {
-    cache_free(cache);
+    cache_release(cache);
 }
 
 struct cache_settings caches_settings(const struct config_cache *from)
@@ -89,8 +89,6 @@ static void work_on_disk(struct kept *kept)
         kept_again(kept);
         work->kept = kept;
         enum status status = offload(run_work, work, free_work, CLOCK_NEVER);
-        if (status == ERR_LIMIT)
-            free_work(work);
         if (status != OK)
             return;
         has_more = work->has_more;
