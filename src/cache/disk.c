@@ -124,7 +124,8 @@ void disk_count(const struct disk *disk, struct disk_counters *counters)
 /* Opens the directory, or opens it anew: what stood under that path may have been replaced. */
 static enum status open_directory(struct disk *disk, const char **why)
 {
-    int directory, lock;
+    int directory = -1;
+    int lock = -1;
     TRY(file_at_directory(disk->dir, &directory, why));
     enum status status = OK;
     if (disk->lock < 0)
@@ -150,7 +151,7 @@ static enum status open_directory(struct disk *disk, const char **why)
 static enum status probe(struct disk *disk, const char **why)
 {
     static const char PAGE[DISK_PAGE] = "probe";
-    int fd;
+    int fd = -1;
     TRY(open_directory(disk, why));
     TRY(file_at_remove(disk->directory, PROBE_NAME, why));
     TRY(file_at_create(disk->directory, PROBE_NAME, &fd, why));
@@ -172,7 +173,10 @@ static bool turn_on(struct disk *disk)
     const char *why = "";
     enum status status = probe(disk, &why);
     if (status == ERR_REFUSED && state == DISK_NEW) {
-        log_write(LOG_INFO, "cache_disk_waits", "cache %s: %s: %s", disk->name, disk->dir, why);
+        /* Before an upgrade's other half has let go of it: asked for again in a second. */
+        if (!disk->has_waited)
+            log_write(LOG_INFO, "cache_disk_waits", "cache %s: %s: %s", disk->name, disk->dir, why);
+        disk->has_waited = true;
         return false;
     }
     pthread_mutex_lock(&disk->mutex);

@@ -124,6 +124,11 @@ void disk_put_release(struct disk_put *put);
  * it then. */
 MUST_CHECK enum status disk_put_begin(struct disk *disk, struct slice key, struct slice variant,
                                       uint64_t expected, struct disk_put **put);
+/* A moment in the disk's own time: each purge and each disk_drop_key() is one. */
+uint64_t disk_moment(const struct disk *disk);
+/* What is written was asked for at that moment: what was purged or dropped since is not kept. For
+ * answers that were whole before they came here; without it disk_put_begin() is the moment. */
+void disk_put_since(struct disk_put *put, uint64_t moment);
 /* BLOCKS, at most once in DISK_BLOCK bytes. After an error (ERR_LIMIT: grew too large; ERR_SYSTEM)
  * what was appended before can still be read; every later call says the same; it cannot be
  * committed. */

@@ -91,7 +91,7 @@ static void bury(struct disk *disk, struct disk_entry *entry)
 enum status disk_remove_file(struct disk *disk, struct disk_entry *entry)
 {
     char name[DISK_NAME_MAX];
-    const char *why;
+    const char *why = "";
     disk_path(name, entry->id, false);
     enum status status = file_at_remove(disk->directory, name, &why);
     if (status != OK) {

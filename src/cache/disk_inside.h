@@ -84,6 +84,14 @@ enum {
     DISK_DROPPED_MAX = 8192, /* with more, all that the rebuild finds is stale */
 };
 
+/* A key that was dropped: who is about to store something of it has to know. */
+struct disk_drop {
+    uint64_t hash, moment;
+};
+enum {
+    DISK_DROPS_MAX = 1024, /* what was asked for longer ago than so many is not kept */
+};
+
 enum disk_state {
     DISK_NEW, /* not opened yet, or not to be opened */
     DISK_ON,
@@ -110,8 +118,10 @@ struct disk {
     uint64_t dead;
     struct list puts;
     unsigned puts_count, committing;
-    uint64_t filling;    /* bytes of what is being written */
-    uint64_t generation; /* purges so far */
+    uint64_t filling;                       /* bytes of what is being written */
+    uint64_t moment;                        /* purges and drops so far */
+    uint64_t purged_at;                     /* the moment of the last purge */
+    struct disk_drop drops[DISK_DROPS_MAX]; /* the last ones; by their moment */
     int64_t last_stored;
     struct disk_dropped *dropped; /* while the index is not complete */
     size_t dropped_count;
@@ -120,6 +130,7 @@ struct disk {
     /* Of whoever works in the background, or finishes the rebuild: held while it asks the file
      * system. */
     pthread_mutex_t work;
+    bool has_waited; /* for another process, and said so */
     unsigned rebuild_directory;
     struct arena rebuild_arena;
     struct slice *rebuild_names;
@@ -134,8 +145,7 @@ struct disk_put {
     char *key; /* the variant follows it */
     size_t key_size, variant_size;
     int fd;
-    uint64_t generation;
-    bool is_void;          /* a purge meant it */
+    uint64_t since;        /* the moment from which on purges mean it */
     enum status failed;    /* why it cannot be committed */
     pthread_mutex_t mutex; /* of what follows, and the block's writing */
     unsigned holds;

@@ -157,14 +157,12 @@ enum status disk_drop_key(struct disk *disk, struct slice key, bool soft, uint64
     uint64_t bytes;
     struct found found = {0};
     pthread_mutex_lock(&disk->mutex);
-    bool is_meant = false;
+    disk->moment++;
+    disk->drops[disk->moment % DISK_DROPS_MAX] = (struct disk_drop){hash, disk->moment};
+    bool is_written = false;
     LIST_EACH(link, &disk->puts)
-    {
-        struct disk_put *put = LIST_ENTRY(link, struct disk_put, link);
-        if (put->hash == hash)
-            put->is_void = is_meant = true;
-    }
-    if (is_meant)
+    is_written = is_written || LIST_ENTRY(link, struct disk_put, link)->hash == hash;
+    if (is_written)
         wait_for_commits(disk);
     remember(disk, hash, soft);
     for (struct disk_entry *e = disk_entry_next(disk, hash, NULL); e != NULL;
@@ -182,7 +180,8 @@ enum status disk_purge(struct disk *disk, const struct tags_wanted *wanted, bool
     while (disk_is_open(disk) && disk_rebuild(disk))
         continue;
     pthread_mutex_lock(&disk->mutex);
-    disk->generation++;
+    disk->purged_at = ++disk->moment;
+    disk->drops[disk->moment % DISK_DROPS_MAX] = (struct disk_drop){0, disk->moment};
     wait_for_commits(disk);
     bool is_complete = disk->counters.is_rebuilt;
     for (uint64_t i = 0; i < disk->buckets; i++) {

@@ -70,7 +70,7 @@ static enum status admit(struct disk *disk, struct disk_put *put, uint64_t expec
     if (status == OK) {
         list_append(&disk->puts, &put->link);
         disk->puts_count++;
-        put->generation = disk->generation;
+        put->since = disk->moment;
     }
     pthread_mutex_unlock(&disk->mutex);
     return status;
@@ -110,7 +110,7 @@ enum status disk_put_begin(struct disk *disk, struct slice key, struct slice var
         return status;
     }
     p->disk = disk;
-    const char *why;
+    const char *why = "";
     status = create(disk, p, &why);
     if (status != OK) {
         disk_failed(disk, true, status, why);
@@ -121,6 +121,21 @@ enum status disk_put_begin(struct disk *disk, struct slice key, struct slice var
     p->block = memory_alloc(DISK_HEADER + p->block_room);
     *put = p;
     return OK;
+}
+
+uint64_t disk_moment(const struct disk *disk)
+{
+    struct disk *d = (struct disk *)(uintptr_t)disk;
+    pthread_mutex_lock(&d->mutex);
+    uint64_t moment = d->moment;
+    pthread_mutex_unlock(&d->mutex);
+    return moment;
+}
+
+void disk_put_since(struct disk_put *put, uint64_t moment)
+{
+    check(moment <= put->since);
+    put->since = moment;
 }
 
 /* Room on the disk for so many bytes of it. */
@@ -151,7 +166,7 @@ static enum status end_block(struct disk_put *put, bool writes)
         put->sums = memory_resize(put->sums, put->sums_room * sizeof *put->sums);
     }
     put->sums[block] = disk_block_sum(put->id, block, block_of(put), size);
-    const char *why;
+    const char *why = "";
     enum status status = OK;
     if (writes)
         status =
@@ -234,7 +249,7 @@ enum status disk_put_read(struct disk_put *put, uint64_t offset, void *into, siz
     }
     pthread_mutex_unlock(&put->mutex);
     size_t got = in_memory;
-    const char *why;
+    const char *why = "";
     if (in_memory == 0) {
         enum status status =
             file_at_read(put->fd, DISK_HEADER + block * DISK_BLOCK, into, DISK_BLOCK, &got, &why);
@@ -283,6 +298,17 @@ static enum status write_rest(struct disk_put *put, const struct disk_tail *tail
     return status;
 }
 
+/* Whether a purge or a drop came since it was asked for; with the mutex held. */
+static bool is_meant(const struct disk *disk, const struct disk_put *put)
+{
+    if (disk->purged_at > put->since || disk->moment - put->since > DISK_DROPS_MAX)
+        return true;
+    for (uint64_t moment = put->since + 1; moment <= disk->moment; moment++)
+        if (disk->drops[moment % DISK_DROPS_MAX].hash == put->hash)
+            return true;
+    return false;
+}
+
 /* Gives it its name, unless a purge has meant it. From here to end_commit() a purge waits. */
 static enum status begin_commit(struct disk_put *put, int64_t *stored)
 {
@@ -292,7 +318,7 @@ static enum status begin_commit(struct disk_put *put, int64_t *stored)
     pthread_mutex_lock(&disk->mutex);
     if (disk->state != DISK_ON)
         status = ERR_DENIED;
-    else if (put->is_void || put->generation != disk->generation)
+    else if (is_meant(disk, put))
         status = ERR_CANCELLED;
     if (status == OK) {
         disk->committing++;
@@ -344,7 +370,7 @@ static enum status commit(struct disk_put *put, const struct disk_tail *tail)
     struct disk_header header = {0};
     char new_name[DISK_NAME_MAX];
     char name[DISK_NAME_MAX];
-    const char *why;
+    const char *why = "";
     TRY(begin_commit(put, &header.stored));
     disk_path(new_name, put->id, true);
     disk_path(name, put->id, false);
@@ -411,7 +437,7 @@ void disk_put_abort(struct disk_put *put)
     check(!put->is_ended);
     put->is_ended = true;
     char name[DISK_NAME_MAX];
-    const char *why;
+    const char *why = "";
     disk_path(name, put->id, true);
     enum status status = put->fd < 0 ? OK : file_at_remove(disk->directory, name, &why);
     pthread_mutex_lock(&disk->mutex);

@@ -66,7 +66,7 @@ enum status disk_file_open(struct disk *disk, uint64_t id, bool to_write, struct
     enum status status = OK;
     /* An update may be writing just now: header and tail then do not agree, once. */
     for (unsigned i = 0; i < TRIES; i++) {
-        struct file_at_facts facts;
+        struct file_at_facts facts = {0};
         status = file_at_open(disk->directory, name, to_write, &file->fd, &facts, why);
         if (status != OK)
             return status;
@@ -95,7 +95,7 @@ void disk_file_close(struct disk_file *file)
 static enum status open_known(struct disk *disk, uint64_t id, struct disk_file *file)
 {
     enum disk_form form;
-    const char *why;
+    const char *why = "";
     enum status status = disk_file_open(disk, id, false, file, &form, &why);
     if (status == ERR_PROTOCOL)
         disk_damaged(disk, id, "torn");
@@ -233,7 +233,7 @@ enum status disk_read(struct disk_reader *reader, uint64_t offset, void *into, s
     size_t want = size / DISK_BLOCK * DISK_BLOCK;
     want = left < want ? (size_t)left : want;
     size_t got;
-    const char *why;
+    const char *why = "";
     enum status status =
         file_at_read(reader->fd, DISK_HEADER + first * DISK_BLOCK, into, want, &got, &why);
     if (status != OK) {

@@ -44,7 +44,7 @@ static bool is_being_written(struct disk *disk, uint64_t id)
 static void remove_stray(struct disk *disk, uint64_t id, bool is_new)
 {
     char name[DISK_NAME_MAX];
-    const char *why;
+    const char *why = "";
     disk_path(name, id, is_new);
     enum status status = file_at_remove(disk->directory, name, &why);
     if (status != OK)
@@ -114,7 +114,7 @@ static void take_in(struct disk *disk, struct slice name)
     }
     struct disk_file file;
     enum disk_form form;
-    const char *why;
+    const char *why = "";
     enum status status = disk_file_open(disk, id, false, &file, &form, &why);
     if (status == ERR_PROTOCOL) {
         remove_stray(disk, id, false);
@@ -146,7 +146,7 @@ static bool is_on(struct disk *disk)
 static bool list_next(struct disk *disk)
 {
     char name[8];
-    const char *why;
+    const char *why = "";
     (void)snprintf(name, sizeof name, "%02x", disk->rebuild_directory);
     arena_done(&disk->rebuild_arena);
     arena_init(&disk->rebuild_arena, NULL, 0);

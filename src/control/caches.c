@@ -21,6 +21,7 @@ enum {
 static struct {
     struct fiber_scope scope; /* of the one that looks after them */
     bool is_stopped;
+    bool is_leaving; /* the directories are somebody else's from now on */
 } keeper = {.is_stopped = true};
 
 static void *make(int64_t settings)
@@ -65,13 +66,17 @@ struct cache *caches_object(const struct kept *kept)
 /* A job of offload: it holds its cache. */
 struct work {
     struct kept *kept;
-    bool has_more;
+    bool leaves, has_more;
 };
 
 static void run_work(void *job)
 {
     struct work *work = job;
-    work->has_more = disk_work(caches_object(work->kept)->disk);
+    struct disk *disk = caches_object(work->kept)->disk;
+    if (work->leaves)
+        disk_leave(disk);
+    else
+        work->has_more = disk_work(disk);
 }
 
 static void free_work(void *job)
@@ -88,6 +93,7 @@ static void work_on_disk(struct kept *kept)
         struct work *work = memory_zero(sizeof *work);
         kept_again(kept);
         work->kept = kept;
+        work->leaves = keeper.is_leaving;
         enum status status = offload(run_work, work, free_work, CLOCK_NEVER);
         if (status != OK)
             return;
@@ -124,9 +130,14 @@ static void look_after(void *argument)
 
 enum status caches_start(void)
 {
-    keeper.is_stopped = false;
+    keeper.is_stopped = keeper.is_leaving = false;
     fiber_scope_init(&keeper.scope);
     return fiber_start(&keeper.scope, "caches", look_after, NULL, NULL);
+}
+
+void caches_drain(void)
+{
+    keeper.is_leaving = true;
 }
 
 void caches_stop(void)

@@ -25,4 +25,6 @@ struct snapshot_cache {
 
 /* Sweeps, and has disks do what is to be done in the background; on control. */
 MUST_CHECK enum status caches_start(void);
+/* Lets go of the directories, within a second: the process that takes over may then use them. */
+void caches_drain(void);
 void caches_stop(void);

@@ -369,6 +369,7 @@ void service_drain(void)
         admin_drain();
     supervised_stopping(SLICE("ending: what runs may finish"));
     pulse_drain(loop_now() + service.snapshot->timeouts.drain + SECONDS(DRAIN_GRACE_S));
+    caches_drain();
     workers_drain(&service.workers);
 }
 

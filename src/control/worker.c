@@ -11,6 +11,7 @@
 #include "fiber/fiber.h"
 #include "fiber/file.h"
 #include "fiber/native.h"
+#include "fiber/offload.h"
 #include "fiber/process.h"
 #include "limit/tally.h"
 #include "net/pipe.h"
@@ -229,6 +230,7 @@ static void serve_until_stopped(struct worker *worker)
     exchange_apart_done();
     take_leave(worker);
     free_listeners(serve);
+    offload_forget();
     loop_turn(loop_now()); /* the last letters: some own what they carry */
     access_log_worker_free(serve->log);
     timer_clear(&serve->thread.timers, &worker->cut);

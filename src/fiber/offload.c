@@ -16,15 +16,15 @@ enum {
     THREADS_MAX = 64,
 };
 
-/* One call. The fiber that waits and the thread that works both look at it; it is freed by whoever
- * is last: on the loop of the fiber's thread in every case. */
+/* One call. The fiber that waits and the thread that works both look at it; it is freed on the loop
+ * of the fiber's thread, or, when that has ended, where it ran. */
 struct call {
     struct list link;
     void (*run)(void *job);
     void (*free_job)(void *job);
     void *job;
-    struct thread *thread;
-    struct fiber *fiber; /* NULL: it has given up */
+    struct thread *thread; /* NULL: it has ended; under the pool's mutex */
+    struct fiber *fiber;   /* NULL: it has given up */
     bool is_done;
 };
 
@@ -32,6 +32,7 @@ static struct {
     pthread_mutex_t mutex;
     pthread_cond_t has_work;
     struct list calls;
+    struct list running;
     size_t count;
     pthread_t threads[THREADS_MAX];
     unsigned threads_count;
@@ -61,20 +62,50 @@ static void *work(void *unused)
             break;
         struct call *call = LIST_ENTRY(pool.calls.next, struct call, link);
         list_remove(&call->link);
+        list_append(&pool.running, &call->link);
         pool.count--;
         pthread_mutex_unlock(&pool.mutex);
         call->run(call->job);
-        check(thread_post(call->thread, on_done, call));
+        pthread_mutex_lock(&pool.mutex);
+        list_remove(&call->link);
+        if (call->thread != NULL) {
+            check(thread_post(call->thread, on_done, call));
+            continue;
+        }
+        pthread_mutex_unlock(&pool.mutex);
+        call->free_job(call->job);
+        free(call);
         pthread_mutex_lock(&pool.mutex);
     }
     pthread_mutex_unlock(&pool.mutex);
     return unused;
 }
 
+static void forget(struct list *calls, const struct thread *thread)
+{
+    LIST_EACH(link, calls)
+    {
+        struct call *call = LIST_ENTRY(link, struct call, link);
+        if (call->thread == thread)
+            call->thread = NULL;
+    }
+}
+
+void offload_forget(void)
+{
+    pthread_mutex_lock(&pool.mutex);
+    if (pool.threads_count > 0) {
+        forget(&pool.calls, thread_self());
+        forget(&pool.running, thread_self());
+    }
+    pthread_mutex_unlock(&pool.mutex);
+}
+
 enum status offload_start(unsigned threads)
 {
     check(pool.threads_count == 0 && threads > 0);
     list_init(&pool.calls);
+    list_init(&pool.running);
     pool.is_stopped = false;
     /* Signals are for control's loop. */
     sigset_t all;

@@ -14,6 +14,10 @@
 MUST_CHECK enum status offload(void (*run)(void *job), void *job, void (*free_job)(void *job),
                                int64_t deadline);
 
+/* The calling thread is about to end: what it asked for and nobody waits for goes on, and is freed
+ * where it ran. Run the loop once more afterwards for what has just been done. */
+void offload_forget(void);
+
 /* Starts the threads (once per process) and ends them. */
 enum status offload_start(unsigned threads);
 void offload_stop(void);

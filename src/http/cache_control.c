@@ -44,8 +44,8 @@ static void set_max_stale(struct cache_control *c, bool has_value, struct slice 
         c->max_stale = has_value ? seconds_of(value) : CACHE_SECONDS_MAX;
 }
 
-/* Whether it is one of those without a value. */
-static bool apply_flag(struct cache_control *c, struct slice name)
+/* One of those without a value; NULL: it is none. */
+static bool *flag_of(struct cache_control *c, struct slice name)
 {
     const struct {
         struct slice name;
@@ -60,14 +60,13 @@ static bool apply_flag(struct cache_control *c, struct slice name)
         {SLICE("immutable"), &c->is_immutable},
     };
     for (size_t i = 0; i < sizeof FLAGS / sizeof *FLAGS; i++)
-        if (slice_equal_nocase(name, FLAGS[i].name)) {
-            *FLAGS[i].flag = true;
-            return true;
-        }
-    return false;
+        if (slice_equal_nocase(name, FLAGS[i].name))
+            return FLAGS[i].flag;
+    return NULL;
 }
 
-static void apply(struct cache_control *c, struct slice name, bool has_value, struct slice value)
+/* One of those that are seconds; NULL: it is none. */
+static int64_t *time_of(struct cache_control *c, struct slice name)
 {
     const struct {
         struct slice name;
@@ -80,13 +79,20 @@ static void apply(struct cache_control *c, struct slice name, bool has_value, st
         {SLICE("min-fresh"), &c->min_fresh},
     };
     for (size_t i = 0; i < sizeof TIMES / sizeof *TIMES; i++)
-        if (slice_equal_nocase(name, TIMES[i].name)) {
-            set_seconds(TIMES[i].seconds, has_value, value);
-            return;
-        }
-    if (apply_flag(c, name))
-        return;
-    if (slice_equal_nocase(name, SLICE("no-cache")))
+        if (slice_equal_nocase(name, TIMES[i].name))
+            return TIMES[i].seconds;
+    return NULL;
+}
+
+static void apply(struct cache_control *c, struct slice name, bool has_value, struct slice value)
+{
+    int64_t *seconds = time_of(c, name);
+    bool *flag = flag_of(c, name);
+    if (seconds != NULL)
+        set_seconds(seconds, has_value, value);
+    else if (flag != NULL)
+        *flag = true;
+    else if (slice_equal_nocase(name, SLICE("no-cache")))
         set_listed(&c->no_cache, &c->no_cache_fields, has_value, value);
     else if (slice_equal_nocase(name, SLICE("private")))
         set_listed(&c->is_private, &c->private_fields, has_value, value);
@@ -318,8 +324,20 @@ static bool take_inner_list(struct slice *rest)
     }
 }
 
+/* Of a key that is there twice the last counts (RFC 8941 §4.2.2). */
+static void forget(struct cache_control *c, struct slice key)
+{
+    int64_t *seconds = time_of(c, key);
+    bool *flag = flag_of(c, key);
+    if (seconds != NULL)
+        *seconds = -1;
+    if (flag != NULL)
+        *flag = false;
+}
+
 static void apply_item(struct cache_control *c, struct slice key, const struct item *item)
 {
+    forget(c, key);
     switch (item->kind) {
     case ITEM_TRUE:
         apply(c, key, false, SLICE(""));

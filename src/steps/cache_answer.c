@@ -166,6 +166,15 @@ void cache_note(struct cache_visit *visit, enum store_result result, enum cache_
     store_count(visit->config->cache->store, result);
 }
 
+/* RFC 9211 §2.2: what was fresh and yet not used is not called stale. */
+static const char *forward_of(const struct cache_visit *visit)
+{
+    bool is_asked = visit->why == CACHE_WHY_CLIENT_NO_CACHE ||
+                    visit->why == CACHE_WHY_CLIENT_MAX_AGE ||
+                    visit->why == CACHE_WHY_CLIENT_MIN_FRESH;
+    return visit->stale != NULL && is_asked ? "request" : visit->forward;
+}
+
 void cache_say(struct cache_visit *visit)
 {
     struct exchange *x = visit->x;
@@ -174,13 +183,14 @@ void cache_say(struct cache_visit *visit)
     if (visit->forward == NULL)
         buffer_append(&text, SLICE("; hit"));
     else
-        buffer_format(&text, "; fwd=%s", visit->forward);
+        buffer_format(&text, "; fwd=%s", forward_of(visit));
     if (visit->forward_status != 0)
         buffer_format(&text, "; fwd-status=%d", visit->forward_status);
     if (visit->object != NULL && visit->is_answered) {
         struct cache_terms terms = object_terms(visit->object);
         int64_t left = cache_time_left(&terms, loop_now());
-        buffer_format(&text, "; ttl=%lld", (long long)(left / SECONDS(1)));
+        buffer_append(&text, left < 0 ? SLICE("; ttl=-") : SLICE("; ttl="));
+        buffer_append_u64(&text, (uint64_t)(left < 0 ? -left : left) / SECONDS(1));
     }
     if (visit->is_stored)
         buffer_append(&text, SLICE("; stored"));

@@ -355,6 +355,9 @@ static void shape_request(struct cache_fetch *fetch, struct exchange *apart)
         fields_add(fields, FIELD_X_FORWARDED_HOST, host);
     for (size_t i = 0; i < sizeof NEVER / sizeof *NEVER; i++)
         fields_remove(fields, NEVER[i]);
+    /* What steps behind this one add is for all; what the client said is not. */
+    if (!apart->client_trusted)
+        cache_strip_unkeyed(fields);
     if (fields_find(fields, FIELD_ACCEPT_ENCODING) != NULL)
         fields_set(fields, FIELD_ACCEPT_ENCODING, encodings_text(encodings_accepted(fields)));
     if (apart->request.head.method == METHOD_HEAD) { /* the whole answers it too */

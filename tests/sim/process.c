@@ -149,6 +149,15 @@ enum status offload(void (*run)(void *job), void *job, void (*free_job)(void *jo
     return OK;
 }
 
+void offload_forget(void)
+{
+    for (struct call *call = calls; call != NULL; call = call->next)
+        if (!call->is_done && call->thread == thread_self()) {
+            call->is_done = true;
+            call->free_job(call->job);
+        }
+}
+
 enum status offload_start(unsigned threads)
 {
     (void)threads;

@@ -320,7 +320,27 @@ static void purges_what_is_written(void **state)
     assert_int_equal(disk_drop_key(disk, SLICE("k"), false, &count), OK);
     assert_int_equal(count, 1);
     assert_int_equal(disk_put_commit(put, none, none, none, &id, NULL), ERR_CANCELLED);
-    assert_int_equal(counted(disk).objects, 0);
+    /* What was whole before it came here, and was purged on the way. */
+    uint64_t moment = disk_moment(disk);
+    assert_int_equal(disk_drop_key(disk, SLICE("k"), false, &count), OK);
+    assert_int_equal(disk_put_begin(disk, SLICE("k"), none, 0, &put), OK);
+    disk_put_since(put, moment);
+    assert_int_equal(disk_put_commit(put, none, none, none, &id, NULL), ERR_CANCELLED);
+    assert_int_equal(disk_put_begin(disk, SLICE("other"), none, 0, &put), OK);
+    disk_put_since(put, moment);
+    assert_int_equal(disk_put_commit(put, none, none, none, &id, NULL), OK);
+    /* Of the last 1,024 drops it is known which they were. */
+    moment = disk_moment(disk);
+    for (int i = 0; i < 1024; i++)
+        assert_int_equal(disk_drop_key(disk, SLICE("another"), false, &count), OK);
+    assert_int_equal(disk_put_begin(disk, SLICE("k"), none, 0, &put), OK);
+    disk_put_since(put, moment);
+    assert_int_equal(disk_put_commit(put, none, none, none, &id, NULL), OK);
+    assert_int_equal(disk_drop_key(disk, SLICE("another"), false, &count), OK);
+    assert_int_equal(disk_put_begin(disk, SLICE("k"), none, 0, &put), OK);
+    disk_put_since(put, moment);
+    assert_int_equal(disk_put_commit(put, none, none, none, &id, NULL), ERR_CANCELLED);
+    assert_int_equal(counted(disk).objects, 2);
     disk_free(disk);
 }
 
