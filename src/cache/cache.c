@@ -44,6 +44,7 @@ struct cache *cache_new(const struct cache_settings *settings)
 {
     struct cache *cache = memory_zero(sizeof *cache + settings->name.size + settings->dir.size + 2);
     char *at = (char *)(cache + 1);
+    cache->references = 1;
     cache->name = keep(&at, settings->name);
     cache->dir = keep(&at, settings->dir);
     struct store_settings store = of_store(settings);
@@ -55,8 +56,16 @@ struct cache *cache_new(const struct cache_settings *settings)
     return cache;
 }
 
-void cache_free(struct cache *cache)
+struct cache *cache_hold(struct cache *cache)
 {
+    __atomic_add_fetch(&cache->references, 1, __ATOMIC_RELAXED);
+    return cache;
+}
+
+void cache_release(struct cache *cache)
+{
+    if (__atomic_sub_fetch(&cache->references, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
     store_free(cache->store);
     if (cache->disk != NULL)
         disk_free(cache->disk);

@@ -21,6 +21,7 @@ struct cache {
     struct slice dir;
     struct store *store;
     struct disk *disk;   /* NULL: none */
+    uint32_t references; /* atomic */
     uint32_t background; /* fetches that no client waits for; atomic */
 };
 
@@ -28,9 +29,11 @@ enum {
     CACHE_BACKGROUND_MAX = 256,
 };
 
+/* Held once. */
 struct cache *cache_new(const struct cache_settings *settings);
-/* Nobody uses it any more. May wait for files. */
-void cache_free(struct cache *cache);
+struct cache *cache_hold(struct cache *cache);
+/* The last one lets go of its files, which may take a moment. */
+void cache_release(struct cache *cache);
 /* New settings of a reload; name and dir stay. */
 void cache_set(struct cache *cache, const struct cache_settings *settings);
 

@@ -4,12 +4,14 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "cache/disk.h"
+#include "fiber/offload.h"
 
 #include <stdlib.h>
 
 enum {
     SEGMENT_FIRST = 4 * 1024,
     SEGMENT_MAX = 256 * 1024,
+    DISK_READ = 2 * DISK_BLOCK, /* at once: of a body on a disk */
 };
 
 struct content_segment {
@@ -27,6 +29,15 @@ struct content *content_new(int64_t length)
     content->bytes = sizeof *content;
     crowd_init(&content->crowd);
     list_init(&content->cursors);
+    return content;
+}
+
+struct content *content_of_disk(struct disk_reader *reader, uint64_t size)
+{
+    struct content *content = content_new((int64_t)size);
+    content->reader = reader;
+    content->size = size;
+    content->state = CONTENT_WHOLE;
     return content;
 }
 
@@ -159,6 +170,7 @@ void content_close(struct content_cursor *cursor)
         list_remove(&cursor->link);
         pthread_mutex_unlock(&content->crowd.mutex);
     }
+    free(cursor->block);
     content_release(content);
 }
 
@@ -170,6 +182,8 @@ struct wanted {
 
 bool content_is_ready(const struct content *content, uint64_t offset)
 {
+    if (content->reader != NULL)
+        return disk_reader_is_ready(content->reader);
     /* The state first: a body that has ended has its whole size. */
     return __atomic_load_n(&content->state, __ATOMIC_ACQUIRE) != CONTENT_GROWING ||
            __atomic_load_n(&content->size, __ATOMIC_ACQUIRE) > offset;
@@ -178,7 +192,70 @@ bool content_is_ready(const struct content *content, uint64_t offset)
 static bool is_there(void *argument)
 {
     const struct wanted *wanted = argument;
+    if (wanted->content->reader != NULL)
+        return true;
     return content_is_ready(wanted->content, wanted->offset);
+}
+
+/* A job of offload; it holds the content. */
+struct disk_job {
+    struct content *content;
+    uint64_t offset;
+    char *block;
+    struct slice bytes;
+    enum status status;
+};
+
+static void run_job(void *argument)
+{
+    struct disk_job *job = argument;
+    job->status = disk_read(job->content->reader, job->offset, job->block, DISK_READ, &job->bytes);
+}
+
+static void free_job(void *argument)
+{
+    struct disk_job *job = argument;
+    content_release(job->content);
+    free(job->block);
+    free(job);
+}
+
+static bool is_at_hand(const struct content_cursor *cursor, uint64_t offset)
+{
+    return offset >= cursor->bytes_at && offset - cursor->bytes_at < cursor->bytes.size;
+}
+
+static enum status fetch_block(struct content_cursor *cursor, uint64_t offset, int64_t deadline)
+{
+    struct disk_job *job = memory_zero(sizeof *job);
+    job->content = content_hold(cursor->content);
+    job->offset = offset;
+    job->block = cursor->block != NULL ? cursor->block : memory_alloc(DISK_READ);
+    cursor->block = NULL; /* the job's, whatever becomes of it */
+    cursor->bytes = SLICE("");
+    if (disk_reader_is_ready(cursor->content->reader))
+        run_job(job);
+    else
+        TRY(offload(run_job, job, free_job, deadline));
+    enum status status = job->status;
+    if (status == OK) {
+        cursor->block = job->block;
+        cursor->bytes = job->bytes;
+        cursor->bytes_at = offset;
+        job->block = NULL;
+    }
+    free_job(job);
+    return status;
+}
+
+static enum status read_from_disk(struct content_cursor *cursor, uint64_t offset, uint64_t size,
+                                  struct slice *bytes, int64_t deadline)
+{
+    if (!is_at_hand(cursor, offset))
+        TRY(fetch_block(cursor, offset, deadline));
+    struct slice left = slice_from(cursor->bytes, (size_t)(offset - cursor->bytes_at));
+    *bytes = slice_first(left, size < left.size ? (size_t)size : left.size);
+    return OK;
 }
 
 /* Of one that flows the first may go at any time, but not before this reader has passed it. */
@@ -205,6 +282,8 @@ enum status content_read(struct content_cursor *cursor, uint64_t offset, uint64_
     uint64_t there = __atomic_load_n(&content->size, __ATOMIC_ACQUIRE);
     if (offset >= there)
         return state == CONTENT_WHOLE ? OK : ERR_CLOSED;
+    if (content->reader != NULL)
+        return read_from_disk(cursor, offset, size, bytes, deadline);
     const struct content_segment *segment = cursor->segment;
     if (segment == NULL || segment->offset > offset)
         segment = first_segment(cursor);

@@ -29,6 +29,9 @@ struct content {
     struct disk_reader *reader; /* the bytes are there and not here; NULL */
 };
 
+/* One whose bytes are read from a disk as they are asked for; it closes the reader. */
+struct content *content_of_disk(struct disk_reader *reader, uint64_t size);
+
 /* One that reads. */
 struct content_cursor {
     struct content *content; /* held */
@@ -36,6 +39,9 @@ struct content_cursor {
     const struct content_segment *segment;
     uint64_t offset; /* of what comes next; atomic for who looks how far it is */
     bool is_listed;
+    char *block; /* of a disk: what was read last, … */
+    struct slice bytes;
+    uint64_t bytes_at; /* … and where that begins */
 };
 
 /* `length`: of the body, if it is known; -1. Held once. */

@@ -8,7 +8,7 @@
 
 static size_t text_size(const struct object_parts *parts)
 {
-    size_t size = parts->vary_names.size + parts->vary_values.size;
+    size_t size = parts->vary_names.size + parts->vary_values.size + parts->url.size;
     for (uint32_t i = 0; i < parts->fields->count; i++)
         size += parts->fields->items[i].name.size + parts->fields->items[i].value.size;
     return size;
@@ -23,7 +23,7 @@ static struct slice keep(char **at, struct slice text)
     return copy;
 }
 
-static struct slice tag_list(const struct fields *fields, struct arena *arena)
+struct slice object_tag_list(const struct fields *fields, struct arena *arena)
 {
     struct slice keys = fields_joined(fields, SLICE("Surrogate-Key"), arena);
     struct slice more = fields_joined(fields, SLICE("Cache-Tag"), arena);
@@ -59,11 +59,12 @@ struct object *object_new(const struct object_parts *parts, struct content *cont
     }
     object->vary_names = keep(&at, parts->vary_names);
     object->vary_values = keep(&at, parts->vary_values);
+    object->url = keep(&at, parts->url);
     struct fields list = {.items = fields, .count = count, .present = {object->present}};
     object->validators = validators_of(&list);
     struct arena arena;
     arena_init(&arena, NULL, 0);
-    object->tags = tags_new(parts->url, tag_list(&list, &arena));
+    object->tags = tags_new(parts->url, object_tag_list(&list, &arena));
     arena_done(&arena);
     object->bytes += tags_bytes(object->tags);
     return object;

@@ -20,6 +20,8 @@ struct object {
     struct validators validators;
     struct slice vary_names;  /* of cache_vary_names() */
     struct slice vary_values; /* of the request it was made for */
+    struct slice url;         /* that purges know it by */
+    uint64_t disk_id;         /* of its file; 0: none known; atomic */
     struct content *content;
     struct tags *tags;
     int64_t born_wall;   /* when it was received */
@@ -47,6 +49,8 @@ void object_release(struct object *object);
  * the arena, text stays the object's. */
 void object_fields(const struct object *object, struct arena *arena, uint32_t extra,
                    struct fields *fields);
+/* The tags that purges know it by: of Surrogate-Key and Cache-Tag. */
+struct slice object_tag_list(const struct fields *fields, struct arena *arena);
 /* What it and its content take. */
 uint64_t object_bytes(const struct object *object);
 /* The terms as they are now. */

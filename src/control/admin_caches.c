@@ -246,8 +246,6 @@ static enum status purge_disk(const struct snapshot_cache *cache, const struct p
         list[i] = arena_copy(&p->arena, purge->wanted.list[i]);
     p->wanted.list = list;
     enum status status = offload(run_purge, p, free_purge, CLOCK_NEVER);
-    if (status == ERR_LIMIT)
-        free_purge(p);
     if (status != OK)
         return status;
     status = p->status;

@@ -31,7 +31,7 @@ static void *make(int64_t settings)
 
 static void release(void *cache)
 {
-    cache_free(cache);
+    cache_release(cache);
 }
 
 struct cache_settings caches_settings(const struct config_cache *from)
@@ -95,8 +95,6 @@ static void work_on_disk(struct kept *kept)
         work->kept = kept;
         work->leaves = keeper.is_leaving;
         enum status status = offload(run_work, work, free_work, CLOCK_NEVER);
-        if (status == ERR_LIMIT)
-            free_work(work);
         if (status != OK)
             return;
         has_more = work->has_more;

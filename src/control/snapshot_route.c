@@ -195,7 +195,8 @@ static bool find_cache(struct prepare *prepare, struct slice name, struct cache 
             *key = snapshot->caches[i].key;
             return true;
         }
-    prepare->error(prepare, "store", "no cache named \"%.*s\"; define it: cache %.*s {}",
+    prepare->error(prepare, "store",
+                   "no cache named \"%.*s\"; define it above the sites: cache %.*s",
                    SLICE_ARG(name), SLICE_ARG(name));
     return false;
 }

@@ -47,6 +47,19 @@ static enum cache_why reason_to_bypass(struct exchange *x, const struct cache_co
 
 /* --- The key --- */
 
+struct slice cache_told(const struct exchange *x, enum field_id id)
+{
+    const struct field *field = x->client_trusted ? fields_find(&x->request.head.fields, id) : NULL;
+    return field == NULL ? SLICE("") : field->value;
+}
+
+/* As the client has asked for it, when a proxy in between says so. */
+static struct slice scheme_of(const struct exchange *x)
+{
+    struct slice told = cache_told(x, FIELD_X_FORWARDED_PROTO);
+    return slice_equal(told, SLICE("https")) || slice_equal(told, SLICE("http")) ? told : x->scheme;
+}
+
 static struct slice target_of(const struct exchange *x, const struct cache_config *c)
 {
     struct slice target = x->request.target;
@@ -88,11 +101,14 @@ static enum status make_key(struct cache_visit *visit)
     struct slice query = SLICE("");
     if (head->method == METHOD_QUERY)
         TRY(read_query(visit, &query));
+    struct slice told_host = cache_told(x, FIELD_X_FORWARDED_HOST);
+    if (told_host.size > 0)
+        query = arena_format(&x->arena, "%.*s\n%.*s", SLICE_ARG(told_host), SLICE_ARG(query));
     struct buffer key = buffer_in(&x->arena, target.size + head->host.size + query.size + 48);
     if (c->key_template != NULL)
         cache_write_key(&key, SLICE("key"), c->name, 0, template_expand(c->key_template, x), query);
     else
-        cache_write_key(&key, x->scheme, head->host, head->port, target, query);
+        cache_write_key(&key, scheme_of(x), head->host, head->port, target, query);
     visit->key = store_key_of(c->cache->store, buffer_slice(&key));
     return OK;
 }
@@ -125,6 +141,7 @@ static void end_visit(void *object, uint64_t key, bool has_outlived)
     leave_fill(visit);
     drop_object(&visit->object);
     drop_object(&visit->stale);
+    drop_object(&visit->loaded);
 }
 
 static void outlive(void *object)
@@ -347,11 +364,18 @@ static enum next look(struct cache_visit *visit, enum verdict *verdict)
     bool is_fetched = found.fill != NULL;
     if (is_fetched)
         fill_release(found.fill);
+    if (found.object == NULL && visit->loaded != NULL)
+        found.object = object_hold(visit->loaded);
     visit->object = found.object;
     if (found.object != NULL) {
         struct cache_terms terms = object_terms(found.object);
         may = cache_may_serve(&terms, &visit->request, loop_now(), &why);
-    } else if (visit->request.control.only_if_cached) {
+    } else if (!visit->has_looked && !is_fetched) {
+        visit->has_looked = true;
+        if (cache_disk_look(visit))
+            return AGAIN;
+    }
+    if (found.object == NULL && visit->request.control.only_if_cached) {
         may = CACHE_REFUSE;
     }
     if (may == CACHE_REFUSE) {
@@ -413,9 +437,9 @@ static void invalidate(struct exchange *x, const struct cache_config *c, struct 
 {
     const struct request_head *head = &x->request.head;
     struct buffer key = buffer_in(&x->arena, target.size + head->host.size + 48);
-    cache_write_key(&key, x->scheme, head->host, head->port, target, SLICE(""));
+    cache_write_key(&key, scheme_of(x), head->host, head->port, target, SLICE(""));
     struct store_key store_key = store_key_of(c->cache->store, buffer_slice(&key));
-    (void)store_purge_key(c->cache->store, &store_key, false);
+    cache_forget(c->cache, &store_key);
 }
 
 /* RFC 9111 §4.4: what an unsafe request has changed, and what it says of where else. */

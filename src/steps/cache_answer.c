@@ -129,7 +129,11 @@ bool cache_answer(struct cache_visit *visit)
     struct exchange *x = visit->x;
     struct object *object = visit->object;
     struct response *response = &x->response;
-    if (!content_open(object->content, &visit->cursor))
+    if (visit->is_reading && visit->cursor.content != object->content) {
+        content_close(&visit->cursor);
+        visit->is_reading = false;
+    }
+    if (!visit->is_reading && !content_open(object->content, &visit->cursor))
         return false;
     visit->is_reading = true;
     int64_t length = length_of(object->content);

@@ -95,7 +95,7 @@ static enum status hand_over(struct cache_fetch *fetch, struct exchange *apart, 
     int status = apart->response.status;
     if (is_lasting(why, status)) {
         if (fetch->stale != NULL)
-            (void)store_purge_key(store, &key, false);
+            cache_forget(fetch->cache, &key);
         store_hit_for_miss(store, &key, loop_now() + SECONDS(HIT_FOR_MISS_S));
     }
     fill->why = why;
@@ -183,7 +183,7 @@ static enum status renew(struct cache_fetch *fetch, struct exchange *apart)
         conditional_is_strong(stale->validators.etag) &&
         !slice_equal(fresh.etag, stale->validators.etag)) {
         const struct store_key key = {fetch->fill->key, fetch->fill->hash};
-        (void)store_purge_key(store, &key, false); /* it speaks of something else */
+        cache_forget(fetch->cache, &key); /* it speaks of something else */
         return fail(fetch, apart);
     }
     object_fields(stale, &fetch->arena, apart->response.fields.count + 4, &fields);
@@ -195,11 +195,13 @@ static enum status renew(struct cache_fetch *fetch, struct exchange *apart)
         cache_may_store(&fetch->request, &answer, &fetch->config->policy, &fetch->arena, &terms);
     struct object *object = make_object(fetch, stale->status, &fields, &terms, stale->content);
     object->was_validated = true;
+    object->disk_id = __atomic_load_n(&stale->disk_id, __ATOMIC_RELAXED);
     note_server(fetch, apart);
     put(fetch, object);
-    if (why == CACHE_WHY_NONE)
-        (void)store_put(store, fetch->fill, object, loop_now());
+    bool is_stored = why == CACHE_WHY_NONE && store_put(store, fetch->fill, object, loop_now());
     store_fill_end(store, fetch->fill);
+    if (is_stored)
+        cache_disk_write(fetch->cache, fetch->fill->key, object);
     return ERR_CLOSED;
 }
 
@@ -212,6 +214,9 @@ static enum status begin_content(struct cache_fetch *fetch, struct exchange *apa
     object =
         make_object(fetch, apart->response.status, &apart->response.fields, terms, fetch->content);
     note_server(fetch, apart);
+    /* Before anything comes: what grows too large goes as soon as nobody is to read it. */
+    if (fetch->first != NULL)
+        fetch->first->is_reading = content_open(fetch->content, &fetch->first->cursor);
     put(fetch, object);
     return OK;
 }
@@ -275,9 +280,12 @@ static enum status sink_finish(struct exchange *apart, const struct fields *trai
     if (fetch->content == NULL)
         return OK;
     content_end(fetch->content, true);
-    if (!fetch->is_flowing)
-        (void)store_put(fetch->cache->store, fetch->fill, fetch->fill->object, loop_now());
-    store_fill_end(fetch->cache->store, fetch->fill);
+    struct fill *fill = fetch->fill;
+    bool is_stored =
+        !fetch->is_flowing && store_put(fetch->cache->store, fill, fill->object, loop_now());
+    store_fill_end(fetch->cache->store, fill);
+    if (is_stored)
+        cache_disk_write(fetch->cache, fill->key, fill->object);
     return OK;
 }
 
@@ -338,6 +346,13 @@ static void shape_request(struct cache_fetch *fetch, struct exchange *apart)
                                           FIELD_IF_UNMODIFIED_SINCE,
                                           FIELD_IF_MODIFIED_SINCE};
     struct fields *fields = &apart->request.head.fields;
+    struct slice proto = arena_copy(&apart->arena, cache_told(apart, FIELD_X_FORWARDED_PROTO));
+    struct slice host = arena_copy(&apart->arena, cache_told(apart, FIELD_X_FORWARDED_HOST));
+    cache_strip_unkeyed(fields);
+    if (proto.size > 0) /* a trusted proxy has said so, and the key has it */
+        fields_add(fields, FIELD_X_FORWARDED_PROTO, proto);
+    if (host.size > 0)
+        fields_add(fields, FIELD_X_FORWARDED_HOST, host);
     for (size_t i = 0; i < sizeof NEVER / sizeof *NEVER; i++)
         fields_remove(fields, NEVER[i]);
     /* What steps behind this one add is for all; what the client said is not. */

@@ -31,12 +31,14 @@ struct cache_visit {
     struct cache_request request;
     struct slice body;         /* of a QUERY, as it was read */
     struct object *object;     /* held: what it is answered from, or asked about */
+    struct object *loaded;     /* held: what the disk had */
     struct object *stale;      /* held: what may stand in for an error */
     struct fill *fill;         /* held: that it follows */
     struct cache_fetch *fetch; /* that it began */
     struct content_cursor cursor;
     bool is_reading; /* the cursor is open */
     bool is_answered;
+    bool has_looked; /* on the disk */
     bool is_alone;   /* what others fetch is not for it */
     bool is_unasked; /* the server is not asked whether it has changed */
     /* For Cache-Status and the log: */
@@ -58,6 +60,17 @@ bool cache_fetch_start(struct cache_visit *visit, struct fill *fill, struct obje
 void cache_fetch_take(struct cache_visit *visit);
 /* The visit is over, or wants no more of it. */
 void cache_fetch_leave(struct cache_visit *visit);
+
+/* Takes what the disk has for this request into memory. Waits. Whether there was something. */
+bool cache_disk_look(struct cache_visit *visit);
+/* Has it on the disk too. Waits. */
+void cache_disk_write(struct cache *cache, struct slice key, struct object *object);
+/* All that is stored of a key goes, in memory and on the disk. Waits. */
+void cache_forget(struct cache *cache, const struct store_key *key);
+
+/* What a trusted proxy says in X-Forwarded-Proto or X-Forwarded-Host; empty: nothing, or nobody
+ * trusts it. */
+struct slice cache_told(const struct exchange *x, enum field_id id);
 
 /* Answers from visit->object. False: its content cannot be read any more. */
 bool cache_answer(struct cache_visit *visit);
