@@ -21,6 +21,7 @@ struct endpoint {
 static const struct endpoint ENDPOINTS[] = {
     {METHOD_GET, "/healthz", admin_get_health, TAKES_NOTHING, false, ""},
     {METHOD_GET, "/readyz", admin_get_ready, TAKES_NOTHING, false, "upstream,"},
+    {METHOD_GET, "/metrics", admin_get_metrics, TAKES_NOTHING, false, ""},
     {METHOD_GET, "/v1/status", admin_get_status, TAKES_NOTHING, false, ""},
     {METHOD_GET, "/v1/config", admin_get_config, TAKES_NOTHING, false, ""},
     {METHOD_PUT, "/v1/config", admin_put_config, TAKES_CONFIG, true, "dry_run,ephemeral,"},

@@ -29,6 +29,7 @@ static void keep_place(struct exchange *copy, struct log_place *place, char **at
     }
     if (copy->route != NULL) {
         place->route.pattern = keep(at, copy->route->pattern);
+        place->route.series = copy->route->series;
         copy->route = &place->route;
     }
     copy->sites = NULL;

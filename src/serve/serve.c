@@ -82,7 +82,7 @@ void serve_begin(struct exchange *x, struct listener *listener, const struct add
     x->scheme = is_secure ? SLICE("https") : SLICE("http");
     x->request.body = body_none();
     x->response.body = body_none();
-    worker->exchanges++;
+    counter_add(&worker->exchanges, 1);
     const struct trust *trust = &x->view->trust;
     x->client_trusted = trust->count > 0 && trust->header != CLIENT_HEADER_NONE &&
                         cidr_list_has(trust->cidrs, trust->count, peer);
