@@ -66,7 +66,7 @@ static void format_json(const struct exchange *x, int64_t now, struct buffer *ou
     json_field(out, "referer", request_field(x, FIELD_REFERER));
     json_field(out, "user_agent", request_field(x, FIELD_USER_AGENT));
     json_field(out, "request_id", cut(x->request_id));
-    json_field(out, "trace_id", SLICE(""));
+    json_field(out, "trace_id", x->trace_id);
     json_field(out, "site", x->site == NULL ? SLICE("") : x->site->name);
     json_field(out, "route", x->route == NULL ? SLICE("") : x->route->pattern);
     json_field(out, "upstream", x->upstream.upstream);
@@ -94,7 +94,7 @@ static void format_json(const struct exchange *x, int64_t now, struct buffer *ou
     json_field(out, "detail", slice_from_cstring(x->detail));
     json_field(out, "limit", limit_of(x));
     json_field(out, "limited", slice_from_cstring(x->limited));
-    json_field_int(out, "config", 1);
+    json_field_int(out, "config", (int64_t)x->config);
     buffer_append(out, SLICE("}\n"));
     if (out->is_full) { /* cannot be: the buffer has room for the longest line; never half a line */
         out->size = start;

@@ -132,6 +132,8 @@ struct exchange {
     const struct tls_facts *tls;             /* of the client's connection; NULL: it is in clear */
     const struct introduction *introduction; /* what a proxy said of it before; NULL */
     struct slice request_id;
+    struct slice trace_id;          /* of the trace that the client has begun; empty */
+    uint64_t config;                /* version of the configuration that it goes by */
     struct slice user;              /* verified identity; empty */
     struct slice claims;            /* of a verified token, as JSON; empty */
     const struct json *claims_read; /* the same, once somebody asked for one of them */

@@ -44,7 +44,7 @@ struct exchange *exchange_copy_for_log(const struct exchange *x)
     struct slice referer_text = referer == NULL ? SLICE("") : referer->value;
     size_t text_size = x->request.head.method_text.size + x->request.head.target.size +
                        x->request.head.host.size + x->client_ip.size + x->request_id.size +
-                       x->user.size + x->rule.size + x->upstream.upstream.size +
+                       x->trace_id.size + x->user.size + x->rule.size + x->upstream.upstream.size +
                        x->upstream.server.size + agent_text.size + referer_text.size +
                        (x->site == NULL ? 0 : x->site->name.size) +
                        (x->route == NULL ? 0 : x->route->pattern.size) +
@@ -72,6 +72,7 @@ struct exchange *exchange_copy_for_log(const struct exchange *x)
     head->host = keep(&at, head->host);
     copy->client_ip = keep(&at, x->client_ip);
     copy->request_id = keep(&at, x->request_id);
+    copy->trace_id = keep(&at, x->trace_id);
     copy->user = keep(&at, x->user);
     copy->rule = keep(&at, x->rule);
     copy->upstream.upstream = keep(&at, x->upstream.upstream);

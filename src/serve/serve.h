@@ -32,6 +32,7 @@ struct listener_config {
 /* A snapshot as one worker goes by it; only that worker counts. */
 struct serve_view {
     const struct snapshot *snapshot;
+    uint64_t version; /* of the configuration */
     const struct listener_config *const
         *listeners; /* by the slots of the worker's; NULL: not there */
     size_t listeners_count;
