@@ -17,6 +17,7 @@
 #include "control/supervised.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
+#include "limit/verified.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -351,6 +352,7 @@ void service_stop(void)
         free_snapshot(snapshot);
     }
     registry_stop();
+    verified_clear();
     config_watch_begin();
     if (service.has_admin) {
         admin_done();
