@@ -34,6 +34,7 @@ struct client_manner {
     const char *introduction;
     size_t introduction_size;
     size_t introduction_split; /* … in two parts, so many bytes first; 0: at once … */
+    bool is_mute;              /* … behind which it says nothing … */
     bool is_stranger;          /* … for which weir has to refuse all that follows */
 };
 
@@ -62,6 +63,7 @@ struct client {
     unsigned connections_made;
     bool is_done;
     int64_t done_at, active_at;
+    int64_t ended_first; /* when its first connection was over */
     struct client *next;
 };
 

@@ -70,6 +70,7 @@ static void conclude(struct client *client, enum outcome outcome)
     if (end == NULL)
         return;
     client->end = NULL;
+    client->ended_first = client->ended_first > 0 ? client->ended_first : world_now();
     if (outcome == OUTCOME_LEFT && client->manner.leaves_rudely)
         end_reset(end);
     else
@@ -319,7 +320,7 @@ static bool introduce(struct client *client)
             return false;
         }
     }
-    return true;
+    return !manner->is_mute;
 }
 
 static void send_more(struct client *client)

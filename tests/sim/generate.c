@@ -225,6 +225,8 @@ static void draw_introduction(struct client *client, struct client_manner *manne
     if (wrong == 3)
         manner->introduction_size = 0;
     manner->is_stranger = manner->is_stranger || wrong == 3;
+    if (manner->introduction_split > manner->introduction_size)
+        manner->introduction_split = 0;
 }
 
 static void draw_client(unsigned number)

@@ -108,6 +108,13 @@
     CHECKED(service_moves)                                                                         \
     PLAIN(end_said_again)                                                                          \
     PLAIN(several_workers)                                                                         \
+    PLAIN(introduced_by_1)                                                                         \
+    PLAIN(introduced_by_2)                                                                         \
+    PLAIN(introduced_in_drops)                                                                     \
+    CHECKED(introduced_badly)                                                                      \
+    TIMEOUT(introduced_by_half)                                                                    \
+    CHECKED(servers_are_told_1)                                                                    \
+    CHECKED(servers_are_told_2)                                                                    \
     TIMEOUT(head_never_ends)                                                                       \
     TIMEOUT(head_drips)                                                                            \
     TIMEOUT(body_stops)                                                                            \
