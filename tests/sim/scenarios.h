@@ -108,6 +108,9 @@
     CHECKED(service_moves)                                                                         \
     PLAIN(end_said_again)                                                                          \
     PLAIN(several_workers)                                                                         \
+    CHECKED(overrides_are_kept)                                                                    \
+    CHECKED(overrides_on_full_disk)                                                                \
+    CHECKED(overrides_are_found)                                                                   \
     PLAIN(introduced_by_1)                                                                         \
     PLAIN(introduced_by_2)                                                                         \
     PLAIN(introduced_in_drops)                                                                     \

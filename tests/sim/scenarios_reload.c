@@ -2,6 +2,7 @@
 /* One configuration after the other while everybody is served. */
 #include "scenarios.h"
 
+#include "truth.h"
 #include "world.h"
 
 #include <signal.h>
@@ -49,6 +50,7 @@ static void reload(void *unused)
 static void begin(void)
 {
     write_config(0);
+    truth_looks(SERVERS + 1);
     for (unsigned i = 1; i <= SERVERS; i++)
         scenario_server(i);
     struct address named = scenario_address("10.0.0.3:8000");

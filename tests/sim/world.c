@@ -17,8 +17,8 @@ enum {
 };
 
 const char *const FAULT_NAMES[FAULTS] = {
-    "socket", "connect", "accept",    "read",      "write", "watch",  "poll",    "pipe",
-    "splice", "open",    "file_read", "log_write", "fsync", "rename", "resolve",
+    "socket", "connect", "accept",     "read",      "write",     "watch", "poll",   "pipe",
+    "splice", "open",    "file_write", "file_read", "log_write", "fsync", "rename", "resolve",
 };
 
 struct event {
