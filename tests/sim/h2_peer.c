@@ -406,7 +406,7 @@ static void take_frame(struct h2_peer *peer)
 
 static void take(struct h2_peer *peer, const char *data, size_t size)
 {
-    for (size_t at = 0; at < size && !peer->is_over;) {
+    for (size_t at = 0; at < size && !peer->is_over && !peer->expects_other;) {
         if (peer->is_server && peer->hello < sizeof H2_HELLO - 1) {
             if (data[at++] != H2_HELLO[peer->hello++])
                 wrong("another hello", 0);
@@ -468,7 +468,7 @@ void h2_event(struct end *end)
 
 void h2_begin(struct h2_peer *peer, struct end *end)
 {
-    nghttp2_mem memory = {NULL, table_alloc, table_free, table_zero, table_resize};
+    static nghttp2_mem memory = {NULL, table_alloc, table_free, table_zero, table_resize};
     peer->end = end;
     peer->window = peer->stream_window = peer->stream_window_said = WINDOW_FIRST;
     peer->block = world_alloc(BLOCK_MAX);

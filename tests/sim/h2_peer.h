@@ -60,8 +60,10 @@ struct h2_peer {
     void (*on_over)(struct h2_peer *peer);
     /* All has been written: more may be. */
     void (*on_room)(struct h2_peer *peer);
-    size_t piece;                      /* bytes at once; 0: all */
-    bool reads_nothing, keeps_windows; /* nothing is given back of what weir has filled */
+    size_t piece; /* bytes at once; 0: all */
+    bool reads_nothing;
+    bool keeps_windows; /* nothing is given back of what weir has filled */
+    bool expects_other; /* weir may answer in HTTP/1 */
 
     struct end *end;
     char *out;

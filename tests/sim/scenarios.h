@@ -108,6 +108,9 @@
     CHECKED(service_moves)                                                                         \
     PLAIN(end_said_again)                                                                          \
     PLAIN(several_workers)                                                                         \
+    CHECKED(h2_by_hand)                                                                            \
+    CHECKED(h2_misdeeds)                                                                           \
+    CHECKED(h2_floods)                                                                             \
     CHECKED(overrides_are_kept)                                                                    \
     CHECKED(overrides_on_full_disk)                                                                \
     CHECKED(overrides_are_found)                                                                   \
