@@ -111,6 +111,7 @@
     CHECKED(h2_by_hand)                                                                            \
     CHECKED(h2_misdeeds)                                                                           \
     CHECKED(h2_floods)                                                                             \
+    CHECKED(h2_servers_by_hand)                                                                    \
     CHECKED(overrides_are_kept)                                                                    \
     CHECKED(overrides_on_full_disk)                                                                \
     CHECKED(overrides_are_found)                                                                   \

@@ -496,7 +496,7 @@ static void resets_for_ever(struct h2_peer *peer)
 FLOOD(pings_for_ever, h2_frame(peer, FRAME_PING, 0, 0, "12345678", 8))
 FLOOD(sets_for_ever, h2_setting(peer, SETTING_STREAMS, 7))
 FLOOD(prioritises_for_ever, h2_frame(peer, FRAME_PRIORITY, 0, 3, "\0\0\0\0\7", 5))
-FLOOD(sends_unknown_things_for_ever, h2_frame(peer, 0x42, 0, 0, ZEROS, 1000))
+FLOOD(sends_unknown_things_for_ever, h2_frame(peer, 0x42, 0, 0, ZEROS, 4000))
 FLOOD(grows_for_ever, h2_number(peer, FRAME_WINDOW_UPDATE, 0, 1))
 
 static void on_room_goes_on(struct h2_peer *peer)
