@@ -121,6 +121,7 @@
     CHECKED(overrides_are_found)                                                                   \
     PLAIN(introduced_by_1)                                                                         \
     PLAIN(introduced_by_2)                                                                         \
+    PLAIN(introduced_in_many_ways)                                                                 \
     PLAIN(introduced_in_drops)                                                                     \
     CHECKED(introduced_badly)                                                                      \
     TIMEOUT(introduced_by_half)                                                                    \

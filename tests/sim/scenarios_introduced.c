@@ -82,6 +82,71 @@ void introduced_in_drops(void)
     }
 }
 
+/* Addresses of all kinds, and what else a proxy knows of a client. */
+void introduced_in_many_ways(void)
+{
+    static const char V2[] = "\r\n\r\n\0\r\nQUIT\n";
+    static const char V6[] = "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\7"
+                             "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1\x10\0\1\xbb";
+    static const char TLVS[] = "\2\0\10told.sim\1\0\2h2\5\0\3\1\2\3"
+                               "\x20\0\x1e\1\0\0\0\0\x21\0\7TLSv1.3\x22\0\3bob\x23\0\6CIPHER";
+    static const struct {
+        const char *said; /* NULL: version 2, from here */
+        char command, family;
+        const char *addresses;
+        size_t size;
+        const char *tlvs;
+        size_t tlvs_size;
+        const char *heard, *told;
+    } WAYS[] = {
+        {.said = "PROXY TCP6 2001:db8::7 2001:db8::1 4096 443\r\n", .heard = "2001:db8::7"},
+        {.said = "PROXY UNKNOWN\r\n", .heard = "10.2.0.1"},
+        {.said = "PROXY UNKNOWN what ever\r\n", .heard = "10.2.0.1"},
+        {.command = 0x20, .heard = "10.2.0.1"},
+        {.command = 0x20, .family = 0x11, .addresses = V6, .size = 12, .heard = "10.2.0.1"},
+        {.command = 0x21, .family = 0x21, .addresses = V6, .size = 36, .heard = "2001:db8::7"},
+        {.command = 0x21,
+         .family = 0x21,
+         .addresses = V6,
+         .size = 36,
+         .tlvs = TLVS,
+         .tlvs_size = sizeof TLVS - 1,
+         .heard = "2001:db8::7",
+         .told = "[2001:db8::1]:443 told.sim h2 010203 TLSv1.3 CIPHER bob"},
+    };
+    begin("");
+    scenario_config("workers 1\ntrusted_proxies 10.2.0.0/16\n"
+                    "site * {\n    listen 10.1.0.1:80 proxy_protocol\n"
+                    "    header set X-Told \"{proxy.destination} {proxy.authority} {proxy.alpn} "
+                    "{proxy.unique_id} {proxy.tls_version} {proxy.tls_cipher} "
+                    "{proxy.tls_client_name}\" on=request\n    proxy 10.0.0.1:8000\n}\n");
+    for (unsigned i = 0; i < sizeof WAYS / sizeof *WAYS; i++) {
+        struct client *client = comes(1, 0);
+        char *text = world_alloc(INTRODUCTION_MAX);
+        size_t size = WAYS[i].size + WAYS[i].tlvs_size;
+        if (WAYS[i].said != NULL) {
+            memcpy(text, WAYS[i].said, strlen(WAYS[i].said));
+            client->manner.introduction_size = strlen(WAYS[i].said);
+        } else {
+            memcpy(text, V2, 12);
+            text[12] = WAYS[i].command;
+            text[13] = WAYS[i].family;
+            text[15] = (char)size;
+            if (WAYS[i].size > 0)
+                memcpy(text + 16, WAYS[i].addresses, WAYS[i].size);
+            if (WAYS[i].tlvs_size > 0)
+                memcpy(text + 16 + WAYS[i].size, WAYS[i].tlvs, WAYS[i].tlvs_size);
+            client->manner.introduction_size = 16 + size;
+        }
+        client->manner.introduction = text;
+        client->plans[0]->server_value = WAYS[i].heard;
+        if (WAYS[i].told != NULL) {
+            client->plans[0]->server_field = "X-Told";
+            client->plans[0]->server_value = WAYS[i].told;
+        }
+    }
+}
+
 /* Whoever is not trusted, says something else, too much, or nothing, is not served. */
 void introduced_badly(void)
 {
