@@ -18,6 +18,7 @@
 #include "control/supervised.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
+#include "limit/verified.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -355,6 +356,7 @@ void service_stop(void)
     }
     registry_stop();
     metrics_end();
+    verified_clear();
     config_watch_begin();
     if (service.has_admin) {
         admin_done();
