@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "control/admin_inside.h"
+#include "control/memory_watch.h"
 #include "control/runtime.h"
 #include "control/service.h"
 #include "control/snapshot.h"
@@ -72,6 +73,39 @@ static void write_config(struct admin_request *r, struct buffer *out)
     buffer_append_byte(out, '}');
 }
 
+/* What was refused since the start, by its reason in the access log; nothing is left out that never
+ * became an exchange. */
+static void write_refused(struct buffer *out, const struct service_counts *counts)
+{
+    json_name(out, "refused");
+    buffer_append_byte(out, '{');
+    for (size_t i = REFUSAL_NONE + 1; i < REFUSALS; i++)
+        if (counts->refused[i] > 0)
+            json_field_int(out, refusal_text((enum refusal)i)->reason, (int64_t)counts->refused[i]);
+    if (counts->handshakes_failed > 0)
+        json_field_int(out, "tls_handshake", (int64_t)counts->handshakes_failed);
+    if (counts->introductions_failed > 0)
+        json_field_int(out, "proxy_header", (int64_t)counts->introductions_failed);
+    if (counts->h2_refused > 0)
+        json_field_int(out, "h2_connection", (int64_t)counts->h2_refused);
+    buffer_append_byte(out, '}');
+}
+
+static void write_memory(struct buffer *out)
+{
+    struct memory_state state;
+    memory_watch_look(&state);
+    json_name(out, "memory");
+    buffer_append_byte(out, '{');
+    json_field(out, "level", slice_from_cstring(pressure_name(state.level)));
+    if (state.used >= 0)
+        json_field_int(out, "used", state.used);
+    if (state.budget > 0)
+        json_field_int(out, "budget", state.budget);
+    json_field_int(out, "connections_ended", (int64_t)state.ended);
+    buffer_append_byte(out, '}');
+}
+
 void admin_get_status(struct admin_request *r)
 {
     const struct snapshot *snapshot = service_snapshot();
@@ -95,6 +129,12 @@ void admin_get_status(struct admin_request *r)
     json_field_int(&out, "workers", snapshot->workers);
     json_field_int(&out, "connections", service_connections());
     admin_json_list(&out, "listeners", names, snapshot->listeners_count);
+    struct service_counts counts;
+    if (service_count(&counts) == OK) { /* else they have no time for that */
+        json_field_int(&out, "exchanges", (int64_t)counts.exchanges);
+        write_refused(&out, &counts);
+    }
+    write_memory(&out);
     json_field_int(&out, "servers", (int64_t)all.servers);
     json_field_int(&out, "servers_usable", (int64_t)all.usable);
     write_config(r, &out);

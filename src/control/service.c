@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/access_log.h"
 #include "control/admin.h"
@@ -8,6 +9,7 @@
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/held_watch.h"
+#include "control/memory_watch.h"
 #include "control/privileges.h"
 #include "control/pulse.h"
 #include "control/registry.h"
@@ -274,6 +276,7 @@ static enum status serve(const struct service_start *start)
         return status;
     }
     registry_start(&service.workers);
+    memory_watch_start(&service.workers);
     certificates_watch(snapshot->certificates);
     if (service.has_admin) {
         admin_serve(snapshot->loaded->admin);
@@ -344,6 +347,7 @@ void service_stop(void)
     discovery_stop(service.discovery);
     if (service.has_offload)
         offload_stop();
+    memory_watch_stop();
     workers_done(workers);
     while (service.snapshot != NULL) {
         struct snapshot *snapshot = service.snapshot;
@@ -365,7 +369,7 @@ void service_drain(void)
     if (service.has_admin)
         admin_drain();
     supervised_stopping(SLICE("ending: what runs may finish"));
-    pulse_drain(loop_now() + service.snapshot->timeouts.drain + SECONDS(DRAIN_GRACE_S));
+    pulse_drain(clock_after(loop_now() + SECONDS(DRAIN_GRACE_S), service.snapshot->timeouts.drain));
     workers_drain(&service.workers);
 }
 
@@ -409,6 +413,30 @@ int64_t service_started(void)
 int64_t service_connections(void)
 {
     return __atomic_load_n(&service.workers.shared.connections, __ATOMIC_RELAXED);
+}
+
+static void add(uint64_t *sum, uint64_t count)
+{
+    __atomic_add_fetch(sum, count, __ATOMIC_RELAXED);
+}
+
+/* On each worker. */
+static void count_worker(struct serve_worker *serve, void *argument)
+{
+    struct service_counts *counts = argument;
+    for (size_t i = 0; i < REFUSALS; i++)
+        if (serve->refused[i] > 0)
+            add(&counts->refused[i], serve->refused[i]);
+    add(&counts->exchanges, serve->exchanges);
+    add(&counts->handshakes_failed, serve->handshakes_failed);
+    add(&counts->introductions_failed, serve->introductions_failed);
+    add(&counts->h2_refused, serve->h2_refused);
+}
+
+enum status service_count(struct service_counts *counts)
+{
+    *counts = (struct service_counts){0};
+    return workers_all(&service.workers, count_worker, counts);
 }
 
 uint64_t service_version(void)

@@ -6,6 +6,7 @@
 #include "exchange/cidr.h"
 #include "serve/clients.h"
 #include "serve/handshake.h"
+#include "serve/overload.h"
 #include "serve/serve_h1.h"
 
 #include <stdlib.h>
@@ -81,8 +82,10 @@ static struct serve_worker *least_loaded(struct serve_worker *worker)
 }
 
 /* Told no before a byte was read: a short answer, best effort. */
-static void refuse(int fd, enum refusal refusal, const struct address *peer, bool is_plain)
+static void refuse(struct serve_worker *worker, int fd, enum refusal refusal,
+                   const struct address *peer, bool is_plain)
 {
+    worker->refused[refusal]++;
     struct iovec part = {(void *)(uintptr_t)LISTENER_REFUSAL, sizeof LISTENER_REFUSAL - 1};
     char text[ADDRESS_TEXT_MAX];
     struct slice ip = address_format_ip(peer, text);
@@ -116,7 +119,7 @@ static void take(struct listener *listener, int fd, const struct address *peer)
     }
     if (refusal != REFUSAL_NONE) {
         __atomic_sub_fetch(&shared->connections, 1, __ATOMIC_RELAXED);
-        refuse(fd, refusal, peer, listener->config->tls == NULL);
+        refuse(worker, fd, refusal, peer, listener->config->tls == NULL);
         return;
     }
     struct serve_worker *least = least_loaded(worker);
@@ -132,6 +135,8 @@ static void take(struct listener *listener, int fd, const struct address *peer)
 
 static void rest(struct listener_socket *socket)
 {
+    if (socket->watch.slot != 0)
+        loop_forget(&socket->watch, true);
     timer_set(&socket->listener->worker->thread.timers, &socket->rest,
               loop_now() + MILLISECONDS(REST_MS));
 }
@@ -161,7 +166,6 @@ static void accept_up_to(struct listener_socket *socket, int most)
         if (status == ERR_LIMIT) {
             log_write(LOG_ERROR, "accept_failed",
                       "no file descriptors are left; accepting rests for %d ms", REST_MS);
-            loop_forget(watch, true);
             rest(socket);
             return;
         }
@@ -175,7 +179,11 @@ static void accept_up_to(struct listener_socket *socket, int most)
 
 static void on_ready(struct watch *watch)
 {
-    accept_up_to(LIST_ENTRY(watch, struct listener_socket, watch), ACCEPTS_PER_TURN);
+    struct listener_socket *socket = LIST_ENTRY(watch, struct listener_socket, watch);
+    if (overload_level(socket->listener->worker) >= PRESSURE_REFUSE)
+        rest(socket); /* whoever connects waits with the kernel */
+    else
+        accept_up_to(socket, ACCEPTS_PER_TURN);
 }
 
 static void on_cut(struct timer *timer)
