@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One question to the workers at a time: what each client holds, who has to go, or to give back
- * what is only kept. Where nobody can tell what the process has (under a sanitizer, in a simulated
- * world), what all clients hold stands for it. */
+/* One question to the workers at a time: what each client holds, who has to go,
+ * or to give back what is only kept. Where nobody can tell what the process has
+ * (under a sanitizer, in a simulated world), what all clients hold stands for
+ * it. */
 #include "control/memory_watch.h"
 
 #include "base/arena.h"
@@ -20,8 +21,9 @@
 
 enum {
     CALM_MS = 500,
-    TIGHT_MS = 100, /* above so many hundredths of the budget: */
-    TIGHT = 60,
+    BUSY_MS = 100, /* above so many hundredths of the budget: */
+    BUSY = 60,
+    TIGHT_MS = 25,  /* where something is asked of the workers */
     TRIM_MS = 1000, /* between two trimmings */
     END_MS = 500,   /* what was ended needs that long to be gone */
     VICTIMS_MAX = 64,
@@ -63,7 +65,8 @@ static void trim(void)
     watch.is_asking = workers_each(watch.workers, trim_worker, NULL, on_trimmed);
 }
 
-/* In a network as the tables know it: an IPv4 address, an IPv6 /64, or the unix sockets. */
+/* In a network as the tables know it: an IPv4 address, an IPv6 /64, or the unix
+ * sockets. */
 static const char *name_of(const uint64_t client[2], char text[ADDRESS_TEXT_MAX + 4])
 {
     struct address address = {0};
@@ -194,16 +197,17 @@ static void weigh(void)
     watch.is_asking = workers_each(watch.workers, weigh_worker, NULL, on_weighed);
 }
 
-/* Measures, and does what follows. */
+/* Measures, and does what follows. A worker that is busy may be long in answering: the level does
+ * not wait for that. */
 static void look(void)
 {
     struct memory_reading reading = memory_source_read(watch.workers->memory);
-    if (reading.used < 0 && reading.budget > 0) {
-        weigh();
+    bool has_reading = reading.used >= 0 || reading.budget == 0;
+    if (has_reading)
+        publish(reading.used, reading.budget);
+    if (watch.is_asking)
         return;
-    }
-    publish(reading.used, reading.budget);
-    if (watch.state.level == PRESSURE_END && loop_now() >= watch.next_end)
+    if (!has_reading || (watch.state.level == PRESSURE_END && loop_now() >= watch.next_end))
         weigh();
     else if (watch.state.level >= PRESSURE_TRIM && loop_now() >= watch.next_trim)
         trim();
@@ -213,9 +217,10 @@ static void on_timer(struct timer *timer)
 {
     if (!watch.is_asking)
         look();
-    bool is_tight = watch.state.used > watch.state.budget / 100 * TIGHT;
-    timer_set(&thread_self()->timers, timer,
-              loop_now() + MILLISECONDS(is_tight ? TIGHT_MS : CALM_MS));
+    int next = watch.state.level > PRESSURE_NONE                    ? TIGHT_MS
+               : watch.state.used > watch.state.budget / 100 * BUSY ? BUSY_MS
+                                                                    : CALM_MS;
+    timer_set(&thread_self()->timers, timer, loop_now() + MILLISECONDS(next));
 }
 
 static void on_wanted(void *argument)

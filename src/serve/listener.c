@@ -155,13 +155,17 @@ static void on_rest_over(struct timer *timer)
     watch_socket(socket, socket->watch.fd);
 }
 
-static void accept_up_to(struct listener_socket *socket, int most)
+static void accept_up_to(struct listener_socket *socket, int most, bool may_wait)
 {
     struct listener *listener = socket->listener;
     struct watch *watch = &socket->watch;
     for (int i = 0; i < most; i++) {
         int fd;
         struct address peer;
+        if (may_wait && !overload_may_accept(listener->worker)) {
+            rest(socket); /* whoever connects waits with the kernel */
+            return;
+        }
         enum status status = socket_accept(watch->fd, &fd, &peer);
         if (status == ERR_LIMIT) {
             log_write(LOG_ERROR, "accept_failed",
@@ -180,10 +184,7 @@ static void accept_up_to(struct listener_socket *socket, int most)
 static void on_ready(struct watch *watch)
 {
     struct listener_socket *socket = LIST_ENTRY(watch, struct listener_socket, watch);
-    if (overload_level(socket->listener->worker) >= PRESSURE_REFUSE)
-        rest(socket); /* whoever connects waits with the kernel */
-    else
-        accept_up_to(socket, ACCEPTS_PER_TURN);
+    accept_up_to(socket, ACCEPTS_PER_TURN, true);
 }
 
 static void on_cut(struct timer *timer)
@@ -223,7 +224,7 @@ void listener_accept_waiting(struct listener *listener)
 {
     for (size_t i = 0; i < listener->sockets_count; i++)
         if (listener->sockets[i].watch.slot != 0)
-            accept_up_to(&listener->sockets[i], WAITING_MAX);
+            accept_up_to(&listener->sockets[i], WAITING_MAX, false);
 }
 
 void listener_stop(struct listener *listener)

@@ -12,6 +12,7 @@
 enum {
     KIB = 1024,
     STACK_BYTES = 12 * KIB,     /* that a fiber has touched, usually */
+    REQUEST_BYTES = 44 * KIB,   /* a stack, and blocks that what has begun will want */
     CONNECTION_BYTES = KIB,     /* of one without a request */
     HANDSHAKE_BYTES = 48 * KIB, /* of the library, while it shakes hands */
     SPARE = 32,                 /* blocks and stacks that a worker keeps all the same */
@@ -35,28 +36,32 @@ struct visit {
     size_t count, capacity;
 };
 
+/* What it holds or is bound to, as far as it can be told without looking at anybody. */
 static int64_t held_by(const struct serve_worker *worker)
 {
     return (int64_t)worker->thread.blocks_taken * BLOCK_SIZE +
-           (int64_t)worker->thread.fibers_count * STACK_BYTES +
+           (int64_t)worker->thread.fibers_count * REQUEST_BYTES +
            __atomic_load_n(&worker->connections_count, __ATOMIC_RELAXED) * CONNECTION_BYTES;
 }
 
-enum pressure overload_level(struct serve_worker *worker)
+/* The level, and whether the worker would use its part of the room up with `more` bytes. */
+static enum pressure look(struct serve_worker *worker, int64_t more, bool *is_used_up)
 {
     const struct serve_pressure *pressure = &worker->shared->pressure;
     enum pressure level = (enum pressure)__atomic_load_n(&pressure->level, __ATOMIC_RELAXED);
     uint64_t sample = __atomic_load_n(&pressure->sample, __ATOMIC_RELAXED);
+    *is_used_up = false;
     if (sample == 0)
         return level;
     int64_t held = held_by(worker);
     if (sample != worker->pressure_sample) {
         worker->pressure_sample = sample;
         worker->pressure_base = held;
+        worker->accepted = 0;
         worker->has_asked = false;
         return level;
     }
-    int64_t grown = held - worker->pressure_base;
+    int64_t grown = held - worker->pressure_base + more;
     int64_t room = __atomic_load_n(&pressure->room, __ATOMIC_RELAXED);
     if (grown <= room / 2)
         return level;
@@ -64,7 +69,22 @@ enum pressure overload_level(struct serve_worker *worker)
         worker->has_asked = true;
         pressure->ask();
     }
-    return grown > room && level < PRESSURE_REFUSE ? PRESSURE_REFUSE : level;
+    *is_used_up = grown > room;
+    return level;
+}
+
+enum pressure overload_level(struct serve_worker *worker)
+{
+    bool is_used_up;
+    enum pressure level = look(worker, 0, &is_used_up);
+    return is_used_up && level < PRESSURE_REFUSE ? PRESSURE_REFUSE : level;
+}
+
+bool overload_may_accept(struct serve_worker *worker)
+{
+    bool is_used_up;
+    enum pressure level = look(worker, ++worker->accepted * REQUEST_BYTES, &is_used_up);
+    return level < PRESSURE_REFUSE && !is_used_up;
 }
 
 static bool is_same(const uint64_t a[2], const uint64_t b[2])

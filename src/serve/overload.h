@@ -11,6 +11,8 @@
 /* What is asked of this worker now: the level of the process, and PRESSURE_REFUSE also when it has
  * used its part of the room up. */
 enum pressure overload_level(struct serve_worker *worker);
+/* Whether it may take one more connection: each of them is about to ask for something. */
+bool overload_may_accept(struct serve_worker *worker);
 /* Adds up what each client holds here. */
 void overload_weigh(struct serve_worker *worker, struct charges *charges);
 /* Gives back what is kept for later; from PRESSURE_CLOSE on idle connections are closed too. */

@@ -80,6 +80,7 @@ struct serve_worker {
     char date[DATE_HTTP_SIZE];
     uint64_t pressure_sample;      /* in which the worker held … */
     int64_t pressure_base;         /* … so many bytes */
+    int64_t accepted;              /* connections since then */
     bool has_asked;                /* since then, for another one */
     uint64_t refused[REFUSALS];    /* by their reason */
     uint64_t exchanges;            /* begun */

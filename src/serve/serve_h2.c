@@ -12,6 +12,7 @@
 #include <string.h>
 
 enum {
+    TOLD_MAX = 4,  /* streams of a connection that are refused with an answer at a time */
     WARNING_S = 1, /* between "will go" and "nothing new": more than a round trip */
 };
 
@@ -190,6 +191,11 @@ static struct h2_stream *on_begin(void *owner, int32_t id)
     (void)id;
     if (c->active >= active_max(c))
         return NULL;
+    /* An answer takes memory as well: a few are told in words. */
+    if (c->active >= TOLD_MAX && overload_level(c->worker) >= PRESSURE_REFUSE) {
+        c->worker->refused[REFUSAL_MEMORY]++;
+        return NULL;
+    }
     struct h2_exchange *e = block_take();
     memset(e, 0, offsetof(struct h2_exchange, request_fields));
     struct exchange *x = &e->x;
