@@ -94,6 +94,8 @@ static const char *error_of_refusal(enum refusal refusal)
     case REFUSAL_CONNECTIONS_PER_CLIENT:
     case REFUSAL_FIBERS:
         return "connection_limit_reached";
+    case REFUSAL_MEMORY:
+        return "proxy_internal_response";
     case REFUSAL_RATE_LIMIT:
     case REFUSAL_CONN_LIMIT:
     case REFUSAL_DENIED:

@@ -409,8 +409,13 @@ void fiber_release_stacks(void)
 
 void fiber_trim_stacks(void)
 {
+    fiber_drop_stacks(FREE_MAX);
+}
+
+void fiber_drop_stacks(size_t keep)
+{
     struct thread *thread = thread_self();
-    while (thread->fibers_free_count > FREE_MAX) {
+    while (thread->fibers_free_count > keep) {
         struct fiber *f = thread->fibers_free;
         thread->fibers_free = f->next;
         thread->fibers_free_count--;

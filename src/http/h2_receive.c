@@ -378,6 +378,14 @@ static int on_data(nghttp2_session *engine, uint8_t flags, int32_t id, const uin
     return 0;
 }
 
+size_t h2_stream_memory(const struct h2_stream *stream)
+{
+    size_t size = 0;
+    for (const struct h2_block *block = stream->in_first; block != NULL; block = block->next)
+        size += BLOCK_SIZE;
+    return size;
+}
+
 static void give_blocks(struct h2_stream *stream)
 {
     while (stream->in_first != NULL) {

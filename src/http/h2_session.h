@@ -128,6 +128,8 @@ uint32_t h2_session_streams_max(const struct h2_session *session);
 bool h2_session_is_in_head(const struct h2_session *session);
 /* Bytes of the heap that the connection's bookkeeping holds. */
 size_t h2_session_memory(const struct h2_session *session);
+/* Bytes of a stream's body that have come and were not taken, by what they lie in. */
+size_t h2_stream_memory(const struct h2_stream *stream);
 /* Asks for a sign of life; h2_session_pongs() counts the answers. */
 void h2_session_ping(struct h2_session *session);
 uint64_t h2_session_pongs(const struct h2_session *session);

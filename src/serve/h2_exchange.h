@@ -15,6 +15,7 @@ enum {
 struct h2_exchange {
     struct exchange x;
     struct h2_connection *connection;
+    struct list link; /* of the connection */
     struct h2_stream stream;
     struct body body;          /* the client's, pulled */
     struct fiber *fiber;       /* NULL: it has ended, or not begun */

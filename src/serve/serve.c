@@ -103,6 +103,8 @@ void serve_begin(struct exchange *x, struct listener *listener, const struct add
 
 void serve_end(struct exchange *x, struct serve_worker *worker)
 {
+    if (x->blame.refusal != REFUSAL_NONE)
+        counter_add(&worker->refused[x->blame.refusal], 1);
     if (x->view != NULL)
         serve_view_leave(worker, x->view);
 }

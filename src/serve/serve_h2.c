@@ -6,11 +6,13 @@
 #include "exchange/grpc.h"
 #include "fiber/block.h"
 #include "serve/h2_exchange.h"
+#include "serve/overload.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
+    TOLD_MAX = 4,  /* streams of a connection that are refused with an answer at a time */
     WARNING_S = 1, /* between "will go" and "nothing new": more than a round trip */
 };
 
@@ -111,6 +113,7 @@ static void free_exchange(struct h2_exchange *e)
     struct h2_connection *c = e->connection;
     serve_end(&e->x, c->worker);
     arena_done(&e->x.arena);
+    list_remove(&e->link);
     block_give(e);
     c->active--;
     if (c->active == 0)
@@ -166,6 +169,8 @@ static void serve_stream(void *argument)
     h2_stream_release(&e->stream, error);
     free_exchange(e);
     if (c->session != NULL) {
+        if (c->active == 0 && overload_level(c->worker) >= PRESSURE_CLOSE)
+            h2_shutdown(c);
         if (c->active == 0)
             schedule(c);
         if (h2_session_has_output(c->session) || h2_session_is_over(c->session))
@@ -186,6 +191,11 @@ static struct h2_stream *on_begin(void *owner, int32_t id)
     (void)id;
     if (c->active >= active_max(c))
         return NULL;
+    /* An answer takes memory as well: a few are told in words. */
+    if (c->active >= TOLD_MAX && overload_level(c->worker) >= PRESSURE_REFUSE) {
+        counter_add(&c->worker->refused[REFUSAL_MEMORY], 1);
+        return NULL;
+    }
     struct h2_exchange *e = block_take();
     memset(e, 0, offsetof(struct h2_exchange, request_fields));
     struct exchange *x = &e->x;
@@ -196,6 +206,7 @@ static struct h2_stream *on_begin(void *owner, int32_t id)
     e->connection = c;
     e->stream.arena = &x->arena;
     e->stream.request = &x->request.head;
+    list_append(&c->exchanges, &e->link);
     c->active++;
     return &e->stream;
 }
@@ -225,12 +236,15 @@ static void on_head(void *owner, struct h2_stream *stream, enum refusal refusal)
 {
     struct h2_connection *c = owner;
     struct h2_exchange *e = exchange_of(stream);
+    if (refusal == REFUSAL_NONE && overload_level(c->worker) >= PRESSURE_REFUSE)
+        refusal = REFUSAL_MEMORY;
     e->refusal = refusal;
     e->is_grpc = grpc_is_call(&e->x);
     c->requests++;
     if (fiber_start(NULL, "serve_h2", serve_stream, e, &e->fiber) != OK) {
         log_write(LOG_ERROR, "fibers_exhausted", "an exchange was refused: %s is reached",
                   refusal_text(REFUSAL_FIBERS)->limit);
+        counter_add(&c->worker->refused[REFUSAL_FIBERS], 1);
         h2_stream_release(stream, H2_REFUSED_STREAM);
         free_exchange(e);
     }
@@ -395,6 +409,7 @@ void h2_accept(struct listener *listener, struct stream *stream, const struct ad
     c->opened = opened;
     c->idle_since = loop_now();
     c->timer.on_fire = on_timer;
+    list_init(&c->exchanges);
     char text[ADDRESS_TEXT_MAX];
     struct slice ip = address_format_ip(peer, text);
     check(ip.size <= sizeof c->ip);
