@@ -26,6 +26,10 @@ struct h2_exchange {
     bool is_body_failed;
     bool is_held; /* the head waits for the first chunk */
     bool is_cut_off;
+    bool is_left;       /* the session has the whole answer, and needs no fiber to send it */
+    struct list left;   /* of the connection, from then on */
+    size_t left_size;   /* of the answer */
+    int64_t left_until; /* when it is given up */
     bool is_grpc;
     size_t gathered; /* bytes of out_memory in use */
     struct field request_fields[H2_REQUEST_FIELDS];
@@ -35,6 +39,8 @@ struct h2_exchange {
 };
 
 extern const struct sink h2_sink;
+/* How long the client may keep its window shut. */
+int64_t h2_window_stall(const struct h2_exchange *e);
 /* What the fiber serves; NULL: it is none of a stream. */
 const struct exchange *h2_exchange_of(const struct fiber *fiber);
 /* The session has something to send. */

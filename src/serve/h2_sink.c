@@ -38,12 +38,28 @@ static int64_t tunnel_silence(const struct h2_exchange *e)
     return e->x.tunnel.timeout != 0 ? e->x.tunnel.timeout : timeouts_of(e)->tunnel;
 }
 
+int64_t h2_window_stall(const struct h2_exchange *e)
+{
+    return timeouts_of(e)->h2_window;
+}
+
+/* A short answer for which there is room need not be waited for. The memory that it stands in stays
+ * until it was taken, and nothing else does: no fiber, no block, no server. */
+static bool may_leave(const struct h2_exchange *e)
+{
+    const struct h2_stream *stream = &e->stream;
+    size_t size = left(stream);
+    return stream->is_ended && !stream->is_tunnel && stream->out[1].size == 0 &&
+           stream->out_trailers == NULL &&
+           h2_stream_fits(stream, size, e->connection->left_bytes + size);
+}
+
 /* Waits until all that is to be sent was taken; with `end` until the stream's end was. Gives up on
  * a client that opens its window too slowly. */
 static enum status wait_taken(struct h2_exchange *e, bool end)
 {
     struct h2_stream *stream = &e->stream;
-    int64_t stall = timeouts_of(e)->h2_window;
+    int64_t stall = h2_window_stall(e);
     /* What weir says when the time is up is still said. */
     int64_t deadline = e->x.response.is_ours ? CLOCK_NEVER : e->x.deadline;
     /* What came in time has a moment to leave. */
@@ -180,7 +196,8 @@ static enum status sink_finish(struct exchange *x, const struct fields *trailers
         e->stream.out_trailers = has_trailers ? trailers : NULL;
     }
     send_out(e);
-    return wait_taken(e, true);
+    e->is_left = may_leave(e);
+    return e->is_left ? OK : wait_taken(e, true);
 }
 
 static void sink_abort(struct exchange *x)
