@@ -130,8 +130,7 @@ static void on_timer(struct timer *timer)
 static void free_exchange(struct h2_exchange *e)
 {
     struct h2_connection *c = e->connection;
-    if (!e->is_left)
-        serve_end(&e->x, c->worker);
+    serve_end(&e->x, c->worker);
     arena_done(&e->x.arena);
     block_give(e);
     c->active--;
@@ -144,7 +143,7 @@ static void leave(struct h2_exchange *e)
 {
     struct h2_connection *c = e->connection;
     e->left_size = e->stream.out[0].size;
-    e->left_until = stream_stall_deadline(h2_window_stall(e), CLOCK_NEVER);
+    e->left_until = stream_stall_deadline(h2_timeouts_of(e)->h2_window, CLOCK_NEVER);
     serve_end(&e->x, c->worker);
     c->left_bytes += e->left_size;
     list_append(&c->left, &e->left);
@@ -208,6 +207,10 @@ static void serve_stream(void *argument)
         if (x->is_outdated)
             h2_shutdown(c);
         error = x->is_finished && !e->is_cut_off ? H2_NO_ERROR : H2_INTERNAL_ERROR;
+        if (e->tunnel != NULL) {
+            serve_end(x, c->worker);
+            error = h2_tunnel_serve(e) == OK ? H2_NO_ERROR : H2_INTERNAL_ERROR;
+        }
     }
     e->fiber = NULL;
     e->is_left = e->is_left && !e->stream.is_closed && !e->stream.is_reset && error == H2_NO_ERROR;
