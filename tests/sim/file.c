@@ -83,6 +83,19 @@ const char *files_text(const char *path, size_t *size)
     return file == NULL || file->text == NULL ? "" : file->text;
 }
 
+void *files_find(const char *path)
+{
+    return find(path, false);
+}
+
+const char *files_content(const void *object, size_t *size, int64_t *changed)
+{
+    const struct file *file = object;
+    *size = file->size;
+    *changed = file->changed;
+    return file->text;
+}
+
 void files_disk_left(int64_t bytes)
 {
     disk_left = bytes;
