@@ -63,7 +63,8 @@ static void run(void *argument)
     if (job->is_write)
         job->is_done = file_write_all(scratch->fd, slice_of(job->data, job->size), &job->why) == OK;
     else
-        job->is_done = file_read_at(scratch->fd, job->data, job->size, job->offset, &job->why) == OK;
+        job->is_done =
+            file_read_at(scratch->fd, job->data, job->size, job->offset, &job->why) == OK;
 }
 
 static struct job *new_job(struct spooled *s, bool is_write)
@@ -91,18 +92,16 @@ static void open_scratch(struct exchange *x, struct spooled *s)
 {
     s->scratch = memory_alloc(sizeof *s->scratch);
     *s->scratch = (struct scratch){.fd = -1, .users = 1};
-    exchange_hold(x, &(struct exchange_hold){
-                         .outlive = on_outlive, .end = on_end, .object = s->scratch});
+    exchange_hold(
+        x, &(struct exchange_hold){.outlive = on_outlive, .end = on_end, .object = s->scratch});
 }
 
 /* Runs it; after OK the job is there. */
 static enum status ask_disk(struct job *job, int64_t deadline)
 {
     enum status status = offload(run, job, free_job, deadline);
-    if (status == ERR_LIMIT)
-        free_job(job);
     if (status != OK)
-        return status;
+        return status; /* and the job is not ours any more */
     return job->is_done ? OK : ERR_SYSTEM;
 }
 

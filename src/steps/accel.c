@@ -35,8 +35,9 @@ bool accel_applies(const struct accel_config *c, const struct fields *fields)
 static bool is_carried(const struct field *field)
 {
     static const struct slice NAMES[] = {
-        {"Content-Type", 12},  {"Content-Disposition", 19}, {"Content-Language", 16},
-        {"Cache-Control", 13}, {"Expires", 7},              {"Set-Cookie", 10},
+        {"Content-Type", 12},     {"Content-Disposition", 19},
+        {"Content-Language", 16}, {"Cache-Control", 13},
+        {"Expires", 7},           {"Set-Cookie", 10},
     };
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
         if (slice_equal_nocase(field->name, NAMES[i]))

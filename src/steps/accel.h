@@ -14,15 +14,15 @@ struct accel_config {
     struct file_root root;
 };
 
-#define ACCEL_OPTIONS(type, member)                                                                \
+#define ACCEL_OPTIONS(config, member)                                                              \
     {.name = "accel",                                                                              \
      .type = OPTION_BOOL,                                                                          \
      .standard = "off",                                                                            \
-     .offset = offsetof(type, member.redirects),                                                   \
+     .offset = offsetof(config, member.redirects),                                                 \
      .doc = "on: an answer with X-Accel-Redirect sends the exchange on to that path of the site, " \
             "mostly a route with internal."},                                                      \
     {                                                                                              \
-        .name = "sendfile_root", .type = OPTION_DIR, .offset = offsetof(type, member.directory),   \
+        .name = "sendfile_root", .type = OPTION_DIR, .offset = offsetof(config, member.directory), \
         .doc = "An answer with X-Sendfile is the file of that path, if it is beneath this "        \
                "directory."                                                                        \
     }

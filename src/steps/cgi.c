@@ -7,6 +7,7 @@
 #include "exchange/spool.h"
 #include "exchange/variable.h"
 #include "fiber/loop.h"
+#include "http/chars.h"
 #include "steps/param.h"
 #include "steps/proxy_affinity.h"
 
@@ -45,19 +46,25 @@ enum status cgi_prepare(struct cgi_config *c, struct prepare *p, enum upstream_h
 static bool is_left_out(struct slice name, bool is_trusted)
 {
     static const struct slice NEVER[] = {
-        {"HTTP_PROXY", 10},         {"HTTP_HOST", 9},
-        {"HTTP_CONTENT_LENGTH", 19}, {"HTTP_CONTENT_TYPE", 17},
-        {"HTTP_CONNECTION", 15},    {"HTTP_KEEP_ALIVE", 15},
-        {"HTTP_PROXY_CONNECTION", 21}, {"HTTP_PROXY_AUTHORIZATION", 24},
-        {"HTTP_TE", 7},             {"HTTP_TRAILER", 12},
-        {"HTTP_TRANSFER_ENCODING", 22}, {"HTTP_UPGRADE", 12},
-        {"HTTP_HTTP2_SETTINGS", 19}, {"HTTP_EXPECT", 11},
+        {"HTTP_PROXY", 10},
+        {"HTTP_HOST", 9},
+        {"HTTP_CONTENT_LENGTH", 19},
+        {"HTTP_CONTENT_TYPE", 17},
+        {"HTTP_CONNECTION", 15},
+        {"HTTP_KEEP_ALIVE", 15},
+        {"HTTP_PROXY_CONNECTION", 21},
+        {"HTTP_PROXY_AUTHORIZATION", 24},
+        {"HTTP_TE", 7},
+        {"HTTP_TRAILER", 12},
+        {"HTTP_TRANSFER_ENCODING", 22},
+        {"HTTP_UPGRADE", 12},
+        {"HTTP_HTTP2_SETTINGS", 19},
+        {"HTTP_EXPECT", 11},
         {"HTTP_X_REQUEST_ID", 17},
     };
     static const struct slice OF_TRUSTED[] = {
-        {"HTTP_X_FORWARDED_FOR", 20}, {"HTTP_X_FORWARDED_PROTO", 22},
-        {"HTTP_X_FORWARDED_HOST", 21}, {"HTTP_X_REAL_IP", 14},
-        {"HTTP_FORWARDED", 14},
+        {"HTTP_X_FORWARDED_FOR", 20}, {"HTTP_X_FORWARDED_PROTO", 22}, {"HTTP_X_FORWARDED_HOST", 21},
+        {"HTTP_X_REAL_IP", 14},       {"HTTP_FORWARDED", 14},
     };
     for (size_t i = 0; i < sizeof NEVER / sizeof *NEVER; i++)
         if (slice_equal(name, NEVER[i]))
@@ -183,6 +190,44 @@ struct cgi_parameters *cgi_describe(struct exchange *x)
     return list;
 }
 
+bool cgi_path(struct exchange *x, struct slice *path)
+{
+    struct slice target = x->request.target;
+    struct slice written = slice_first(target, slice_find(target, '?'));
+    if (slice_equal(written, x->request.path)) {
+        *path = x->request.path;
+        return true;
+    }
+    return uri_canonical_path(written, &x->site->path_rules, &x->arena, path);
+}
+
+static struct slice decoded(struct slice path, struct arena *arena)
+{
+    if (slice_find(path, '%') == path.size)
+        return path;
+    struct buffer out = buffer_in(arena, path.size);
+    for (size_t i = 0; i < path.size; i++) {
+        bool is_escape = path.data[i] == '%' && i + 2 < path.size;
+        char byte = path.data[i];
+        if (is_escape)
+            byte = (char)(chars_hex(path.data[i + 1]) << 4 | chars_hex(path.data[i + 2]));
+        buffer_append_byte(&out, byte);
+        i += is_escape ? 2 : 0;
+    }
+    return buffer_slice(&out);
+}
+
+void cgi_add_path(struct exchange *x, struct cgi_parameters *parameters)
+{
+    struct slice path;
+    if (!cgi_path(x, &path)) /* OPTIONS *, or what a rewrite made */
+        path = SLICE("");
+    path = decoded(path, &x->arena);
+    cgi_add(parameters, SLICE("SCRIPT_NAME"), SLICE(""));
+    cgi_add(parameters, SLICE("PATH_INFO"), path);
+    cgi_add(parameters, SLICE("DOCUMENT_URI"), path);
+}
+
 /* What a program says beside its answer, in the error log. */
 static void on_stderr(void *argument, struct slice text)
 {
@@ -195,8 +240,8 @@ static void on_stderr(void *argument, struct slice text)
         text = slice_from(text, end + 1);
         if (line.size > 0)
             log_write(LOG_WARN, "cgi_stderr", "%.*s: request %.*s %.*s: %.*s",
-                      SLICE_ARG(x->route->at), SLICE_ARG(x->request_id),
-                      SLICE_ARG(x->request.path), SLICE_ARG(line));
+                      SLICE_ARG(x->route->at), SLICE_ARG(x->request_id), SLICE_ARG(x->request.path),
+                      SLICE_ARG(line));
     }
 }
 
@@ -266,8 +311,7 @@ static enum status know_length(struct exchange *x, const struct cgi_config *c,
     if (x->request.body->length < 0)
         TRY(spool_body(x, BODY_KEPT, c->buffer_body));
     if (x->request.body->length > 0 || x->request.head.framing != FRAMING_NONE)
-        cgi_add(parameters, SLICE("CONTENT_LENGTH"),
-                number(x, (uint64_t)x->request.body->length));
+        cgi_add(parameters, SLICE("CONTENT_LENGTH"), number(x, (uint64_t)x->request.body->length));
     return OK;
 }
 
