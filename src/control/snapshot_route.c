@@ -189,7 +189,8 @@ struct held *snapshot_open_file(struct snapshot_builder *b, const struct config_
 /* What the step in a block is worth beside the others: its option `weight`. */
 static uint32_t weight_of(const struct config_item *item)
 {
-    for (const struct option *option = item->key->options; option->type != OPTION_END; option++)
+    for (const struct option *option = item->key->options;
+         option != NULL && option->type != OPTION_END; option++)
         if (strcmp(option->name, "weight") == 0)
             return (uint32_t) *
                    (const int64_t *)(const void *)((const char *)item->config + option->offset);

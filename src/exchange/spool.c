@@ -13,9 +13,11 @@ enum {
 };
 
 /* The file: of the exchange, and of whatever a disk still does for it. */
+struct job;
 struct scratch {
     int fd;
-    unsigned users; /* atomic */
+    unsigned users;   /* atomic */
+    struct job *idle; /* the last one that was done; NULL */
 };
 
 struct spooled {
@@ -44,6 +46,7 @@ static void leave(struct scratch *scratch)
         return;
     if (scratch->fd >= 0)
         file_close(scratch->fd);
+    free(scratch->idle);
     free(scratch);
 }
 
@@ -52,6 +55,14 @@ static void free_job(void *argument)
     struct job *job = argument;
     leave(job->scratch);
     free(job);
+}
+
+/* It is done, and nobody else has it. */
+static void keep_job(struct job *job)
+{
+    struct scratch *scratch = job->scratch;
+    scratch->idle = job;
+    leave(scratch);
 }
 
 static void run(void *argument)
@@ -69,7 +80,8 @@ static void run(void *argument)
 
 static struct job *new_job(struct spooled *s, bool is_write)
 {
-    struct job *job = memory_alloc(sizeof *job);
+    struct job *job = s->scratch->idle != NULL ? s->scratch->idle : memory_alloc(sizeof *job);
+    s->scratch->idle = NULL;
     memset(job, 0, offsetof(struct job, data));
     job->scratch = s->scratch;
     job->is_write = is_write;
@@ -128,7 +140,7 @@ static enum status write_out(struct exchange *x, struct spooled *s, struct slice
     job->size = piece.size;
     enum status status = ask_disk(job, x->deadline);
     if (status == OK || status == ERR_SYSTEM)
-        free_job(job);
+        keep_job(job);
     if (status != OK)
         return fail(x, status);
     s->in_file += piece.size;
@@ -153,7 +165,7 @@ static enum status read_body(struct body *body, struct slice *chunk, int64_t dea
             *chunk = slice_of(s->piece, job->size);
         }
         if (status == OK || status == ERR_SYSTEM)
-            free_job(job);
+            keep_job(job);
         if (status != OK)
             return status;
     }

@@ -38,7 +38,7 @@ class Fpm:
         pools = "".join(
             f"[{name}]\n{user}listen = {listen}\nlisten.mode = 0666\nlisten.backlog = {backlog}\n"
             f"pm = static\npm.max_children = {children}\ncatch_workers_output = no\n"
-            f"clear_env = no\nsecurity.limit_extensions = .php\n{said}"
+            f"clear_env = yes\nsecurity.limit_extensions = .php\n{said}"
             for name, listen in (("tcp", self.address), ("unix", self.socket)))
         self.config = self.path / "fpm.conf"
         self.config.write_text(f"[global]\nerror_log = {self.log}\ndaemonize = no\n"
@@ -108,8 +108,10 @@ http {
         location / { try_files $uri $uri/ /index.php?$args; }
         location ~ [^/]\\.php(/|$) {
             fastcgi_split_path_info ^(.+?\\.php)(/.*)?$;
+            set $path_info $fastcgi_path_info;
             try_files $fastcgi_script_name =404;
             include /etc/nginx/fastcgi_params;
+            fastcgi_param PATH_INFO $path_info;
             fastcgi_param SCRIPT_FILENAME $realpath_root$fastcgi_script_name;
             fastcgi_pass @php;
         }

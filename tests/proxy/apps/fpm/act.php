@@ -83,7 +83,7 @@ case 'sendfile':
     header('X-Sendfile: ' . $_GET['file']);
     break;
 case 'kill':
-    posix_kill(getmypid(), 9);
+    exec('kill -9 ' . getmypid());
     break;
 case 'abort':
     ignore_user_abort(false);
