@@ -8,24 +8,13 @@
 #include "exchange/file_listing.h"
 #include "exchange/variable.h"
 #include "fiber/file.h"
-#include "fiber/thread.h"
 #include "steps/cgi.h"
-
-#include <pthread.h>
-#include <stdlib.h>
+#include "steps/php_scripts.h"
 
 static const char *const LINKS[] = {"follow", "beneath", "refuse", NULL};
 
 enum {
     SCRIPTS_MAX = 8, /* parts of a path that may be one */
-};
-
-/* Where the root is without links on the way to it, as PHP's caches of scripts want it. */
-struct real_root {
-    pthread_mutex_t mutex;
-    struct arena arena; /* of the text */
-    struct slice path;
-    int64_t looked_at;
 };
 
 struct php_config {
@@ -41,7 +30,7 @@ struct php_config {
     struct file_answer files;
     struct slice fallback_place; /* empty: none */
     const struct template *fallback_query;
-    struct real_root *real;
+    struct php_scripts *scripts;
 };
 
 static const struct option ARGUMENTS[] = {
@@ -148,14 +137,6 @@ static bool prepare_fallback(struct php_config *c, struct prepare *p)
     return c->fallback_query != NULL;
 }
 
-static void free_real(void *object)
-{
-    struct real_root *real = object;
-    arena_done(&real->arena);
-    pthread_mutex_destroy(&real->mutex);
-    free(real);
-}
-
 static bool prepare_root(struct php_config *c, struct prepare *p)
 {
     struct slice path = c->directory;
@@ -174,14 +155,13 @@ static bool prepare_root(struct php_config *c, struct prepare *p)
     };
     if (p->without_files)
         return true;
-    c->real = memory_zero(sizeof *c->real);
-    pthread_mutex_init(&c->real->mutex, NULL);
-    arena_init(&c->real->arena, NULL, 0);
-    p->keep(p, free_real, c->real);
-    if (file_real_path(path.data, &c->real->arena, &c->real->path) != OK) {
+    struct slice real;
+    if (file_real_path(path.data, p->arena, &real) != OK) {
         p->error(p, "root", "%.*s is no directory, or may not be read", SLICE_ARG(path));
         return false;
     }
+    c->scripts = php_scripts_new(&c->root);
+    p->keep(p, php_scripts_free, c->scripts);
     return true;
 }
 
@@ -192,30 +172,6 @@ static enum status prepare(void *config, struct prepare *p)
     is_good = prepare_fallback(c, p) && is_good;
     is_good = prepare_root(c, p) && is_good;
     return cgi_prepare(&c->cgi, p, UPSTREAM_FASTCGI) == OK && is_good ? OK : ERR_CONFIG;
-}
-
-/* A link that names the current release may be turned while weir runs. Looking takes some calls of
- * the kernel, and no disk, as the file was found in it just now. */
-static struct slice real_root(struct exchange *x, const struct php_config *c)
-{
-    struct real_root *real = c->real;
-    pthread_mutex_lock(&real->mutex);
-    if (loop_now() - real->looked_at > c->recheck) {
-        struct slice now = SLICE("");
-        struct arena fresh;
-        arena_init(&fresh, NULL, 0);
-        if (file_real_path(c->root.path.data, &fresh, &now) == OK &&
-            !slice_equal(now, real->path)) {
-            arena_done(&real->arena);
-            arena_init(&real->arena, NULL, 0);
-            real->path = arena_copy(&real->arena, now);
-        }
-        arena_done(&fresh);
-        real->looked_at = loop_now();
-    }
-    struct slice path = arena_copy(&x->arena, real->path);
-    pthread_mutex_unlock(&real->mutex);
-    return path;
 }
 
 /* What stands at a place; ERR_UNREACHABLE: nothing. */
@@ -235,18 +191,17 @@ static enum verdict not_found(struct exchange *x, const char *detail)
 }
 
 /* `script` is a file that is there. */
-static enum verdict run(struct exchange *x, const struct php_config *c, struct slice script,
-                        struct slice path_info)
+static enum verdict run_file(struct exchange *x, const struct php_config *c,
+                             const struct php_script *script, struct slice path_info)
 {
     struct cgi_parameters *parameters = cgi_describe(x);
     if (parameters == NULL)
         return FAILED;
     struct arena *arena = &x->arena;
-    struct slice root = real_root(x, c);
-    struct slice name = arena_format(arena, "/%.*s", SLICE_ARG(script));
+    struct slice root = script->root;
+    struct slice name = arena_format(arena, "/%.*s", SLICE_ARG(script->place));
     cgi_add(parameters, SLICE("DOCUMENT_ROOT"), root);
-    cgi_add(parameters, SLICE("SCRIPT_FILENAME"),
-            arena_format(arena, "%.*s%.*s", SLICE_ARG(root), SLICE_ARG(name)));
+    cgi_add(parameters, SLICE("SCRIPT_FILENAME"), script->file);
     cgi_add(parameters, SLICE("SCRIPT_NAME"), name);
     cgi_add(parameters, SLICE("DOCUMENT_URI"),
             arena_format(arena, "%.*s%.*s", SLICE_ARG(name), SLICE_ARG(path_info)));
@@ -256,6 +211,17 @@ static enum verdict run(struct exchange *x, const struct php_config *c, struct s
                 arena_format(arena, "%.*s%.*s", SLICE_ARG(root), SLICE_ARG(path_info)));
     }
     return cgi_ask(x, c, &c->cgi, parameters);
+}
+
+/* The same of one whose real name is not known yet. */
+static enum verdict run(struct exchange *x, const struct php_config *c, struct slice place,
+                        struct slice path_info)
+{
+    struct php_script script;
+    if (!php_scripts_find(c->scripts, place, &x->arena, &script) &&
+        !php_scripts_add(c->scripts, place, &x->arena, &script))
+        return not_found(x, "no such script");
+    return run_file(x, c, &script, path_info);
 }
 
 /* For a path that is no file. */
@@ -304,20 +270,21 @@ static enum verdict run_script(struct exchange *x, const struct php_config *c, s
     size_t end = next_script(place, 0);
     for (int i = 0; end > 0 && i < SCRIPTS_MAX; end = next_script(place, end), i++) {
         enum file_kind kind;
-        struct slice script = slice_first(place, end);
-        enum status status = look(x, c, script, &kind);
+        struct php_script script;
+        struct slice info = slice_from(place, end);
+        if (is_directory)
+            info = arena_format(&x->arena, "%.*s/", SLICE_ARG(info));
+        if (php_scripts_find(c->scripts, slice_first(place, end), &x->arena, &script))
+            return run_file(x, c, &script, info);
+        enum status status = look(x, c, slice_first(place, end), &kind);
         if (status == ERR_UNREACHABLE)
             break; /* so nothing is beneath it either */
         if (status != OK)
             return file_answer_failure(x, status);
         if (kind == FILE_SPECIAL)
             break;
-        if (kind == FILE_DIRECTORY)
-            continue;
-        struct slice info = slice_from(place, end);
-        if (is_directory)
-            info = arena_format(&x->arena, "%.*s/", SLICE_ARG(info));
-        return run(x, c, script, info);
+        if (kind != FILE_DIRECTORY)
+            return run(x, c, slice_first(place, end), info);
     }
     return not_found(x, "no such script");
 }
