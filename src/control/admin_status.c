@@ -2,7 +2,9 @@
 /* Whether weir lives, is ready, and how it is. */
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "control/admin_inside.h"
+#include "control/metrics.h"
 #include "control/runtime.h"
 #include "control/service.h"
 #include "control/snapshot.h"
@@ -100,6 +102,25 @@ void admin_get_status(struct admin_request *r)
     write_config(r, &out);
     buffer_append(&out, SLICE("}\n"));
     admin_answer(r, 200, &out);
+}
+
+/* As the client likes it: whoever names OpenMetrics gets it. */
+void admin_get_metrics(struct admin_request *r)
+{
+    struct slice accept = fields_joined(&r->x->request.head.fields, SLICE("Accept"), r->arena);
+    struct slice wanted = SLICE("application/openmetrics-text");
+    bool is_open = slice_find_slice(accept, wanted) < accept.size;
+    struct buffer out = buffer_in(r->arena, 64 * 1024);
+    size_t dropped = metrics_write(&out, is_open ? METRICS_OPENMETRICS : METRICS_PROMETHEUS,
+                                   (size_t)service_config()->metrics_series_max);
+    if (dropped > 0)
+        log_write(LOG_WARN, "metrics_left_out",
+                  "%zu series are missing in the metrics: there are more than metrics.max_series",
+                  dropped);
+    response_text(r->x, 200,
+                  is_open ? SLICE("application/openmetrics-text; version=1.0.0; charset=utf-8")
+                          : SLICE("text/plain; version=0.0.4; charset=utf-8"),
+                  buffer_slice(&out));
 }
 
 void admin_reopen_logs(struct admin_request *r)

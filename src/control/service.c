@@ -8,6 +8,7 @@
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/held_watch.h"
+#include "control/metrics.h"
 #include "control/privileges.h"
 #include "control/pulse.h"
 #include "control/registry.h"
@@ -32,6 +33,7 @@ struct service service;
 
 static void log_exchange(const struct exchange *x)
 {
+    metrics_on_end(x);
     access_log_write(serve_self()->log, x);
 }
 
@@ -267,7 +269,7 @@ static enum status serve(const struct service_start *start)
     }
     service.has_offload = true;
     service.workers.on_ended = start->on_ended;
-    exchange_set_log(log_exchange);
+    exchange_set_log(metrics_on_begin, log_exchange);
     enum status status = begin(config);
     if (status != OK) {
         log_write(LOG_ERROR, "start_failed", "the workers could not be started");
@@ -300,6 +302,7 @@ enum status service_start(const struct service_start *start)
         admin_init(start->control);
         runtime_load(start->name);
     }
+    metrics_begin();
     struct loaded *loaded = loaded_new(start->name, start->text, false);
     loaded_read(loaded);
     start->show(&loaded->errors, start->name);
@@ -351,6 +354,7 @@ void service_stop(void)
         free_snapshot(snapshot);
     }
     registry_stop();
+    metrics_end();
     config_watch_begin();
     if (service.has_admin) {
         admin_done();

@@ -114,7 +114,9 @@ static void take(struct listener *listener, int fd, const struct address *peer)
         if (!is_counted)
             refusal = REFUSAL_CONNECTIONS_PER_CLIENT;
     }
+    counter_add(&worker->accepted, 1);
     if (refusal != REFUSAL_NONE) {
+        counter_add(&worker->turned_away, 1);
         __atomic_sub_fetch(&shared->connections, 1, __ATOMIC_RELAXED);
         refuse(fd, refusal, peer, listener->config->tls == NULL);
         return;

@@ -270,7 +270,7 @@ static void report(struct h2_connection *c)
     if (c->was_reported || why[0] == '\0')
         return;
     c->was_reported = true;
-    c->worker->h2_refused++;
+    counter_add(&c->worker->h2_refused, 1);
     log_write(LOG_INFO, "h2_connection_refused", "a connection of %.*s was ended: %s",
               (int)c->ip_size, c->ip, why);
 }
@@ -401,7 +401,7 @@ void h2_accept(struct listener *listener, struct stream *stream, const struct ad
     memcpy(c->ip, ip.data, ip.size);
     c->ip_size = (uint8_t)ip.size;
     list_append(&worker->h2_connections, &c->link);
-    worker->h2_opened++;
+    counter_add(&worker->h2_opened, 1);
     c->session = h2_session_new(H2_SERVER, &session_limits, &SESSION_EVENTS, c);
     c->duplex.events = &DUPLEX_EVENTS;
     c->duplex.write_stall = config->timeouts.client_write;

@@ -10,6 +10,7 @@
 #include "upstream/call_inside.h"
 #include "upstream/h2_link.h"
 #include "upstream/queue.h"
+#include "upstream/server_count.h"
 
 #include <stdlib.h>
 
@@ -339,6 +340,15 @@ static bool plan_retry(struct upstream_call *call, enum again again, struct trie
     return true;
 }
 
+static enum upstream_retried why_again(enum status status, enum again again)
+{
+    if (again == AGAIN_FREE) /* nothing was sent */
+        return UPSTREAM_RETRIED_CONNECT;
+    return status == OK            ? UPSTREAM_RETRIED_STATUS
+           : status == ERR_TIMEOUT ? UPSTREAM_RETRIED_TIMEOUT
+                                   : UPSTREAM_RETRIED_RESET;
+}
+
 enum status call_with_retries(struct upstream_call *call, int64_t deadline)
 {
     struct tried tried = {.key = call_key(call)};
@@ -359,6 +369,7 @@ enum status call_with_retries(struct upstream_call *call, int64_t deadline)
             continue;
         }
         note_health(call, inside->server, status);
+        server_count_try(call, inside->server, status);
         if (!plan_retry(call, again, &tried)) {
             if (status == OK)
                 return OK;
@@ -371,6 +382,7 @@ enum status call_with_retries(struct upstream_call *call, int64_t deadline)
                 return status;
             continue;
         }
+        server_count_retry(inside->server, why_again(status, again));
         call_release(call);
         leave_server(inside);
         if (again == AGAIN_PAID && call_back_off(retries++) != OK)
