@@ -5,8 +5,7 @@
 
 static const char *const PROTOCOLS[] = {"http/1.0", "http/1.1", "h2"};
 
-/* The names of refusals in lower case. */
-static struct slice refusal_name(enum refusal refusal, char text[64])
+struct slice metrics_reason(enum refusal refusal, char text[METRICS_REASON_MAX])
 {
     static const char *const NAMES[] = {
         "none",
@@ -15,7 +14,7 @@ static struct slice refusal_name(enum refusal refusal, char text[64])
 #undef REFUSAL
     };
     struct slice name = slice_from_cstring(NAMES[refusal]);
-    for (size_t i = 0; i < name.size && i < 64; i++)
+    for (size_t i = 0; i < name.size && i < METRICS_REASON_MAX; i++)
         text[i] = ascii_lower(name.data[i]);
     return slice_of(text, name.size);
 }
@@ -81,11 +80,11 @@ static void write_refused(struct metrics_out *m, const struct route_series *seri
         if (counts_at(series, i) != NULL)
             tally_of_join(&sum, &counts_at(series, i)->refused);
     for (size_t i = 0; i < TALLY_SLOTS; i++) {
-        char text[64];
+        char text[METRICS_REASON_MAX];
         if (sum.keys[i] == 0)
             continue;
         route_labels(m, series);
-        metrics_label(m, "reason", refusal_name((enum refusal)sum.keys[i], text));
+        metrics_label(m, "reason", metrics_reason((enum refusal)sum.keys[i], text));
         metrics_value(m, sum.counts[i]);
     }
 }

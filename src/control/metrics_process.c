@@ -14,17 +14,7 @@ static void one(struct metrics_out *m, const char *name, const char *type, uint6
     metrics_value(m, value);
 }
 
-/* The sum of a worker's counter over all workers. */
-static uint64_t sum(size_t offset)
-{
-    uint64_t all = 0;
-    for (unsigned i = 0; i < service.workers.count; i++) {
-        const char *worker = (const char *)service.workers.shared.workers[i];
-        all += counter_read((const uint64_t *)(const void *)(worker + offset));
-    }
-    return all;
-}
-#define SUM(field) sum(offsetof(struct serve_worker, field))
+#define SUM(field) service_sum(offsetof(struct serve_worker, field))
 
 static void write_config(struct metrics_out *m)
 {
@@ -56,8 +46,6 @@ static void write_connections(struct metrics_out *m)
     one(m, "weir_connections", "gauge", (uint64_t)service_connections(),
         "Connections of clients that are open.");
     one(m, "weir_connections_accepted", "counter", SUM(accepted), "Connections of clients.");
-    one(m, "weir_connections_refused", "counter", SUM(turned_away),
-        "Of those, refused for want of places.");
     one(m, "weir_h2_connections", "counter", SUM(h2_opened), "Connections that spoke HTTP/2.");
     one(m, "weir_h2_connections_refused", "counter", SUM(h2_refused),
         "Of those, ended for what they did.");
@@ -75,10 +63,26 @@ static void write_connections(struct metrics_out *m)
     for (size_t i = 0; i < sizeof HANDSHAKES / sizeof *HANDSHAKES; i++) {
         metrics_sample(m);
         metrics_label(m, "result", slice_from_cstring(HANDSHAKES[i].result));
-        metrics_value(m, sum(HANDSHAKES[i].offset));
+        metrics_value(m, service_sum(HANDSHAKES[i].offset));
     }
     one(m, "weir_proxy_protocol_failed", "counter", SUM(introductions_failed),
         "Connections closed for a header of the PROXY protocol that was missing or bad.");
+}
+
+/* Also what never became an exchange, such as a connection too many. */
+static void write_refused(struct metrics_out *m)
+{
+    metrics_family(m, "weir_refused", "counter",
+                   "Connections and requests that weir has refused, by the reason.");
+    for (size_t i = REFUSAL_NONE + 1; i < REFUSALS; i++) {
+        uint64_t count = service_sum(offsetof(struct serve_worker, refused) + i * sizeof count);
+        char text[METRICS_REASON_MAX];
+        if (count == 0)
+            continue;
+        metrics_sample(m);
+        metrics_label(m, "reason", metrics_reason((enum refusal)i, text));
+        metrics_value(m, count);
+    }
 }
 
 static void write_log(struct metrics_out *m)
@@ -98,6 +102,7 @@ void metrics_write_process(struct metrics_out *m)
     process_look(&figures);
     write_config(m);
     write_connections(m);
+    write_refused(m);
     write_log(m);
     metrics_family(m, "process_cpu_seconds", "counter", "User and system time, in seconds.");
     metrics_sample(m);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/access_log.h"
 #include "control/admin.h"
@@ -8,6 +9,7 @@
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/held_watch.h"
+#include "control/memory_watch.h"
 #include "control/metrics.h"
 #include "control/privileges.h"
 #include "control/pulse.h"
@@ -18,6 +20,7 @@
 #include "control/supervised.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
+#include "limit/verified.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -276,6 +279,7 @@ static enum status serve(const struct service_start *start)
         return status;
     }
     registry_start(&service.workers);
+    memory_watch_start(&service.workers);
     certificates_watch(snapshot->certificates);
     if (service.has_admin) {
         admin_serve(snapshot->loaded->admin);
@@ -347,6 +351,7 @@ void service_stop(void)
     discovery_stop(service.discovery);
     if (service.has_offload)
         offload_stop();
+    memory_watch_stop();
     workers_done(workers);
     while (service.snapshot != NULL) {
         struct snapshot *snapshot = service.snapshot;
@@ -355,6 +360,7 @@ void service_stop(void)
     }
     registry_stop();
     metrics_end();
+    verified_clear();
     config_watch_begin();
     if (service.has_admin) {
         admin_done();
@@ -369,7 +375,7 @@ void service_drain(void)
     if (service.has_admin)
         admin_drain();
     supervised_stopping(SLICE("ending: what runs may finish"));
-    pulse_drain(loop_now() + service.snapshot->timeouts.drain + SECONDS(DRAIN_GRACE_S));
+    pulse_drain(clock_after(loop_now() + SECONDS(DRAIN_GRACE_S), service.snapshot->timeouts.drain));
     workers_drain(&service.workers);
 }
 
@@ -413,6 +419,16 @@ int64_t service_started(void)
 int64_t service_connections(void)
 {
     return __atomic_load_n(&service.workers.shared.connections, __ATOMIC_RELAXED);
+}
+
+uint64_t service_sum(size_t offset)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < service.workers.count; i++) {
+        const char *worker = (const char *)service.workers.shared.workers[i];
+        sum += counter_read((const uint64_t *)(const void *)(worker + offset));
+    }
+    return sum;
 }
 
 uint64_t service_version(void)

@@ -94,6 +94,8 @@ static const char *error_of_refusal(enum refusal refusal)
     case REFUSAL_CONNECTIONS_PER_CLIENT:
     case REFUSAL_FIBERS:
         return "connection_limit_reached";
+    case REFUSAL_MEMORY:
+        return "proxy_internal_response";
     case REFUSAL_RATE_LIMIT:
     case REFUSAL_CONN_LIMIT:
     case REFUSAL_DENIED:
@@ -382,6 +384,13 @@ static enum status send_response(struct exchange *x)
     if (x->response.framing == FRAMING_NONE)
         return x->sink->finish(x, NULL);
     return send_body(x);
+}
+
+enum status exchange_proceed(struct exchange *x)
+{
+    struct fields none;
+    fields_init(&none, NULL, NULL, 0);
+    return x->head_sent || x->response.status != 0 ? OK : x->sink->interim(x, 100, &none);
 }
 
 static void blame_hang_up(struct exchange *x)

@@ -31,6 +31,7 @@ struct limits { /* −1: none */
     int64_t body_size;
     int64_t connections;
     int64_t connections_per_client;
+    int64_t memory; /* of the process; 0: what the system allows */
     int64_t requests_per_connection;
     int64_t connection_age; /* nanoseconds */
     int64_t h2_streams;

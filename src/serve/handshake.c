@@ -165,6 +165,7 @@ static void refuse(struct handshake *handshake)
 {
     char text[ADDRESS_TEXT_MAX];
     struct slice ip = address_format_ip(&handshake->peer, text);
+    counter_add(&handshake->listener->worker->refused[REFUSAL_CONNECTIONS_PER_CLIENT], 1);
     log_write(LOG_WARN, "connection_refused", "a connection of %.*s was refused: %s is reached",
               SLICE_ARG(ip), refusal_text(REFUSAL_CONNECTIONS_PER_CLIENT)->limit);
     struct iovec part = {(void *)(uintptr_t)LISTENER_REFUSAL, sizeof LISTENER_REFUSAL - 1};

@@ -103,8 +103,15 @@ void serve_begin(struct exchange *x, struct listener *listener, const struct add
 
 void serve_end(struct exchange *x, struct serve_worker *worker)
 {
+    if (x->blame.refusal != REFUSAL_NONE)
+        counter_add(&worker->refused[x->blame.refusal], 1);
     if (x->view != NULL)
         serve_view_leave(worker, x->view);
+    /* What it pointed to may be gone. */
+    x->view = NULL;
+    x->sites = NULL;
+    x->site = NULL;
+    x->route = NULL;
 }
 
 struct serve_view *serve_view_enter(struct listener *listener)

@@ -242,6 +242,16 @@ void upstream_worker_start(struct upstream *upstream)
         pool_start(&upstream->servers[i].pools[thread->index], thread);
 }
 
+void upstream_worker_trim(struct upstream *upstream)
+{
+    unsigned index = (unsigned)thread_self()->index;
+    if (__atomic_load_n(&upstream->locals[index].thread, __ATOMIC_RELAXED) == NULL)
+        return;
+    size_t made = __atomic_load_n(&upstream->made, __ATOMIC_SEQ_CST);
+    for (size_t i = 0; i < made; i++)
+        pool_trim(&upstream->servers[i].pools[index]);
+}
+
 void upstream_worker_stop(struct upstream *upstream)
 {
     unsigned index = (unsigned)thread_self()->index;

@@ -171,6 +171,7 @@ void upstream_server_tls(const struct upstream *upstream, size_t index, struct t
 /* Per worker: called on its thread before it serves and after its last exchange. */
 void upstream_worker_start(struct upstream *upstream);
 void upstream_worker_stop(struct upstream *upstream); /* closes its idle connections */
+void upstream_worker_trim(struct upstream *upstream); /* those that nobody has used for a while */
 
 struct server_state {
     struct slice name;
