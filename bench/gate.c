@@ -54,7 +54,8 @@ static const struct bench_case CASES[] = {
     {"secure_headers", "secure_headers\n", false},
     {"cors", "cors https://app.example.com https://*.example.org\n", false},
     {"cookie_flags", "cookie_flags secure httponly samesite=lax\n", false},
-    {"block_presets", "block exploits preset=scanners\nblock crawlers preset=bots\n", false},
+    {"block_scanners", "block exploits preset=scanners\n", false},
+    {"block_bots", "block crawlers preset=bots\n", false},
     {"block_regex", "block debug query=\"~(^|&)debug=\"\n", false},
     {"header", "header set X-Frame-Options DENY\n", false},
 };

@@ -19,7 +19,7 @@ upstream origin {{{{
 }}}}
 site * {{{{
     listen 127.0.0.1:{{port}}
-    rate_limit {rate}r/s burst={burst} by={{{{query.key}}}} keys={keys}
+    rate_limit {rate}r/s burst={burst} by={{{{query}}}} keys={keys}
     proxy origin
 }}}}
 """
