@@ -10,6 +10,7 @@
 #include "control/health_check.h"
 #include "control/held_watch.h"
 #include "control/memory_watch.h"
+#include "control/metrics.h"
 #include "control/privileges.h"
 #include "control/pulse.h"
 #include "control/registry.h"
@@ -19,6 +20,7 @@
 #include "control/supervised.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
+#include "limit/verified.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -34,6 +36,7 @@ struct service service;
 
 static void log_exchange(const struct exchange *x)
 {
+    metrics_on_end(x);
     access_log_write(serve_self()->log, x);
 }
 
@@ -269,7 +272,7 @@ static enum status serve(const struct service_start *start)
     }
     service.has_offload = true;
     service.workers.on_ended = start->on_ended;
-    exchange_set_log(log_exchange);
+    exchange_set_log(metrics_on_begin, log_exchange);
     enum status status = begin(config);
     if (status != OK) {
         log_write(LOG_ERROR, "start_failed", "the workers could not be started");
@@ -303,6 +306,7 @@ enum status service_start(const struct service_start *start)
         admin_init(start->control);
         runtime_load(start->name);
     }
+    metrics_begin();
     struct loaded *loaded = loaded_new(start->name, start->text, false);
     loaded_read(loaded);
     start->show(&loaded->errors, start->name);
@@ -355,6 +359,8 @@ void service_stop(void)
         free_snapshot(snapshot);
     }
     registry_stop();
+    metrics_end();
+    verified_clear();
     config_watch_begin();
     if (service.has_admin) {
         admin_done();
@@ -415,28 +421,14 @@ int64_t service_connections(void)
     return __atomic_load_n(&service.workers.shared.connections, __ATOMIC_RELAXED);
 }
 
-static void add(uint64_t *sum, uint64_t count)
+uint64_t service_sum(size_t offset)
 {
-    __atomic_add_fetch(sum, count, __ATOMIC_RELAXED);
-}
-
-/* On each worker. */
-static void count_worker(struct serve_worker *serve, void *argument)
-{
-    struct service_counts *counts = argument;
-    for (size_t i = 0; i < REFUSALS; i++)
-        if (serve->refused[i] > 0)
-            add(&counts->refused[i], serve->refused[i]);
-    add(&counts->exchanges, serve->exchanges);
-    add(&counts->handshakes_failed, serve->handshakes_failed);
-    add(&counts->introductions_failed, serve->introductions_failed);
-    add(&counts->h2_refused, serve->h2_refused);
-}
-
-enum status service_count(struct service_counts *counts)
-{
-    *counts = (struct service_counts){0};
-    return workers_all(&service.workers, count_worker, counts);
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < service.workers.count; i++) {
+        const char *worker = (const char *)service.workers.shared.workers[i];
+        sum += counter_read((const uint64_t *)(const void *)(worker + offset));
+    }
+    return sum;
 }
 
 uint64_t service_version(void)

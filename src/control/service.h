@@ -5,7 +5,6 @@
 
 #include "control/config.h"
 #include "control/config_error.h"
-#include "http/message.h"
 
 struct loaded;
 struct overrides;
@@ -40,16 +39,9 @@ bool service_is_ending(void);
 /* Opens the log files anew, after they were renamed. */
 void service_reopen_logs(void);
 
-/* What all workers have counted since the start. */
-struct service_counts {
-    uint64_t exchanges;
-    uint64_t refused[REFUSALS];    /* by their reason */
-    uint64_t handshakes_failed;    /* of TLS */
-    uint64_t introductions_failed; /* of the PROXY protocol */
-    uint64_t h2_refused;           /* connections that were ended for what they did */
-};
-/* On a fiber of control. ERR_CLOSED: weir is ending. */
-MAY_WAIT MUST_CHECK enum status service_count(struct service_counts *counts);
+/* What all workers have counted since the start: the counter at that place of struct serve_worker.
+ * Waits for nobody. */
+uint64_t service_sum(size_t offset);
 
 /* Another configuration in the place of the one that is served. */
 struct service_reload {

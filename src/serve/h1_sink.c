@@ -192,7 +192,7 @@ void h1_tunnel_blame(void *argument)
 {
     struct tunnel_log *log = argument;
     exchange_refuse(log->x, REFUSAL_MEMORY);
-    log->worker->refused[REFUSAL_MEMORY]++;
+    counter_add(&log->worker->refused[REFUSAL_MEMORY], 1);
 }
 
 static enum status sink_tunnel(struct exchange *x)

@@ -254,7 +254,7 @@ static void refuse_exchange(struct h1_connection *c)
     struct iovec part = {(void *)(uintptr_t)ANSWER, sizeof ANSWER - 1};
     log_write(LOG_ERROR, "fibers_exhausted", "an exchange was refused: %s is reached",
               refusal_text(REFUSAL_FIBERS)->limit);
-    c->worker->refused[REFUSAL_FIBERS]++;
+    counter_add(&c->worker->refused[REFUSAL_FIBERS], 1);
     arena_done(&c->active->x.arena);
     block_give(c->active);
     c->active = NULL;

@@ -85,7 +85,7 @@ static struct serve_worker *least_loaded(struct serve_worker *worker)
 static void refuse(struct serve_worker *worker, int fd, enum refusal refusal,
                    const struct address *peer, bool is_plain)
 {
-    worker->refused[refusal]++;
+    counter_add(&worker->refused[refusal], 1);
     struct iovec part = {(void *)(uintptr_t)LISTENER_REFUSAL, sizeof LISTENER_REFUSAL - 1};
     char text[ADDRESS_TEXT_MAX];
     struct slice ip = address_format_ip(peer, text);
@@ -117,6 +117,7 @@ static void take(struct listener *listener, int fd, const struct address *peer)
         if (!is_counted)
             refusal = REFUSAL_CONNECTIONS_PER_CLIENT;
     }
+    counter_add(&worker->accepted, 1);
     if (refusal != REFUSAL_NONE) {
         __atomic_sub_fetch(&shared->connections, 1, __ATOMIC_RELAXED);
         refuse(worker, fd, refusal, peer, listener->config->tls == NULL);

@@ -57,7 +57,7 @@ static enum pressure look(struct serve_worker *worker, int64_t more, bool *is_us
     if (sample != worker->pressure_sample) {
         worker->pressure_sample = sample;
         worker->pressure_base = held;
-        worker->accepted = 0;
+        worker->accepted_since = 0;
         worker->has_asked = false;
         return level;
     }
@@ -83,7 +83,7 @@ enum pressure overload_level(struct serve_worker *worker)
 bool overload_may_accept(struct serve_worker *worker)
 {
     bool is_used_up;
-    enum pressure level = look(worker, ++worker->accepted * REQUEST_BYTES, &is_used_up);
+    enum pressure level = look(worker, ++worker->accepted_since * REQUEST_BYTES, &is_used_up);
     return level < PRESSURE_REFUSE && !is_used_up;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/list.h"
+#include "base/metric.h"
 #include "exchange/exchange.h"
 #include "fiber/thread.h"
 #include "http/date.h"
@@ -31,6 +32,7 @@ struct listener_config {
 /* A snapshot as one worker goes by it; only that worker counts. */
 struct serve_view {
     const struct snapshot *snapshot;
+    uint64_t version; /* of the configuration */
     const struct listener_config *const
         *listeners; /* by the slots of the worker's; NULL: not there */
     size_t listeners_count;
@@ -78,10 +80,12 @@ struct serve_worker {
     void (*on_empty)(struct serve_worker *worker); /* draining, and the last connection has gone */
     int64_t date_second;                           /* that `date` was written for */
     char date[DATE_HTTP_SIZE];
-    uint64_t pressure_sample;      /* in which the worker held … */
-    int64_t pressure_base;         /* … so many bytes */
-    int64_t accepted;              /* connections since then */
-    bool has_asked;                /* since then, for another one */
+    uint64_t pressure_sample; /* in which the worker held … */
+    int64_t pressure_base;    /* … so many bytes */
+    int64_t accepted_since;   /* connections since then */
+    bool has_asked;           /* since then, for another one */
+    /* Counters, of which others may read: */
+    uint64_t accepted;             /* connections */
     uint64_t refused[REFUSALS];    /* by their reason */
     uint64_t exchanges;            /* begun */
     uint64_t h2_opened;            /* connections of HTTP/2 */

@@ -193,7 +193,7 @@ static struct h2_stream *on_begin(void *owner, int32_t id)
         return NULL;
     /* An answer takes memory as well: a few are told in words. */
     if (c->active >= TOLD_MAX && overload_level(c->worker) >= PRESSURE_REFUSE) {
-        c->worker->refused[REFUSAL_MEMORY]++;
+        counter_add(&c->worker->refused[REFUSAL_MEMORY], 1);
         return NULL;
     }
     struct h2_exchange *e = block_take();
@@ -244,7 +244,7 @@ static void on_head(void *owner, struct h2_stream *stream, enum refusal refusal)
     if (fiber_start(NULL, "serve_h2", serve_stream, e, &e->fiber) != OK) {
         log_write(LOG_ERROR, "fibers_exhausted", "an exchange was refused: %s is reached",
                   refusal_text(REFUSAL_FIBERS)->limit);
-        c->worker->refused[REFUSAL_FIBERS]++;
+        counter_add(&c->worker->refused[REFUSAL_FIBERS], 1);
         h2_stream_release(stream, H2_REFUSED_STREAM);
         free_exchange(e);
     }
@@ -284,7 +284,7 @@ static void report(struct h2_connection *c)
     if (c->was_reported || why[0] == '\0')
         return;
     c->was_reported = true;
-    c->worker->h2_refused++;
+    counter_add(&c->worker->h2_refused, 1);
     log_write(LOG_INFO, "h2_connection_refused", "a connection of %.*s was ended: %s",
               (int)c->ip_size, c->ip, why);
 }
@@ -416,7 +416,7 @@ void h2_accept(struct listener *listener, struct stream *stream, const struct ad
     memcpy(c->ip, ip.data, ip.size);
     c->ip_size = (uint8_t)ip.size;
     list_append(&worker->h2_connections, &c->link);
-    worker->h2_opened++;
+    counter_add(&worker->h2_opened, 1);
     c->session = h2_session_new(H2_SERVER, &session_limits, &SESSION_EVENTS, c);
     c->duplex.events = &DUPLEX_EVENTS;
     c->duplex.write_stall = config->timeouts.client_write;

@@ -7,6 +7,7 @@
 #include "upstream/h2_link.h"
 #include "upstream/pool.h"
 #include "upstream/roster.h"
+#include "upstream/server_count.h"
 
 #include <stdlib.h>
 
@@ -149,6 +150,7 @@ void upstream_free(struct upstream *upstream)
         struct server *server = &upstream->servers[i];
         for (unsigned w = 0; w < upstream->workers; w++)
             pthread_mutex_destroy(&server->pools[w].mutex);
+        server_forget_counts(server);
         pthread_mutex_destroy(&server->addresses_mutex);
         tls_sessions_free(server->sessions);
         free(server->pools);
@@ -203,6 +205,20 @@ void upstream_server_tls(const struct upstream *upstream, size_t index, struct t
 {
     *tls = upstream->servers[index].config.tls;
     *sessions = upstream->servers[index].sessions;
+}
+
+uint32_t upstream_waiting(const struct upstream *upstream)
+{
+    return __atomic_load_n(&upstream->waiting, __ATOMIC_RELAXED);
+}
+
+void upstream_count_check(struct upstream *upstream, size_t index, bool is_good)
+{
+    struct server *server = &upstream->servers[index];
+    if (is_good)
+        server->checks_good++;
+    else
+        server->checks_bad++;
 }
 
 void upstream_set_health(struct upstream *upstream, size_t index, bool is_up, const char *why)

@@ -183,6 +183,9 @@ class Origin:
         self.wait(lambda: len(self.requests) >= count, timeout, f"request {count}")
         return self.requests
 
+    def wait_heads(self, count, timeout=10.0):
+        self.wait(lambda: len(self.heads) >= count, timeout, f"head {count}")
+
     def wait_ended(self, number=0, timeout=10.0):
         """How weir ended that connection: "fin" or "reset"."""
         self.wait(lambda: len(self.connections) > number
