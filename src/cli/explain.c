@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 enum {
-    FIELDS_MAX = 64,
+    FIELDS_MAX = 32,
 };
 
 static const char USAGE[] =

@@ -5,7 +5,7 @@
 #include "control/service.h"
 
 enum {
-    FIELDS_MAX = 64,
+    FIELDS_MAX = 32,
 };
 
 /* Every ?field=, decoded; false: too many, or one that cannot be decoded. */
@@ -35,7 +35,7 @@ void admin_get_explain(struct admin_request *r)
     if (!admin_parameter(r, "url", &question.url) || !address_parse_ip(client, &question.client) ||
         !read_fields(r, fields, &question.fields_count)) {
         admin_problem(r, 400, "parameter", "A parameter cannot be understood",
-                      SLICE("url is needed; client is an address; at most 64 times field"));
+                      SLICE("url is needed; client is an address; at most 32 times field"));
         return;
     }
     struct explanation explanation;

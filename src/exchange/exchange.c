@@ -374,6 +374,13 @@ static enum status send_response(struct exchange *x)
     return send_body(x);
 }
 
+enum status exchange_proceed(struct exchange *x)
+{
+    struct fields none;
+    fields_init(&none, NULL, NULL, 0);
+    return x->head_sent || x->response.status != 0 ? OK : x->sink->interim(x, 100, &none);
+}
+
 static void blame_hang_up(struct exchange *x)
 {
     if (fiber_is_cancelled(x->fiber))

@@ -47,8 +47,6 @@ struct sink {
     enum status (*tunnel)(struct exchange *x);
     /* Where the client has connected to; NULL: that is not known. */
     void (*local_address)(struct exchange *x, struct address *address);
-    /* Says 100 Continue once, if the client waits for it. */
-    enum status (*proceed)(struct exchange *x);
 };
 
 struct request {
@@ -199,6 +197,9 @@ void exchange_find_client(struct exchange *x, const struct cidr *trusted, size_t
 void exchange_take_off_guarded(struct exchange *x);
 /* The host that the client asked for, as a Host field says it. */
 struct slice exchange_client_host(struct exchange *x);
+
+/* Says 100 Continue to a client that waits for it before it sends the body; once is enough. */
+MAY_WAIT MUST_CHECK enum status exchange_proceed(struct exchange *x);
 
 /* Sets what a step keeps for this exchange, and finds it again by the step's config. */
 void exchange_keep_state(struct exchange *x, const void *config, void *state);

@@ -174,6 +174,7 @@ static struct fiber *take_fiber(struct thread *thread)
     if (f != NULL) {
         thread->fibers_free = f->next;
         thread->fibers_free_count--;
+        __builtin_prefetch(f->next); /* for the one that is taken next */
     } else {
         f = map_fiber(thread);
     }
@@ -236,6 +237,8 @@ void fiber_run_ready(void)
         thread->ready_first = f->next;
         if (thread->ready_first == NULL)
             thread->ready_last = NULL;
+        else
+            fiber_fetch_ahead(thread->ready_first);
         f->is_ready = false;
         resume(thread, f);
     }

@@ -150,6 +150,8 @@ MUST_CHECK enum status h2_stream_request(struct h2_session *session, struct h2_s
 void h2_stream_interim(struct h2_stream *stream, int status, const struct fields *fields);
 void h2_stream_respond(struct h2_stream *stream, int status, const struct fields *fields,
                        int64_t length, struct slice date, bool has_body);
+/* Whether the other side's windows let the stream send `size` bytes, and all of them `together`. */
+bool h2_stream_fits(const struct h2_stream *stream, size_t size, size_t together);
 /* There is something new in `out`, or out_last was set. */
 void h2_stream_send(struct h2_stream *stream);
 /* The next bytes of the body that came, valid until the next call: the window is opened by as much.

@@ -56,13 +56,6 @@ static enum status sink_interim(struct exchange *x, int status, const struct fie
     return written;
 }
 
-static enum status sink_proceed(struct exchange *x)
-{
-    struct fields none;
-    fields_init(&none, NULL, NULL, 0);
-    return x->head_sent || x->response.status != 0 ? OK : sink_interim(x, 100, &none);
-}
-
 static enum status sink_head(struct exchange *x, bool hold)
 {
     struct h1_exchange *e = of(x);
@@ -234,5 +227,4 @@ const struct sink h1_sink = {
     .abort = sink_abort,
     .tunnel = sink_tunnel,
     .local_address = sink_local_address,
-    .proceed = sink_proceed,
 };

@@ -128,7 +128,7 @@ static void visit_h2(struct visit *visit, struct h2_connection *c)
 {
     size_t size = sizeof *c + size_of_stream(&c->duplex.stream) + c->duplex.early_size +
                   (c->duplex.rest != NULL ? BLOCK_SIZE : 0) +
-                  (c->session != NULL ? h2_session_memory(c->session) : 0);
+                  (c->session != NULL ? h2_session_memory(c->session) : 0) + c->left_bytes;
     LIST_EACH(link, &c->exchanges)
     {
         struct h2_exchange *e = LIST_ENTRY(link, struct h2_exchange, link);

@@ -107,6 +107,11 @@ void serve_end(struct exchange *x, struct serve_worker *worker)
         counter_add(&worker->refused[x->blame.refusal], 1);
     if (x->view != NULL)
         serve_view_leave(worker, x->view);
+    /* What it pointed to may be gone. */
+    x->view = NULL;
+    x->sites = NULL;
+    x->site = NULL;
+    x->route = NULL;
 }
 
 struct serve_view *serve_view_enter(struct listener *listener)
