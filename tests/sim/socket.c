@@ -421,7 +421,7 @@ ssize_t socket_splice(int from, int to, size_t size, bool more)
 unsigned net_connections(void)
 {
     unsigned count = 0;
-    for (int fd = DESCRIPTOR_FIRST; fd < DESCRIPTOR_FIRST + DESCRIPTORS_MAX; fd++) {
+    for (int fd = DESCRIPTOR_FIRST; fd < descriptor_end(); fd++) {
         const struct end *end = descriptor_object(fd, DESCRIPTOR_SOCKET);
         count += end != NULL && end->other != NULL;
     }
