@@ -317,12 +317,6 @@ static enum status sink_tunnel(struct exchange *apart)
     return ERR_PROTOCOL;
 }
 
-static enum status sink_proceed(struct exchange *apart)
-{
-    (void)apart;
-    return OK;
-}
-
 static const struct sink SINK = {
     .interim = sink_interim,
     .head = sink_head,
@@ -331,7 +325,6 @@ static const struct sink SINK = {
     .finish = sink_finish,
     .abort = sink_abort,
     .tunnel = sink_tunnel,
-    .proceed = sink_proceed,
 };
 
 /* --- Asking --- */
