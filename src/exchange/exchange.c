@@ -226,7 +226,7 @@ static enum verdict choose_route(struct exchange *x)
                               "a regular expression of a route ran into its limit");
     if (x->route == NULL)
         return exchange_refuse(x, REFUSAL_NO_ROUTE);
-    if (note_begin != NULL)
+    if (note_begin != NULL && !x->is_apart)
         note_begin(x);
     return NEXT;
 }
