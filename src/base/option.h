@@ -82,8 +82,9 @@ enum key_context {
     IN_SERVER = 512,
     IN_SPLIT = 1024,
     IN_ADMIN = 2048,
-    IN_CACHE = 4096,
-    IN_END = 8192, /* past the last */
+    IN_CGI = 4096, /* of php, fastcgi, scgi and uwsgi */
+    IN_CACHE = 8192,
+    IN_END = 16384, /* past the last */
 };
 
 enum key_flags {

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "control/certificates.h"
+#include "control/metrics.h"
 #include "control/secret.h"
 #include "exchange/cidr.h"
 #include "exchange/variable.h"
@@ -115,7 +116,7 @@ static void leave_file(void *held)
     held_leave(held);
 }
 
-static struct held *open_file(struct prepare *prepare, const char *option, struct slice path,
+static struct held *hold_file(struct prepare *prepare, const char *option, struct slice path,
                               const struct held_kind *kind)
 {
     char why[HELD_WHY_MAX] = "";
@@ -212,7 +213,7 @@ static struct preparing preparing_for(struct snapshot_builder *b, const struct c
                     .error = report,
                     .keep = keep,
                     .directory = config_item_directory(item),
-                    .open_file = open_file,
+                    .open_file = hold_file,
                     .geo = &b->snapshot->geo,
                     .place = place,
                     .read_secret = read_secret,
@@ -226,13 +227,14 @@ struct held *snapshot_open_file(struct snapshot_builder *b, const struct config_
                                 struct slice path, const struct held_kind *kind)
 {
     struct preparing preparing = preparing_for(b, item);
-    return open_file(&preparing.prepare, NULL, path, kind);
+    return hold_file(&preparing.prepare, NULL, path, kind);
 }
 
 /* What the step in a block is worth beside the others: its option `weight`. */
 static uint32_t weight_of(const struct config_item *item)
 {
-    for (const struct option *option = item->key->options; option->type != OPTION_END; option++)
+    for (const struct option *option = item->key->options;
+         option != NULL && option->type != OPTION_END; option++)
         if (strcmp(option->name, "weight") == 0)
             return (uint32_t) *
                    (const int64_t *)(const void *)((const char *)item->config + option->offset);
@@ -370,6 +372,7 @@ static void build_route(struct snapshot_builder *b, const struct config_route *f
     route->is_fallback = from->is_fallback;
     route->order = from->order;
     route->at = config_item_at(arena, from->item);
+    route->series = metrics_series(b->site->hosts.items[0], route->pattern);
 }
 
 /* RFC 6797 §6.1 */
@@ -398,6 +401,7 @@ void snapshot_build_site(struct snapshot_builder *b, const struct config_site *f
         .hsts = hsts_of(b, from),
         .geo = &b->snapshot->geo,
         .at = config_item_at(arena, from->item),
+        .series = metrics_series(from->hosts.items[0], SLICE("")),
         .routes_count = from->routes_count,
     };
     const struct tls_context *context =

@@ -11,10 +11,13 @@
 
 #include <stdlib.h>
 
+static void (*note_begin)(const struct exchange *x);
 static void (*log_exchange)(const struct exchange *x);
 
-void exchange_set_log(void (*log)(const struct exchange *x))
+void exchange_set_log(void (*begun)(const struct exchange *x),
+                      void (*log)(const struct exchange *x))
 {
+    note_begin = begun;
     log_exchange = log;
 }
 
@@ -91,6 +94,8 @@ static const char *error_of_refusal(enum refusal refusal)
     case REFUSAL_CONNECTIONS_PER_CLIENT:
     case REFUSAL_FIBERS:
         return "connection_limit_reached";
+    case REFUSAL_MEMORY:
+        return "proxy_internal_response";
     case REFUSAL_RATE_LIMIT:
     case REFUSAL_CONN_LIMIT:
     case REFUSAL_DENIED:
@@ -221,6 +226,8 @@ static enum verdict choose_route(struct exchange *x)
                               "a regular expression of a route ran into its limit");
     if (x->route == NULL)
         return exchange_refuse(x, REFUSAL_NO_ROUTE);
+    if (note_begin != NULL && !x->is_apart)
+        note_begin(x);
     return NEXT;
 }
 
@@ -245,10 +252,15 @@ static void build_target(struct exchange *x)
     x->request.target = buffer_slice(&target);
 }
 
-/* Down the steps of its route, from steps_from on. */
-static enum verdict walk(struct exchange *x)
+/* The steps that this round begins with: those of one apart stand behind the step that asked. */
+static size_t first_step(const struct exchange *x)
 {
-    for (size_t i = x->steps_from; i < x->route->steps_count; i++) {
+    return x->rounds == NULL ? x->steps_from : 0;
+}
+
+static enum verdict walk_steps(struct exchange *x)
+{
+    for (size_t i = first_step(x); i < x->route->steps_count; i++) {
         const struct step_use *use = &x->route->steps[i];
         x->steps_reached = i + 1;
         if (use->step->on_request == NULL)
@@ -261,11 +273,12 @@ static enum verdict walk(struct exchange *x)
                           "no step of the route answered");
 }
 
-static enum verdict go_down(struct exchange *x)
+static enum verdict walk_down(struct exchange *x)
 {
-    if (!x->is_apart && choose_route(x) == FAILED)
+    bool is_chosen = x->is_apart && x->rounds == NULL;
+    if (!is_chosen && choose_route(x) == FAILED)
         return FAILED;
-    if (!x->is_apart)
+    if (!is_chosen)
         build_target(x);
     if (x->route->timeout != CLOCK_NEVER)
         x->deadline = x->started + x->route->timeout;
@@ -276,12 +289,24 @@ static enum verdict go_down(struct exchange *x)
     if (x->body_limit >= 0 && x->request.head.framing == FRAMING_LENGTH &&
         x->request.head.length > (uint64_t)x->body_limit)
         return exchange_refuse(x, REFUSAL_BODY_SIZE);
-    return walk(x);
+    return walk_steps(x);
+}
+
+static enum verdict go_down(struct exchange *x)
+{
+    enum verdict verdict = walk_down(x);
+    while (verdict == ELSEWHERE) {
+        exchange_begin_round(x);
+        verdict = walk_down(x);
+    }
+    if (verdict == ANSWERED && x->rounds != NULL)
+        exchange_carry(x);
+    return verdict;
 }
 
 static void go_up(struct exchange *x)
 {
-    for (size_t i = x->steps_reached; i > x->steps_from; i--) {
+    for (size_t i = x->steps_reached; i > first_step(x); i--) {
         const struct step_use *use = &x->route->steps[i - 1];
         if (use->step->on_response != NULL)
             use->step->on_response(x, use->config);
@@ -363,6 +388,7 @@ static enum status send_response(struct exchange *x)
     if (x->tls != NULL && x->site != NULL && x->site->hsts.size > 0 && !x->is_apart)
         fields_set_named(&x->response.fields, SLICE("Strict-Transport-Security"), x->site->hsts);
     bool hold = x->response.framing == FRAMING_NONE || x->response.body->is_ready(x->response.body);
+    x->answered = loop_now();
     enum status status = x->sink->head(x, hold);
     if (status != OK) {
         exchange_blame(x, status, SIDE_CLIENT, 0, "", "the client did not take the head");
@@ -373,19 +399,33 @@ static enum status send_response(struct exchange *x)
     return send_body(x);
 }
 
+enum status exchange_proceed(struct exchange *x)
+{
+    struct fields none;
+    fields_init(&none, NULL, NULL, 0);
+    return x->head_sent || x->response.status != 0 ? OK : x->sink->interim(x, 100, &none);
+}
+
 static void blame_hang_up(struct exchange *x)
 {
     if (fiber_is_cancelled(x->fiber))
         exchange_blame(x, ERR_CANCELLED, SIDE_CLIENT, 0, "", "client_closed");
 }
 
-static void finish(struct exchange *x)
+static void finish_steps(struct exchange *x)
 {
-    for (size_t i = x->steps_reached; i > x->steps_from; i--) {
+    for (size_t i = x->steps_reached; i > first_step(x); i--) {
         const struct step_use *use = &x->route->steps[i - 1];
         if (use->step->on_finish != NULL)
             use->step->on_finish(x, use->config);
     }
+}
+
+static void finish(struct exchange *x)
+{
+    finish_steps(x);
+    for (; x->rounds != NULL; finish_steps(x))
+        exchange_end_round(x);
     fiber_scope_cancel(&x->scope);
     bool goes_on = x->tunnel.server != NULL && x->is_finished;
     if (!goes_on && !x->is_apart) /* a tunnel is logged when it ends */

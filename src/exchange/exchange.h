@@ -47,8 +47,6 @@ struct sink {
     enum status (*tunnel)(struct exchange *x);
     /* Where the client has connected to; NULL: that is not known. */
     void (*local_address)(struct exchange *x, struct address *address);
-    /* Says 100 Continue once, if the client waits for it. */
-    enum status (*proceed)(struct exchange *x);
 };
 
 struct request {
@@ -115,6 +113,18 @@ struct upstream_facts {
     int64_t first_byte; /* ns from the call to the first byte of the response */
 };
 
+/* What an exchange was before it went on elsewhere. */
+struct exchange_round {
+    const struct route *route;
+    size_t steps_reached;
+    struct request request;
+    struct exchange_round *before;
+};
+
+enum {
+    EXCHANGE_ROUNDS_MAX = 10,
+};
+
 struct exchange {
     struct arena arena;
     struct serve_view *view; /* what it goes by, for whoever serves; NULL: it has not begun */
@@ -132,6 +142,8 @@ struct exchange {
     const struct tls_facts *tls;             /* of the client's connection; NULL: it is in clear */
     const struct introduction *introduction; /* what a proxy said of it before; NULL */
     struct slice request_id;
+    struct slice trace_id;          /* of the trace that the client has begun; empty */
+    uint64_t config;                /* version of the configuration that it goes by */
     struct slice user;              /* verified identity; empty */
     struct slice claims;            /* of a verified token, as JSON; empty */
     const struct json *claims_read; /* the same, once somebody asked for one of them */
@@ -148,12 +160,17 @@ struct exchange {
     const char *cached_why; /* and why; NULL or "" when there is nothing to say */
     int64_t started;        /* monotonic */
     int64_t started_wall;
+    int64_t answered;   /* when the head of the response was on its way, monotonic; 0: not yet */
     int64_t deadline;   /* of the whole exchange; CLOCK_NEVER */
     uint64_t bytes_in;  /* body bytes from the client */
     uint64_t bytes_out; /* body bytes to the client */
     size_t steps_from;  /* where its path begins: 0 but for one that no client waits for */
     size_t steps_reached;
-    bool is_apart;       /* no client waits for it: see exchange_spawn() */
+    bool is_apart;                 /* no client waits for it: see exchange_spawn() */
+    bool is_inside;                /* a server has sent it on: routes for clients are not all */
+    struct slice inside_target;    /* where to */
+    struct exchange_round *rounds; /* those before, the last first; NULL: none */
+    struct fields carried;         /* what the answer gets from the one that sent it on */
     int64_t retry_after; /* seconds that a refusal tells the client to wait; 0: as it is usual */
     bool head_sent;
     bool is_finished; /* the response is complete on the client's side */
@@ -191,6 +208,16 @@ void response_text(struct exchange *x, int status, struct slice type, struct sli
 /* Throws away a response from a server, for one of ours. The old body is ended. */
 COLD void response_replace(struct exchange *x, int status, struct slice type, struct slice text);
 
+/* For steps: the exchange goes on at that path of its site (and query, as in a URL), as a GET or
+ * HEAD without a body; what stands in x->response goes, x->carried is set on the answer. Returns
+ * ELSEWHERE, or FAILED after too many rounds. */
+enum verdict exchange_redirect_inside(struct exchange *x, struct slice target);
+/* Of this room (redirect_inside.c): begins the round that was asked for, sets what is carried on
+ * its answer, and makes the exchange what it was in the round before, for on_finish and the log. */
+void exchange_begin_round(struct exchange *x);
+void exchange_carry(struct exchange *x);
+void exchange_end_round(struct exchange *x);
+
 /* For an exchange whose peer is a trusted proxy: finds the client in X-Forwarded-For or Forwarded,
  * as x->client_header says, from the right, past all that are trusted; an element that is no
  * address ends the walk. Sets x->client and x->client_ip, and what Forwarded tells beside them. */
@@ -200,6 +227,9 @@ void exchange_find_client(struct exchange *x, const struct cidr *trusted, size_t
 void exchange_take_off_guarded(struct exchange *x);
 /* The host that the client asked for, as a Host field says it. */
 struct slice exchange_client_host(struct exchange *x);
+
+/* Says 100 Continue to a client that waits for it before it sends the body; once is enough. */
+MAY_WAIT MUST_CHECK enum status exchange_proceed(struct exchange *x);
 
 /* Sets what a step keeps for this exchange, and finds it again by the step's config. */
 void exchange_keep_state(struct exchange *x, const void *config, void *state);
@@ -211,9 +241,10 @@ void exchange_let_go(struct exchange *x);
 /* To the copy that the tunnel keeps: it lets go. */
 void exchange_hand_over(struct exchange *x, struct exchange *copy);
 
-/* Called when the exchange has ended (a tunnel: when that has), for whoever logs: set by control.
- */
-void exchange_set_log(void (*log)(const struct exchange *x));
+/* For whoever counts and logs, set by control: called when a route was found, and when the exchange
+ * has ended (a tunnel: when that has). */
+void exchange_set_log(void (*begun)(const struct exchange *x),
+                      void (*log)(const struct exchange *x));
 void exchange_log(const struct exchange *x);
 /* A copy on the heap with all that the log says of an exchange and nothing else; free() it. */
 struct exchange *exchange_copy_for_log(const struct exchange *x);

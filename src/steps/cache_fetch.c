@@ -319,12 +319,6 @@ static enum status sink_tunnel(struct exchange *apart)
     return ERR_PROTOCOL;
 }
 
-static enum status sink_proceed(struct exchange *apart)
-{
-    (void)apart;
-    return OK;
-}
-
 static const struct sink SINK = {
     .interim = sink_interim,
     .head = sink_head,
@@ -333,7 +327,6 @@ static const struct sink SINK = {
     .finish = sink_finish,
     .abort = sink_abort,
     .tunnel = sink_tunnel,
-    .proceed = sink_proceed,
 };
 
 /* --- Asking --- */

@@ -7,7 +7,6 @@ import time
 
 import pytest
 
-from client import Client
 from origin import Origin, reply
 from weir import Weir, run
 
@@ -65,6 +64,13 @@ def world():
         yield app, weir
 
 
+def until(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def read_some(client, size):
     data = b""
     while len(data) < size:
@@ -100,7 +106,7 @@ def test_the_first_may_leave(world, head_first):
     app.on(path, gate)
     first = weir.connect()
     first.request(path)
-    app.wait(lambda: gate.asked == 1)
+    until(lambda: gate.asked == 1)
     if head_first:
         read_some(first, 1100)
     others = [weir.connect() for _ in range(5)]
@@ -127,26 +133,23 @@ def test_what_is_to_be_stored_is_fetched_to_its_end_for_nobody(world):
         client.reset()
     time.sleep(0.1)
     gate.body.set()
-    until = time.monotonic() + 10
-    while not status_of(answer := weir.ask("/alone")).startswith("weir; hit"):
-        assert time.monotonic() < until
-    assert gate.asked == 1 and answer.body == gate.whole
+    until(lambda: status_of(weir.ask("/alone")).startswith("weir; hit"))
+    assert gate.asked == 1 and weir.ask("/alone").body == gate.whole
 
 
 def test_what_nobody_waits_for_is_not_fetched(world):
     app, weir = world
     gate = Gate(head_first=False)
     app.on("/nobody", gate)
-    number = len(app.connections)
     with weir.connect() as client:
         client.request("/nobody")
-        app.wait(lambda: gate.asked == 1)
+        until(lambda: gate.asked == 1)
         client.reset()
     time.sleep(0.2)
     gate.head.set()
     gate.body.set()
-    assert "hit" not in status_of(weir.ask("/nobody")) or number >= 0
-    assert gate.asked >= 1
+    assert " hit" not in status_of(weir.ask("/nobody"))
+    assert gate.asked == 2
 
 
 def test_a_fetch_that_breaks_off_breaks_for_all_and_is_not_stored(world):
@@ -172,7 +175,7 @@ def test_what_cannot_be_stored_keeps_nobody_waiting(world):
     read_some(first, 1100)  # its head says so: the others go by themselves
     second = weir.connect()
     second.request("/private")
-    app.wait(lambda: gate.asked == 2)
+    until(lambda: gate.asked == 2)
     gate.body.set()
     assert second.response().body == gate.whole
     assert read_some(first, 1000)
@@ -193,7 +196,7 @@ def test_a_chunked_answer_larger_than_is_stored(world):
     part = bytes(range(256)) * 256
     app.on("/flow", reply(200, fields=FRESH, chunks=[part] * 200))  # 12.5 MiB of 8
     assert weir.ask("/flow").body == part * 200
-    assert "hit" not in status_of(weir.ask("/flow")).split(";")[1]
+    assert " hit" not in status_of(weir.ask("/flow"))
 
 
 def test_stale_in_place_of_an_error(world):
@@ -229,7 +232,6 @@ def test_parts_and_conditions(world):
         assert (answer.status, answer.body, answer.get("content-type")) == (304, b"", None)
         answer = client.ask("/parts", "HEAD")
         assert (answer.status, answer.get("content-length")) == (200, "10")
-    assert app.count("/parts") == 1 if hasattr(app, "count") else True
 
 
 def test_query_by_its_body():
@@ -246,7 +248,7 @@ def test_query_by_its_body():
 
 def test_purges(world):
     app, weir = world
-    base = f"http://test"
+    base = "http://test"
 
     def fill():
         for i in range(4):
@@ -288,7 +290,7 @@ def test_a_purge_while_it_is_fetched(world):
     assert weir.command("purge", "pages", "http://test/during").returncode == 0
     second = weir.connect()
     second.request("/during")  # it does not follow what began before the purge
-    app.wait(lambda: gate.asked == 2)
+    until(lambda: gate.asked == 2)
     gate.body.set()
     assert read_some(first, 1000) and second.response().body == gate.whole
     assert gate.asked == 2
@@ -320,16 +322,15 @@ def test_the_log_says_what_was_done(world):
     app.on("/log", reply(200, b"x", FRESH))
     for _ in range(2):
         weir.ask("/log")
-    until = time.monotonic() + 10
-    while True:
-        lines = [json.loads(line) for line in weir.log() if '"/log"' in line]
-        if len(lines) >= 2:
-            break
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    until(lambda: sum('"/log"' in line for line in weir.log()) >= 2)
+    lines = [json.loads(line) for line in weir.log() if '"/log"' in line]
     assert [line["cache"] for line in lines[:2]] == ["miss", "hit"]
     assert lines[0]["server"] and lines[0]["upstream_status"] == 200
     assert lines[1]["upstream_status"] == 0
+
+
+def disk_of(weir):
+    return weir.api("GET", "/v1/caches").json["caches"][0]["disk"]
 
 
 def test_on_disk_after_a_restart():
@@ -339,15 +340,9 @@ def test_on_disk_after_a_restart():
         app.on("/small", reply(200, b"small", [*FRESH, ("ETag", '"1"')]))
         app.on("/large", reply(200, body, FRESH))
         assert weir.ask("/small").body == b"small" and weir.ask("/large").body == body
-        until = time.monotonic() + 10
-        while weir.api("GET", "/v1/caches").json["caches"][0]["disk"]["objects"] < 2:
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        until(lambda: disk_of(weir)["objects"] == 2)
         weir.restart()
-        until = time.monotonic() + 10
-        while weir.api("GET", "/v1/caches").json["caches"][0]["disk"]["state"] != "on":
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        until(lambda: disk_of(weir)["state"] == "on")
         answer = weir.ask("/small")
         assert answer.body == b"small" and " hit" in status_of(answer)
         answer = weir.ask("/large")

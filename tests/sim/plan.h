@@ -3,6 +3,8 @@
  * and what both of them saw. */
 #pragma once
 
+#include "net/address.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -78,6 +80,8 @@ struct plan {
     const char *reply_fields;                /* the same of its answer */
     const char *server_field, *server_value; /* a field that a server has to see; NULL: none is */
     const char *client_field, *client_value; /* the same of the client */
+    bool is_unheard;                 /* what it comes over is refused: it must not reach a server */
+    const struct address *from, *to; /* as a server is told by the PROXY protocol; NULL: anything */
     int own_status; /* weir has to answer by itself, with that; 0: a server answers */
     /* The answer. */
     enum manner manner;
@@ -112,6 +116,10 @@ bool plan_is_idempotent(const struct plan *plan);
 
 /* The byte at that place of a request's or an answer's body. */
 char plan_byte(const struct plan *plan, bool is_reply, uint64_t at);
+/* Fills in `size` of them; compares them: how many from the beginning on are the same. */
+void plan_bytes(const struct plan *plan, bool is_reply, uint64_t at, char *into, size_t size);
+size_t plan_same(const struct plan *plan, bool is_reply, uint64_t at, const char *data,
+                 size_t size);
 /* The bytes of a request as its client sends them; *head_size: of its head. */
 char *plan_request(const struct plan *plan, size_t *size, size_t *head_size);
 /* The bytes of an answer as a server of that manner gives it. */

@@ -17,19 +17,21 @@
 
 enum {
     PIECES_MAX = 1024,
-    LOOK_MS = 500,  /* how often the conductor looks whether all is done */
-    REST_S = 200,   /* longer than any idle connection lives */
-    START_MS = 200, /* until weir listens */
+    LOOK_MS = 500,         /* how often the conductor looks whether all is done */
+    REST_S = 200,          /* longer than any idle connection lives */
+    TURNS_PER_S_MAX = 200, /* of all threads, at rest */
+    START_MS = 200,        /* until weir listens */
     BUFFERS_MAX = 1024 * 1024,
 };
 
 static struct {
     const struct scenario *scenario;
     int exit_code;
-    int64_t end_after;
+    int64_t end_after, rest;
     bool has_checked, has_ended;
     bool dropped[PIECES_MAX];
     unsigned pieces;
+    uint64_t turns; /* of threads, before the rest */
 } stage;
 
 void scenario_config(const char *format, ...)
@@ -131,6 +133,11 @@ void scenario_end_after(int64_t ns)
     stage.end_after = ns;
 }
 
+void scenario_rests_for(int64_t ns)
+{
+    stage.end_after = stage.rest = ns;
+}
+
 bool scenario_keeps(unsigned i)
 {
     if (i >= PIECES_MAX)
@@ -158,8 +165,13 @@ static void run_weir(void *argument)
 static void end_weir(void *argument)
 {
     (void)argument;
-    if (stage.end_after >= SECONDS(REST_S))
+    if (stage.end_after >= stage.rest) {
         truth_at_rest();
+        uint64_t turns = machine_turns() - stage.turns;
+        if (turns > TURNS_PER_S_MAX * (uint64_t)(stage.end_after / SECONDS(1)))
+            world_broken("spin", "weir takes %llu turns in %lld s though nobody wants anything",
+                         (unsigned long long)turns, (long long)(stage.end_after / SECONDS(1)));
+    }
     if (!stage.has_ended)
         signal_send(SIGTERM);
 }
@@ -181,6 +193,7 @@ static void conduct(void *argument)
         return;
     }
     look_at_clients();
+    stage.turns = machine_turns();
     world_after(stage.end_after, end_weir, NULL);
 }
 
@@ -199,7 +212,7 @@ void scenario_run(const struct scenario *scenario, uint64_t seed, bool quiet)
     truth_before();
     world_begin(seed);
     stage.scenario = scenario;
-    stage.end_after = SECONDS(REST_S);
+    stage.end_after = stage.rest = SECONDS(REST_S);
     stage.pieces = 0;
     scenario->set_up();
     if (world_is_tortured())
