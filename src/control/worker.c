@@ -13,6 +13,7 @@
 #include "fiber/fiber.h"
 #include "fiber/file.h"
 #include "fiber/native.h"
+#include "fiber/offload.h"
 #include "fiber/process.h"
 #include "limit/tally.h"
 #include "net/pipe.h"
@@ -238,7 +239,7 @@ static void serve_until_stopped(struct worker *worker)
         loop_turn(loop_now() + MILLISECONDS(10));
     take_leave(worker);
     free_listeners(serve);
-    loop_turn(loop_now()); /* the last letters: some own what they carry */
+    offload_leave(); /* with the last letters: some own what they carry */
     access_log_worker_free(serve->log);
     timer_clear(&serve->thread.timers, &worker->cut);
     timer_clear(&serve->thread.timers, &worker->look);
