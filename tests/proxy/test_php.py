@@ -406,8 +406,8 @@ def test_what_a_redirect_inside_asks():
         assert json.loads(response.body) == {
             "REQUEST_METHOD": "GET", "PATH_INFO": "/sec ond", "QUERY_STRING": "a=b",
             "CONTENT_LENGTH": None, "REQUEST_URI": "/sec%20ond?a=b"}
-        line = weir.log()[0]
-        assert line["method"] == "POST" and line["path"] == "/first" and line["status"] == 200
+        line = json.loads(weir.log()[0])
+        assert line["method"] == "POST" and line["uri"] == "/first" and line["status"] == 200
 
 
 def test_redirects_inside_only_where_they_are_switched_on(site):
