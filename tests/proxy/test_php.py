@@ -17,7 +17,7 @@ import pytest
 
 from fcgi_origin import STDERR, STDOUT, FastcgiOrigin, end, record
 from fpm import APPS, Fpm, Nginx
-from weir import Weir, free_port
+from weir import Weir, free_port, run
 
 MIB = 1 << 20
 
@@ -690,3 +690,28 @@ def test_uwsgi_and_scgi_under_uwsgi(kind, tmp_path):
         process.kill()
         process.wait()
         log.close()
+
+
+@pytest.mark.parametrize("line, error", [
+    ("php 127.0.0.1:9000", "php needs root=DIR"),
+    ("php 127.0.0.1:9000 root=/nothing/there", "is no directory, or may not be read"),
+    ("php 127.0.0.1:9000 root=/tmp fallback=/index.html", "is not the path of a script"),
+    ("php 127.0.0.1:9000 root=/tmp fallback=index.php", "is not the path of a script"),
+    ("php 127.0.0.1:9000 root=/tmp fallback=/../index.php", "is not the path of a script"),
+    ("php 127.0.0.1:9000 root=/tmp fallback=/i.php?x={nothing}", "nothing"),
+    ("php 127.0.0.1:9000 root=/tmp index=a/b.php", "is not the name of a file"),
+    ("php 127.0.0.1:9000 root=/tmp retry_on=sometimes", "no reason to try again"),
+    ("php 127.0.0.1:9000 root=/tmp buffer_body=-1", "buffer_body"),
+    ("fastcgi 127.0.0.1:9000 {\nparam 1A x\n}", "is no name"),
+    ("fastcgi 127.0.0.1:9000 {\nparam A-B x\n}", "is no name"),
+    ("fastcgi 127.0.0.1:9000 {\nparam A\n}", "value"),
+    ("fastcgi 127.0.0.1:9000 {\nparam A {nothing}\n}", "nothing"),
+    ("fastcgi 127.0.0.1:9000 {\nheader set A b\n}", "header"),
+    ("scgi nothing:x", "nothing:x"),
+    ("internal\nrespond 200", "internal"),
+])
+def test_errors_of_the_configuration(line, error):
+    result = run("run", "--alone", "--config", "@config",
+                 config="site * {\nlisten 127.0.0.1:%d\n%s\n}\n" % (free_port(), line))
+    assert result.returncode == 78, result.stderr
+    assert error in result.stderr
