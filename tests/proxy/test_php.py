@@ -348,7 +348,7 @@ def test_a_client_that_hangs_up_ends_the_script(site, root):
     with site.connect() as client:
         client.request(f"/act.php?do=abort&file={mark}")
         client.head()
-    time.sleep(2.5)
+    time.sleep(1.2)
     assert not mark.exists()
     assert site.ask("/act.php?do=hello").body == b"hello"
 
