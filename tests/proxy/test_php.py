@@ -220,6 +220,9 @@ def test_what_clients_cannot_say(site):
     ([("X_Own", "b"), ("X-Own", "a")], 400),
     ([("X_Own", "b")], 200),
     ([("X_Forwarded_For", "1.2.3.4")], 200),
+    ([("X.Forwarded.For", "1.2.3.4")], 200),  # PHP makes a dot an underscore
+    ([("X.Own", "a"), ("X-Own", "b")], 400),
+    ([("X~Own", "a"), ("X_Own", "b")], 400),
 ])
 def test_names_that_become_the_same(site, fields, status):
     response = site.ask("/server.php", host="odd.test", fields=fields)
