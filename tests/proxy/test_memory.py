@@ -189,6 +189,22 @@ def test_who_holds_the_most_is_ended(origin):
         assert weir.api("GET", "/v1/status").json["refused"]["memory"] == len(lines)
 
 
+def test_no_more_clients_than_memory_allows(origin):
+    """One for each 4 KiB of the budget."""
+    most = 16 * MIB // 4096
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with Weir(CONFIG, app=origin) as weir, Hoard(weir, "127.0.0.6") as hoard:
+        hoard.add(most, b"")
+        end = time.monotonic() + 20
+        while weir.api("GET", "/v1/status").json["connections"] < most:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert weir.connect().response().status == 503
+        status = weir.api("GET", "/v1/status").json
+        assert status["refused"] == {"connections": 1} and status["memory"]["level"] == "normal"
+
+
 def test_streams_of_http_2_are_charged_and_refused(origin):
     with Weir(CONFIG, app=origin) as weir, Hoard(weir, "127.0.0.5") as hoard:
         with h2.Client(weir.port) as client:
