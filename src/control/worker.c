@@ -9,6 +9,7 @@
 #include "control/memory_source.h"
 #include "control/registry.h"
 #include "control/snapshot.h"
+#include "exchange/file_cache.h"
 #include "fiber/fiber.h"
 #include "fiber/file.h"
 #include "fiber/native.h"
@@ -243,6 +244,7 @@ static void serve_until_stopped(struct worker *worker)
     timer_clear(&serve->thread.timers, &worker->look);
     gate_pass(all_stopped);
     tunnel_release();
+    file_cache_release();
     pipe_release_all();
     thread_done(&serve->thread);
 }

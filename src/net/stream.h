@@ -100,6 +100,11 @@ struct stream_moved {
 MAY_WAIT MUST_CHECK enum status stream_move(struct stream *from, struct stream *to, uint64_t size,
                                             int64_t read_deadline, int64_t stall,
                                             struct stream_moved *moved);
+/* Sends up to `size` bytes of a file past user space on a plain stream; `sent` is set to how many,
+ * 0: the file has no more there. The caller knows that they are in memory, or that it may wait for
+ * a disk. ERR_CLOSED, ERR_TIMEOUT (nothing was taken for `stall` ns), ERR_CANCELLED. */
+MAY_WAIT MUST_CHECK enum status stream_send_file(struct stream *to, int file, uint64_t offset,
+                                                 size_t size, int64_t stall, size_t *sent);
 
 /* Says for whom the connection is, before anything else is written: a header of the PROXY protocol.
  * Waits; the failures of stream_write(). */

@@ -129,6 +129,7 @@ static const struct option OPTIONS[] = {
      .words = HTTP_WORDS,
      .offset = offsetof(struct proxy_config, http),
      .doc = "Which HTTP is spoken to the servers; upstream: as the upstream says, else 1."},
+    ACCEL_OPTIONS(struct proxy_config, accel),
     {0},
 };
 
@@ -208,6 +209,7 @@ static enum status prepare(void *config, struct prepare *p)
     c->upstream = p->find_upstream(p, c->to);
     bool is_good = prepare_retry(c, p);
     is_good = prepare_hedge(c, p) && is_good;
+    is_good = accel_prepare(&c->accel, p) && is_good;
     return c->upstream == NULL || !is_good ? ERR_CONFIG : OK;
 }
 
@@ -360,6 +362,17 @@ static void pass_on(struct exchange *x, const struct proxy_config *c, struct ups
         };
 }
 
+/* The answer was one for weir: what is left of it is of no use, and the connection may be. */
+static void drop_answer(struct exchange *x, const void *config, struct upstream_call *call)
+{
+    struct slice chunk = {0};
+    while (call->tunnel == NULL && call->body->is_ready(call->body) &&
+           call->body->read(call->body, &chunk, x->deadline) == OK && chunk.size > 0)
+        continue;
+    exchange_keep_state(x, config, NULL);
+    upstream_call_end(call);
+}
+
 static enum verdict on_request(struct exchange *x, const void *config)
 {
     const struct proxy_config *c = config;
@@ -405,6 +418,11 @@ static enum verdict on_request(struct exchange *x, const void *config)
     if (status == OK && loop_now() >= x->deadline) /* no time is left to pass it on */
         return exchange_blame(x, ERR_TIMEOUT, SIDE_UPSTREAM, 504, "http_response_timeout",
                               "the server did not answer in time");
+    if (status == OK && accel_applies(&c->accel, &call->head.fields)) {
+        struct accel_answer answer = accel_take(x, &call->head.fields);
+        drop_answer(x, config, call);
+        return accel_follow(x, &c->accel, &answer);
+    }
     if (status == OK) {
         pass_on(x, c, call);
         proxy_affinity_answer(x, call);
