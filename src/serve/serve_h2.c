@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum {
-    TOLD_MAX = 4,  /* streams of a connection that are refused with an answer at a time */
+    TOLD_MAX = 4,  /* streams that are refused with an answer at a time: that takes memory too */
     WARNING_S = 1, /* between "will go" and "nothing new": more than a round trip */
 };
 
@@ -227,7 +227,6 @@ static struct h2_stream *on_begin(void *owner, int32_t id)
     (void)id;
     if (c->active >= active_max(c))
         return NULL;
-    /* An answer takes memory as well: a few are told in words. */
     if (c->active >= TOLD_MAX && overload_level(c->worker) >= PRESSURE_REFUSE) {
         counter_add(&c->worker->refused[REFUSAL_MEMORY], 1);
         return NULL;
