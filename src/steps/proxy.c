@@ -15,6 +15,10 @@
 #include <pthread.h>
 #include <stdio.h>
 
+enum {
+    REST_MAX = 64 * 1024,
+};
+
 enum proxy_host { HOST_PRESERVE, HOST_UPSTREAM };
 static const char *const HOSTS[] = {"preserve", "upstream", NULL};
 
@@ -360,16 +364,10 @@ static void pass_on(struct exchange *x, const struct proxy_config *c, struct ups
         };
 }
 
-static enum verdict on_request(struct exchange *x, const void *config)
+static struct upstream_call *new_call(struct exchange *x, const struct proxy_config *c,
+                                      struct slice host)
 {
-    const struct proxy_config *c = config;
     struct request_head *head = &x->request.head;
-    if (has_passed_here(&head->fields))
-        return exchange_refuse(x, REFUSAL_LOOP);
-    if (c->timeout != CLOCK_NEVER && x->started + c->timeout < x->deadline)
-        x->deadline = x->started + c->timeout; /* the one of a split knows its own alone */
-    struct slice host = exchange_client_host(x);
-    introduce_client(x, host, (enum client_headers)c->client_headers);
     struct upstream_call *call = arena_zero(&x->arena, sizeof *call);
     call->arena = &x->arena;
     call->upstream = c->upstream;
@@ -388,7 +386,7 @@ static enum verdict on_request(struct exchange *x, const void *config)
         .method_text = head->method_text,
         .method = head->method,
         .target = x->request.target,
-        .host = c->host == HOST_PRESERVE ? host : SLICE(""),
+        .host = host,
         .fields = &head->fields,
         .upgrade = head->upgrade,
         .body = x->request.body,
@@ -399,9 +397,61 @@ static enum verdict on_request(struct exchange *x, const void *config)
     if (upstream_proxy_protocol(c->upstream) > 0)
         call->request.client_to = client_to(x);
     proxy_affinity_ask(x, call);
-    exchange_keep_state(x, config, call);
-    enum status status = upstream_call(call, x->deadline);
-    note_facts(x, call);
+    return call;
+}
+
+/* A small answer that nobody wants is read, so that its connection can be used again. */
+static void read_rest(struct upstream_call *call, int64_t deadline)
+{
+    struct slice chunk = {"", 1};
+    for (size_t size = 0; size < REST_MAX && chunk.size > 0; size += chunk.size)
+        if (call->body->read(call->body, &chunk, deadline) != OK)
+            return;
+}
+
+/* Asks, and once more where the step that has its say in it wants that. */
+static enum verdict ask(struct exchange *x, const struct proxy_config *c, struct slice host,
+                        struct upstream_call **asked, enum status *status)
+{
+    const struct asking *asking = x->asking;
+    bool is_again = false;
+    do {
+        if (asking != NULL) {
+            enum verdict verdict =
+                asking->before(x, asking->config, upstream_name(c->upstream), &host);
+            if (verdict != NEXT)
+                return verdict;
+        }
+        struct upstream_call *call = new_call(x, c, host);
+        exchange_keep_state(x, c, call);
+        *asked = call;
+        *status = upstream_call(call, x->deadline);
+        note_facts(x, call);
+        is_again = !is_again && asking != NULL && *status == OK &&
+                   asking->again(x, asking->config, call->head.status);
+        if (is_again) {
+            read_rest(call, x->deadline);
+            upstream_call_end(call);
+            exchange_keep_state(x, c, NULL);
+        }
+    } while (is_again);
+    return NEXT;
+}
+
+static enum verdict on_request(struct exchange *x, const void *config)
+{
+    const struct proxy_config *c = config;
+    if (has_passed_here(&x->request.head.fields))
+        return exchange_refuse(x, REFUSAL_LOOP);
+    if (c->timeout != CLOCK_NEVER && x->started + c->timeout < x->deadline)
+        x->deadline = x->started + c->timeout; /* the one of a split knows its own alone */
+    struct slice host = exchange_client_host(x);
+    introduce_client(x, host, (enum client_headers)c->client_headers);
+    struct upstream_call *call = NULL;
+    enum status status = OK;
+    enum verdict verdict = ask(x, c, c->host == HOST_PRESERVE ? host : SLICE(""), &call, &status);
+    if (verdict != NEXT)
+        return verdict;
     if (status == OK && loop_now() >= x->deadline) /* no time is left to pass it on */
         return exchange_blame(x, ERR_TIMEOUT, SIDE_UPSTREAM, 504, "http_response_timeout",
                               "the server did not answer in time");
