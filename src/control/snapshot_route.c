@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "control/certificates.h"
+#include "control/metrics.h"
 #include "control/secret.h"
 #include "exchange/cidr.h"
 #include "exchange/variable.h"
@@ -327,6 +328,7 @@ static void build_route(struct snapshot_builder *b, const struct config_route *f
     route->is_fallback = from->is_fallback;
     route->order = from->order;
     route->at = config_item_at(arena, from->item);
+    route->series = metrics_series(b->site->hosts.items[0], route->pattern);
 }
 
 /* RFC 6797 §6.1 */
@@ -355,6 +357,7 @@ void snapshot_build_site(struct snapshot_builder *b, const struct config_site *f
         .hsts = hsts_of(b, from),
         .geo = &b->snapshot->geo,
         .at = config_item_at(arena, from->item),
+        .series = metrics_series(from->hosts.items[0], SLICE("")),
         .routes_count = from->routes_count,
     };
     const struct tls_context *context =
