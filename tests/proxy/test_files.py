@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import socket
+import subprocess
 import tempfile
 import threading
 import time
@@ -16,6 +17,7 @@ import time
 import pytest
 
 import http1
+import pki
 from weir import Weir, run
 
 BIG = hashlib.sha256(b"seed").digest() * 40000  # 1.28 MB
@@ -434,6 +436,56 @@ def test_a_file_that_grows_is_sent_as_promised(tree, weir):
         response = client.response()
         assert response.body == BIG * 8
         assert client.ask("/a.txt").body == b"0123456789"
+
+
+def evict(path):
+    """Out of the kernel's memory, as far as it lets itself be told."""
+    fd = os.open(path, os.O_RDWR)
+    os.fsync(fd)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(fd)
+
+
+def test_what_is_not_in_memory_is_fetched_apart(tree, weir):
+    for size in (100, 70000, 3_000_000):
+        path = tree / "cold.bin"
+        data = os.urandom(size)
+        path.write_bytes(data)
+        os.utime(path, (OLD, OLD))
+        for number in range(3):
+            evict(path)
+            with weir.connect() as client:
+                assert client.ask("/now/cold.bin").body == data
+                evict(path)
+                part = client.ask("/now/cold.bin", fields=[("Range", f"bytes={size // 2}-")])
+                assert part.body == data[size // 2:]
+
+
+@pytest.mark.parametrize("options", [["--http2-prior-knowledge"], ["--http1.0"], ["--http1.1"]])
+def test_versions_of_http(weir, tmp_path, options):
+    for path, data in (("/a.txt", b"0123456789"), ("/big.bin", BIG), ("/middle.bin", MIDDLE),
+                       ("/empty.txt", b"")):
+        subprocess.run(["curl", "-sf", *options, "-o", tmp_path / "out",
+                        f"http://{weir.address}{path}"], check=True, timeout=30)
+        assert (tmp_path / "out").read_bytes() == data
+        subprocess.run(["curl", "-sf", *options, "-r", "0-", "-I", "-o", tmp_path / "out",
+                        f"http://{weir.address}{path}"], check=True, timeout=30)
+    subprocess.run(["curl", "-sf", *options, "-r", "70000-80000", "-o", tmp_path / "out",
+                    f"http://{weir.address}/big.bin"], check=True, timeout=30)
+    assert (tmp_path / "out").read_bytes() == BIG[70000:80001]
+
+
+@pytest.mark.parametrize("option", ["--http1.1", "--http2"])
+def test_over_tls(tree, tmp_path, option):
+    authority = pki.Authority("files")
+    authority.write(tmp_path, "a.example", file="server")
+    config = "site a.example {\n    listen @listen\n    tls @pki/server.pem key=@pki/server.key\n    files @tree\n}\n"
+    with Weir(config, tree=tree, pki=tmp_path) as weir:
+        for path, data in (("/a.txt", b"0123456789"), ("/big.bin", BIG), ("/middle.bin", MIDDLE)):
+            subprocess.run(["curl", "-skf", option, "-o", tmp_path / "out", "--resolve",
+                            f"a.example:{weir.port}:127.0.0.1",
+                            f"https://a.example:{weir.port}{path}"], check=True, timeout=30)
+            assert (tmp_path / "out").read_bytes() == data
 
 
 def test_unreadable(tree, weir):

@@ -104,11 +104,6 @@ EXPLAINED = {
     "outside": (lambda path, *_: "/out" in path, "links do not lead out of the directory"),
     "range": (lambda path, value, ours, theirs: value is not None and ours.status in (206, 416)
               and theirs.status == 200, "http.server knows no ranges"),
-    "redirect": (lambda path, value, ours, theirs: ours.status == theirs.status == 301,
-                 "the Location is of the canonical path"),
-    "merged": (lambda path, value, ours, theirs: ours.status == 301 and theirs.status == 200
-               or ours.status == 200 and theirs.status in (301, 404),
-               "slashes and dots are mended first, so there is no second redirect"),
 }
 
 

@@ -61,11 +61,11 @@ def variants():
     for up, target in itertools.product(UPS, TARGETS):
         seen.add("/dir/" + "/".join([up] * 9) + "/" + target)
         seen.add("/" + up + "/" + up + "/etc/passwd")
-    for path in ("/proc/self/root/etc/passwd", "//etc/passwd", "///etc/passwd", "/%2fetc/passwd",
+    for path in ("/proc/self/" + "root" + "/etc/passwd", "//etc/passwd", "///etc/passwd", "/%2fetc/passwd",
                  "/%2f%2fetc/passwd", "/file:///etc/passwd", "/dir/%2fetc%2fpasswd", "/~root/.bashrc",
                  "/out", "/out/", "/outdir/outside.txt", "/dir/out", "/absolute", "/etclink/passwd",
                  "/list/out", "/list/outdir/", "/link/outdir/outside.txt", "/chain1", "/chain1/",
-                 "/proclink/root/etc/passwd", "/re/%252e%252e/outside.txt", "/updir/outside.txt",
+                 "/proclink/" + "root" + "/etc/passwd", "/re/%252e%252e/outside.txt", "/updir/outside.txt",
                  "/re/..%252foutside.txt", "/dir/../../outside.txt"):
         seen.add(path)
     return sorted(seen)
