@@ -197,6 +197,8 @@ static enum verdict answer_file(struct exchange *x, struct open_file *file)
     }
     struct ranges ranges;
     enum ranges_verdict asked = RANGES_WHOLE;
+    if (fields_find(&head->fields, FIELD_IF_RANGE) != NULL)
+        now.date = clock_wall(); /* as the Date says that is sent */
     if (conditional_range_holds(&head->fields, &now))
         asked = ranges_asked(head->method, &head->fields, size, &ranges);
     if (asked == RANGES_UNSATISFIABLE) {

@@ -230,7 +230,7 @@ enum status file_cache_load(struct open_file *file, int64_t deadline)
     enum status status = file_cache_read(file, data, size + 1, 0, deadline, &got);
     struct file_facts now;
     if (status == OK && (got != size || !open_file_facts(file->fd, &now) ||
-                         now.changed != file->facts.changed || now.size != file->facts.size))
+                         now.altered != file->facts.altered || now.size != file->facts.size))
         status = ERR_CLOSED;
     if (status != OK || file->content.data != NULL) { /* another one was here first */
         free(data);

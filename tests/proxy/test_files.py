@@ -227,6 +227,7 @@ CONDITIONS = [
     ([("Range", "bytes=0-3"), ("If-None-Match", ETAG)], 304),
     ([("Range", "bytes=0-3"), ("If-Range", ETAG)], 206),
     ([("Range", "bytes=0-3"), ("If-Range", '"x"')], 200),
+    ([("Range", "bytes=0-3"), ("If-Range", DATE)], 206),
     ([("Range", "bytes=0-3"), ("If-Range", "W/\"x\"")], 200),
     ([("Range", "bytes=0-3"), ("If-Range", email.utils.formatdate(OLD - 1, usegmt=True))], 200),
 ]
