@@ -82,7 +82,8 @@ enum key_context {
     IN_SERVER = 512,
     IN_SPLIT = 1024,
     IN_ADMIN = 2048,
-    IN_END = 4096, /* past the last */
+    IN_CGI = 4096, /* of php, fastcgi, scgi and uwsgi */
+    IN_END = 8192, /* past the last */
 };
 
 enum key_flags {

@@ -68,6 +68,8 @@ const char *config_context_name(unsigned context)
         return "split";
     case IN_ADMIN:
         return "admin";
+    case IN_CGI:
+        return "php";
     default:
         return "block";
     }

@@ -97,6 +97,9 @@ void workers_init(struct workers *workers, unsigned count)
 void workers_set_limits(struct workers *workers, const struct snapshot *snapshot)
 {
     int64_t for_clients = workers->descriptors * 2 / 3 - RESERVED_FDS;
+    if (for_clients <
+        workers->descriptors / 3) /* where there are few, the reserve has to be small */
+        for_clients = workers->descriptors / 3;
     int64_t wanted = snapshot->limits.connections;
     int64_t budget = memory_source_budget(snapshot->limits.memory);
     if (budget > 0 && for_clients > budget / CLIENT_BYTES)

@@ -123,7 +123,6 @@ static enum status connect_status(int error)
     case ECONNREFUSED:
     case ECONNRESET:
         return ERR_REFUSED;
-    case ENOENT: /* a unix socket that is not there */
     case EHOSTUNREACH:
     case ENETUNREACH:
     case EHOSTDOWN:
@@ -135,7 +134,8 @@ static enum status connect_status(int error)
     case EMFILE:
     case ENFILE:
         return ERR_LIMIT;
-    case EAGAIN: /* a unix socket whose queue is full */
+    case ENOENT: /* a unix socket that is not there: nobody listens, as at a port */
+    case EAGAIN: /* one whose queue is full */
         return ERR_REFUSED;
     default:
         return ERR_SYSTEM;

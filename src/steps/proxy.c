@@ -15,10 +15,6 @@
 #include <pthread.h>
 #include <stdio.h>
 
-enum {
-    REST_MAX = 64 * 1024,
-};
-
 enum proxy_host { HOST_PRESERVE, HOST_UPSTREAM };
 static const char *const HOSTS[] = {"preserve", "upstream", NULL};
 
@@ -133,6 +129,7 @@ static const struct option OPTIONS[] = {
      .words = HTTP_WORDS,
      .offset = offsetof(struct proxy_config, http),
      .doc = "Which HTTP is spoken to the servers; upstream: as the upstream says, else 1."},
+    ACCEL_OPTIONS(struct proxy_config, accel),
     {0},
 };
 
@@ -212,6 +209,7 @@ static enum status prepare(void *config, struct prepare *p)
     c->upstream = p->find_upstream(p, c->to);
     bool is_good = prepare_retry(c, p);
     is_good = prepare_hedge(c, p) && is_good;
+    is_good = accel_prepare(&c->accel, p) && is_good;
     return c->upstream == NULL || !is_good ? ERR_CONFIG : OK;
 }
 
@@ -364,6 +362,17 @@ static void pass_on(struct exchange *x, const struct proxy_config *c, struct ups
         };
 }
 
+/* The answer was one for weir: what is left of it is of no use, and the connection may be. */
+static void drop_answer(struct exchange *x, const void *config, struct upstream_call *call)
+{
+    struct slice chunk = {0};
+    while (call->tunnel == NULL && call->body->is_ready(call->body) &&
+           call->body->read(call->body, &chunk, x->deadline) == OK && chunk.size > 0)
+        continue;
+    exchange_keep_state(x, config, NULL);
+    upstream_call_end(call);
+}
+
 static struct upstream_call *new_call(struct exchange *x, const struct proxy_config *c,
                                       struct slice host)
 {
@@ -400,21 +409,13 @@ static struct upstream_call *new_call(struct exchange *x, const struct proxy_con
     return call;
 }
 
-/* A small answer that nobody wants is read, so that its connection can be used again. */
-static void read_rest(struct upstream_call *call, int64_t deadline)
-{
-    struct slice chunk = {"", 1};
-    for (size_t size = 0; size < REST_MAX && chunk.size > 0; size += chunk.size)
-        if (call->body->read(call->body, &chunk, deadline) != OK)
-            return;
-}
-
 /* Asks, and once more where the step that has its say in it wants that. */
 static enum verdict ask(struct exchange *x, const struct proxy_config *c, struct slice host,
                         struct upstream_call **asked, enum status *status)
 {
     const struct asking *asking = x->asking;
     bool is_again = false;
+    x->asking = NULL; /* it had its say; a redirect inside leads to others */
     do {
         if (asking != NULL) {
             enum verdict verdict =
@@ -429,11 +430,8 @@ static enum verdict ask(struct exchange *x, const struct proxy_config *c, struct
         note_facts(x, call);
         is_again = !is_again && asking != NULL && *status == OK &&
                    asking->again(x, asking->config, call->head.status);
-        if (is_again) {
-            read_rest(call, x->deadline);
-            upstream_call_end(call);
-            exchange_keep_state(x, c, NULL);
-        }
+        if (is_again)
+            drop_answer(x, c, call);
     } while (is_again);
     return NEXT;
 }
@@ -455,6 +453,11 @@ static enum verdict on_request(struct exchange *x, const void *config)
     if (status == OK && loop_now() >= x->deadline) /* no time is left to pass it on */
         return exchange_blame(x, ERR_TIMEOUT, SIDE_UPSTREAM, 504, "http_response_timeout",
                               "the server did not answer in time");
+    if (status == OK && accel_applies(&c->accel, &call->head.fields)) {
+        struct accel_answer answer = accel_take(x, &call->head.fields);
+        drop_answer(x, config, call);
+        return accel_follow(x, &c->accel, &answer);
+    }
     if (status == OK) {
         pass_on(x, c, call);
         proxy_affinity_answer(x, call);

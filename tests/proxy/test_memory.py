@@ -17,6 +17,7 @@ MIB = 1024 * 1024
 CONFIG = """
 limits memory=16MiB
 timeouts {
+    request_header 60s
     request_body off
     keepalive off
 }
@@ -29,6 +30,7 @@ site * {
     proxy @app
 }
 """
+HEAD = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 14000  # and no more: nothing that could be refused
 SLOW = b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\nabc"
 
 
@@ -44,13 +46,13 @@ class Hoard:
     def __exit__(self, *_):
         self.leave()
 
-    def add(self, count=1):
+    def add(self, count=1, data=SLOW):
         for _ in range(count):
             sock = socket.socket()
             sock.bind((self.address, 0))
             sock.settimeout(15)
             sock.connect(("127.0.0.1", self.weir.port))
-            sock.sendall(SLOW)
+            sock.sendall(data)
             self.socks.append(sock)
 
     def ended(self):
@@ -87,7 +89,8 @@ def wait_for(weir, *levels, timeout=15):
 
 
 def fill(weir, hoard, level):
-    """Until that level is reached, never more than one slow body beyond it."""
+    """Until that level is reached, never more than one slow body beyond it; near the end in the
+    smaller steps of heads that are not whole."""
     levels = ["normal", "trim", "close", "refuse", "end"]
     shares = {"trim": 85, "close": 92, "refuse": 95, "end": 98}
     each = 70 * 1024
@@ -97,8 +100,11 @@ def fill(weir, hoard, level):
             return memory
         left = memory["budget"] * shares[level] // 100 - memory["used"]
         used = memory["used"]
-        hoard.add(max(1, left // each // 2))
-        end = time.monotonic() + 5
+        if left > 10 * each:
+            hoard.add(left // each // 2)
+        else:
+            hoard.add(max(1, left // 16384 // 2), HEAD)
+        end = time.monotonic() + 1
         while state(weir)["used"] == used and time.monotonic() < end:
             time.sleep(0.02)
 

@@ -438,7 +438,7 @@ ssize_t socket_send_file(int to, int file, uint64_t offset, size_t size)
 unsigned net_connections(void)
 {
     unsigned count = 0;
-    for (int fd = DESCRIPTOR_FIRST; fd < DESCRIPTOR_FIRST + DESCRIPTORS_MAX; fd++) {
+    for (int fd = DESCRIPTOR_FIRST; fd < descriptor_end(); fd++) {
         const struct end *end = descriptor_object(fd, DESCRIPTOR_SOCKET);
         count += end != NULL && end->other != NULL;
     }
