@@ -351,15 +351,9 @@ void service_stop(void)
     held_watch_stop(service.held_watch);
     health_checks_stop(service.health_checks);
     discovery_stop(service.discovery);
-<<<<<<< HEAD
     caches_stop();
     if (service.has_offload) {
-        offload_forget();
-        loop_turn(loop_now()); /* what was done before that */
-=======
-    if (service.has_offload) {
         offload_leave();
->>>>>>> main
         offload_stop();
     }
     memory_watch_stop();

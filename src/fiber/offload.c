@@ -17,23 +17,14 @@ enum {
     THREADS_MAX = 64,
 };
 
-<<<<<<< HEAD
-/* One call. The fiber that waits and the thread that works both look at it; it is freed on the loop
- * of the fiber's thread, or, when that has ended, where it ran. */
-=======
 /* One call. The fiber that waits and the thread that works both look at it; it is freed by whoever
  * is last: on the loop of the fiber's thread, unless that has left. */
->>>>>>> main
 struct call {
     struct list link; /* in calls, then in running */
     void (*run)(void *job);
     void (*free_job)(void *job);
     void *job;
-<<<<<<< HEAD
-    struct thread *thread; /* NULL: it has ended; under the pool's mutex */
-=======
     struct thread *thread; /* NULL: it has left; under the mutex */
->>>>>>> main
     struct fiber *fiber;   /* NULL: it has given up */
     bool is_done;
 };
@@ -41,15 +32,9 @@ struct call {
 static struct {
     pthread_mutex_t mutex;
     pthread_cond_t has_work;
-<<<<<<< HEAD
-    struct list calls;
-    struct list running;
-    size_t count;
-=======
     struct list calls;   /* that wait for a thread */
     struct list running; /* that have one */
     size_t count;        /* of calls */
->>>>>>> main
     pthread_t threads[THREADS_MAX];
     unsigned threads_count;
     bool is_stopped;
@@ -94,43 +79,11 @@ static void *work(void *unused)
         pool.count--;
         pthread_mutex_unlock(&pool.mutex);
         call->run(call->job);
-<<<<<<< HEAD
-        pthread_mutex_lock(&pool.mutex);
-        list_remove(&call->link);
-        if (call->thread != NULL) {
-            check(thread_post(call->thread, on_done, call));
-            continue;
-        }
-        pthread_mutex_unlock(&pool.mutex);
-        call->free_job(call->job);
-        free(call);
-=======
->>>>>>> main
         pthread_mutex_lock(&pool.mutex);
         conclude(call);
     }
     pthread_mutex_unlock(&pool.mutex);
     return unused;
-}
-
-static void forget(struct list *calls, const struct thread *thread)
-{
-    LIST_EACH(link, calls)
-    {
-        struct call *call = LIST_ENTRY(link, struct call, link);
-        if (call->thread == thread)
-            call->thread = NULL;
-    }
-}
-
-void offload_forget(void)
-{
-    pthread_mutex_lock(&pool.mutex);
-    if (pool.threads_count > 0) {
-        forget(&pool.calls, thread_self());
-        forget(&pool.running, thread_self());
-    }
-    pthread_mutex_unlock(&pool.mutex);
 }
 
 enum status offload_start(unsigned threads)

@@ -154,15 +154,6 @@ enum status offload(void (*run)(void *job), void *job, void (*free_job)(void *jo
     return OK;
 }
 
-<<<<<<< HEAD
-void offload_forget(void)
-{
-    for (struct call *call = calls; call != NULL; call = call->next)
-        if (!call->is_done && call->thread == thread_self()) {
-            call->is_done = true;
-            call->free_job(call->job);
-        }
-=======
 void offload_leave(void)
 {
     for (struct call *call = calls; call != NULL; call = call->next)
@@ -171,7 +162,6 @@ void offload_leave(void)
             call->free_job(call->job);
         }
     loop_turn(loop_now());
->>>>>>> main
 }
 
 enum status offload_start(unsigned threads)
