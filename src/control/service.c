@@ -352,8 +352,11 @@ void service_stop(void)
     health_checks_stop(service.health_checks);
     discovery_stop(service.discovery);
     caches_stop();
-    if (service.has_offload)
+    if (service.has_offload) {
+        offload_forget();
+        loop_turn(loop_now()); /* what was done before that */
         offload_stop();
+    }
     memory_watch_stop();
     workers_done(workers);
     while (service.snapshot != NULL) {

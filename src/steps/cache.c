@@ -362,6 +362,7 @@ static enum next look(struct cache_visit *visit, enum verdict *verdict)
     drop_object(&visit->object);
     store_find(visit->config->cache->store, &visit->key, visit->request.fields, &x->arena,
                loop_now(), &found);
+    visit->has_others = found.has_others;
     bool is_fetched = found.fill != NULL;
     if (is_fetched)
         fill_release(found.fill);

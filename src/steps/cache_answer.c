@@ -172,7 +172,10 @@ static const char *forward_of(const struct cache_visit *visit)
     bool is_asked = visit->why == CACHE_WHY_CLIENT_NO_CACHE ||
                     visit->why == CACHE_WHY_CLIENT_MAX_AGE ||
                     visit->why == CACHE_WHY_CLIENT_MIN_FRESH;
-    return visit->stale != NULL && is_asked ? "request" : visit->forward;
+    if (visit->stale != NULL && is_asked)
+        return "request";
+    return visit->has_others && strcmp(visit->forward, "uri-miss") == 0 ? "vary-miss"
+                                                                        : visit->forward;
 }
 
 void cache_say(struct cache_visit *visit)

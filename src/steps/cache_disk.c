@@ -24,6 +24,7 @@ struct job {
     int64_t now, wall;
     /* writing, renewing: */
     struct object *object; /* held */
+    uint64_t moment;
     bool is_renewal;
 };
 
@@ -158,6 +159,7 @@ static void run_write(void *argument)
     }
     if (disk_put_begin(job->cache->disk, job->key, variant, object->content->size, &put) != OK)
         return;
+    disk_put_since(put, job->moment);
     if (append(put, object) != OK) {
         disk_put_abort(put);
         return;
@@ -169,7 +171,7 @@ static void run_write(void *argument)
         __atomic_store_n(&object->disk_id, id, __ATOMIC_RELAXED);
 }
 
-void cache_disk_write(struct cache *cache, struct slice key, struct object *object)
+void cache_disk_write(struct cache *cache, struct slice key, struct object *object, uint64_t moment)
 {
     bool is_renewal = object->was_validated && object->disk_id != 0;
     if (cache->disk == NULL || (object->content->reader != NULL && !is_renewal))
@@ -177,6 +179,7 @@ void cache_disk_write(struct cache *cache, struct slice key, struct object *obje
     struct job *job = new_job(cache, key);
     job->object = object_hold(object);
     job->is_renewal = is_renewal;
+    job->moment = moment;
     if (offload(run_write, job, free_job, CLOCK_NEVER) == OK)
         free_job(job);
 }

@@ -4,6 +4,7 @@
  * or what comes is to be stored. What cannot be stored is taken by the first as it stands, and read
  * from the server at his pace. */
 #include "base/clock.h"
+#include "cache/disk.h"
 #include "exchange/apart.h"
 #include "fiber/thread.h"
 #include "http/cache_unkeyed.h"
@@ -29,6 +30,7 @@ struct cache_fetch {
     struct cache_visit *first;         /* NULL: gone, or nobody */
     struct object *stale;              /* that was asked about; NULL */
     struct content *content;           /* that is filled; NULL */
+    uint64_t moment;                   /* of the disk when it began */
     struct arena arena;
     struct fields request_fields; /* as the client sent them, for Vary */
     struct cache_request request;
@@ -201,7 +203,7 @@ static enum status renew(struct cache_fetch *fetch, struct exchange *apart)
     bool is_stored = why == CACHE_WHY_NONE && store_put(store, fetch->fill, object, loop_now());
     store_fill_end(store, fetch->fill);
     if (is_stored)
-        cache_disk_write(fetch->cache, fetch->fill->key, object);
+        cache_disk_write(fetch->cache, fetch->fill->key, object, fetch->moment);
     return ERR_CLOSED;
 }
 
@@ -285,7 +287,7 @@ static enum status sink_finish(struct exchange *apart, const struct fields *trai
         !fetch->is_flowing && store_put(fetch->cache->store, fill, fill->object, loop_now());
     store_fill_end(fetch->cache->store, fill);
     if (is_stored)
-        cache_disk_write(fetch->cache, fill->key, fill->object);
+        cache_disk_write(fetch->cache, fill->key, fill->object, fetch->moment);
     return OK;
 }
 
@@ -408,6 +410,7 @@ bool cache_fetch_start(struct cache_visit *visit, struct fill *fill, struct obje
     fetch->references = 1;
     fetch->fill = fill_hold(fill);
     fetch->cache = cache;
+    fetch->moment = cache->disk == NULL ? 0 : disk_moment(cache->disk);
     fetch->config = visit->config;
     fetch->apart = apart;
     fetch->is_background = is_background;

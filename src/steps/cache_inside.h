@@ -42,6 +42,7 @@ struct cache_visit {
     bool is_alone;   /* what others fetch is not for it */
     bool is_unasked; /* the server is not asked whether it has changed */
     /* For Cache-Status and the log: */
+    bool has_others;     /* of the same key, which do not match */
     const char *forward; /* fwd=; NULL: a hit */
     int forward_status;
     bool is_stored, is_collapsed;
@@ -63,8 +64,9 @@ void cache_fetch_leave(struct cache_visit *visit);
 
 /* Takes what the disk has for this request into memory. Waits. Whether there was something. */
 bool cache_disk_look(struct cache_visit *visit);
-/* Has it on the disk too. Waits. */
-void cache_disk_write(struct cache *cache, struct slice key, struct object *object);
+/* Has it on the disk too. `moment`: of the disk when it was asked for. Waits. */
+void cache_disk_write(struct cache *cache, struct slice key, struct object *object,
+                      uint64_t moment);
 /* All that is stored of a key goes, in memory and on the disk. Waits. */
 void cache_forget(struct cache *cache, const struct store_key *key);
 

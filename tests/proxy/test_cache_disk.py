@@ -191,16 +191,16 @@ def test_the_next_process_takes_it_over(app):
         app.on("/slow", reply(200, b"x" * 100, drip=(10, 0.3)))
         with weir.connect() as client:
             client.request("/slow")
-            weir.command("upgrade")
+            result = weir.command("upgrade", "--pid", str(weir.process.pid))
+            assert result.returncode == 0, result.stderr
             until = time.monotonic() + 20
             while True:
                 disk = weir.api("GET", "/v1/caches").json["caches"][0]["disk"]
-                if disk["state"] == "on" and disk["objects"] == len(TARGETS):
+                if weir.working() != old and disk["state"] == "on" and disk["objects"] == len(TARGETS):
                     break
                 assert time.monotonic() < until, disk
                 time.sleep(0.05)
             assert client.response().status == 200
-        assert weir.working() != old
         before = len(app.requests)
         for target in TARGETS:
             fetch(weir, target)
