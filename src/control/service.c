@@ -353,8 +353,7 @@ void service_stop(void)
     discovery_stop(service.discovery);
     caches_stop();
     if (service.has_offload) {
-        offload_forget();
-        loop_turn(loop_now()); /* what was done before that */
+        offload_leave();
         offload_stop();
     }
     memory_watch_stop();

@@ -242,8 +242,7 @@ static void serve_until_stopped(struct worker *worker)
     exchange_apart_done();
     take_leave(worker);
     free_listeners(serve);
-    offload_forget();
-    loop_turn(loop_now()); /* the last letters: some own what they carry */
+    offload_leave(); /* with the last letters: some own what they carry */
     access_log_worker_free(serve->log);
     timer_clear(&serve->thread.timers, &worker->cut);
     timer_clear(&serve->thread.timers, &worker->look);

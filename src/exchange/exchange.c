@@ -352,7 +352,8 @@ static enum status send_body(struct exchange *x)
     struct body *body = x->response.body;
     bool client_failed = false;
     for (;;) {
-        if (body->move != NULL && x->head_sent && x->response.framing == FRAMING_LENGTH) {
+        if (body->move != NULL && (x->head_sent || body->moves_first) &&
+            x->response.framing == FRAMING_LENGTH) {
             enum status moved = x->sink->move(x, body, &client_failed);
             if (moved == OK)
                 continue;

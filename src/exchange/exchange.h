@@ -92,6 +92,18 @@ struct step_state {
     struct step_state *next;
 };
 
+/* A step's say in how servers are asked, in the last moment before and the first after: signatures.
+ */
+struct asking {
+    /* The server's name as the configuration has it; *host is the value of Host, and may be set.
+     * NEXT, or what exchange_blame() and its like return. */
+    enum verdict (*before)(struct exchange *x, const void *config, struct slice server,
+                           struct slice *host);
+    /* Whether to ask again, with what it has changed of the request, whose body is gone. */
+    bool (*again)(struct exchange *x, const void *config, int status);
+    const void *config;
+};
+
 /* Something that is counted as long as the exchange, or the tunnel it became, goes on. */
 struct exchange_hold {
     void (*outlive)(void *object); /* a tunnel outlives the snapshot: `object` is to stay */
@@ -177,6 +189,7 @@ struct exchange {
     bool keep_client; /* the connection may be used again */
     bool is_outdated; /* its connection was opened by a policy that its site has no more */
     struct tunnel_offer tunnel;
+    const struct asking *asking; /* NULL: servers are asked what the client has asked */
     struct step_state *step_states;
     struct exchange_hold *holds;
     int64_t body_limit;  /* bytes of the request's body; −1: none */

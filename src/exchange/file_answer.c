@@ -160,12 +160,19 @@ static struct open_file *choose_copy(struct exchange *x, const struct file_answe
     return best;
 }
 
+static void settle_move(struct body *body)
+{
+    body->moves_first = body->move != NULL && body->length >= BODY_MOVE_MIN;
+}
+
 static enum verdict answer_parts(struct exchange *x, const struct open_file *file,
                                  struct range_source *source, const struct ranges *ranges)
 {
     x->response.status = 206;
     x->response.body =
         ranges_body(&x->arena, &x->response.fields, ranges, (uint64_t)file->facts.size, source);
+    if (ranges->count == 1)
+        settle_move(x->response.body);
     return ANSWERED;
 }
 
@@ -190,6 +197,8 @@ static enum verdict answer_file(struct exchange *x, struct open_file *file)
     }
     struct ranges ranges;
     enum ranges_verdict asked = RANGES_WHOLE;
+    if (fields_find(&head->fields, FIELD_IF_RANGE) != NULL)
+        now.date = clock_wall(); /* as the Date says that is sent */
     if (conditional_range_holds(&head->fields, &now))
         asked = ranges_asked(head->method, &head->fields, size, &ranges);
     if (asked == RANGES_UNSATISFIABLE) {
@@ -212,6 +221,7 @@ static enum verdict answer_file(struct exchange *x, struct open_file *file)
     if (asked == RANGES_PARTS)
         return answer_parts(x, file, source, &ranges);
     x->response.body = ranges_whole_body(&x->arena, size, source);
+    settle_move(x->response.body);
     return ANSWERED;
 }
 

@@ -225,14 +225,16 @@ static void add(struct file_cache *cache, uint64_t hash, const struct file_root 
 }
 
 /* What was seen takes the place of what was there, unless that is the same. What says nothing about
- * the file itself is not kept. */
+ * the file itself (there are no descriptors, the disk fails) changes nothing. */
 static void note(struct file_cache *cache, uint64_t hash, const struct file_root *root,
                  struct slice path, struct file_look *look)
 {
     struct kept_file *kept = find(cache, hash, root, path);
     bool says_something =
         look->status == OK || look->status == ERR_UNREACHABLE || look->status == ERR_DENIED;
-    if (kept != NULL && says_something && look->status == kept->status &&
+    if (!says_something)
+        return;
+    if (kept != NULL && look->status == kept->status &&
         (look->status != OK || is_same(&look->facts, &kept->file.facts))) {
         kept->checked = loop_now();
         return;
@@ -243,8 +245,7 @@ static void note(struct file_cache *cache, uint64_t hash, const struct file_root
         open_file_close(look->fd);
         look->fd = -1;
     }
-    if (says_something)
-        add(cache, hash, root, path, look);
+    add(cache, hash, root, path, look);
 }
 
 static enum status take(struct file_cache *cache, struct kept_file *kept, struct open_file **file)

@@ -34,7 +34,8 @@ struct open_file {
     struct slice content;   /* data NULL: it is not in memory */
     struct slice etag;      /* with its quotes */
     struct slice modified;  /* as a date of HTTP */
-    int64_t resident_until; /* on the monotonic clock: its bytes were all in memory before */
+    uint64_t resident_size; /* so many of its first bytes were in the kernel's memory … */
+    int64_t resident_until; /* … before that time of the monotonic clock */
 };
 
 /* Finds the file or directory at a path beneath the root, which has no "." and ".." and no slash at

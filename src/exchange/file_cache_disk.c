@@ -195,14 +195,18 @@ enum status file_cache_read(struct open_file *file, void *into, size_t size, uin
 enum status file_cache_bring(struct open_file *file, uint64_t offset, size_t size, int64_t deadline)
 {
     char byte;
-    if (loop_now() < file->resident_until)
+    bool is_known = loop_now() < file->resident_until;
+    if (is_known && offset + size <= file->resident_size)
         return OK;
-    bool is_whole = offset == 0 && size >= (uint64_t)file->facts.size;
     for (size_t at = 0; at < size; at += PROBE_STEP)
         if (open_file_read(file->fd, &byte, 1, offset + at, false) == FILE_WOULD_WAIT)
             return read_apart(file, offset, size, true, deadline, NULL);
-    if (is_whole)
+    if (!is_known) {
         file->resident_until = loop_now() + RESIDENT;
+        file->resident_size = 0;
+    }
+    if (offset <= file->resident_size && offset + size > file->resident_size)
+        file->resident_size = offset + size;
     return OK;
 }
 
@@ -226,7 +230,7 @@ enum status file_cache_load(struct open_file *file, int64_t deadline)
     enum status status = file_cache_read(file, data, size + 1, 0, deadline, &got);
     struct file_facts now;
     if (status == OK && (got != size || !open_file_facts(file->fd, &now) ||
-                         now.changed != file->facts.changed || now.size != file->facts.size))
+                         now.altered != file->facts.altered || now.size != file->facts.size))
         status = ERR_CLOSED;
     if (status != OK || file->content.data != NULL) { /* another one was here first */
         free(data);

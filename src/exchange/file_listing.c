@@ -65,7 +65,8 @@ struct listing {
     struct file_root own_root;
     struct file_names hidden;
     const char *place;
-    struct slice title;
+    struct slice title; /* its path for clients */
+    bool is_root;
     bool is_json;
     struct arena arena;
     struct file_list list;
@@ -169,7 +170,7 @@ static void write_page(struct listing *l)
     append_html(out, l->title);
     buffer_append(out, SLICE("</h1>\n<table><thead><tr><th>Name</th><th class=\"n\">Size</th>"
                              "<th class=\"n\">Changed (UTC)</th></tr></thead>\n<tbody>\n"));
-    if (l->title.size > 1)
+    if (!l->is_root)
         buffer_append(out, SLICE("<tr><td><a href=\"../\">../</a></td><td></td><td></td></tr>\n"));
     for (size_t i = 0; i < l->list.count; i++)
         write_row(out, &l->list.entries[i]);
@@ -281,8 +282,13 @@ static struct listing *listing_new(struct exchange *x, const struct file_root *r
     struct slice accepted = fields_joined(&x->request.head.fields, SLICE("Accept"), &x->arena);
     l->is_json = accept_type(accepted, SLICE("application/json")) >
                  accept_type(accepted, SLICE("text/html"));
-    bool is_root = slice_equal(place, SLICE("."));
-    l->title = is_root ? SLICE("/") : arena_format(&l->arena, "/%.*s/", SLICE_ARG(place));
+    l->is_root = slice_equal(place, SLICE("."));
+    struct slice shown;
+    bool ends_with_slash;
+    if (!file_answer_place(x->request.path, &x->arena, &shown, &ends_with_slash))
+        shown = place;
+    bool is_top = slice_equal(shown, SLICE("."));
+    l->title = is_top ? SLICE("/") : arena_format(&l->arena, "/%.*s/", SLICE_ARG(shown));
     return l;
 }
 

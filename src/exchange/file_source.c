@@ -9,7 +9,7 @@
 #include "net/stream.h"
 
 enum {
-    WINDOW = 512 * 1024, /* looked at together before it is sent past us */
+    WINDOW = 1024 * 1024, /* looked at together before it is sent past us */
 };
 
 struct file_source {
@@ -54,7 +54,7 @@ static enum status move_at(struct range_source *source, uint64_t offset, uint64_
     struct file_source *s = LIST_ENTRY(source, struct file_source, source);
     *moved = 0;
     *to_failed = false;
-    if (s->file->content.data != NULL)
+    if (s->file->content.data != NULL) /* by now */
         return ERR_LIMIT;
     size_t window = size < WINDOW ? (size_t)size : WINDOW;
     if (offset < s->ready_from || offset >= s->ready_to) {
@@ -96,7 +96,8 @@ struct range_source *file_source(struct exchange *x, struct open_file *file)
 {
     struct file_source *s = arena_zero(&x->arena, sizeof *s);
     s->source.read_at = read_at;
-    s->source.move_at = move_at;
+    if (file->content.data == NULL)
+        s->source.move_at = move_at;
     s->x = x;
     s->file = file;
     file_cache_share(file);

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/list.h"
 #include "fiber/fiber.h"
+#include "fiber/loop.h"
 #include "fiber/thread.h"
 
 #include <pthread.h>
@@ -16,14 +17,14 @@ enum {
     THREADS_MAX = 64,
 };
 
-/* One call. The fiber that waits and the thread that works both look at it; it is freed on the loop
- * of the fiber's thread, or, when that has ended, where it ran. */
+/* One call. The fiber that waits and the thread that works both look at it; it is freed by whoever
+ * is last: on the loop of the fiber's thread, unless that has left. */
 struct call {
-    struct list link;
+    struct list link; /* in calls, then in running */
     void (*run)(void *job);
     void (*free_job)(void *job);
     void *job;
-    struct thread *thread; /* NULL: it has ended; under the pool's mutex */
+    struct thread *thread; /* NULL: it has left; under the mutex */
     struct fiber *fiber;   /* NULL: it has given up */
     bool is_done;
 };
@@ -31,9 +32,9 @@ struct call {
 static struct {
     pthread_mutex_t mutex;
     pthread_cond_t has_work;
-    struct list calls;
-    struct list running;
-    size_t count;
+    struct list calls;   /* that wait for a thread */
+    struct list running; /* that have one */
+    size_t count;        /* of calls */
     pthread_t threads[THREADS_MAX];
     unsigned threads_count;
     bool is_stopped;
@@ -46,6 +47,18 @@ static void on_done(void *argument)
     call->is_done = true;
     if (call->fiber != NULL) {
         fiber_wake(call->fiber);
+        return;
+    }
+    call->free_job(call->job);
+    free(call);
+}
+
+/* Under the mutex: whoever leaves is here until then, or not asked any more. */
+static void conclude(struct call *call)
+{
+    list_remove(&call->link);
+    if (call->thread != NULL) {
+        check(thread_post(call->thread, on_done, call));
         return;
     }
     call->free_job(call->job);
@@ -67,38 +80,10 @@ static void *work(void *unused)
         pthread_mutex_unlock(&pool.mutex);
         call->run(call->job);
         pthread_mutex_lock(&pool.mutex);
-        list_remove(&call->link);
-        if (call->thread != NULL) {
-            check(thread_post(call->thread, on_done, call));
-            continue;
-        }
-        pthread_mutex_unlock(&pool.mutex);
-        call->free_job(call->job);
-        free(call);
-        pthread_mutex_lock(&pool.mutex);
+        conclude(call);
     }
     pthread_mutex_unlock(&pool.mutex);
     return unused;
-}
-
-static void forget(struct list *calls, const struct thread *thread)
-{
-    LIST_EACH(link, calls)
-    {
-        struct call *call = LIST_ENTRY(link, struct call, link);
-        if (call->thread == thread)
-            call->thread = NULL;
-    }
-}
-
-void offload_forget(void)
-{
-    pthread_mutex_lock(&pool.mutex);
-    if (pool.threads_count > 0) {
-        forget(&pool.calls, thread_self());
-        forget(&pool.running, thread_self());
-    }
-    pthread_mutex_unlock(&pool.mutex);
 }
 
 enum status offload_start(unsigned threads)
@@ -128,6 +113,27 @@ void offload_stop(void)
     for (unsigned i = 0; i < pool.threads_count; i++)
         pthread_join(pool.threads[i], NULL);
     pool.threads_count = 0;
+}
+
+static void leave(struct list *calls, const struct thread *self)
+{
+    LIST_EACH(link, calls)
+    {
+        struct call *call = LIST_ENTRY(link, struct call, link);
+        if (call->thread == self)
+            call->thread = NULL;
+    }
+}
+
+void offload_leave(void)
+{
+    pthread_mutex_lock(&pool.mutex);
+    if (pool.threads_count > 0) {
+        leave(&pool.calls, thread_self());
+        leave(&pool.running, thread_self());
+    }
+    pthread_mutex_unlock(&pool.mutex);
+    loop_turn(loop_now()); /* what was done before */
 }
 
 enum status offload(void (*run)(void *job), void *job, void (*free_job)(void *job),

@@ -14,9 +14,9 @@
 MUST_CHECK enum status offload(void (*run)(void *job), void *job, void (*free_job)(void *job),
                                int64_t deadline);
 
-/* The calling thread is about to end: what it asked for and nobody waits for goes on, and is freed
- * where it ran. Run the loop once more afterwards for what has just been done. */
-void offload_forget(void);
+/* Before the calling thread ends, when no fiber of its waits any more: jobs that were given up go on
+ * and are freed by whoever does them. */
+void offload_leave(void);
 
 /* Starts the threads (once per process) and ends them. */
 enum status offload_start(unsigned threads);

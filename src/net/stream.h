@@ -36,7 +36,8 @@ struct stream {
     struct watch watch; /* of the descriptor beneath */
     uint64_t bytes_in;
     uint64_t bytes_out;
-    void *argument;                    /* for the owner's on_ready */
+    void *argument;    /* for the owner's on_ready */
+    bool more_follows; /* what is written now does not have to leave before what comes next */
     bool short_read_is_drained;        /* of TCP; unix sockets are read until they say no */
     struct tls *tls;                   /* of net/stream_tls; NULL: bytes travel as they are */
     struct introduction *introduction; /* what a proxy said of the client; the stream's; NULL */

@@ -38,6 +38,9 @@ site test {
     route /small {
         respond 200
     }
+    route /program {
+        fastcgi @app buffer_body=1000B
+    }
     route /auth/key {
         api_key env:WEIR_TEST_KEYS
         respond 200
@@ -97,6 +100,7 @@ SENT = {
     "LINE_SIZE": b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\nHost: test\r\n\r\n",
     "FIELDS_SIZE": HEAD + b"X-A: " + b"x" * 70000 + b"\r\n\r\n",
     "FIELDS_COUNT": HEAD + b"X-A: b\r\n" * 120 + b"\r\n",
+    "BODY_UNKNOWN": CHUNKED.replace(b"/routed", b"/program") + b"3e9\r\n" + b"x" * 1001 + b"\r\n",
     "BODY_SIZE": HEAD + b"Content-Length: 200001\r\n\r\nx",
     "HEAD_TIMEOUT": b"GET /routed HTTP/1.1\r\nHost:",
     "BODY_TIMEOUT": HEAD + b"Content-Length: 5\r\n\r\nx",
