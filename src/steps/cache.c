@@ -124,10 +124,11 @@ static void drop_object(struct object **object)
 
 static void leave_fill(struct cache_visit *visit)
 {
-    cache_fetch_leave(visit);
     if (visit->fill == NULL)
         return;
+    /* Counted out first: the fetch goes on for others alone. */
     __atomic_sub_fetch(&visit->fill->followers, 1, __ATOMIC_ACQ_REL);
+    cache_fetch_leave(visit);
     fill_release(visit->fill);
     visit->fill = NULL;
 }
