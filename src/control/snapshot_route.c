@@ -10,6 +10,7 @@
 #include "exchange/variable.h"
 #include "fiber/held.h"
 #include "steps/access.h"
+#include "steps/compress.h"
 #include "steps/proxy.h"
 #include "steps/redirect.h"
 #include "steps/steps.h"
@@ -320,6 +321,7 @@ static void build_route(struct snapshot_builder *b, const struct config_route *f
             route->timeouts.tunnel = proxy->tunnel_timeout;
     }
     access_settle(steps, from->path.count);
+    compress_settle(steps, from->path.count);
     route->matches = matches;
     route->matches_count = from->matches_count;
     route->steps = steps;

@@ -16,6 +16,7 @@
 #include "net/tunnel.h"
 #include "serve/handshake.h"
 #include "serve/listener.h"
+#include "steps/compressors.h"
 #include "upstream/upstream.h"
 
 #include <sched.h>
@@ -232,6 +233,7 @@ static void serve_until_stopped(struct worker *worker)
     timer_clear(&serve->thread.timers, &worker->look);
     gate_pass(all_stopped);
     tunnel_release();
+    compressors_release();
     pipe_release_all();
     thread_done(&serve->thread);
 }
