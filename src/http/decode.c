@@ -12,12 +12,11 @@ enum {
     WINDOW_LOG_MAX = 23,
     GZIP_WRAPPED = 16,
     GZIP_WINDOW = 15,
-    BR_WINDOW_24 = 0x0f, /* RFC 7932 §9.1: WBITS in the first bits of the first byte */
 };
 
 struct decoder {
     enum coding coding;
-    bool has_begun, is_at_end; /* `is_at_end`: between two members, or frames, or behind the last */
+    bool is_at_end; /* `is_at_end`: between two members, or frames, or behind the last */
     z_stream gzip;
     BrotliDecoderState *br;
     ZSTD_DCtx *zstd;
@@ -103,8 +102,6 @@ static enum decode_result run_br(struct decoder *decoder, struct slice *text, st
 {
     if (decoder->is_at_end)
         return text->size > 0 ? DECODE_BAD : DECODE_DONE;
-    if (!decoder->has_begun && text->size > 0 && (text->data[0] & BR_WINDOW_24) == BR_WINDOW_24)
-        return DECODE_BAD; /* a window of 16 MiB */
     size_t room = out->capacity - out->size;
     size_t free_room = room;
     size_t left = text->size;
@@ -139,11 +136,9 @@ static enum decode_result run_zstd(struct decoder *decoder, struct slice *text, 
 enum decode_result decoder_run(struct decoder *decoder, struct slice *text, struct buffer *out)
 {
     check(out->size < out->capacity);
-    enum decode_result result = decoder->coding == CODING_GZIP ? run_gzip(decoder, text, out)
-                                : decoder->coding == CODING_BR ? run_br(decoder, text, out)
-                                                               : run_zstd(decoder, text, out);
-    decoder->has_begun = true;
-    return result;
+    if (decoder->coding == CODING_GZIP)
+        return run_gzip(decoder, text, out);
+    return decoder->coding == CODING_BR ? run_br(decoder, text, out) : run_zstd(decoder, text, out);
 }
 
 bool decoder_may_end(const struct decoder *decoder)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Streaming decoders of content codings. Pure: bytes in, bytes out, whatever the pieces. Windows
- * are held to 8 MiB (RFC 9659 §3), so memory is bounded whatever the text says of itself. */
+/* Streaming decoders of content codings. Pure: bytes in, bytes out, whatever the pieces. Memory is
+ * bounded whatever the text says of itself: windows are of 32 KiB (gzip), 16 MiB (brotli) or at
+ * most 8 MiB (zstd, RFC 9659 §3). */
 #pragma once
 
 #include "base/buffer.h"

@@ -5,8 +5,6 @@
 #include "exchange/exchange.h"
 #include "exchange/variable.h"
 
-#include <stdio.h>
-
 enum {
     CAPTURES = 10, /* $0 to $9 */
 };
@@ -68,25 +66,6 @@ static enum status prepare(void *config, struct prepare *p)
     return OK;
 }
 
-/* Puts the captures in place of $0 … $9; "$$" is a dollar. */
-static void append_with_captures(struct buffer *out, struct slice text,
-                                 const struct slice *captures, size_t count)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        bool has_next = text.data[i] == '$' && i + 1 < text.size;
-        char next = has_next ? text.data[i + 1] : 0;
-        if (next >= '0' && next <= '9') {
-            size_t number = (size_t)(next - '0');
-            if (number < count)
-                buffer_append(out, captures[number]);
-            i++;
-        } else {
-            buffer_append_byte(out, text.data[i]);
-            i += next == '$';
-        }
-    }
-}
-
 static bool find(const struct rewrite_config *c, struct slice path, struct slice *captures,
                  size_t *count, bool *limit_hit)
 {
@@ -125,7 +104,7 @@ static enum verdict on_request(struct exchange *x, const void *config)
     struct buffer out = buffer_in(&x->arena, to.size + target.size + 1);
     if (to.size == 0 || to.data[0] != '/')
         buffer_append_byte(&out, '/');
-    append_with_captures(&out, to, captures, count);
+    regex_append_captures(&out, to, captures, count);
     if (slice_find(to, '?') == to.size)
         buffer_append(&out, slice_from(target, mark));
     x->request.target = uri_encode(buffer_slice(&out), &x->arena);
