@@ -116,7 +116,7 @@ $(OUT)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(BUILT_FROM)' | cmp -s - $@ || echo '$(BUILT_FROM)' > $@
 FORCE:
-$(OUT)/obj/cli/version.o $(OUT)/obj/control/admin_status.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
+$(OUT)/obj/cli/version.o $(OUT)/obj/control/admin_status.o $(OUT)/obj/control/metrics_process.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
 
 bench-tools: build/bench/load build/bench/origin build/bench/h2_floor build/bench/load_tls build/bench/tls \
 	build/bench/balance build/bench/upkeep build/bench/gate build/bench/ledger ## what script/bench runs

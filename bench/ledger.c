@@ -77,8 +77,11 @@ struct connection {
     long left; /* of the body; -2: the head is not whole, -1: to the end */
     int status;
     bool is_foreign; /* the answer's field names another request */
+    bool is_last;    /* the answer said that the connection ends with it */
     char body[ANSWER + 1];
     size_t body_size;
+    int64_t opened, used; /* when it was connected, and when it was answered last */
+    uint32_t answers;
 };
 
 static int watch(int epoll, struct connection *c)
@@ -236,6 +239,9 @@ static bool open_one(struct connection *c)
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    c->opened = now_us();
+    c->used = c->opened;
+    c->answers = 0;
     return c->fd >= 0 && connect(c->fd, (struct sockaddr *)&to, sizeof to) == 0 &&
            watch(epoll, c) == 0;
 }
@@ -248,8 +254,24 @@ static bool is_mixed_up(const struct connection *c)
     return c->is_foreign || memcmp(c->body, expected, c->body_size) != 0;
 }
 
+/* What whoever looks for the cause of a failure wants to know. */
+static void describe(const struct connection *c, enum outcome outcome)
+{
+    int64_t now = now_us();
+    fprintf(stderr,
+            "%s %u: %s after %lld us; connection of %lld us, %u answers before, the last %lld us "
+            "before it was due\n",
+            is_post(c->id) ? "POST" : "GET", c->id, outcome == CLOSED ? "closed" : "cut",
+            (long long)(now - c->due), (long long)(now - c->opened), c->answers,
+            (long long)(c->due - c->used));
+}
+
 static void conclude(struct connection *c, enum outcome outcome, bool is_open)
 {
+    if (outcome == CLOSED || outcome == CUT)
+        describe(c, outcome);
+    c->used = now_us();
+    c->answers++;
     mixed_up += c->status == 200 && is_mixed_up(c);
     outcomes[c->id] = (uint8_t)outcome;
     statuses[c->id] = (uint16_t)c->status;
@@ -350,13 +372,10 @@ static void hear(struct connection *c)
         c->left = length < 0 ? -1 : length - (long)(c->data + c->size - end - 4);
         c->is_foreign = number_of(c->data, "x-id:") != (long)c->id;
         keep_body(c, end + 4, (size_t)(c->data + c->size - end - 4));
-        if (strcasestr(c->data, "connection: close") != NULL && c->left == 0) {
-            conclude(c, c->status == 200 ? GOOD : REFUSED, false);
-            return;
-        }
+        c->is_last = strcasestr(c->data, "connection: close") != NULL;
     }
     if (c->left == 0)
-        conclude(c, c->status == 200 ? GOOD : REFUSED, true);
+        conclude(c, c->status == 200 ? GOOD : REFUSED, !c->is_last);
 }
 
 static int compare(const void *a, const void *b)

@@ -12,3 +12,9 @@
 int64_t clock_monotonic(void);
 /* Nanoseconds since 1970, UTC; may jump. For headers, logs and certificates only. */
 int64_t clock_wall(void);
+
+/* That much later; never, when either is CLOCK_NEVER. */
+static inline int64_t clock_after(int64_t at, int64_t duration)
+{
+    return duration > CLOCK_NEVER - at ? CLOCK_NEVER : at + duration;
+}

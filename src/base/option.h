@@ -82,7 +82,8 @@ enum key_context {
     IN_SERVER = 512,
     IN_SPLIT = 1024,
     IN_ADMIN = 2048,
-    IN_END = 4096, /* past the last */
+    IN_TRY = 8192,
+    IN_END = 16384, /* past the last */
 };
 
 enum key_flags {

@@ -151,6 +151,16 @@ static void write_request(const struct admin_question *question, bool is_unix, s
         buffer_append(out, question->body);
 }
 
+bool admin_read_json(struct arena *arena, struct slice text, struct json_value *value)
+{
+    struct config_errors errors;
+    config_errors_init(&errors, arena);
+    struct config_tree *tree = config_tree_new(arena, &errors, &CONFIG_SYSTEM);
+    struct config_file *file = arena_zero(arena, sizeof *file);
+    *file = (struct config_file){.name = SLICE("answer"), .text = text};
+    return json_value_parse(tree, file, value);
+}
+
 static bool read_reply(struct admin_client *client, struct buffer *text, enum method method,
                        struct admin_reply *reply)
 {
@@ -173,12 +183,7 @@ static bool read_reply(struct admin_client *client, struct buffer *text, enum me
     const struct field *type = fields_find(&head.fields, FIELD_CONTENT_TYPE);
     if (type == NULL || slice_find_slice(type->value, SLICE("json")) == type->value.size)
         return true;
-    struct config_errors errors;
-    config_errors_init(&errors, &client->arena);
-    struct config_tree *tree = config_tree_new(&client->arena, &errors, &CONFIG_SYSTEM);
-    struct config_file *file = arena_zero(&client->arena, sizeof *file);
-    *file = (struct config_file){.name = SLICE("answer"), .text = reply->body};
-    return json_value_parse(tree, file, &reply->json);
+    return admin_read_json(&client->arena, reply->body, &reply->json);
 }
 
 static void say_error(const struct json_value *error)

@@ -51,6 +51,8 @@ int admin_client_end(struct admin_client *client, int code);
 int admin_ask(struct admin_client *client, const struct admin_question *question,
               struct admin_reply *reply);
 
+/* Reads a text of JSON; false: it is none. */
+bool admin_read_json(struct arena *arena, struct slice text, struct json_value *value);
 /* "a/b" as a segment of a path. */
 struct slice admin_escape(struct admin_client *client, struct slice text);
 

@@ -26,6 +26,27 @@ static const char UPSTREAMS_USAGE[] =
     "Exit codes: 0 done, 1 failed or no such upstream, 2 wrong command line, 69 no weir runs,\n"
     "77 not permitted.\n";
 
+static void show_memory(const struct json_value *memory)
+{
+    double mib = 1024.0 * 1024.0;
+    if (admin_member(memory, "budget") == NULL || admin_member(memory, "used") == NULL)
+        return;
+    struct slice level = admin_text(memory, "level");
+    printf("memory     %.0f of %.0f MiB, %.*s\n", admin_seconds(memory, "used") / mib,
+           admin_seconds(memory, "budget") / mib, SLICE_ARG(level));
+}
+
+static void show_refused(const struct json_value *refused)
+{
+    const struct json_value *first = refused == NULL ? NULL : refused->children;
+    if (first == NULL)
+        return;
+    printf("refused    ");
+    for (const struct json_value *r = first; r != NULL; r = r->next)
+        printf("%.*s %.*s%s", SLICE_ARG(r->text), SLICE_ARG(r->name), r->next == NULL ? "" : ", ");
+    putchar('\n');
+}
+
 static void show_status(struct admin_client *client, const struct json_value *status)
 {
     const struct json_value *config = admin_member(status, "config");
@@ -50,6 +71,8 @@ static void show_status(struct admin_client *client, const struct json_value *st
            (long long)admin_number(config, "upstreams"));
     printf("servers    %lld of %lld usable\n", (long long)admin_number(status, "servers_usable"),
            (long long)admin_number(status, "servers"));
+    show_memory(admin_member(status, "memory"));
+    show_refused(admin_member(status, "refused"));
     if (admin_number(config, "overrides") > 0)
         printf("overrides  %lld; weir overrides shows them\n",
                (long long)admin_number(config, "overrides"));

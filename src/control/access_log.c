@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "fiber/file.h"
 #include "fiber/thread.h"
 
@@ -105,7 +106,7 @@ static void flush(struct access_log_worker *worker)
     if (worker->pending.size == 0)
         return;
     if (!file_write_now(worker->log->fd, worker->pending.data, worker->pending.size)) {
-        worker->dropped += worker->lines;
+        counter_add(&worker->dropped, worker->lines);
         log_write(LOG_ERROR, "log_dropped",
                   "the access log does not take what is written: %llu lines were dropped so far",
                   (unsigned long long)worker->dropped);
@@ -139,6 +140,11 @@ void access_log_worker_free(struct access_log_worker *worker)
     flush(worker);
     free(worker->pending.data);
     free(worker);
+}
+
+uint64_t access_log_dropped(const struct access_log_worker *worker)
+{
+    return worker == NULL ? 0 : counter_read(&worker->dropped);
 }
 
 void access_log_write(struct access_log_worker *worker, const struct exchange *x)

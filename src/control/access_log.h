@@ -36,8 +36,12 @@ void access_log_reopen(struct access_log *log);
 /* Per worker, on its thread; NULL for no log. */
 struct access_log_worker *access_log_worker_new(struct access_log *log);
 void access_log_worker_free(struct access_log_worker *worker); /* writes what is left */
+/* Lines that were lost; from any thread. */
+uint64_t access_log_dropped(const struct access_log_worker *worker);
 void access_log_write(struct access_log_worker *worker, const struct exchange *x);
 
+/* The status that is logged and counted; 499: the client went away before it had an answer. */
+int access_log_status(const struct exchange *x);
 /* The line itself, with its newline. */
 void access_log_format_line(enum access_log_format format, const struct exchange *x, int64_t now,
                             struct buffer *out);

@@ -21,8 +21,7 @@ static struct slice request_field(const struct exchange *x, enum field_id id)
     return field == NULL ? SLICE("") : cut(field->value);
 }
 
-/* 499: the client went away before it had an answer. */
-static int status_of(const struct exchange *x)
+int access_log_status(const struct exchange *x)
 {
     bool has_hung_up = x->blame.side == SIDE_CLIENT && x->blame.status != OK && !x->head_sent;
     if (has_hung_up && x->blame.answer == 0)
@@ -52,7 +51,7 @@ static void format_json(const struct exchange *x, int64_t now, struct buffer *ou
     buffer_append_byte(out, '{');
     json_field(out, "ts", date_iso(x->started_wall, date));
     json_field(out, "client_ip", x->client_ip);
-    json_field_int(out, "status", status_of(x));
+    json_field_int(out, "status", access_log_status(x));
     json_field(out, "method", head->method_text);
     json_field(out, "host", cut(head->host));
     json_field(out, "uri", target_of(x));
@@ -67,7 +66,7 @@ static void format_json(const struct exchange *x, int64_t now, struct buffer *ou
     json_field(out, "referer", request_field(x, FIELD_REFERER));
     json_field(out, "user_agent", request_field(x, FIELD_USER_AGENT));
     json_field(out, "request_id", cut(x->request_id));
-    json_field(out, "trace_id", SLICE(""));
+    json_field(out, "trace_id", x->trace_id);
     json_field(out, "site", x->site == NULL ? SLICE("") : x->site->name);
     json_field(out, "route", x->route == NULL ? SLICE("") : x->route->pattern);
     json_field(out, "upstream", x->upstream.upstream);
@@ -96,7 +95,7 @@ static void format_json(const struct exchange *x, int64_t now, struct buffer *ou
     json_field(out, "detail", slice_from_cstring(x->detail));
     json_field(out, "limit", limit_of(x));
     json_field(out, "limited", slice_from_cstring(x->limited));
-    json_field_int(out, "config", 1);
+    json_field_int(out, "config", (int64_t)x->config);
     buffer_append(out, SLICE("}\n"));
     if (out->is_full) { /* cannot be: the buffer has room for the longest line; never half a line */
         out->size = start;
@@ -142,7 +141,7 @@ static void format_common(const struct exchange *x, struct buffer *out, bool is_
                                               : SLICE(" HTTP/1.1"));
     }
     buffer_append(out, SLICE("\" "));
-    buffer_append_u64(out, (uint64_t)status_of(x));
+    buffer_append_u64(out, (uint64_t)access_log_status(x));
     buffer_append_byte(out, ' ');
     buffer_append_u64(out, x->bytes_out);
     if (is_combined) {

@@ -68,7 +68,8 @@ bool admin_matches(struct admin_request *r, bool is_needed);
 
 /* The endpoints. */
 typedef void admin_endpoint(struct admin_request *r);
-admin_endpoint admin_get_health, admin_get_ready, admin_get_status, admin_reopen_logs;
+admin_endpoint admin_get_health, admin_get_ready, admin_get_status, admin_get_metrics,
+    admin_get_explain, admin_reopen_logs;
 admin_endpoint admin_get_config, admin_put_config, admin_check_config, admin_get_diff,
     admin_get_drift, admin_reload;
 admin_endpoint admin_get_upstreams, admin_get_upstream, admin_get_server;

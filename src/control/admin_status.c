@@ -2,13 +2,18 @@
 /* Whether weir lives, is ready, and how it is. */
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "control/admin_inside.h"
+#include "control/memory_watch.h"
+#include "control/metrics.h"
 #include "control/runtime.h"
 #include "control/service.h"
 #include "control/snapshot.h"
 #include "upstream/upstream.h"
 
 #include <unistd.h>
+
+#define SUM(field) service_sum(offsetof(struct serve_worker, field))
 
 struct count {
     size_t servers, usable;
@@ -72,6 +77,48 @@ static void write_config(struct admin_request *r, struct buffer *out)
     buffer_append_byte(out, '}');
 }
 
+/* What was refused since the start, by its reason in the access log; nothing is left out that never
+ * became an exchange. */
+static void write_refused(struct buffer *out)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } OTHERS[] = {
+        {"tls_handshake", offsetof(struct serve_worker, handshakes_failed)},
+        {"proxy_header", offsetof(struct serve_worker, introductions_failed)},
+        {"h2_connection", offsetof(struct serve_worker, h2_refused)},
+    };
+    json_name(out, "refused");
+    buffer_append_byte(out, '{');
+    for (size_t i = REFUSAL_NONE + 1; i < REFUSALS; i++) {
+        uint64_t count = SUM(refused[i]);
+        if (count > 0)
+            json_field_int(out, refusal_text((enum refusal)i)->reason, (int64_t)count);
+    }
+    for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++) {
+        uint64_t count = service_sum(OTHERS[i].offset);
+        if (count > 0)
+            json_field_int(out, OTHERS[i].name, (int64_t)count);
+    }
+    buffer_append_byte(out, '}');
+}
+
+static void write_memory(struct buffer *out)
+{
+    struct memory_state state;
+    memory_watch_look(&state);
+    json_name(out, "memory");
+    buffer_append_byte(out, '{');
+    json_field(out, "level", slice_from_cstring(pressure_name(state.level)));
+    if (state.used >= 0)
+        json_field_int(out, "used", state.used);
+    if (state.budget > 0)
+        json_field_int(out, "budget", state.budget);
+    json_field_int(out, "connections_ended", (int64_t)state.ended);
+    buffer_append_byte(out, '}');
+}
+
 void admin_get_status(struct admin_request *r)
 {
     const struct snapshot *snapshot = service_snapshot();
@@ -95,11 +142,33 @@ void admin_get_status(struct admin_request *r)
     json_field_int(&out, "workers", snapshot->workers);
     json_field_int(&out, "connections", service_connections());
     admin_json_list(&out, "listeners", names, snapshot->listeners_count);
+    json_field_int(&out, "exchanges", (int64_t)SUM(exchanges));
+    write_refused(&out);
+    write_memory(&out);
     json_field_int(&out, "servers", (int64_t)all.servers);
     json_field_int(&out, "servers_usable", (int64_t)all.usable);
     write_config(r, &out);
     buffer_append(&out, SLICE("}\n"));
     admin_answer(r, 200, &out);
+}
+
+/* As the client likes it: whoever names OpenMetrics gets it. */
+void admin_get_metrics(struct admin_request *r)
+{
+    struct slice accept = fields_joined(&r->x->request.head.fields, SLICE("Accept"), r->arena);
+    struct slice wanted = SLICE("application/openmetrics-text");
+    bool is_open = slice_find_slice(accept, wanted) < accept.size;
+    struct buffer out = buffer_in(r->arena, 64 * 1024);
+    size_t dropped = metrics_write(&out, is_open ? METRICS_OPENMETRICS : METRICS_PROMETHEUS,
+                                   (size_t)service_config()->metrics_series_max);
+    if (dropped > 0)
+        log_write(LOG_WARN, "metrics_left_out",
+                  "%zu series are missing in the metrics: there are more than metrics.max_series",
+                  dropped);
+    response_text(r->x, 200,
+                  is_open ? SLICE("application/openmetrics-text; version=1.0.0; charset=utf-8")
+                          : SLICE("text/plain; version=0.0.4; charset=utf-8"),
+                  buffer_slice(&out));
 }
 
 void admin_reopen_logs(struct admin_request *r)

@@ -21,10 +21,13 @@ struct endpoint {
 static const struct endpoint ENDPOINTS[] = {
     {METHOD_GET, "/healthz", admin_get_health, TAKES_NOTHING, false, ""},
     {METHOD_GET, "/readyz", admin_get_ready, TAKES_NOTHING, false, "upstream,"},
+    {METHOD_GET, "/metrics", admin_get_metrics, TAKES_NOTHING, false, ""},
     {METHOD_GET, "/v1/status", admin_get_status, TAKES_NOTHING, false, ""},
     {METHOD_GET, "/v1/config", admin_get_config, TAKES_NOTHING, false, ""},
     {METHOD_PUT, "/v1/config", admin_put_config, TAKES_CONFIG, true, "dry_run,ephemeral,"},
     {METHOD_POST, "/v1/config/check", admin_check_config, TAKES_CONFIG, false, ""},
+    {METHOD_GET, "/v1/explain", admin_get_explain, TAKES_NOTHING, false,
+     "method,url,client,field,"},
     {METHOD_GET, "/v1/config/diff", admin_get_diff, TAKES_NOTHING, false, ""},
     {METHOD_GET, "/v1/config/drift", admin_get_drift, TAKES_NOTHING, false, ""},
     {METHOD_POST, "/v1/reload", admin_reload, TAKES_NOTHING, true, "dry_run,wait,"},

@@ -103,6 +103,9 @@ static void build_top(struct builder *builder)
         config->group = ((const struct name_config *)group->config)->name;
     config->fibers_max =
         ((const struct number_config *)config_value_of(builder, top, IN_TOP, "fibers_max"))->number;
+    config->metrics_series_max =
+        ((const struct metrics_config *)config_value_of(builder, top, IN_TOP, "metrics"))
+            ->max_series;
     config->core_dumps =
         ((const struct switch_config *)config_value_of(builder, top, IN_TOP, "core_dumps"))->is_on;
     config->workers =

@@ -120,6 +120,7 @@ struct config {
     int64_t fibers_max;       /* per worker */
     struct slice user, group; /* empty: not written */
     bool core_dumps;
+    int64_t metrics_series_max;
     struct resolver_keys_config resolver;
     struct proxies_config trusted_proxies; /* no ranges: none */
     struct config_admin admin;

@@ -55,7 +55,7 @@ static void write_facts(struct buffer *out, const struct option *option)
         write_words(out, option);
     else
         buffer_append(out, slice_from_cstring(config_docs_type(option)));
-    if (option->type == OPTION_INT && option->words != NULL)
+    if (option->type != OPTION_ENUM && option->words != NULL)
         buffer_format(out, ", or %s", option->words[0]);
     if (has_bounds && option->max < INT64_MAX - 1) {
         buffer_append(out, SLICE(", "));

@@ -85,7 +85,7 @@ static void plain_value(struct out *out, const struct option *option)
 
 static void value(struct out *out, const struct option *option)
 {
-    bool has_word = option->type == OPTION_INT && option->words != NULL;
+    bool has_word = option->type != OPTION_ENUM && option->words != NULL;
     bool is_wide = has_word || (option->flags & OPTION_MAY_BE_OFF);
     if (!is_wide) {
         plain_value(out, option);

@@ -43,6 +43,10 @@ struct proxies_config {
     int header; /* enum client_header */
 };
 
+struct metrics_config {
+    int64_t max_series;
+};
+
 enum log_kind { LOG_KIND_ACCESS, LOG_KIND_ERROR };
 enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_COMBINED, LOG_FORMAT_COMMON };
 struct log_config {

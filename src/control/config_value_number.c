@@ -202,15 +202,13 @@ bool config_number_read(const struct config_value *value)
         *(int64_t *)value->field = option->type == OPTION_DURATION ? CLOCK_NEVER : -1;
         return true;
     }
+    if (option->words != NULL && slice_equal(text, slice_from_cstring(option->words[0]))) {
+        *(int64_t *)value->field = 0;
+        return true;
+    }
     if (option->type == OPTION_PERCENT)
         return read_percent(value, digits, unit);
     if (option->type == OPTION_INT || option->type == OPTION_STATUS) {
-        bool is_word = option->type == OPTION_INT && option->words != NULL &&
-                       slice_equal(text, slice_from_cstring(option->words[0]));
-        if (is_word) {
-            *(int64_t *)value->field = 0;
-            return true;
-        }
         if (digits.size == 0 || unit.size > 0)
             return fail_number(value, digits, unit);
         uint64_t status = 0;

@@ -69,6 +69,7 @@ static void conclude(struct checked *checked, const struct health_answer *answer
     checked->in_row = is_news ? checked->in_row + 1 : 0;
     int64_t needed = !checked->is_known ? 1 : answer->is_good ? config->rise : config->fall;
     bool is_first = !checked->is_known; /* another check may have had another mind */
+    upstream_count_check(checked->upstream->upstream, checked->index, answer->is_good);
     checked->is_known = true;
     if (checked->in_row >= needed || is_first) {
         checked->in_row = 0;

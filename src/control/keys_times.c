@@ -56,6 +56,16 @@
     LIMIT(connections_per_client, OPTION_INT, OPTION_MAY_BE_OFF, "1000", 1, 10000000,              \
           "Connections of one client address, of an IPv6 /64; loopback, unix sockets and trusted " \
           "proxies are not counted.")
+#define MEMORY                                                                                     \
+    {                                                                                              \
+        .name = "memory", .type = OPTION_SIZE, .flags = OPTION_MAY_BE_OFF, .standard = "auto",     \
+        .min = 16 * 1024 * 1024, .max = INT64_C(1) << 50, .words = AUTO,                           \
+        .offset = offsetof(struct limits, memory),                                                 \
+        .doc = "What weir may use: at 85 % of it caches are given back, at 92 % connections are "  \
+               "not kept, at 95 % requests are answered 503 and connections wait, at 98 % the "    \
+               "clients that hold the most are ended. auto: 80 % of what the control group "       \
+               "allows, or of the machine's."                                                      \
+    }
 #define REQUESTS_PER_CONNECTION                                                                    \
     LIMIT(requests_per_connection, OPTION_INT, OPTION_MAY_BE_OFF, "10000", 1, INT64_MAX - 1,       \
           "Requests after which a connection is closed.")
@@ -100,6 +110,7 @@ static const struct option LIMITS_TOP[] = {
     BODY_SIZE,
     CONNECTIONS,
     CONNECTIONS_PER_CLIENT,
+    MEMORY,
     REQUESTS_PER_CONNECTION,
     CONNECTION_AGE,
     H2_LIMITS,

@@ -38,6 +38,16 @@ static const struct option WORKERS[] = {
      .doc = "How many threads serve; auto: one per usable core."},
     {0},
 };
+static const struct option METRICS_OPTIONS[] = {
+    {.name = "max_series",
+     .type = OPTION_INT,
+     .standard = "50000",
+     .min = 100,
+     .max = 10000000,
+     .offset = offsetof(struct metrics_config, max_series),
+     .doc = "How many time series an answer has at most; the rest is left out and counted."},
+    {0},
+};
 static const struct option CORE_DUMPS_ARGUMENTS[] = {
     {.name = "switch",
      .type = OPTION_BOOL,
@@ -264,6 +274,15 @@ static const struct key CORE_DUMPS = {
     .example = "core_dumps on",
     .since = "0.1",
 };
+static const struct key METRICS = {
+    .name = "metrics",
+    .contexts = IN_TOP,
+    .options = METRICS_OPTIONS,
+    .config_size = sizeof(struct metrics_config),
+    .doc = "What GET /metrics of the admin API tells Prometheus.",
+    .example = "metrics max_series=10000",
+    .since = "0.1",
+};
 static const struct key FIBERS_MAX = {
     .name = "fibers_max",
     .contexts = IN_TOP,
@@ -337,6 +356,7 @@ const struct key *const KEYS_TOP[] = {
     &GROUP,
     &WORKERS_KEY,
     &CORE_DUMPS,
+    &METRICS,
     &FIBERS_MAX,
     &RESOLVER,
     &TRUSTED_PROXIES,

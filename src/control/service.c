@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/access_log.h"
 #include "control/admin.h"
@@ -8,6 +9,8 @@
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/held_watch.h"
+#include "control/memory_watch.h"
+#include "control/metrics.h"
 #include "control/privileges.h"
 #include "control/pulse.h"
 #include "control/registry.h"
@@ -17,6 +20,7 @@
 #include "control/supervised.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
+#include "limit/verified.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -32,6 +36,7 @@ struct service service;
 
 static void log_exchange(const struct exchange *x)
 {
+    metrics_on_end(x);
     access_log_write(serve_self()->log, x);
 }
 
@@ -267,13 +272,14 @@ static enum status serve(const struct service_start *start)
     }
     service.has_offload = true;
     service.workers.on_ended = start->on_ended;
-    exchange_set_log(log_exchange);
+    exchange_set_log(metrics_on_begin, log_exchange);
     enum status status = begin(config);
     if (status != OK) {
         log_write(LOG_ERROR, "start_failed", "the workers could not be started");
         return status;
     }
     registry_start(&service.workers);
+    memory_watch_start(&service.workers);
     certificates_watch(snapshot->certificates);
     if (service.has_admin) {
         admin_serve(snapshot->loaded->admin);
@@ -300,6 +306,7 @@ enum status service_start(const struct service_start *start)
         admin_init(start->control);
         runtime_load(start->name);
     }
+    metrics_begin();
     struct loaded *loaded = loaded_new(start->name, start->text, false);
     loaded_read(loaded);
     start->show(&loaded->errors, start->name);
@@ -344,6 +351,7 @@ void service_stop(void)
     discovery_stop(service.discovery);
     if (service.has_offload)
         offload_stop();
+    memory_watch_stop();
     workers_done(workers);
     while (service.snapshot != NULL) {
         struct snapshot *snapshot = service.snapshot;
@@ -351,6 +359,8 @@ void service_stop(void)
         free_snapshot(snapshot);
     }
     registry_stop();
+    metrics_end();
+    verified_clear();
     config_watch_begin();
     if (service.has_admin) {
         admin_done();
@@ -365,7 +375,7 @@ void service_drain(void)
     if (service.has_admin)
         admin_drain();
     supervised_stopping(SLICE("ending: what runs may finish"));
-    pulse_drain(loop_now() + service.snapshot->timeouts.drain + SECONDS(DRAIN_GRACE_S));
+    pulse_drain(clock_after(loop_now() + SECONDS(DRAIN_GRACE_S), service.snapshot->timeouts.drain));
     workers_drain(&service.workers);
 }
 
@@ -409,6 +419,16 @@ int64_t service_started(void)
 int64_t service_connections(void)
 {
     return __atomic_load_n(&service.workers.shared.connections, __ATOMIC_RELAXED);
+}
+
+uint64_t service_sum(size_t offset)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < service.workers.count; i++) {
+        const char *worker = (const char *)service.workers.shared.workers[i];
+        sum += counter_read((const uint64_t *)(const void *)(worker + offset));
+    }
+    return sum;
 }
 
 uint64_t service_version(void)

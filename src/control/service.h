@@ -39,6 +39,10 @@ bool service_is_ending(void);
 /* Opens the log files anew, after they were renamed. */
 void service_reopen_logs(void);
 
+/* What all workers have counted since the start: the counter at that place of struct serve_worker.
+ * Waits for nobody. */
+uint64_t service_sum(size_t offset);
+
 /* Another configuration in the place of the one that is served. */
 struct service_reload {
     /* Asked: */

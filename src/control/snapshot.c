@@ -434,6 +434,11 @@ struct snapshot *snapshot_new(const struct config *config, unsigned workers,
     return build(config, workers, false, false, previous, errors);
 }
 
+struct snapshot *snapshot_to_look_at(const struct config *config, struct config_errors *errors)
+{
+    return build(config, 1, true, true, NULL, errors);
+}
+
 void snapshot_check(const struct config *config, bool without_files, bool without_names,
                     struct config_errors *errors)
 {

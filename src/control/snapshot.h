@@ -52,6 +52,8 @@ struct snapshot {
 struct snapshot *snapshot_new(const struct config *config, unsigned workers,
                               const struct snapshot *previous, struct config_errors *errors);
 void snapshot_free(struct snapshot *snapshot);
+/* One that nothing is served from: no file is looked at. NULL after errors. */
+struct snapshot *snapshot_to_look_at(const struct config *config, struct config_errors *errors);
 
 /* Builds one and throws it away, for `weir check`: all that snapshot_new() would report, but no log
  * is opened. `without_files`: nor is any other file;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "control/certificates.h"
+#include "control/metrics.h"
 #include "control/secret.h"
 #include "exchange/cidr.h"
 #include "exchange/variable.h"
@@ -190,7 +191,8 @@ struct held *snapshot_open_file(struct snapshot_builder *b, const struct config_
 /* What the step in a block is worth beside the others: its option `weight`. */
 static uint32_t weight_of(const struct config_item *item)
 {
-    for (const struct option *option = item->key->options; option->type != OPTION_END; option++)
+    for (const struct option *option = item->key->options;
+         option != NULL && option->type != OPTION_END; option++)
         if (strcmp(option->name, "weight") == 0)
             return (uint32_t) *
                    (const int64_t *)(const void *)((const char *)item->config + option->offset);
@@ -258,7 +260,7 @@ static void build_match(struct snapshot_builder *b, const struct config_item *it
     const struct match_line_config *line = item->config;
     struct arena *arena = &b->snapshot->arena;
     *match = (struct match){.kind = (enum match_kind)line->kind};
-    if (match->kind == MATCH_METHOD) {
+    if (match->kind == MATCH_METHOD || match->kind == MATCH_LANGUAGE) {
         match->values = line->values.items;
         match->count = line->values.count;
         return;
@@ -329,6 +331,7 @@ static void build_route(struct snapshot_builder *b, const struct config_route *f
     route->is_fallback = from->is_fallback;
     route->order = from->order;
     route->at = config_item_at(arena, from->item);
+    route->series = metrics_series(b->site->hosts.items[0], route->pattern);
 }
 
 /* RFC 6797 §6.1 */
@@ -357,6 +360,7 @@ void snapshot_build_site(struct snapshot_builder *b, const struct config_site *f
         .hsts = hsts_of(b, from),
         .geo = &b->snapshot->geo,
         .at = config_item_at(arena, from->item),
+        .series = metrics_series(from->hosts.items[0], SLICE("")),
         .routes_count = from->routes_count,
     };
     const struct tls_context *context =

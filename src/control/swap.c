@@ -49,6 +49,7 @@ static void make_views(const struct workers *workers, struct snapshot *snapshot,
     for (unsigned i = 0; i < workers->count; i++)
         snapshot->views[i] = (struct serve_view){
             .snapshot = snapshot,
+            .version = snapshot->version,
             .listeners = snapshot->by_slot,
             .listeners_count = snapshot->slots_count,
             .trust = snapshot->trust,
@@ -157,6 +158,7 @@ static void swap_snapshot(struct serve_worker *serve, void *argument)
             upstream_worker_start(to->upstreams[i]);
     swap_log(serve, swap); /* before the old one may go */
     int64_t grace = swap->from->timeouts.drain;
+    to->views[serve->thread.index].version = to->version;
     serve_view_set(serve, &to->views[serve->thread.index]);
     for (size_t i = 0; i < to->slots_count; i++) {
         struct listener *listener = i < serve->listeners_count ? serve->listeners[i] : NULL;

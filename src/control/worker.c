@@ -2,9 +2,11 @@
 #include "control/worker.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/access_log.h"
 #include "control/listening.h"
+#include "control/memory_source.h"
 #include "control/registry.h"
 #include "control/snapshot.h"
 #include "fiber/fiber.h"
@@ -26,6 +28,7 @@
 enum {
     WORKERS_MAX = 512,
     RESERVED_FDS = 64,
+    CLIENT_BYTES = 4096, /* the least that one who does anything takes */
     CUT_GRACE_MS = 2000, /* what is cut may still clean up */
     SLOW_TURN_MS = 100,
     LOOK_MS = 5,
@@ -88,12 +91,17 @@ void workers_init(struct workers *workers, unsigned count)
     workers->descriptors = process_raise_open_files();
     workers->control = thread_self();
     workers->shared.clients = tally_new();
+    memory_source_find();
 }
 
 void workers_set_limits(struct workers *workers, const struct snapshot *snapshot)
 {
     int64_t for_clients = workers->descriptors * 2 / 3 - RESERVED_FDS;
     int64_t wanted = snapshot->limits.connections;
+    int64_t budget = memory_source_budget(snapshot->limits.memory);
+    if (budget > 0 && for_clients > budget / CLIENT_BYTES)
+        for_clients = budget / CLIENT_BYTES;
+    workers->memory = snapshot->limits.memory;
     __atomic_store_n(&workers->shared.connections_max,
                      wanted > 0 && wanted < for_clients ? wanted : for_clients, __ATOMIC_RELAXED);
 }
@@ -310,7 +318,7 @@ static void drain(void *argument)
     worker->cut.on_fire = on_cut;
     worker->look.on_fire = on_look;
     timer_set(&worker->serve.thread.timers, &worker->cut,
-              loop_now() + worker->all->snapshot->timeouts.drain);
+              clock_after(loop_now(), worker->all->snapshot->timeouts.drain));
     serve_drain(&worker->serve, on_all_gone);
     close_sockets(worker);
 }

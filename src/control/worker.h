@@ -28,6 +28,7 @@ struct workers {
     unsigned count;
     unsigned running; /* threads that have not ended; control's thread only */
     int64_t descriptors;
+    int64_t memory; /* limits.memory of the snapshot: 0: what the system allows, −1: no budget */
     struct thread *control;
     bool is_draining;
     void (*on_ended)(void); /* all have ended */

@@ -11,10 +11,13 @@
 
 #include <stdlib.h>
 
+static void (*note_begin)(const struct exchange *x);
 static void (*log_exchange)(const struct exchange *x);
 
-void exchange_set_log(void (*log)(const struct exchange *x))
+void exchange_set_log(void (*begun)(const struct exchange *x),
+                      void (*log)(const struct exchange *x))
 {
+    note_begin = begun;
     log_exchange = log;
 }
 
@@ -91,6 +94,8 @@ static const char *error_of_refusal(enum refusal refusal)
     case REFUSAL_CONNECTIONS_PER_CLIENT:
     case REFUSAL_FIBERS:
         return "connection_limit_reached";
+    case REFUSAL_MEMORY:
+        return "proxy_internal_response";
     case REFUSAL_RATE_LIMIT:
     case REFUSAL_CONN_LIMIT:
     case REFUSAL_DENIED:
@@ -221,6 +226,8 @@ static enum verdict choose_route(struct exchange *x)
                               "a regular expression of a route ran into its limit");
     if (x->route == NULL)
         return exchange_refuse(x, REFUSAL_NO_ROUTE);
+    if (note_begin != NULL)
+        note_begin(x);
     return NEXT;
 }
 
@@ -356,6 +363,7 @@ static enum status send_response(struct exchange *x)
     if (x->tls != NULL && x->site != NULL && x->site->hsts.size > 0)
         fields_set_named(&x->response.fields, SLICE("Strict-Transport-Security"), x->site->hsts);
     bool hold = x->response.framing == FRAMING_NONE || x->response.body->is_ready(x->response.body);
+    x->answered = loop_now();
     enum status status = x->sink->head(x, hold);
     if (status != OK) {
         exchange_blame(x, status, SIDE_CLIENT, 0, "", "the client did not take the head");
@@ -364,6 +372,13 @@ static enum status send_response(struct exchange *x)
     if (x->response.framing == FRAMING_NONE)
         return x->sink->finish(x, NULL);
     return send_body(x);
+}
+
+enum status exchange_proceed(struct exchange *x)
+{
+    struct fields none;
+    fields_init(&none, NULL, NULL, 0);
+    return x->head_sent || x->response.status != 0 ? OK : x->sink->interim(x, 100, &none);
 }
 
 static void blame_hang_up(struct exchange *x)

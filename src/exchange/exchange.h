@@ -47,8 +47,6 @@ struct sink {
     enum status (*tunnel)(struct exchange *x);
     /* Where the client has connected to; NULL: that is not known. */
     void (*local_address)(struct exchange *x, struct address *address);
-    /* Says 100 Continue once, if the client waits for it. */
-    enum status (*proceed)(struct exchange *x);
 };
 
 struct request {
@@ -132,6 +130,8 @@ struct exchange {
     const struct tls_facts *tls;             /* of the client's connection; NULL: it is in clear */
     const struct introduction *introduction; /* what a proxy said of it before; NULL */
     struct slice request_id;
+    struct slice trace_id;          /* of the trace that the client has begun; empty */
+    uint64_t config;                /* version of the configuration that it goes by */
     struct slice user;              /* verified identity; empty */
     struct slice claims;            /* of a verified token, as JSON; empty */
     const struct json *claims_read; /* the same, once somebody asked for one of them */
@@ -147,6 +147,7 @@ struct exchange {
     const char *limited;    /* what a rate limit did or would have done to it, for the log; NULL */
     int64_t started;        /* monotonic */
     int64_t started_wall;
+    int64_t answered;   /* when the head of the response was on its way, monotonic; 0: not yet */
     int64_t deadline;   /* of the whole exchange; CLOCK_NEVER */
     uint64_t bytes_in;  /* body bytes from the client */
     uint64_t bytes_out; /* body bytes to the client */
@@ -198,6 +199,9 @@ void exchange_take_off_guarded(struct exchange *x);
 /* The host that the client asked for, as a Host field says it. */
 struct slice exchange_client_host(struct exchange *x);
 
+/* Says 100 Continue to a client that waits for it before it sends the body; once is enough. */
+MAY_WAIT MUST_CHECK enum status exchange_proceed(struct exchange *x);
+
 /* Sets what a step keeps for this exchange, and finds it again by the step's config. */
 void exchange_keep_state(struct exchange *x, const void *config, void *state);
 void *exchange_state(const struct exchange *x, const void *config);
@@ -208,9 +212,10 @@ void exchange_let_go(struct exchange *x);
 /* To the copy that the tunnel keeps: it lets go. */
 void exchange_hand_over(struct exchange *x, struct exchange *copy);
 
-/* Called when the exchange has ended (a tunnel: when that has), for whoever logs: set by control.
- */
-void exchange_set_log(void (*log)(const struct exchange *x));
+/* For whoever counts and logs, set by control: called when a route was found, and when the exchange
+ * has ended (a tunnel: when that has). */
+void exchange_set_log(void (*begun)(const struct exchange *x),
+                      void (*log)(const struct exchange *x));
 void exchange_log(const struct exchange *x);
 /* A copy on the heap with all that the log says of an exchange and nothing else; free() it. */
 struct exchange *exchange_copy_for_log(const struct exchange *x);

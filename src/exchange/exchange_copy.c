@@ -29,6 +29,7 @@ static void keep_place(struct exchange *copy, struct log_place *place, char **at
     }
     if (copy->route != NULL) {
         place->route.pattern = keep(at, copy->route->pattern);
+        place->route.series = copy->route->series;
         copy->route = &place->route;
     }
     copy->sites = NULL;
@@ -43,7 +44,7 @@ struct exchange *exchange_copy_for_log(const struct exchange *x)
     struct slice referer_text = referer == NULL ? SLICE("") : referer->value;
     size_t text_size = x->request.head.method_text.size + x->request.head.target.size +
                        x->request.head.host.size + x->client_ip.size + x->request_id.size +
-                       x->user.size + x->rule.size + x->upstream.upstream.size +
+                       x->trace_id.size + x->user.size + x->rule.size + x->upstream.upstream.size +
                        x->upstream.server.size + agent_text.size + referer_text.size +
                        (x->site == NULL ? 0 : x->site->name.size) +
                        (x->route == NULL ? 0 : x->route->pattern.size) +
@@ -71,6 +72,7 @@ struct exchange *exchange_copy_for_log(const struct exchange *x)
     head->host = keep(&at, head->host);
     copy->client_ip = keep(&at, x->client_ip);
     copy->request_id = keep(&at, x->request_id);
+    copy->trace_id = keep(&at, x->trace_id);
     copy->user = keep(&at, x->user);
     copy->rule = keep(&at, x->rule);
     copy->upstream.upstream = keep(&at, x->upstream.upstream);

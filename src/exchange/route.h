@@ -9,6 +9,7 @@
 #include "http/uri.h"
 
 struct geo;
+struct route_series;
 
 struct timeouts { /* nanoseconds; CLOCK_NEVER: off */
     int64_t handshake;
@@ -30,6 +31,7 @@ struct limits { /* −1: none */
     int64_t body_size;
     int64_t connections;
     int64_t connections_per_client;
+    int64_t memory; /* of the process; 0: what the system allows */
     int64_t requests_per_connection;
     int64_t connection_age; /* nanoseconds */
     int64_t h2_streams;
@@ -59,6 +61,7 @@ enum match_kind {
     MATCH_QUERY,
     MATCH_COOKIE,
     MATCH_CLIENT,
+    MATCH_LANGUAGE,
 };
 
 /* One condition of a route; all must hold. */
@@ -69,7 +72,7 @@ struct match {
     bool any_value;             /* being there is enough */
     void *regex;                /* pcre2_code of a value ~regex; NULL: none */
     const struct cidr *cidrs;   /* MATCH_CLIENT */
-    const struct slice *values; /* METHOD: one of these */
+    const struct slice *values; /* METHOD, LANGUAGE: one of these */
     size_t count;               /* of cidrs or values */
 };
 
@@ -86,8 +89,9 @@ struct route {
     struct timeouts timeouts;
     struct limits limits;
     struct slice at;
-    bool is_fallback; /* the site's own answer: behind all others */
-    size_t order;     /* in the file */
+    bool is_fallback;            /* the site's own answer: behind all others */
+    size_t order;                /* in the file */
+    struct route_series *series; /* where its requests are counted; NULL: nowhere */
 };
 
 struct site {
@@ -101,6 +105,7 @@ struct site {
     const struct geo *geo;
     struct slice hsts; /* value of Strict-Transport-Security; empty: not sent */
     struct slice at;
+    struct route_series *series; /* where requests without a route are counted */
 };
 
 struct site_name {

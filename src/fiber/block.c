@@ -85,6 +85,8 @@ void *block_take(void)
     if (block == thread->blocks_free) {
         thread->blocks_free = block->next;
         thread->blocks_free_count--;
+        /* Whoever takes the next one reads there where it goes on. */
+        __builtin_prefetch(thread->blocks_free);
     }
     return block;
 }
@@ -105,6 +107,21 @@ void block_give(void *memory)
         thread->blocks_free_count++;
     }
     POISON(memory);
+}
+
+void block_trim(size_t keep)
+{
+    struct thread *thread = thread_self();
+    struct block_store *store = store_of(thread);
+    while (thread->blocks_free_count > keep) {
+        struct block *block = thread->blocks_free;
+        UNPOISON(block);
+        thread->blocks_free = block->next;
+        thread->blocks_free_count--;
+        pages_drop(block, BLOCK_SIZE);
+        push(&store->cold, &store->cold_count, &store->cold_capacity, block);
+        POISON(block);
+    }
 }
 
 void block_release_all(void)

@@ -14,4 +14,6 @@ enum {
 /* Never NULL; not zeroed. */
 void *block_take(void);
 void block_give(void *block);
+/* Gives the memory up of what is kept for later on this thread, but for that many. */
+void block_trim(size_t keep);
 void block_release_all(void);

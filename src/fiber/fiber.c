@@ -174,6 +174,7 @@ static struct fiber *take_fiber(struct thread *thread)
     if (f != NULL) {
         thread->fibers_free = f->next;
         thread->fibers_free_count--;
+        __builtin_prefetch(f->next); /* for the one that is taken next */
     } else {
         f = map_fiber(thread);
     }
@@ -236,6 +237,8 @@ void fiber_run_ready(void)
         thread->ready_first = f->next;
         if (thread->ready_first == NULL)
             thread->ready_last = NULL;
+        else
+            fiber_fetch_ahead(thread->ready_first);
         f->is_ready = false;
         resume(thread, f);
     }
@@ -409,8 +412,13 @@ void fiber_release_stacks(void)
 
 void fiber_trim_stacks(void)
 {
+    fiber_drop_stacks(FREE_MAX);
+}
+
+void fiber_drop_stacks(size_t keep)
+{
     struct thread *thread = thread_self();
-    while (thread->fibers_free_count > FREE_MAX) {
+    while (thread->fibers_free_count > keep) {
         struct fiber *f = thread->fibers_free;
         thread->fibers_free = f->next;
         thread->fibers_free_count--;

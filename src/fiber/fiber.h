@@ -73,6 +73,8 @@ void fiber_wake_yielded(void);
  * calls that once a turn). */
 void fiber_release_stacks(void);
 void fiber_trim_stacks(void);
+/* The same beyond any number. */
+void fiber_drop_stacks(size_t keep);
 
 /* Calls back with the deepest use of the stack per fiber name; only in painted builds
  * (-DFIBER_PAINT). */

@@ -3,8 +3,10 @@
 
 #include "fiber/sanitizer.h"
 
+#include <dirent.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -47,4 +49,43 @@ bool process_harden(bool may_dump)
     bool is_open = may_dump || SANITIZER_STACK_FACTOR > 1;
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
            prctl(PR_SET_DUMPABLE, is_open, 0, 0, 0) == 0;
+}
+
+static uint64_t resident_pages(void)
+{
+    unsigned long long size = 0;
+    unsigned long long resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%llu %llu", &size, &resident) != 2)
+        resident = 0;
+    (void)fclose(file);
+    return resident;
+}
+
+static uint64_t open_files(void)
+{
+    uint64_t count = 0;
+    DIR *directory = opendir("/proc/self/fd");
+    if (directory == NULL)
+        return 0;
+    while (readdir(directory) != NULL)
+        count++;
+    closedir(directory);
+    return count > 3 ? count - 3 : 0; /* ".", ".." and the directory's own */
+}
+
+void process_look(struct process_figures *figures)
+{
+    struct rusage usage = {0};
+    struct rlimit limit = {0};
+    *figures = (struct process_figures){0};
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+        figures->cpu = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * INT64_C(1000000000) +
+                       (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * INT64_C(1000);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        figures->files_max = limit.rlim_cur;
+    figures->resident = resident_pages() * (uint64_t)sysconf(_SC_PAGESIZE);
+    figures->files = open_files();
 }

@@ -24,6 +24,8 @@ enum {
     ZSTD_TABLES_LEVEL = 4, /* the first of them */
     ZSTD_STREAM_TABLES = 12,
     ZSTD_STREAM_WINDOW = 14,
+    PIECE_KEPT_MIN = 4096, /* smaller ones cost nothing to speak of */
+    PIECES_KEPT = 64,
     KINDS = CODINGS * 2, /* each coding, and each for streams */
 };
 
@@ -51,17 +53,20 @@ struct encoder_pool {
     struct piece *pieces; /* that nobody uses */
     size_t bytes;         /* of all */
     size_t free_bytes;    /* of `pieces` */
+    unsigned pieces_count;
 };
 
 static void *take_piece(void *opaque, size_t size)
 {
     struct encoder_pool *pool = opaque;
-    for (struct piece **link = &pool->pieces; *link != NULL; link = &(*link)->next) {
+    for (struct piece **link = size < PIECE_KEPT_MIN ? NULL : &pool->pieces;
+         link != NULL && *link != NULL; link = &(*link)->next) {
         struct piece *piece = *link;
-        if (piece->size != size)
+        if (piece->size < size || piece->size - size > size / 4)
             continue;
         *link = piece->next;
-        pool->free_bytes -= size;
+        pool->pieces_count--;
+        pool->free_bytes -= piece->size;
         return piece + 1;
     }
     struct piece *piece = memory_alloc(sizeof *piece + size);
@@ -77,12 +82,14 @@ static void give_piece(void *opaque, void *memory)
         return;
     struct piece *piece = (struct piece *)memory - 1;
     struct encoder_pool *pool = piece->pool;
-    if (pool->free_bytes + piece->size > ENCODER_KEPT_BYTES) {
+    if (piece->size < PIECE_KEPT_MIN || pool->pieces_count == PIECES_KEPT ||
+        pool->free_bytes + piece->size > ENCODER_KEPT_BYTES) {
         pool->bytes -= piece->size;
         free(piece);
         return;
     }
     pool->free_bytes += piece->size;
+    pool->pieces_count++;
     piece->next = pool->pieces;
     pool->pieces = piece;
 }

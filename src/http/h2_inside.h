@@ -40,7 +40,9 @@ struct h2_session {
     uint32_t doom;   /* enum h2_error that the connection ends with; 0: none */
     const char *why; /* of that */
 
-    struct list open; /* streams that are not closed */
+    struct list open;             /* streams that are not closed */
+    struct h2_stream *last_found; /* of these, by h2_stream_of(); or NULL */
+    uint32_t heads_sent;
     uint32_t streams;
     uint64_t pongs;
     int64_t initial_window;     /* of streams, as the other side said before its last settings */
@@ -68,6 +70,8 @@ void h2_doom(struct h2_session *session, enum h2_error error, const char *why);
 /* Says so to the other side, once. (h2_session.c) */
 void h2_end_if_doomed(struct h2_session *session);
 
+/* The stream of that number; NULL: there is none, or its owner has left it. (h2_receive.c) */
+struct h2_stream *h2_stream_of(struct h2_session *session, int32_t id);
 /* Callbacks for what comes. (h2_receive.c) */
 void h2_set_receive_callbacks(nghttp2_session_callbacks *callbacks);
 /* The stream is no longer the engine's. */

@@ -33,9 +33,13 @@ static void reset(struct h2_session *session, struct h2_stream *stream, enum h2_
     nghttp2_submit_rst_stream(session->engine, NGHTTP2_FLAG_NONE, stream->id, error);
 }
 
-static struct h2_stream *stream_of(struct h2_session *session, int32_t id)
+/* Several callbacks in a row ask for the same one. */
+struct h2_stream *h2_stream_of(struct h2_session *session, int32_t id)
 {
-    return nghttp2_session_get_stream_user_data(session->engine, id);
+    struct h2_stream *stream = session->last_found;
+    if (stream == NULL || stream->id != id)
+        session->last_found = stream = nghttp2_session_get_stream_user_data(session->engine, id);
+    return stream;
 }
 
 static int go_on(const struct h2_session *session)
@@ -95,7 +99,7 @@ static int on_begin_frame(nghttp2_session *engine, const nghttp2_frame_hd *frame
     if (frame->type == NGHTTP2_PRIORITY && frame->stream_id == 0)
         h2_doom(session, H2_PROTOCOL_ERROR, "h2: the priority of no stream");
     h2_count_frame(session, frame,
-                   frame->stream_id != 0 && stream_of(session, frame->stream_id) != NULL);
+                   frame->stream_id != 0 && h2_stream_of(session, frame->stream_id) != NULL);
     return go_on(session);
 }
 
@@ -126,7 +130,7 @@ static int on_begin_headers(nghttp2_session *engine, const nghttp2_frame *frame,
     session->head_stream = NULL;
     if (session->role == H2_SERVER && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
         return begin_request(session, frame->hd.stream_id);
-    struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
+    struct h2_stream *stream = h2_stream_of(session, frame->hd.stream_id);
     if (stream == NULL)
         return 0; /* of one that its owner has left */
     session->head_stream = stream;
@@ -180,6 +184,8 @@ void h2_stream_forget(struct h2_session *session, struct h2_stream *stream)
     stream->is_closed = true;
     if (session->head_stream == stream)
         session->head_stream = NULL;
+    if (session->last_found == stream)
+        session->last_found = NULL;
 }
 
 /* A head that was never told of: its owner may throw it away. */
@@ -285,7 +291,7 @@ static int on_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *u
         on_headers(session, frame);
         break;
     case NGHTTP2_DATA: {
-        struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
+        struct h2_stream *stream = h2_stream_of(session, frame->hd.stream_id);
         if (stream == NULL || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
             break;
         end_of_stream(session, stream);
@@ -360,7 +366,7 @@ static int on_data(nghttp2_session *engine, uint8_t flags, int32_t id, const uin
                    size_t size, void *user_data)
 {
     struct h2_session *session = user_data;
-    struct h2_stream *stream = stream_of(session, id);
+    struct h2_stream *stream = h2_stream_of(session, id);
     (void)flags;
     if (stream == NULL || stream->is_reset) {
         /* Nobody wants it: the connection's window is for the others. */
@@ -376,6 +382,14 @@ static int on_data(nghttp2_session *engine, uint8_t flags, int32_t id, const uin
     append(stream, (const char *)data, size);
     session->events->changed(session->owner, stream);
     return 0;
+}
+
+size_t h2_stream_memory(const struct h2_stream *stream)
+{
+    size_t size = 0;
+    for (const struct h2_block *block = stream->in_first; block != NULL; block = block->next)
+        size += BLOCK_SIZE;
+    return size;
 }
 
 static void give_blocks(struct h2_stream *stream)
@@ -440,7 +454,7 @@ void h2_stream_closed(struct h2_session *session, struct h2_stream *stream, uint
 static int on_stream_close(nghttp2_session *engine, int32_t id, uint32_t error, void *user_data)
 {
     struct h2_session *session = user_data;
-    struct h2_stream *stream = stream_of(session, id);
+    struct h2_stream *stream = h2_stream_of(session, id);
     (void)engine;
     if (stream == NULL)
         return 0;

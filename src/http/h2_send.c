@@ -14,7 +14,8 @@ enum {
     LENGTH_SIZE = 20,
     LOWER_NAME_MAX = 24,
     PSEUDO_MAX = 4,
-    EXTRA_MAX = 3, /* content-length, date, te */
+    EXTRA_MAX = 3,   /* content-length, date, te */
+    NAME_EVERY = 64, /* heads: then a name is said in full, lest it has left the table */
 };
 
 /* Known names as they stand in HTTP/2, written once before the first session. */
@@ -52,9 +53,17 @@ static bool is_listed(const struct fields *fields, struct slice name)
     return false;
 }
 
+/* Secrets, and what will never be said again: that would only fill the other side's table, and make
+ * each search of ours longer. The name of what is in every head is worth a place there. */
+static bool is_kept_out(const struct h2_session *session, enum field_id id)
+{
+    return id == FIELD_AUTHORIZATION || id == FIELD_COOKIE || id == FIELD_SET_COOKIE ||
+           (id == FIELD_X_REQUEST_ID && session->heads_sent % NAME_EVERY != 0);
+}
+
 /* Appends the fields that are passed on; what belongs to one hop is not. */
-static size_t add_fields(nghttp2_nv *pairs, size_t count, const struct fields *fields,
-                         bool is_request)
+static size_t add_fields(struct h2_session *session, nghttp2_nv *pairs, size_t count,
+                         const struct fields *fields, bool is_request)
 {
     bool has_list = fields_find(fields, FIELD_CONNECTION) != NULL;
     for (uint32_t i = 0; i < fields->count; i++) {
@@ -64,17 +73,14 @@ static size_t add_fields(nghttp2_nv *pairs, size_t count, const struct fields *f
             (is_request && (id == FIELD_HOST || id == FIELD_EXPECT)) ||
             (has_list && is_listed(fields, field->name)))
             continue;
-        /* Secrets, and what will never be said again: that would only fill the other side's table,
-         * and make each search of ours longer. */
-        bool is_kept_out = id == FIELD_AUTHORIZATION || id == FIELD_COOKIE ||
-                           id == FIELD_SET_COOKIE || id == FIELD_X_REQUEST_ID;
-        uint8_t flags = is_kept_out ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
+        uint8_t flags = is_kept_out(session, id) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
         if (id != FIELD_OTHER)
             pairs[count++] =
                 pair(lower_names[id], field->value, flags | NGHTTP2_NV_FLAG_NO_COPY_NAME);
         else
             pairs[count++] = pair(field->name, field->value, flags); /* lower-cased in its copy */
     }
+    session->heads_sent++;
     return count;
 }
 
@@ -109,8 +115,8 @@ static bool submit_trailers(struct h2_stream *stream)
 static ssize_t read_body(nghttp2_session *engine, int32_t id, uint8_t *into, size_t room,
                          uint32_t *flags, nghttp2_data_source *source, void *user_data)
 {
-    struct h2_stream *stream = nghttp2_session_get_stream_user_data(engine, id);
-    (void)into, (void)source, (void)user_data;
+    struct h2_stream *stream = h2_stream_of(user_data, id);
+    (void)engine, (void)into, (void)source;
     if (stream == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     size_t size = stream->out[0].size + stream->out[1].size;
@@ -149,8 +155,8 @@ static int send_data(nghttp2_session *engine, nghttp2_frame *frame, const uint8_
                      size_t size, nghttp2_data_source *source, void *user_data)
 {
     struct h2_session *session = user_data;
-    (void)source;
-    struct h2_stream *stream = nghttp2_session_get_stream_user_data(engine, frame->hd.stream_id);
+    struct h2_stream *stream = h2_stream_of(session, frame->hd.stream_id);
+    (void)engine, (void)source;
     if (stream == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (session->out->capacity - session->out->size < FRAME_HEAD_SIZE + size)
@@ -184,12 +190,12 @@ static ssize_t frame_length(nghttp2_session *engine, uint8_t type, int32_t id,
 static int on_frame_sent(nghttp2_session *engine, const nghttp2_frame *frame, void *user_data)
 {
     struct h2_session *session = user_data;
+    (void)engine;
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
     case NGHTTP2_DATA:
         if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
-            struct h2_stream *stream =
-                nghttp2_session_get_stream_user_data(engine, frame->hd.stream_id);
+            struct h2_stream *stream = h2_stream_of(session, frame->hd.stream_id);
             if (stream != NULL) {
                 stream->out_done = true;
                 session->events->changed(session->owner, stream);
@@ -280,7 +286,7 @@ enum status h2_stream_request(struct h2_session *session, struct h2_stream *stre
     pairs[count++] = known(":scheme", request->scheme);
     pairs[count++] = known(":authority", request->authority);
     pairs[count++] = known(":path", request->path);
-    count = add_fields(pairs, count, fields, true);
+    count = add_fields(session, pairs, count, fields, true);
     const struct field *te = fields_find(fields, FIELD_TE);
     if (te != NULL && slice_list_has(te->value, SLICE("trailers")))
         pairs[count++] = known("te", SLICE("trailers"));
@@ -304,7 +310,7 @@ void h2_stream_interim(struct h2_stream *stream, int status, const struct fields
         return;
     nghttp2_nv *pairs = arena_alloc(stream->arena, (1 + fields->count) * sizeof *pairs);
     pairs[0] = known(":status", number(stream->arena, (uint64_t)status));
-    size_t count = add_fields(pairs, 1, fields, false);
+    size_t count = add_fields(stream->session, pairs, 1, fields, false);
     nghttp2_submit_headers(stream->session->engine, NGHTTP2_FLAG_NONE, stream->id, NULL, pairs,
                            count, NULL);
 }
@@ -316,7 +322,7 @@ void h2_stream_respond(struct h2_stream *stream, int status, const struct fields
         return;
     nghttp2_nv *pairs = arena_alloc(stream->arena, (1 + EXTRA_MAX + fields->count) * sizeof *pairs);
     pairs[0] = known(":status", number(stream->arena, (uint64_t)status));
-    size_t count = add_fields(pairs, 1, fields, false);
+    size_t count = add_fields(stream->session, pairs, 1, fields, false);
     if (length >= 0)
         pairs[count++] = known("content-length", number(stream->arena, (uint64_t)length));
     if (date.size > 0 && fields_find(fields, FIELD_DATE) == NULL)
@@ -325,6 +331,15 @@ void h2_stream_respond(struct h2_stream *stream, int status, const struct fields
     if (nghttp2_submit_response(stream->session->engine, stream->id, pairs, count,
                                 has_body ? &provider : NULL) != 0)
         stream->session->is_over = true; /* its memory has reached the bound */
+}
+
+bool h2_stream_fits(const struct h2_stream *stream, size_t size, size_t together)
+{
+    if (stream->session == NULL)
+        return false;
+    nghttp2_session *engine = stream->session->engine;
+    return nghttp2_session_get_stream_remote_window_size(engine, stream->id) >= (int64_t)size &&
+           nghttp2_session_get_remote_window_size(engine) >= (int64_t)together;
 }
 
 void h2_stream_send(struct h2_stream *stream)

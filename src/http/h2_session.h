@@ -128,6 +128,8 @@ uint32_t h2_session_streams_max(const struct h2_session *session);
 bool h2_session_is_in_head(const struct h2_session *session);
 /* Bytes of the heap that the connection's bookkeeping holds. */
 size_t h2_session_memory(const struct h2_session *session);
+/* Bytes of a stream's body that have come and were not taken, by what they lie in. */
+size_t h2_stream_memory(const struct h2_stream *stream);
 /* Asks for a sign of life; h2_session_pongs() counts the answers. */
 void h2_session_ping(struct h2_session *session);
 uint64_t h2_session_pongs(const struct h2_session *session);
@@ -148,6 +150,8 @@ MUST_CHECK enum status h2_stream_request(struct h2_session *session, struct h2_s
 void h2_stream_interim(struct h2_stream *stream, int status, const struct fields *fields);
 void h2_stream_respond(struct h2_stream *stream, int status, const struct fields *fields,
                        int64_t length, struct slice date, bool has_body);
+/* Whether the other side's windows let the stream send `size` bytes, and all of them `together`. */
+bool h2_stream_fits(const struct h2_stream *stream, size_t size, size_t together);
 /* There is something new in `out`, or out_last was set. */
 void h2_stream_send(struct h2_stream *stream);
 /* The next bytes of the body that came, valid until the next call: the window is opened by as much.

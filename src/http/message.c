@@ -145,6 +145,9 @@ enum field_id field_id_of(struct slice name)
     case CASE(11, 'r'):
         TRY_NAME(RETRY_AFTER);
         break;
+    case CASE(11, 't'):
+        TRY_NAME(TRACEPARENT);
+        break;
     case CASE(12, 'c'):
         TRY_NAME(CONTENT_TYPE);
         break;

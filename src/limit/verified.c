@@ -7,6 +7,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum {
@@ -27,6 +28,7 @@ struct entry {
 struct verified {
     struct hash_key key;
     unsigned char digest_key[32];
+    atomic_bool is_used;
     pthread_mutex_t mutexes[SHARDS];
     struct entry sets[SETS][WAYS];
 };
@@ -95,6 +97,7 @@ void verified_keep(struct verified *v, struct slice key, struct slice value, int
 {
     if (key.size + value.size > VERIFIED_SIZE_MAX || key.size == 0 || expires <= now)
         return;
+    atomic_store_explicit(&v->is_used, true, memory_order_relaxed);
     uint64_t hash = hash_of(v, key);
     struct entry *set = v->sets[hash % SETS];
     pthread_mutex_t *mutex = &v->mutexes[hash % SETS % SHARDS];
@@ -115,6 +118,18 @@ void verified_keep(struct verified *v, struct slice key, struct slice value, int
     forget(place);
     *place = (struct entry){hash, expires, key.size, value.size, bytes};
     pthread_mutex_unlock(mutex);
+}
+
+void verified_clear(void)
+{
+    if (table == NULL || !atomic_load(&table->is_used))
+        return;
+    for (size_t i = 0; i < SETS; i++) {
+        pthread_mutex_lock(&table->mutexes[i % SHARDS]);
+        for (size_t k = 0; k < WAYS; k++)
+            forget(&table->sets[i][k]);
+        pthread_mutex_unlock(&table->mutexes[i % SHARDS]);
+    }
 }
 
 void verified_digest(struct slice secret, char digest[VERIFIED_DIGEST_SIZE])

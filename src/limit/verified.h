@@ -22,6 +22,8 @@ bool verified_find(struct verified *verified, struct slice key, int64_t now, str
 /* Keeps it until `expires`; the one that expires first makes room. */
 void verified_keep(struct verified *verified, struct slice key, struct slice value, int64_t expires,
                    int64_t now);
+/* Forgets all of it: nothing that was proved with secrets outlives the work. */
+void verified_clear(void);
 
 enum {
     VERIFIED_DIGEST_SIZE = 32,

@@ -2,6 +2,7 @@
 #include "net/duplex.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "fiber/block.h"
 #include "fiber/fiber.h"
 #include "fiber/thread.h"
@@ -51,7 +52,7 @@ static void begin_linger(struct duplex *duplex)
 {
     duplex->is_lingering = true;
     stream_shutdown(&duplex->stream);
-    timer_set(&thread_self()->timers, &duplex->timer, loop_now() + duplex->linger);
+    timer_set(&thread_self()->timers, &duplex->timer, clock_after(loop_now(), duplex->linger));
 }
 
 static enum status receive(struct duplex *duplex, struct slice bytes)

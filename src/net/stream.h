@@ -27,6 +27,10 @@ struct stream_operations {
     void (*close)(struct stream *stream, bool reset);
 };
 
+enum {
+    STREAM_TLS_BYTES = 16 * 1024, /* about what a connection of TLS holds beside its stream */
+};
+
 struct stream {
     const struct stream_operations *operations;
     struct watch watch; /* of the descriptor beneath */

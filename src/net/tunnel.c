@@ -232,6 +232,28 @@ void tunnel_end_all(void)
     }
 }
 
+static size_t size_of(const struct half *half)
+{
+    size_t size = half->is_heap ? half->end : half->block != NULL ? BLOCK_SIZE : 0;
+    return size + (half->from->tls != NULL ? STREAM_TLS_BYTES : 0);
+}
+
+void tunnel_each(void (*visit)(void *visitor, struct tunnel *tunnel, void *argument, size_t bytes),
+                 void *visitor)
+{
+    LIST_EACH(link, &tunnels_of(thread_self())->all)
+    {
+        struct tunnel *tunnel = LIST_ENTRY(link, struct tunnel, link);
+        visit(visitor, tunnel, tunnel->argument,
+              sizeof *tunnel + size_of(&tunnel->up) + size_of(&tunnel->down));
+    }
+}
+
+void tunnel_end(struct tunnel *tunnel)
+{
+    end(tunnel, OK);
+}
+
 void tunnel_release(void)
 {
     struct thread *thread = thread_self();

@@ -5,6 +5,8 @@
 
 #include "net/stream.h"
 
+struct tunnel;
+
 struct tunnel_result {
     uint64_t bytes_in;  /* from the client */
     uint64_t bytes_out; /* to the client */
@@ -23,5 +25,9 @@ MUST_CHECK enum status tunnel_start(struct stream *client, struct slice client_e
 /* How many tunnels this thread has, and the end of them all (drain). */
 size_t tunnel_count(void);
 void tunnel_end_all(void);
+/* Visits each: the argument of its on_end, and the bytes that it holds. It may be ended then. */
+void tunnel_each(void (*visit)(void *visitor, struct tunnel *tunnel, void *argument, size_t bytes),
+                 void *visitor);
+void tunnel_end(struct tunnel *tunnel);
 /* The same, when the thread ends. */
 void tunnel_release(void);

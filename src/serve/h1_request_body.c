@@ -54,7 +54,7 @@ static enum status fetch(struct h1_request_body *b, int64_t deadline)
     struct exchange *x = &c->active->x;
     if (!b->was_asked) {
         b->was_asked = true;
-        TRY(x->sink->proceed(x));
+        TRY(exchange_proceed(x));
     }
     if (c->spare.data == NULL)
         c->spare = (struct h1_input){block_take(), 0, BLOCK_SIZE, true};

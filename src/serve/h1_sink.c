@@ -56,13 +56,6 @@ static enum status sink_interim(struct exchange *x, int status, const struct fie
     return written;
 }
 
-static enum status sink_proceed(struct exchange *x)
-{
-    struct fields none;
-    fields_init(&none, NULL, NULL, 0);
-    return x->head_sent || x->response.status != 0 ? OK : sink_interim(x, 100, &none);
-}
-
 static enum status sink_head(struct exchange *x, bool hold)
 {
     struct h1_exchange *e = of(x);
@@ -161,6 +154,7 @@ static void sink_abort(struct exchange *x)
 struct tunnel_log {
     struct exchange *x; /* a copy for the log */
     struct serve_worker *worker;
+    struct address client;
     void (*on_server_end)(void *taken);
     void *taken;
 };
@@ -181,6 +175,19 @@ static void on_tunnel_end(void *argument, struct tunnel_result *result)
     serve_look_if_empty(worker);
 }
 
+const struct address *h1_tunnel_client(const void *argument)
+{
+    const struct tunnel_log *log = argument;
+    return &log->client;
+}
+
+void h1_tunnel_blame(void *argument)
+{
+    struct tunnel_log *log = argument;
+    exchange_refuse(log->x, REFUSAL_MEMORY);
+    counter_add(&log->worker->refused[REFUSAL_MEMORY], 1);
+}
+
 static enum status sink_tunnel(struct exchange *x)
 {
     struct h1_exchange *e = of(x);
@@ -189,6 +196,7 @@ static enum status sink_tunnel(struct exchange *x)
     log->worker = c->worker;
     log->on_server_end = x->tunnel.on_end;
     x->is_finished = true;
+    log->client = *x->client;
     log->x = exchange_copy_for_log(x);
     int64_t silence = x->tunnel.timeout != 0 ? x->tunnel.timeout : x->route->timeouts.tunnel;
     enum status status = tunnel_start(&c->stream, e->body.ahead, x->tunnel.server, x->tunnel.early,
@@ -219,5 +227,4 @@ const struct sink h1_sink = {
     .abort = sink_abort,
     .tunnel = sink_tunnel,
     .local_address = sink_local_address,
-    .proceed = sink_proceed,
 };

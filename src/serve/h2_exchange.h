@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One stream of a client as an exchange: the inside of serve_h2.c, h2_sink.c and
- * h2_request_body.c. */
+ * h2_request_body.c and h2_tunnel.c. */
 #pragma once
 
 #include "serve/serve_h2.h"
@@ -11,10 +11,21 @@ enum {
     H2_GATHER_SIZE = 2048, /* small chunks are gathered here */
 };
 
+/* The stream of an extended CONNECT, when its exchange has ended. */
+struct h2_tunnel {
+    struct stream server;
+    struct slice early;       /* of the server: came with its head */
+    struct timeouts timeouts; /* as they were: the configuration may go */
+    struct exchange *x;       /* a copy for the log */
+    void (*on_server_end)(void *taken);
+    void *taken;
+};
+
 /* Lives in one block, with the start of its arena. */
 struct h2_exchange {
     struct exchange x;
     struct h2_connection *connection;
+    struct list link; /* of the connection */
     struct h2_stream stream;
     struct body body;          /* the client's, pulled */
     struct fiber *fiber;       /* NULL: it has ended, or not begun */
@@ -26,6 +37,11 @@ struct h2_exchange {
     bool is_body_failed;
     bool is_held; /* the head waits for the first chunk */
     bool is_cut_off;
+    struct h2_tunnel *tunnel; /* what it has become; NULL */
+    bool is_left;             /* the session has the whole answer, and needs no fiber to send it */
+    struct list left;         /* of the connection, from then on */
+    size_t left_size;         /* of the answer */
+    int64_t left_until;       /* when it is given up */
     bool is_grpc;
     size_t gathered; /* bytes of out_memory in use */
     struct field request_fields[H2_REQUEST_FIELDS];
@@ -35,6 +51,15 @@ struct h2_exchange {
 };
 
 extern const struct sink h2_sink;
+/* Those of its route; of the listener, as long as there is none. */
+const struct timeouts *h2_timeouts_of(const struct h2_exchange *e);
+/* Of a stream that is a tunnel: waits until the client has taken the chunk, or the end. */
+MUST_CHECK enum status h2_pass(struct h2_exchange *e, struct slice chunk);
+MUST_CHECK enum status h2_pass_end(struct h2_exchange *e);
+/* The server's connection becomes the stream's; the exchange ends, and its log line is kept. */
+void h2_tunnel_take(struct h2_exchange *e);
+/* Copies both ways until both have ended, then logs. OK: they did. */
+enum status h2_tunnel_serve(struct h2_exchange *e);
 /* What the fiber serves; NULL: it is none of a stream. */
 const struct exchange *h2_exchange_of(const struct fiber *fiber);
 /* The session has something to send. */

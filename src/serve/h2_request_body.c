@@ -17,8 +17,7 @@ static enum status refuse(struct h2_exchange *e, enum status status, enum refusa
 
 static int64_t read_timeout(const struct h2_exchange *e)
 {
-    const struct timeouts *timeouts =
-        e->x.route == NULL ? &e->connection->listener->config->timeouts : &e->x.route->timeouts;
+    const struct timeouts *timeouts = h2_timeouts_of(e);
     /* The client of a call that streams may be silent as long as one of a tunnel. */
     return e->is_grpc || e->stream.is_tunnel ? timeouts->tunnel : timeouts->request_body;
 }
@@ -61,7 +60,7 @@ static enum status read_body(struct body *body, struct slice *chunk, int64_t dea
         return ERR_PROTOCOL;
     if (!e->was_asked && e->stream.received == 0) {
         e->was_asked = true;
-        TRY(x->sink->proceed(x));
+        TRY(exchange_proceed(x));
     }
     enum status status = h2_stream_read(e, chunk, deadline);
     if (status == ERR_TIMEOUT && loop_now() < deadline)

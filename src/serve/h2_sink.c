@@ -8,7 +8,6 @@
 
 enum {
     TRICKLE_BYTES_PER_S = 500, /* a window that opens more slowly than this is no progress */
-    TUNNEL_READ_SIZE = 4096,
     LEAVE_MS = 100,
 };
 
@@ -28,22 +27,29 @@ static void send_out(struct h2_exchange *e)
     h2_kick(e->connection);
 }
 
-static const struct timeouts *timeouts_of(const struct h2_exchange *e)
+const struct timeouts *h2_timeouts_of(const struct h2_exchange *e)
 {
+    if (e->tunnel != NULL)
+        return &e->tunnel->timeouts;
     return e->x.route == NULL ? &e->connection->listener->config->timeouts : &e->x.route->timeouts;
 }
 
-static int64_t tunnel_silence(const struct h2_exchange *e)
+/* A short answer for which there is room need not be waited for. The memory that it stands in stays
+ * until it was taken, and nothing else does: no fiber, no block, no server. */
+static bool may_leave(const struct h2_exchange *e)
 {
-    return e->x.tunnel.timeout != 0 ? e->x.tunnel.timeout : timeouts_of(e)->tunnel;
+    const struct h2_stream *stream = &e->stream;
+    size_t size = left(stream);
+    return stream->is_ended && !stream->is_tunnel && stream->out[1].size == 0 &&
+           stream->out_trailers == NULL &&
+           h2_stream_fits(stream, size, e->connection->left_bytes + size);
 }
 
-/* Waits until all that is to be sent was taken; with `end` until the stream's end was. Gives up on
- * a client that opens its window too slowly. */
+/* Gives up on a client that opens its window too slowly. */
 static enum status wait_taken(struct h2_exchange *e, bool end)
 {
     struct h2_stream *stream = &e->stream;
-    int64_t stall = timeouts_of(e)->h2_window;
+    int64_t stall = h2_timeouts_of(e)->h2_window;
     /* What weir says when the time is up is still said. */
     int64_t deadline = e->x.response.is_ours ? CLOCK_NEVER : e->x.deadline;
     /* What came in time has a moment to leave. */
@@ -71,6 +77,20 @@ static enum status wait_taken(struct h2_exchange *e, bool end)
         return status;
     }
     return OK;
+}
+
+enum status h2_pass(struct h2_exchange *e, struct slice chunk)
+{
+    e->stream.out[1] = chunk;
+    send_out(e);
+    return wait_taken(e, false);
+}
+
+enum status h2_pass_end(struct h2_exchange *e)
+{
+    e->stream.out_last = true;
+    send_out(e);
+    return wait_taken(e, true);
 }
 
 /* The head goes to the session. */
@@ -106,13 +126,6 @@ static enum status sink_interim(struct exchange *x, int status, const struct fie
     h2_stream_interim(&e->stream, status, fields);
     h2_kick(e->connection);
     return OK;
-}
-
-static enum status sink_proceed(struct exchange *x)
-{
-    struct fields none;
-    fields_init(&none, NULL, NULL, 0);
-    return x->head_sent || x->response.status != 0 ? OK : sink_interim(x, 100, &none);
 }
 
 static enum status sink_head(struct exchange *x, bool hold)
@@ -180,7 +193,8 @@ static enum status sink_finish(struct exchange *x, const struct fields *trailers
         e->stream.out_trailers = has_trailers ? trailers : NULL;
     }
     send_out(e);
-    return wait_taken(e, true);
+    e->is_left = may_leave(e);
+    return e->is_left ? OK : wait_taken(e, true);
 }
 
 static void sink_abort(struct exchange *x)
@@ -188,77 +202,9 @@ static void sink_abort(struct exchange *x)
     of(x)->is_cut_off = true;
 }
 
-/* From the client to the server, until the client ends its side. */
-static void send_to_server(void *argument)
-{
-    struct h2_exchange *e = argument;
-    struct exchange *x = &e->x;
-    struct stream *server = x->tunnel.server;
-    struct slice chunk;
-    enum status status;
-    do {
-        status = h2_stream_read(e, &chunk, CLOCK_NEVER);
-        if (status != OK)
-            break;
-        if (chunk.size == 0) {
-            stream_shutdown(server);
-            return;
-        }
-        x->bytes_in += chunk.size;
-        struct iovec part = {(void *)(uintptr_t)chunk.data, chunk.size};
-        status = stream_write(server, &part, 1, tunnel_silence(e), CLOCK_NEVER);
-    } while (status == OK);
-    if (status != ERR_CANCELLED)
-        stream_break(server);
-}
-
-/* And back, until the server ends. The other direction is told from counters of this one, so that
- * a tunnel is idle only when both are. */
-static enum status send_to_client(struct h2_exchange *e)
-{
-    struct exchange *x = &e->x;
-    struct slice chunk = x->tunnel.early;
-    char *room = arena_alloc(&x->arena, TUNNEL_READ_SIZE);
-    int64_t idle = tunnel_silence(e);
-    for (;;) {
-        if (chunk.size > 0) {
-            e->stream.out[1] = chunk;
-            send_out(e);
-            TRY(wait_taken(e, false));
-            x->bytes_out += chunk.size;
-        }
-        size_t got = 0;
-        uint64_t before = x->bytes_in;
-        enum status status = stream_read(x->tunnel.server, room, TUNNEL_READ_SIZE, &got,
-                                         stream_stall_deadline(idle, CLOCK_NEVER));
-        if (status == ERR_CLOSED)
-            return OK;
-        if (status == ERR_TIMEOUT && x->bytes_in != before) {
-            chunk = SLICE("");
-            continue;
-        }
-        if (status == ERR_TIMEOUT)
-            exchange_blame(x, status, SIDE_US, 0, "", "timeouts.tunnel");
-        TRY(status);
-        chunk = slice_of(room, got);
-    }
-}
-
-/* The stream is the tunnel: it is served here, and the exchange ends with it. */
 static enum status sink_tunnel(struct exchange *x)
 {
-    struct h2_exchange *e = of(x);
-    TRY(fiber_start(&x->scope, "h2_tunnel", send_to_server, e, NULL));
-    enum status status = send_to_client(e);
-    if (status == OK) {
-        e->stream.out_last = true;
-        send_out(e);
-        status = wait_taken(e, true);
-    }
-    fiber_scope_cancel(&x->scope);
-    x->tunnel.server = NULL; /* nothing was handed over: the caller closes it, and logs */
-    x->is_finished = status == OK;
-    e->is_cut_off = status != OK;
+    h2_tunnel_take(of(x));
     return OK;
 }
 
@@ -278,5 +224,4 @@ const struct sink h2_sink = {
     .abort = sink_abort,
     .tunnel = sink_tunnel,
     .local_address = sink_local_address,
-    .proceed = sink_proceed,
 };

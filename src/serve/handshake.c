@@ -39,7 +39,7 @@ static void report(const struct handshake *handshake, enum status status,
     const char *why = status == ERR_TIMEOUT ? "timeouts.handshake"
                       : status == ERR_TLS   ? trouble->why
                                             : status_name(status);
-    handshake->listener->worker->handshakes_failed++;
+    counter_add(&handshake->listener->worker->handshakes_failed, 1);
     log_write(LOG_DEBUG, "handshake_failed", "no TLS with %.*s on %.*s: %s", SLICE_ARG(ip),
               SLICE_ARG(handshake->listener->config->name), why);
 }
@@ -49,7 +49,7 @@ static void report_introduction(const struct handshake *handshake, const char *w
 {
     char text[ADDRESS_TEXT_MAX];
     struct slice ip = address_format_ip(&handshake->peer, text);
-    handshake->listener->worker->introductions_failed++;
+    counter_add(&handshake->listener->worker->introductions_failed, 1);
     log_write(LOG_WARN, "proxy_header_failed", "a connection of %.*s on %.*s was closed: %s",
               SLICE_ARG(ip), SLICE_ARG(handshake->listener->config->name), why);
 }
@@ -90,7 +90,7 @@ static void hand_over(struct handshake *handshake)
 /* Told in words that the client understands that TLS is spoken here. */
 static void answer_in_clear(struct handshake *handshake)
 {
-    handshake->listener->worker->handshakes_in_clear++;
+    counter_add(&handshake->listener->worker->handshakes_in_clear, 1);
     list_remove(&handshake->link);
     loop_free_later(handshake);
     h1_take_clear(handshake->listener, &handshake->stream, &handshake->peer, handshake->is_counted);
@@ -121,9 +121,9 @@ static void shake(void *argument)
         return;
     }
     if (stream_tls_facts(&handshake->stream)->is_resumed)
-        worker->handshakes_resumed++;
+        counter_add(&worker->handshakes_resumed, 1);
     else
-        worker->handshakes_full++;
+        counter_add(&worker->handshakes_full, 1);
     hand_over(handshake);
 }
 
@@ -165,6 +165,7 @@ static void refuse(struct handshake *handshake)
 {
     char text[ADDRESS_TEXT_MAX];
     struct slice ip = address_format_ip(&handshake->peer, text);
+    counter_add(&handshake->listener->worker->refused[REFUSAL_CONNECTIONS_PER_CLIENT], 1);
     log_write(LOG_WARN, "connection_refused", "a connection of %.*s was refused: %s is reached",
               SLICE_ARG(ip), refusal_text(REFUSAL_CONNECTIONS_PER_CLIENT)->limit);
     struct iovec part = {(void *)(uintptr_t)LISTENER_REFUSAL, sizeof LISTENER_REFUSAL - 1};

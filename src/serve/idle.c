@@ -3,6 +3,7 @@
  * being closed gently. */
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "fiber/block.h"
 #include "serve/serve_h1.h"
@@ -70,7 +71,7 @@ void h1_linger(struct h1_connection *c)
     c->state = H1_LINGERING;
     c->fiber = NULL;
     timer_set(&c->worker->thread.timers, &c->timer,
-              loop_now() + c->listener->config->timeouts.linger);
+              clock_after(loop_now(), c->listener->config->timeouts.linger));
     drop_input(c);
 }
 
@@ -117,15 +118,17 @@ static void rest(struct h1_connection *c)
         c->state = H1_PARKED;
         c->head_began = 0;
         /* The first request has to come as soon as a head has to; later ones may be awaited. */
-        int64_t until = c->requests == 0 ? c->opened + c->listener->config->timeouts.request_header
-                                         : now + c->listener->config->timeouts.keepalive;
+        const struct timeouts *timeouts = &c->listener->config->timeouts;
+        int64_t until = c->requests == 0 ? clock_after(c->opened, timeouts->request_header)
+                                         : clock_after(now, timeouts->keepalive);
         timer_set(timers, &c->timer, until);
         return;
     }
     if (c->state != H1_HEAD) {
         c->state = H1_HEAD;
         c->head_began = c->requests == 0 ? c->opened : now;
-        timer_set(timers, &c->timer, c->head_began + c->listener->config->timeouts.request_header);
+        timer_set(timers, &c->timer,
+                  clock_after(c->head_began, c->listener->config->timeouts.request_header));
     }
     size_t capacity = (input->size + REST_UNIT - 1) / REST_UNIT * REST_UNIT;
     if (input->is_block ? capacity < BLOCK_SIZE : capacity + REST_UNIT < input->capacity) {
@@ -251,6 +254,7 @@ static void refuse_exchange(struct h1_connection *c)
     struct iovec part = {(void *)(uintptr_t)ANSWER, sizeof ANSWER - 1};
     log_write(LOG_ERROR, "fibers_exhausted", "an exchange was refused: %s is reached",
               refusal_text(REFUSAL_FIBERS)->limit);
+    counter_add(&c->worker->refused[REFUSAL_FIBERS], 1);
     arena_done(&c->active->x.arena);
     block_give(c->active);
     c->active = NULL;

@@ -6,6 +6,7 @@
 #include "exchange/cidr.h"
 #include "serve/clients.h"
 #include "serve/handshake.h"
+#include "serve/overload.h"
 #include "serve/serve_h1.h"
 
 #include <stdlib.h>
@@ -81,8 +82,10 @@ static struct serve_worker *least_loaded(struct serve_worker *worker)
 }
 
 /* Told no before a byte was read: a short answer, best effort. */
-static void refuse(int fd, enum refusal refusal, const struct address *peer, bool is_plain)
+static void refuse(struct serve_worker *worker, int fd, enum refusal refusal,
+                   const struct address *peer, bool is_plain)
 {
+    counter_add(&worker->refused[refusal], 1);
     struct iovec part = {(void *)(uintptr_t)LISTENER_REFUSAL, sizeof LISTENER_REFUSAL - 1};
     char text[ADDRESS_TEXT_MAX];
     struct slice ip = address_format_ip(peer, text);
@@ -114,9 +117,10 @@ static void take(struct listener *listener, int fd, const struct address *peer)
         if (!is_counted)
             refusal = REFUSAL_CONNECTIONS_PER_CLIENT;
     }
+    counter_add(&worker->accepted, 1);
     if (refusal != REFUSAL_NONE) {
         __atomic_sub_fetch(&shared->connections, 1, __ATOMIC_RELAXED);
-        refuse(fd, refusal, peer, listener->config->tls == NULL);
+        refuse(worker, fd, refusal, peer, listener->config->tls == NULL);
         return;
     }
     struct serve_worker *least = least_loaded(worker);
@@ -132,6 +136,8 @@ static void take(struct listener *listener, int fd, const struct address *peer)
 
 static void rest(struct listener_socket *socket)
 {
+    if (socket->watch.slot != 0)
+        loop_forget(&socket->watch, true);
     timer_set(&socket->listener->worker->thread.timers, &socket->rest,
               loop_now() + MILLISECONDS(REST_MS));
 }
@@ -150,18 +156,21 @@ static void on_rest_over(struct timer *timer)
     watch_socket(socket, socket->watch.fd);
 }
 
-static void accept_up_to(struct listener_socket *socket, int most)
+static void accept_up_to(struct listener_socket *socket, int most, bool may_wait)
 {
     struct listener *listener = socket->listener;
     struct watch *watch = &socket->watch;
     for (int i = 0; i < most; i++) {
         int fd;
         struct address peer;
+        if (may_wait && !overload_may_accept(listener->worker)) {
+            rest(socket); /* whoever connects waits with the kernel */
+            return;
+        }
         enum status status = socket_accept(watch->fd, &fd, &peer);
         if (status == ERR_LIMIT) {
             log_write(LOG_ERROR, "accept_failed",
                       "no file descriptors are left; accepting rests for %d ms", REST_MS);
-            loop_forget(watch, true);
             rest(socket);
             return;
         }
@@ -175,7 +184,8 @@ static void accept_up_to(struct listener_socket *socket, int most)
 
 static void on_ready(struct watch *watch)
 {
-    accept_up_to(LIST_ENTRY(watch, struct listener_socket, watch), ACCEPTS_PER_TURN);
+    struct listener_socket *socket = LIST_ENTRY(watch, struct listener_socket, watch);
+    accept_up_to(socket, ACCEPTS_PER_TURN, true);
 }
 
 static void on_cut(struct timer *timer)
@@ -215,7 +225,7 @@ void listener_accept_waiting(struct listener *listener)
 {
     for (size_t i = 0; i < listener->sockets_count; i++)
         if (listener->sockets[i].watch.slot != 0)
-            accept_up_to(&listener->sockets[i], WAITING_MAX);
+            accept_up_to(&listener->sockets[i], WAITING_MAX, false);
 }
 
 void listener_stop(struct listener *listener)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "exchange/cidr.h"
+#include "http/trace_context.h"
 #include "net/proxy_protocol.h"
 #include "net/tunnel.h"
 #include "serve/clients.h"
@@ -82,7 +83,7 @@ void serve_begin(struct exchange *x, struct listener *listener, const struct add
     x->scheme = is_secure ? SLICE("https") : SLICE("http");
     x->request.body = body_none();
     x->response.body = body_none();
-    worker->exchanges++;
+    counter_add(&worker->exchanges, 1);
     const struct trust *trust = &x->view->trust;
     x->client_trusted = trust->count > 0 && trust->header != CLIENT_HEADER_NONE &&
                         cidr_list_has(trust->cidrs, trust->count, peer);
@@ -91,6 +92,10 @@ void serve_begin(struct exchange *x, struct listener *listener, const struct add
         x->scheme = SLICE("https"); /* as the client has connected to the one before us */
     if (x->client_trusted)
         exchange_find_client(x, trust->cidrs, trust->count);
+    x->config = x->view->version;
+    const struct field *trace = fields_find(&x->request.head.fields, FIELD_TRACEPARENT);
+    if (trace != NULL)
+        x->trace_id = trace_context_id(trace->value);
     const struct field *id = fields_find(&x->request.head.fields, FIELD_X_REQUEST_ID);
     x->request_id =
         id != NULL && x->client_trusted ? id->value : serve_request_id(&x->arena, x->started_wall);
@@ -98,8 +103,15 @@ void serve_begin(struct exchange *x, struct listener *listener, const struct add
 
 void serve_end(struct exchange *x, struct serve_worker *worker)
 {
+    if (x->blame.refusal != REFUSAL_NONE)
+        counter_add(&worker->refused[x->blame.refusal], 1);
     if (x->view != NULL)
         serve_view_leave(worker, x->view);
+    /* What it pointed to may be gone. */
+    x->view = NULL;
+    x->sites = NULL;
+    x->site = NULL;
+    x->route = NULL;
 }
 
 struct serve_view *serve_view_enter(struct listener *listener)

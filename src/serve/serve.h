@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/list.h"
+#include "base/metric.h"
 #include "exchange/exchange.h"
 #include "fiber/thread.h"
 #include "http/date.h"
@@ -31,6 +32,7 @@ struct listener_config {
 /* A snapshot as one worker goes by it; only that worker counts. */
 struct serve_view {
     const struct snapshot *snapshot;
+    uint64_t version; /* of the configuration */
     const struct listener_config *const
         *listeners; /* by the slots of the worker's; NULL: not there */
     size_t listeners_count;
@@ -38,6 +40,15 @@ struct serve_view {
     uint64_t uses; /* exchanges, handshakes and listeners that are leaving */
     /* The last of those has ended, and the worker goes by another one. */
     void (*on_unused)(struct serve_view *view);
+};
+
+/* How much memory there is still, as control has last measured it. */
+struct serve_pressure {
+    int level;       /* enum pressure; atomic */
+    uint64_t sample; /* which measurement; 0: nobody measures; atomic */
+    int64_t room;    /* bytes that a worker may take before the next one; atomic */
+    /* On a worker that has taken half of that: measures again soon. */
+    void (*ask)(void);
 };
 
 /* What all workers look at. */
@@ -48,6 +59,7 @@ struct serve_shared {
     bool is_draining;        /* connections stay with whoever accepts them; atomic */
     int64_t connections_max; /* limits.connections, or what the descriptors allow; atomic */
     struct tally *clients;   /* connections per address */
+    struct serve_pressure pressure;
 };
 
 struct serve_worker {
@@ -68,6 +80,13 @@ struct serve_worker {
     void (*on_empty)(struct serve_worker *worker); /* draining, and the last connection has gone */
     int64_t date_second;                           /* that `date` was written for */
     char date[DATE_HTTP_SIZE];
+    uint64_t pressure_sample; /* in which the worker held … */
+    int64_t pressure_base;    /* … so many bytes */
+    int64_t accepted_since;   /* connections since then */
+    bool has_asked;           /* since then, for another one */
+    /* Counters, of which others may read: */
+    uint64_t accepted;             /* connections */
+    uint64_t refused[REFUSALS];    /* by their reason */
     uint64_t exchanges;            /* begun */
     uint64_t h2_opened;            /* connections of HTTP/2 */
     uint64_t h2_refused;           /* of those, ended for what they did */

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "fiber/block.h"
+#include "serve/overload.h"
 
 /* Fills in what an exchange knows of its connection. */
 static void begin(struct h1_exchange *e)
@@ -19,12 +20,12 @@ static void begin(struct h1_exchange *e)
 }
 
 /* Whether the connection may carry another request after this one. */
-static bool may_keep(const struct h1_exchange *e)
+static bool may_keep(const struct h1_exchange *e, enum pressure pressure)
 {
     const struct h1_connection *c = e->connection;
     const struct limits *limits = &c->listener->config->limits;
     return e->x.request.head.keep_alive && e->refusal == REFUSAL_NONE && !c->worker->is_draining &&
-           c->listener->last == NULL &&
+           c->listener->last == NULL && pressure < PRESSURE_CLOSE &&
            (limits->requests_per_connection < 0 ||
             c->requests < (uint64_t)limits->requests_per_connection) &&
            (limits->connection_age < 0 || loop_now() - c->opened < limits->connection_age);
@@ -76,7 +77,10 @@ static bool serve_one(struct h1_exchange *e)
 {
     struct h1_connection *c = e->connection;
     begin(e);
-    e->x.keep_client = may_keep(e);
+    enum pressure pressure = overload_level(c->worker);
+    if (pressure >= PRESSURE_REFUSE && e->refusal == REFUSAL_NONE)
+        e->refusal = REFUSAL_MEMORY;
+    e->x.keep_client = may_keep(e, pressure);
     struct slice ahead = e->refusal == REFUSAL_NONE
                              ? slice_of(c->input.data + e->head_size, c->input.size - e->head_size)
                              : SLICE("");

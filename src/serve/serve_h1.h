@@ -103,6 +103,9 @@ enum h1_next {
 enum h1_next h1_next(struct h1_connection *c);
 /* Closes and frees; `reset` drops what was not sent yet. */
 void h1_close(struct h1_connection *c, bool reset);
+/* Of a tunnel's on_end: whose it is; and that it ends because memory runs short. */
+const struct address *h1_tunnel_client(const void *argument);
+void h1_tunnel_blame(void *argument);
 /* Closes our side and drops what the client still sends, for a while; then closes. */
 void h1_linger(struct h1_connection *c);
 /* Gives the buffers of a parked connection back. */

@@ -6,11 +6,13 @@
 #include "exchange/grpc.h"
 #include "fiber/block.h"
 #include "serve/h2_exchange.h"
+#include "serve/overload.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
+    TOLD_MAX = 4,  /* streams of a connection that are refused with an answer at a time */
     WARNING_S = 1, /* between "will go" and "nothing new": more than a round trip */
 };
 
@@ -53,6 +55,12 @@ static int64_t next_look(const struct h2_connection *c)
     if (c->active == 0 && timeouts->h2_keepalive != CLOCK_NEVER &&
         c->idle_since + timeouts->h2_keepalive < at)
         at = c->idle_since + timeouts->h2_keepalive;
+    LIST_EACH(link, &c->left)
+    {
+        const struct h2_exchange *e = LIST_ENTRY(link, struct h2_exchange, left);
+        if (e->left_until < at)
+            at = e->left_until;
+    }
     return at;
 }
 
@@ -85,11 +93,26 @@ static void leave_now(struct h2_connection *c)
     duplex_send(&c->duplex);
 }
 
+/* Those whose answers the client's windows have kept here for too long. */
+static void reset_left(struct h2_connection *c, int64_t now)
+{
+    LIST_EACH(link, &c->left)
+    {
+        struct h2_exchange *e = LIST_ENTRY(link, struct h2_exchange, left);
+        if (e->left_until > now)
+            continue;
+        e->left_until = CLOCK_NEVER;
+        h2_stream_reset(&e->stream, H2_CANCEL);
+    }
+    h2_kick(c);
+}
+
 static void on_timer(struct timer *timer)
 {
     struct h2_connection *c = LIST_ENTRY(timer, struct h2_connection, timer);
     const struct timeouts *timeouts = &c->listener->config->timeouts;
     int64_t now = loop_now();
+    reset_left(c, now);
     int64_t head_began = c->has_heard ? c->head_began : c->opened;
     if (head_began != 0 && timeouts->request_header != CLOCK_NEVER &&
         now >= head_began + timeouts->request_header) {
@@ -111,10 +134,36 @@ static void free_exchange(struct h2_exchange *e)
     struct h2_connection *c = e->connection;
     serve_end(&e->x, c->worker);
     arena_done(&e->x.arena);
+    list_remove(&e->link);
     block_give(e);
     c->active--;
     if (c->active == 0)
         c->idle_since = loop_now();
+}
+
+/* The exchange has ended, its answer waits for the connection's turn. */
+static void leave(struct h2_exchange *e)
+{
+    struct h2_connection *c = e->connection;
+    e->left_size = e->stream.out[0].size;
+    e->left_until = stream_stall_deadline(h2_timeouts_of(e)->h2_window, CLOCK_NEVER);
+    serve_end(&e->x, c->worker);
+    c->left_bytes += e->left_size;
+    list_append(&c->left, &e->left);
+    if (!timer_is_set(&c->timer) || c->timer.at > e->left_until)
+        schedule(c);
+}
+
+/* What was left was taken, or nobody wants it any more. */
+static void end_left(struct h2_exchange *e)
+{
+    struct h2_connection *c = e->connection;
+    list_remove(&e->left);
+    c->left_bytes -= e->left_size;
+    h2_stream_release(&e->stream, H2_NO_ERROR);
+    free_exchange(e);
+    if (c->session != NULL && c->active == 0)
+        schedule(c);
 }
 
 /* A server of HTTP/1 wants a key to answer to, which a stream has no use for (RFC 8441 §5). */
@@ -161,11 +210,22 @@ static void serve_stream(void *argument)
         if (x->is_outdated)
             h2_shutdown(c);
         error = x->is_finished && !e->is_cut_off ? H2_NO_ERROR : H2_INTERNAL_ERROR;
+        if (e->tunnel != NULL) {
+            serve_end(x, c->worker);
+            error = h2_tunnel_serve(e) == OK ? H2_NO_ERROR : H2_INTERNAL_ERROR;
+        }
     }
     e->fiber = NULL;
+    e->is_left = e->is_left && !e->stream.is_closed && !e->stream.is_reset && error == H2_NO_ERROR;
+    if (e->is_left) {
+        leave(e);
+        return;
+    }
     h2_stream_release(&e->stream, error);
     free_exchange(e);
     if (c->session != NULL) {
+        if (c->active == 0 && overload_level(c->worker) >= PRESSURE_CLOSE)
+            h2_shutdown(c);
         if (c->active == 0)
             schedule(c);
         if (h2_session_has_output(c->session) || h2_session_is_over(c->session))
@@ -186,6 +246,11 @@ static struct h2_stream *on_begin(void *owner, int32_t id)
     (void)id;
     if (c->active >= active_max(c))
         return NULL;
+    /* An answer takes memory as well: a few are told in words. */
+    if (c->active >= TOLD_MAX && overload_level(c->worker) >= PRESSURE_REFUSE) {
+        counter_add(&c->worker->refused[REFUSAL_MEMORY], 1);
+        return NULL;
+    }
     struct h2_exchange *e = block_take();
     memset(e, 0, offsetof(struct h2_exchange, request_fields));
     struct exchange *x = &e->x;
@@ -196,6 +261,7 @@ static struct h2_stream *on_begin(void *owner, int32_t id)
     e->connection = c;
     e->stream.arena = &x->arena;
     e->stream.request = &x->request.head;
+    list_append(&c->exchanges, &e->link);
     c->active++;
     return &e->stream;
 }
@@ -225,12 +291,15 @@ static void on_head(void *owner, struct h2_stream *stream, enum refusal refusal)
 {
     struct h2_connection *c = owner;
     struct h2_exchange *e = exchange_of(stream);
+    if (refusal == REFUSAL_NONE && overload_level(c->worker) >= PRESSURE_REFUSE)
+        refusal = REFUSAL_MEMORY;
     e->refusal = refusal;
     e->is_grpc = grpc_is_call(&e->x);
     c->requests++;
     if (fiber_start(NULL, "serve_h2", serve_stream, e, &e->fiber) != OK) {
         log_write(LOG_ERROR, "fibers_exhausted", "an exchange was refused: %s is reached",
                   refusal_text(REFUSAL_FIBERS)->limit);
+        counter_add(&c->worker->refused[REFUSAL_FIBERS], 1);
         h2_stream_release(stream, H2_REFUSED_STREAM);
         free_exchange(e);
     }
@@ -242,6 +311,11 @@ static void on_changed(void *owner, struct h2_stream *stream)
 {
     struct h2_exchange *e = exchange_of(stream);
     (void)owner;
+    if (e->is_left && e->fiber == NULL) {
+        if (stream->is_closed)
+            end_left(e);
+        return;
+    }
     if (e->body_waiter != NULL)
         fiber_wake(e->body_waiter);
     if (e->out_waiter != NULL)
@@ -270,7 +344,7 @@ static void report(struct h2_connection *c)
     if (c->was_reported || why[0] == '\0')
         return;
     c->was_reported = true;
-    c->worker->h2_refused++;
+    counter_add(&c->worker->h2_refused, 1);
     log_write(LOG_INFO, "h2_connection_refused", "a connection of %.*s was ended: %s",
               (int)c->ip_size, c->ip, why);
 }
@@ -395,13 +469,15 @@ void h2_accept(struct listener *listener, struct stream *stream, const struct ad
     c->opened = opened;
     c->idle_since = loop_now();
     c->timer.on_fire = on_timer;
+    list_init(&c->exchanges);
     char text[ADDRESS_TEXT_MAX];
     struct slice ip = address_format_ip(peer, text);
     check(ip.size <= sizeof c->ip);
     memcpy(c->ip, ip.data, ip.size);
     c->ip_size = (uint8_t)ip.size;
+    list_init(&c->left);
     list_append(&worker->h2_connections, &c->link);
-    worker->h2_opened++;
+    counter_add(&worker->h2_opened, 1);
     c->session = h2_session_new(H2_SERVER, &session_limits, &SESSION_EVENTS, c);
     c->duplex.events = &DUPLEX_EVENTS;
     c->duplex.write_stall = config->timeouts.client_write;

@@ -24,7 +24,10 @@ struct h2_connection {
     struct tls_facts *tls;             /* a copy: exchanges outlive the stream; NULL: in clear */
     struct introduction *introduction; /* likewise outlives the stream; NULL: there was none */
     struct h2_session *session;        /* NULL: the connection has ended, its exchanges have not */
-    uint32_t active;                   /* exchanges in work, also of streams that are closed */
+    struct list exchanges;             /* in work, also of streams that are closed */
+    uint32_t active;                   /* how many */
+    struct list left;                  /* of those that ended: what they said was not taken yet */
+    size_t left_bytes;                 /* of these */
     enum h2_goodbye goodbye;
     bool is_counted;
     bool is_secure;

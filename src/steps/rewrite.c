@@ -3,18 +3,13 @@
  */
 #include "base/buffer.h"
 #include "exchange/exchange.h"
+#include "exchange/path_pattern.h"
 #include "exchange/variable.h"
-
-enum {
-    CAPTURES = 10, /* $0 to $9 */
-};
 
 struct rewrite_config {
     struct slice from;
     struct slice to;
-    struct slice path; /* of a pattern that is no regular expression */
-    bool is_prefix;
-    void *regex;
+    struct path_pattern pattern;
     const struct template *to_template;
 };
 
@@ -50,40 +45,7 @@ static enum status prepare(void *config, struct prepare *p)
     c->to_template = p->compile_template(p, "to", c->to);
     if (c->to_template == NULL)
         return ERR_CONFIG;
-    if (c->from.size > 0 && c->from.data[0] == '~') {
-        char error[128];
-        size_t at;
-        c->regex = regex_compile(slice_from(c->from, 1), error, sizeof error, &at);
-        if (c->regex == NULL) {
-            p->error(p, "from", "%s (at byte %zu)", error, at);
-            return ERR_CONFIG;
-        }
-        p->keep(p, regex_free, c->regex);
-        return OK;
-    }
-    c->is_prefix = slice_ends(c->from, SLICE("/*"));
-    c->path = slice_first(c->from, c->from.size - (c->is_prefix ? 2 : 0));
-    return OK;
-}
-
-static bool find(const struct rewrite_config *c, struct slice path, struct slice *captures,
-                 size_t *count, bool *limit_hit)
-{
-    if (c->regex != NULL) {
-        enum regex_result result = regex_capture(c->regex, path, captures, CAPTURES, count);
-        *limit_hit = result == REGEX_LIMIT;
-        return result == REGEX_YES;
-    }
-    captures[0] = path;
-    *count = 1;
-    if (!c->is_prefix)
-        return slice_equal(path, c->path);
-    if (!slice_starts(path, c->path) ||
-        (path.size > c->path.size && path.data[c->path.size] != '/'))
-        return false;
-    captures[1] = slice_from(path, c->path.size + 1);
-    *count = 2;
-    return true;
+    return path_pattern_prepare(&c->pattern, c->from, "from", p) ? OK : ERR_CONFIG;
 }
 
 static enum verdict on_request(struct exchange *x, const void *config)
@@ -91,14 +53,16 @@ static enum verdict on_request(struct exchange *x, const void *config)
     const struct rewrite_config *c = config;
     struct slice target = x->request.target;
     size_t mark = slice_find(target, '?');
-    struct slice captures[CAPTURES];
+    struct slice captures[PATH_CAPTURES];
     size_t count = 0;
-    bool limit_hit = false;
-    if (!find(c, slice_first(target, mark), captures, &count, &limit_hit)) {
-        if (limit_hit)
-            return exchange_blame(x, ERR_LIMIT, SIDE_CLIENT, 400, "http_request_denied",
-                                  "rewrite: the regular expression ran into its limit");
+    switch (path_pattern_find(&c->pattern, slice_first(target, mark), captures, &count)) {
+    case PATH_DIFFERS:
         return NEXT;
+    case PATH_LIMIT:
+        return exchange_blame(x, ERR_LIMIT, SIDE_CLIENT, 400, "http_request_denied",
+                              "rewrite: the regular expression ran into its limit");
+    case PATH_FITS:
+        break;
     }
     struct slice to = template_expand(c->to_template, x);
     struct buffer out = buffer_in(&x->arena, to.size + target.size + 1);

@@ -10,6 +10,7 @@
 #include "upstream/call_inside.h"
 #include "upstream/h2_link.h"
 #include "upstream/queue.h"
+#include "upstream/server_count.h"
 
 #include <stdlib.h>
 
@@ -325,6 +326,15 @@ static bool plan_retry(struct upstream_call *call, enum again again, struct trie
     return true;
 }
 
+static enum upstream_retried why_again(enum status status, enum again again)
+{
+    if (again == AGAIN_FREE) /* nothing was sent */
+        return UPSTREAM_RETRIED_CONNECT;
+    return status == OK            ? UPSTREAM_RETRIED_STATUS
+           : status == ERR_TIMEOUT ? UPSTREAM_RETRIED_TIMEOUT
+                                   : UPSTREAM_RETRIED_RESET;
+}
+
 enum status call_with_retries(struct upstream_call *call, int64_t deadline)
 {
     struct tried tried = {.key = call_key(call)};
@@ -345,6 +355,7 @@ enum status call_with_retries(struct upstream_call *call, int64_t deadline)
             continue;
         }
         note_health(call, inside->server, status);
+        server_count_try(call, inside->server, status);
         if (!plan_retry(call, again, &tried)) {
             if (status == OK)
                 return OK;
@@ -357,6 +368,7 @@ enum status call_with_retries(struct upstream_call *call, int64_t deadline)
                 return status;
             continue;
         }
+        server_count_retry(inside->server, why_again(status, again));
         call_release(call);
         leave_server(inside);
         if (again == AGAIN_PAID && call_back_off(retries++) != OK)

@@ -50,15 +50,14 @@ void pool_close(struct server_connection *connection, bool reset)
     loop_free_later(connection);
 }
 
-/* The oldest stand at the end. */
-static void on_sweep(struct timer *timer)
+/* Closes idle connections beyond `kept` over all workers, those whose time is over, and of a server
+ * that is about to go all. The oldest stand at the end. True: there are others. */
+static bool sweep(struct pool *pool, int64_t kept)
 {
-    struct pool *pool = LIST_ENTRY(timer, struct pool, sweep);
     int64_t now = loop_now();
     struct list closing;
     list_init(&closing);
     pthread_mutex_lock(&pool->mutex);
-    int64_t kept = upstream_rules(pool->server->upstream)->keepalive;
     bool is_draining = __atomic_load_n(&pool->server->is_draining, __ATOMIC_RELAXED) ||
                        !server_is_wanted(pool->server);
     for (struct list *link = pool->idle.previous, *newer; link != &pool->idle; link = newer) {
@@ -78,8 +77,20 @@ static void on_sweep(struct timer *timer)
     {
         pool_close(LIST_ENTRY(link, struct server_connection, link), false);
     }
-    if (has_more)
-        timer_set(&pool->thread->timers, timer, now + MILLISECONDS(SWEEP_MS));
+    return has_more;
+}
+
+static void on_sweep(struct timer *timer)
+{
+    struct pool *pool = LIST_ENTRY(timer, struct pool, sweep);
+    if (sweep(pool, upstream_rules(pool->server->upstream)->keepalive))
+        timer_set(&pool->thread->timers, timer, loop_now() + MILLISECONDS(SWEEP_MS));
+}
+
+void pool_trim(struct pool *pool)
+{
+    if (!sweep(pool, 0))
+        timer_clear(&pool->thread->timers, &pool->sweep);
 }
 
 void pool_stop(struct pool *pool)

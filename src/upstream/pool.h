@@ -9,6 +9,9 @@ void pool_start(struct pool *pool, struct thread *thread);
 /* Closes what is idle; what comes back later is closed too. On the pool's thread. */
 void pool_stop(struct pool *pool);
 
+/* Closes what has been idle for a while, however many are to be kept. On the pool's thread. */
+void pool_trim(struct pool *pool);
+
 /* An idle connection that looks alive: of this worker, else taken from another; NULL: none.
  * `careful` asks the kernel too, for requests that must not be sent in vain. Does not wait. */
 struct server_connection *pool_take(struct server *server, bool careful);

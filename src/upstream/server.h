@@ -62,6 +62,7 @@ struct pool {
     struct thread *thread; /* NULL: that worker does not run */
     struct timer sweep;
     bool is_stopped;
+    struct server_counts *counts; /* of this worker's tries; NULL: none yet; atomic */
 } __attribute__((aligned(64)));
 
 struct server {
@@ -98,6 +99,7 @@ struct server {
     struct pool *pools;            /* one per worker */
     struct tls_sessions *sessions; /* of TLS; NULL: it is spoken to in clear */
     int64_t h1_until;              /* it has preferred HTTP/1 over TLS: not asked before; atomic */
+    uint64_t checks_good, checks_bad; /* control's own */
     pthread_mutex_t addresses_mutex;
     struct address addresses[SERVER_ADDRESSES_MAX];
     size_t addresses_count;          /* atomic for a quick look; 0: unresolved */

@@ -7,6 +7,7 @@
 #include "upstream/h2_link.h"
 #include "upstream/pool.h"
 #include "upstream/roster.h"
+#include "upstream/server_count.h"
 
 #include <stdlib.h>
 
@@ -149,6 +150,7 @@ void upstream_free(struct upstream *upstream)
         struct server *server = &upstream->servers[i];
         for (unsigned w = 0; w < upstream->workers; w++)
             pthread_mutex_destroy(&server->pools[w].mutex);
+        server_forget_counts(server);
         pthread_mutex_destroy(&server->addresses_mutex);
         tls_sessions_free(server->sessions);
         free(server->pools);
@@ -205,6 +207,20 @@ void upstream_server_tls(const struct upstream *upstream, size_t index, struct t
     *sessions = upstream->servers[index].sessions;
 }
 
+uint32_t upstream_waiting(const struct upstream *upstream)
+{
+    return __atomic_load_n(&upstream->waiting, __ATOMIC_RELAXED);
+}
+
+void upstream_count_check(struct upstream *upstream, size_t index, bool is_good)
+{
+    struct server *server = &upstream->servers[index];
+    if (is_good)
+        server->checks_good++;
+    else
+        server->checks_bad++;
+}
+
 void upstream_set_health(struct upstream *upstream, size_t index, bool is_up, const char *why)
 {
     check(index < upstream->count);
@@ -221,6 +237,16 @@ void upstream_worker_start(struct upstream *upstream)
     size_t made = __atomic_load_n(&upstream->made, __ATOMIC_SEQ_CST);
     for (size_t i = 0; i < made; i++)
         pool_start(&upstream->servers[i].pools[thread->index], thread);
+}
+
+void upstream_worker_trim(struct upstream *upstream)
+{
+    unsigned index = (unsigned)thread_self()->index;
+    if (__atomic_load_n(&upstream->locals[index].thread, __ATOMIC_RELAXED) == NULL)
+        return;
+    size_t made = __atomic_load_n(&upstream->made, __ATOMIC_SEQ_CST);
+    for (size_t i = 0; i < made; i++)
+        pool_trim(&upstream->servers[i].pools[index]);
 }
 
 void upstream_worker_stop(struct upstream *upstream)

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/metric.h"
 #include "net/address.h"
 #include "upstream/affinity.h"
 #include "upstream/call.h"
@@ -155,6 +156,8 @@ void upstream_set_admin(struct upstream *upstream, const struct upstream_setting
 /* What an active check made of server `index`, pushed by control; `why` is static text. From the
  * first "down" on no request goes there, until an "up". */
 void upstream_set_health(struct upstream *upstream, size_t index, bool is_up, const char *why);
+/* One more check of it was answered; control only. */
+void upstream_count_check(struct upstream *upstream, size_t index, bool is_good);
 /* Where a check would ask, at most `max`; 0: it has no address, or none is to go there at all. */
 size_t upstream_server_addresses(const struct upstream *upstream, size_t index,
                                  struct address *addresses, size_t max);
@@ -168,6 +171,7 @@ void upstream_server_tls(const struct upstream *upstream, size_t index, struct t
 /* Per worker: called on its thread before it serves and after its last exchange. */
 void upstream_worker_start(struct upstream *upstream);
 void upstream_worker_stop(struct upstream *upstream); /* closes its idle connections */
+void upstream_worker_trim(struct upstream *upstream); /* those that nobody has used for a while */
 
 struct server_state {
     struct slice name;
@@ -187,6 +191,36 @@ struct server_state {
     enum server_admin admin;
     int64_t expected; /* ns that its next answer is expected to take; 0: not known */
 };
+
+enum upstream_retried {
+    UPSTREAM_RETRIED_CONNECT, /* it could not be reached */
+    UPSTREAM_RETRIED_RESET,
+    UPSTREAM_RETRIED_TIMEOUT,
+    UPSTREAM_RETRIED_STATUS,
+    UPSTREAM_RETRIED_REASONS,
+};
+
+enum {
+    UPSTREAM_ERRORS = 12, /* tokens of RFC 9209 that are told apart */
+};
+
+/* What was counted of the tries at a server. */
+struct server_counts {
+    uint32_t generation;     /* of the server that they are of */
+    struct tally_of answers; /* by status */
+    struct histogram time;   /* up to the first byte of the answer, connecting included */
+    struct histogram connect;
+    uint64_t errors[UPSTREAM_ERRORS]; /* upstream_error_name() says which */
+    uint64_t retries[UPSTREAM_RETRIED_REASONS];
+    uint64_t checks_good, checks_bad;
+};
+/* The sum over all workers, while they go on; false: there is no such server. From any thread. */
+bool upstream_server_counts(const struct upstream *upstream, size_t index,
+                            struct server_counts *sum);
+const char *upstream_error_name(size_t index);
+/* Calls that wait for a server now. */
+uint32_t upstream_waiting(const struct upstream *upstream);
+
 /* What of a request a policy goes by. */
 enum upstream_key balance_key_of(enum balance balance);
 

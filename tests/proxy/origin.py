@@ -183,13 +183,16 @@ class Origin:
         self.wait(lambda: len(self.requests) >= count, timeout, f"request {count}")
         return self.requests
 
+    def wait_heads(self, count, timeout=10.0):
+        self.wait(lambda: len(self.heads) >= count, timeout, f"head {count}")
+
     def wait_ended(self, number=0, timeout=10.0):
         """How weir ended that connection: "fin" or "reset"."""
         self.wait(lambda: len(self.connections) > number
                   and self.connections[number].ended is not None, timeout, "the end")
         return self.connections[number].ended
 
-    def _tell(self):
+    def tell(self):
         with self.condition:
             self.condition.notify_all()
 
@@ -202,7 +205,7 @@ class Origin:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = Connection(self, sock, len(self.connections))
             self.connections.append(connection)
-            self._tell()
+            self.tell()
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
@@ -224,7 +227,7 @@ class Origin:
                 connection.sock.close()
             except OSError:
                 pass
-            self._tell()
+            self.tell()
 
     def _serve_one(self, connection):
         request = http1.read_request_head(connection.reader)
@@ -234,19 +237,19 @@ class Origin:
         request.connection = connection
         connection.requests += 1
         self.heads.append(request)
-        self._tell()
+        self.tell()
         script = self.scripts.get(request.path, self.default)
         if not getattr(script, "early", False):
             http1.read_request_body(connection.reader, request)
             self.requests.append(request)
-            self._tell()
+            self.tell()
             script(request, connection)
         else:
             script(request, connection)
             if not connection.is_done:
                 http1.read_request_body(connection.reader, request)
                 self.requests.append(request)
-                self._tell()
+                self.tell()
         return True
 
 

@@ -175,3 +175,27 @@ def test_file_that_was_moved_away(origin):
         weir.ask("/after")
         assert json.loads(weir.log()[0])["uri"] == "/after"
         assert json.loads(weir.log(1, "access.log.1")[0])["uri"] == "/before"
+
+
+def test_traces_are_passed_on_and_logged(origin):
+    """As they came, whole or broken; none is begun."""
+    good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    with Weir("log access to=file:@dir/access.log flush=10ms\n" + SITE, app=origin) as weir:
+        for value in (good, "00-what-is-this", None):
+            fields = [("traceparent", value), ("tracestate", "a=1,b=2")] if value else []
+            weir.ask("/", fields=fields)
+        ids = [json.loads(line)["trace_id"] for line in weir.log(3)]
+        assert ids == ["4bf92f3577b34da6a3ce929d0e0e4736", "", ""]
+        found = [[request.get("traceparent"), request.get("tracestate")]
+                 for request in origin.wait_requests(3)]
+        assert found == [[good, "a=1,b=2"], ["00-what-is-this", "a=1,b=2"], [None, None]]
+
+
+def test_the_line_names_the_configuration(origin):
+    config = "admin {\n listen unix:@dir/admin.sock\n}\nlog access to=file:@dir/access.log flush=10ms\n"
+    with Weir(config + SITE, app=origin) as weir:
+        weir.ask()
+        weir.file.write_text(weir.file.read_text().replace("    proxy", "    header set x y\n    proxy"))
+        assert weir.command("reload").returncode == 0
+        weir.ask()
+        assert [json.loads(line)["config"] for line in weir.log(2)] == [1, 2]

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import pki
 from origin import reply
 from weir import Weir, run
 
@@ -314,3 +315,24 @@ def test_mistakes(line, message):
     result = run("check", "--config", "@config",
                  config="site * {\n listen :9\n %s\n respond 200 x\n}\n" % line)
     assert result.returncode != 0 and message in result.stdout + result.stderr
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no chromium")
+@pytest.mark.parametrize("coding", TOOLS)
+def test_chromium_reads_it(tmp_path, origin, coding):
+    """Over TLS: browsers want br and zstd there alone."""
+    authority = pki.Authority("test authority")
+    authority.write(tmp_path, "h2.example", file="h2")
+    text = "".join(f"<p>row {number} of many</p>" for number in range(3000))
+    origin.default = page(f"<html><body>{text}<b id=end>the end</b></body></html>".encode(),
+                          "text/html")
+    config = ("log access to=file:@dir/access.log flush=10ms\nsite * {\n listen @listen tls\n"
+              " tls @pki/h2.pem key=@pki/h2.key\n compress %s\n proxy @app\n}\n" % coding)
+    with Weir(config, app=origin, pki=tmp_path) as weir:
+        done = subprocess.run(
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--ignore-certificate-errors",
+             f"--user-data-dir={tmp_path}/profile", "--dump-dom", f"https://{weir.address}/page"],
+            capture_output=True, text=True, timeout=90)
+        assert "row 2999 of many" in done.stdout and "the end" in done.stdout, done.stderr
+        assert any('"/page"' in line and f'"encoding":"{coding}"' in line for line in weir.log(1))

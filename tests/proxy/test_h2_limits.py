@@ -9,10 +9,10 @@ import time
 import pytest
 
 import hpack
-from h2 import (ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, NO_ERROR, PING, REFUSED_STREAM, SETTINGS, WINDOW,
-                Client, data, frame, headers, request_fields, rst)
+from h2 import (CANCEL, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, NO_ERROR, PING, REFUSED_STREAM, SETTINGS,
+                WINDOW, Client, data, frame, headers, request_fields, rst, settings)
 from h2_origin import H2Origin
-from origin import Origin, echo
+from origin import Origin, echo, reply
 from weir import Weir, free_port
 
 
@@ -50,6 +50,92 @@ def test_h2_streams(held):
         held.go.set()
         assert all(client.response(number).status == 200 for number in numbers)
         assert client.ask().status == 200
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_place_stays_taken_until_the_work_has_ended(held, over):
+    """A stream that is reset is closed at once, its work is not: twice as many pieces of work as
+    streams may be there. All comes in one piece, so that none of it has begun when the last does."""
+    with limited(held, "h2_streams 3") as weir, Client(weir.port) as client:
+        client.until(lambda: client.peer)
+        taken = 5 + over
+        numbers = [1 + 2 * i for i in range(taken + 1)]
+        client.next_id = numbers[-1] + 2
+        client.send(*[headers(n) + rst(n) for n in numbers[:-1]], headers(numbers[-1]))
+        held.go.set()
+        last = client.response(numbers[-1])
+        assert (last.reset == REFUSED_STREAM and not last.heads) if over else last.status == 200
+        # The work has ended: all places are free again.
+        again = [client.request() for _ in range(3)]
+        assert all(client.response(number).status == 200 for number in again)
+        # Nothing was done for what was reset.
+        assert len(held.requests) == (1 - over) + 3
+
+
+def test_work_at_the_server_ends_with_its_stream(held):
+    """Streams are reset while the server is at work for them and others take their places: it never
+    sees more of one connection at once than twice its streams, and soon none."""
+    most, now, lock = [0], [0], threading.Lock()
+
+    def busy(request, connection):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        held.tell()
+        try:
+            connection.sock.settimeout(20)
+            connection.sock.recv(1)  # until weir has let go of it
+        except OSError:
+            pass
+        connection.close()
+        with lock:
+            now[0] -= 1
+        held.tell()
+    held.default = busy
+    with limited(held, "h2_streams 3", "h2_resets 1000") as weir, Client(weir.port) as client:
+        client.until(lambda: client.peer)
+        for _ in range(10):
+            first = [client.request() for _ in range(3)]
+            held.wait(lambda: now[0] == 3, what="work")
+            second = [client.next_id + 2 * i for i in range(3)]
+            client.next_id += 6
+            client.send(*[rst(n) for n in first], *[headers(n) for n in second])
+            assert client.lives()
+            client.send(*[rst(n) for n in second])
+            held.wait(lambda: now[0] == 0, what="an end of all work")
+        assert 3 <= most[0] <= 6
+        held.default = echo
+        assert client.ask().status == 200
+
+
+@pytest.mark.parametrize("window", [0, 1 << 20])
+def test_an_answer_that_cannot_leave_is_given_up(origin, window):
+    """A short answer needs nobody to wait for it. Behind a full socket the client shuts its windows:
+    what stands there is given up in time, unless it opens them."""
+    origin.on("/big", reply(200, b"b" * (48 << 20)))
+    origin.on("/small", reply(200, b"s" * 1500))
+    text = ("timeouts {\n h2_window 1s\n}\nlog access {\n to file:@dir/access.log\n flush 10ms\n}\n"
+            "site * {\n listen @listen\n proxy @app\n}\n")
+    with Weir(text, app=origin) as weir, Client(weir.port, options=[(4, 1 << 30)], window=0) as client:
+        client.send(frame(WINDOW, 0, 0, struct.pack(">I", 1 << 30)))
+        big = client.request(path="/big")
+        client.until(lambda: client.stream(big).body)
+        origin.wait_requests(1)
+        time.sleep(0.3)  # nobody reads: the socket is full
+        small = [client.request(path="/small", extra=[("priority", "u=0")]) for _ in range(3)]
+        weir.log(3)  # these have ended, though nothing of them has left
+        client.send(settings((4, 0)))
+        if window:
+            time.sleep(0.2)
+            client.send(settings((4, 1 << 30)))
+        got = [client.response(number, 20) for number in small]
+        if window:
+            assert [len(stream.body) for stream in got] == [1500] * 3
+        else:
+            assert [stream.status for stream in got] == [200] * 3
+            assert [stream.reset for stream in got] == [CANCEL] * 3
+            client.send(settings((4, 1 << 30)))
+        assert client.response(client.request(path="/small")).body == b"s" * 1500
 
 
 def test_h2_resets(held):

@@ -6,6 +6,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -251,6 +252,39 @@ def test_a_websocket_that_is_reset(pair):
         socket = [c for c in origin.connections if b"GET /ws " in c.received][-1]
         client.send(rst(number))
         origin.wait(lambda: socket.ended is not None)
+        assert client.ask().status == 200
+
+
+@pytest.mark.parametrize("who", ["server", "client", "nobody"])
+def test_a_websocket_is_idle_when_both_sides_are(origin, who):
+    """And not when one of them talks all the time; as long as its proxy line says, early bytes of
+    the server included."""
+    over = threading.Event()
+
+    def script(request, connection):
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                        b"Connection: Upgrade\r\n\r\nearly;")
+        while who == "server" and not over.wait(0.3):
+            connection.send(b"x")
+        while connection.sock.recv(65536):
+            pass
+    origin.on("/talk", script)
+    text = "site * {\n listen @listen\n proxy @app tunnel_timeout=1s\n}\n"
+    with Weir(text, app=origin) as weir, Client(weir.port) as client:
+        client.until(lambda: client.peer)
+        number = connect(client, path="/talk")
+        stream = client.stream(number)
+        assert client.until(lambda: stream.body.startswith(b"early;"))
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until and who != "nobody":
+            if who == "client":
+                client.send(data(number, b"y"))
+            client.until(lambda: stream.reset is not None, 0.3)
+        assert stream.reset is None and not stream.is_ended
+        over.set()
+        start = time.monotonic()
+        assert client.response(number).reset == h2.INTERNAL_ERROR
+        assert 0.5 < time.monotonic() - start < 8
         assert client.ask().status == 200
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import h2
 import hpack
+from client import chunked
 from h2 import CANCEL, NO_ERROR, REFUSED_STREAM, Client, data, frame, headers, rst
 from h2_origin import H2Origin, serve_all
 from weir import Weir, free_port
@@ -45,6 +46,70 @@ def test_requests_and_bodies_of_both_protocols():
         assert first[":authority"] == "test" and first["x-forwarded-for"] == "127.0.0.1"
         assert not {"host", "connection", "transfer-encoding"} & set(first)
         assert all(name == name.lower() for name in first)
+
+
+# What would do harm if it were read as frames: a request of its own, an end, a reset, settings.
+SMUGGLED = (headers(3, hpack.encode(h2.request_fields(path="/smuggled"))) + data(1, b"", end=True)
+            + rst(1) + h2.settings((4, 0)) + frame(h2.GOAWAY, 0, 0, bytes(8)))
+
+
+@pytest.mark.parametrize("size", [len(SMUGGLED), 16384 - 9, 16384, 16385, 70000, 200000])
+@pytest.mark.parametrize("how", ["length", "chunks", "h2", "padded"])
+def test_a_body_is_never_read_as_frames(how, size):
+    """Whatever a body holds and however it was cut when it came, the server gets frames whose sizes
+    are those of the bytes that follow, and of one stream."""
+    body = (SMUGGLED * (size // len(SMUGGLED) + 1))[:size]
+    cuts = [body[at:at + 1 + 37 * (at % 11)] for at in [0]]
+    while sum(map(len, cuts)) < size:
+        at = sum(map(len, cuts))
+        cuts.append(body[at:at + 9 + at % 4001])
+
+    def script(peer):
+        peer.start()
+        if len(peer.origin.peers) == 1:  # sent again, it is the same
+            peer.until(lambda: peer.streams, 20)
+            if how == "length" and size <= 65536:
+                peer.next_request()
+                peer.send(rst(1, REFUSED_STREAM))
+        while (number := peer.next_request()) is not None:
+            peer.answer(number, peer.stream(number).body)
+
+    def room(client, number, i):
+        """Of the window that weir has opened, after that many parts."""
+        opened = sum(int.from_bytes(f.payload, "big") for f in client.frames
+                     if f.kind == h2.WINDOW and f.stream == number)
+        return 65536 + opened - sum(len(cut) + 10 for cut in cuts[:i + 1])
+    origin, weir = run(script)
+    with origin, weir:
+        if how == "length":
+            got = weir.ask("/", "POST", body=body).body
+        elif how == "chunks":
+            with weir.connect() as client:
+                client.send(b"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
+                            + chunked(*cuts))
+                got = client.response("POST").body
+        else:
+            with Client(weir.port) as client:
+                number = client.request(end=False, method="POST")
+                for i, cut in enumerate(cuts):
+                    is_last = i == len(cuts) - 1
+                    if how == "padded":
+                        client.send(frame(h2.DATA, h2.PADDED | is_last, number,
+                                          bytes([9]) + cut + bytes(9)))
+                    else:
+                        client.send(data(number, cut, end=is_last))
+                    client.until(lambda: room(client, number, i) >= 16384)
+                got = client.response(number).body
+        assert got == body
+        for peer in origin.peers:
+            kinds = {f.kind for f in peer.frames}
+            assert kinds <= {h2.HEADERS, h2.DATA, h2.SETTINGS, h2.WINDOW, h2.PING, h2.RST}
+            assert all(len(s.heads) == 1 for s in peer.streams.values())
+            assert all(dict(s.heads[0])[":path"] == "/" for s in peer.streams.values())
+            for number, stream in peer.streams.items():
+                parts = [f for f in peer.frames if f.kind == h2.DATA and f.stream == number]
+                assert b"".join(f.payload for f in parts) == stream.body
+                assert all(f.flags in (0, h2.END_STREAM) for f in parts)
 
 
 def test_many_calls_share_a_connection():

@@ -173,7 +173,7 @@ def test_the_step_in_contributing_compiles_and_works(tmp_path):
                                 str(path)], stderr=subprocess.PIPE, text=True)
     try:
         for line in process.stderr:
-            if "ready" in line:
+            if "ready: " in line:
                 break
         with Client(("127.0.0.1", port)) as client:
             response = client.ask("/")

@@ -27,7 +27,7 @@ def test_ends_with_0(origin, number):
 def test_ready_line_names_the_address(origin):
     with Weir(SITE, app=origin) as weir:
         assert str(weir.port) in weir.output
-        assert weir.wait_line("ready")
+        assert weir.wait_line("ready: ")
 
 
 def test_ready_means_ready(origin):
@@ -224,7 +224,7 @@ def test_configuration_from_the_environment(origin):
     weir.kill()
     with Weir(SITE, app=origin, env={"WEIR_CONFIG": str(weir.file)}, arguments=["run"],
               wait=False) as other:
-        other.wait_line("ready", 30)
+        other.wait_line("ready: ", 30)
         with Client(("127.0.0.1", weir.port)) as client:
             assert client.ask().status == 200
     weir.directory.cleanup()
@@ -245,7 +245,7 @@ def test_configuration_from_stdin(origin):
         process.stdin.write(config)
         process.stdin.close()
         for line in process.stderr:
-            if "ready" in line:
+            if "ready: " in line:
                 break
         with Client(("127.0.0.1", port)) as client:
             assert client.ask().status == 200
@@ -317,7 +317,7 @@ def test_demo():
             lines.append(line)
             found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
             port = port or found and int(found.group(1))
-            if "ready" in line:
+            if "ready: " in line:
                 break
         assert port, lines
         with Client(("127.0.0.1", port)) as client:

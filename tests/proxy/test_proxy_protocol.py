@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The PROXY protocol: who clients are, from proxies in front and to servers behind."""
+import contextlib
 import ipaddress
 import json
 import socket
@@ -148,9 +149,10 @@ def test_a_second_header_is_no_request(plain):
 def test_strangers_are_closed_and_so_are_the_late():
     config = ("timeouts handshake=300ms\n" + PLAIN).replace("127.0.0.0/8 ", "")
     with Weir(config) as weir:
-        with weir.connect() as client:
-            client.send(v1() + GET)
-            assert client.is_closed()
+        with contextlib.suppress(ConnectionError):  # it may be closed before connect() has returned
+            with weir.connect() as client:
+                client.send(v1() + GET)
+                assert client.is_closed()
         weir.wait_line("it is not one of trusted_proxies")
     with Weir("timeouts handshake=300ms\n" + PLAIN) as weir:
         for part in (b"", b"PROXY TCP4 ", v2()[:-1]):

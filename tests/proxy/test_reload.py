@@ -17,6 +17,7 @@ import pki
 import tls
 from client import Client
 from origin import Origin, reply, upgrade_echo
+from test_h2_serving import connect
 from test_websocket import UPGRADE
 from weir import ROOT, Weir, expand, free_port
 
@@ -264,6 +265,31 @@ def test_a_websocket_outlives_its_route_and_server(origin):
         assert client.reader.exactly(7) == b"and now"
         with weir.connect() as other:
             assert other.ask("/").body == b"4"
+
+
+def test_a_websocket_over_http2_outlives_its_route_and_server(origin):
+    """It keeps copies of what its line in the log needs, and nothing of the configuration."""
+    with Weir(PLAIN, app=origin) as weir, h2.Client(weir.port) as client:
+        reloads = Reloads(weir, app=origin)
+        client.until(lambda: client.peer)
+        number = connect(client)
+        socket = client.stream(number)
+        assert client.until(lambda: socket.heads) and socket.status == 200
+        for turn in range(5):
+            reloads.apply(PLAIN[:PLAIN.index("upstream")] + "site other.example {\n    listen @listen\n"
+                          "    respond 200 %d\n}\n" % turn)
+            client.send(h2.data(number, b"turn %d;" % turn))
+            assert client.until(lambda: socket.body.endswith(b"turn %d;" % turn))
+        time.sleep(1.5)  # its upstream is gone by now, but for the tunnel
+        client.send(h2.data(number, b"and now"))
+        assert client.until(lambda: socket.body.endswith(b"and now"))
+        assert client.ask(authority="other.example").body == b"4"  # beside it, on its connection
+        client.send(h2.data(number, b"", end=True))
+        assert client.response(number).is_ended and socket.reset is None
+        line = next(line for line in map(json.loads, weir.log(1)) if line["uri"] == "/ws")
+        assert (line["status"], line["site"], line["route"]) == (101, "*", "/*"), line
+        assert line["bytes_in"] == line["bytes_out"] == 5 * 7 + 7 and line["reason"] == ""
+        assert line["server"] == origin.address
 
 
 def test_a_long_answer_ends_by_what_it_began_with(origin):

@@ -204,7 +204,7 @@ def test_configuration_from_stdin_is_there_again(origin):
         process.stdin.write(config)
         process.stdin.close()
         for line in process.stderr:
-            if "ready" in line:
+            if "ready: " in line:
                 break
         children = f"/proc/{process.pid}/task/{process.pid}/children"
         os.kill(int(pathlib.Path(children).read_text().split()[-1]), signal.SIGKILL)

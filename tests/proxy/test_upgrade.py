@@ -145,11 +145,14 @@ def test_another_program_stays(origin, tmp_path):
         path = program(tmp_path, "weir-2", f"echo $1 >> {tmp_path}/calls")
         upgrade(weir, path)
         assert (tmp_path / "calls").read_text().split() == ["check", "run", "run", "run"]
+        weir.wait_line("working_ended", 60)
+        first = len(weir.lines)
         weir.signal(signal.SIGUSR2)
-        weir.wait_line("upgraded", 60, after=len(weir.lines) - 2)
+        weir.wait_line("working_ended", 60, after=first)
+        second = len(weir.lines)
         os.kill(weir.working(), signal.SIGKILL)
-        weir.wait_line("unexpectedly")
-        assert weir.wait_line('"ready"', 30, after=len(weir.lines) - 1)
+        weir.wait_line("unexpectedly", after=second)
+        assert weir.wait_line('"ready"', 30, after=second)
         assert weir.ask().status == 200
 
 

@@ -80,7 +80,7 @@ class TlsOrigin(Origin):
         except (ssl.SSLError, OSError):
             connection.ended = "handshake"
             connection.sock.close()
-            self._tell()
+            self.tell()
             return
         connection.reader = http1.Reader(connection.sock)
         connection.reader.on_bytes = connection.received.extend

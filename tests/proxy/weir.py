@@ -9,7 +9,9 @@ It runs as one process, so that what a test looks at is the one that serves; wit
 there is a supervisor, weir.process, and weir.working() is the PID of the one that serves.
 
 In the text @listen stands for weir's own address and @NAME for that of a keyword argument."""
+import collections
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -36,22 +38,40 @@ site * {
 }
 """
 _ports = random.Random(os.getpid() * 7919 + time.monotonic_ns())
-_given = set()
+_given = collections.deque()  # the latest ports of this process, each with a lock
+_locks = None
+
+
+def _lock_port(port):
+    """Whether no other process that runs tests has that one: a byte of a file for each port."""
+    global _locks
+    if _locks is None:
+        path = pathlib.Path(tempfile.gettempdir()) / f"weir-test-ports.{os.getuid()}"
+        _locks = open(path, "a+b")
+    try:
+        fcntl.lockf(_locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
 
 
 def free_port():
-    """One below 10240, where no client's own port can be; nobody listens there now."""
+    """One below 10240, where no client's own port can be; nobody listens there now, and no other
+    test is given it for as long as one takes."""
     for _ in range(2000):
         port = _ports.randrange(2048, 10240)
-        if port in _given:
+        if port in _given or not _lock_port(port):
             continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                fcntl.lockf(_locks, fcntl.LOCK_UN, 1, port)
                 continue
-        _given.add(port)
+        _given.append(port)
+        if len(_given) > 400:
+            fcntl.lockf(_locks, fcntl.LOCK_UN, 1, _given.popleft())
         return port
     raise AssertionError("no free port below 10240")
 
@@ -126,7 +146,7 @@ class Weir:
         self.collector.start()
         if wait:
             try:
-                self.wait_line("ready", 30)
+                self.wait_line("ready: ", 30)
             except AssertionError:
                 self.kill()
                 raise

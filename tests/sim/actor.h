@@ -8,7 +8,7 @@
 #include "reader.h"
 
 enum {
-    CLIENT_PLANS_MAX = 48,
+    CLIENT_PLANS_MAX = 64,
 };
 
 /* How a client goes about its requests; the zero is one that is quick and patient. */
@@ -30,6 +30,12 @@ struct client_manner {
     unsigned stops_in; /* … of that one and later ones */
     bool keeps_cookies;
     bool keeps_tunnel; /* never ends its side */
+    /* A header of the PROXY protocol before the first request of a connection … */
+    const char *introduction;
+    size_t introduction_size;
+    size_t introduction_split; /* … in two parts, so many bytes first; 0: at once … */
+    bool is_mute;              /* … behind which it says nothing … */
+    bool is_stranger;          /* … for which weir has to refuse all that follows */
 };
 
 struct client {
@@ -43,6 +49,7 @@ struct client {
     struct reader reader;
     unsigned sending, reading; /* which plan */
     char *out;                 /* what is being sent */
+    size_t introduced;         /* bytes of its introduction that have left */
     size_t out_size, out_head, out_at;
     bool waits_for_continue, may_go_on;
     bool is_paused, has_paused, is_sipping, is_sending_later, is_idling;
@@ -56,6 +63,7 @@ struct client {
     unsigned connections_made;
     bool is_done;
     int64_t done_at, active_at;
+    int64_t ended_first; /* when its first connection was over */
     struct client *next;
 };
 
@@ -70,6 +78,7 @@ struct server_actor {
     struct service service;
     unsigned connections, requests;
     bool reads_nothing, keeps_tunnels, fails;
+    int introduced;       /* each connection begins with a header of that version; 0: with none */
     void (*on_end)(void); /* a connection was closed by weir */
     struct server_conversation *conversations;
 };
@@ -87,6 +96,8 @@ unsigned server_open_connections(const struct server_actor *server);
 struct aside {
     struct service service;
     bool gets_copies;
+    bool is_asked; /* whether requests may pass (forward_auth) */
+    int introduced;
     bool is_unwell; /* answers 503 */
     bool is_mute;   /* does not answer */
     unsigned requests;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Servers beside the ledger: what weir says to them of itself. */
 #include "actor.h"
+#include "introduction.h"
 #include "scenario.h"
 #include "world.h"
 
@@ -12,7 +13,9 @@ struct aside_conversation {
     struct aside *aside;
     struct end *end;
     struct reader reader;
-    struct plan *plan; /* a copy of this one is being read; NULL: a look */
+    struct introduction_heard heard;
+    struct plan *plan; /* a copy of this one is being read, or it is asked for; NULL: a look */
+    bool is_refused;
 };
 
 static void on_head(struct reader *reader)
@@ -21,10 +24,17 @@ static void on_head(struct reader *reader)
     const char *id = reader_field(reader, "X-Sim");
     c->plan = id == NULL ? NULL : plan_of((unsigned)atoi(id));
     c->aside->requests++;
-    if ((c->plan != NULL) != c->aside->gets_copies)
+    if ((c->plan != NULL) != (c->aside->gets_copies || c->aside->is_asked))
         world_broken("strictness", "%s %s came to a server beside", reader->method, reader->target);
+    if (c->heard.version > 0 && !c->heard.is_local)
+        world_broken("fields", "a look at a server was introduced as a client");
     if (c->plan == NULL)
         return;
+    if (c->aside->is_asked) {
+        reader_expect(reader, c->plan->id, "X-Forwarded-Method", c->plan->method);
+        c->is_refused = reader_field(reader, "X-Pass") != NULL;
+        return;
+    }
     if (strcmp(reader->method, c->plan->method) != 0)
         world_broken("pairing", "the copy of %u has another method", c->plan->id);
     if (++c->plan->copies > 1 && !plan_is_idempotent(c->plan))
@@ -44,9 +54,10 @@ static void on_body(struct reader *reader, const char *data, size_t size)
 static void on_end(struct reader *reader)
 {
     struct aside_conversation *c = reader->owner;
-    if (c->plan != NULL && c->plan->misframing != FRAMED_WELL)
+    bool is_copy = c->plan != NULL && c->aside->gets_copies;
+    if (is_copy && c->plan->misframing != FRAMED_WELL)
         world_broken("strictness", "request %u was misframed, and its copy is whole", c->plan->id);
-    if (c->plan != NULL && reader->body != c->plan->body_size)
+    if (is_copy && reader->body != c->plan->body_size)
         world_broken("pairing", "the copy of %u has %llu of %zu bytes", c->plan->id,
                      (unsigned long long)reader->body, c->plan->body_size);
     if (c->aside->is_mute)
@@ -55,8 +66,11 @@ static void on_end(struct reader *reader)
     bool is_head = strcmp(reader->method, "HEAD") == 0;
     int size = snprintf(text, sizeof text,
                         "HTTP/1.1 103 Early Hints\r\n\r\n"
-                        "HTTP/1.1 %s\r\nTransfer-Encoding: chunked\r\n\r\n%s",
-                        c->aside->is_unwell ? "503 Unwell" : "200 Well",
+                        "HTTP/1.1 %s\r\nX-Groups: staff\r\nTransfer-Encoding: chunked\r\n\r\n"
+                        "%s",
+                        c->aside->is_unwell ? "503 Unwell"
+                        : c->is_refused     ? "403 No"
+                                            : "200 Well",
                         is_head ? "" : "6\r\nI am w\r\n3\r\nell\r\n0\r\n\r\n");
     end_write(c->end, text, (size_t)size);
 }
@@ -67,7 +81,10 @@ static void on_event(struct end *end)
     char data[16 * 1024];
     size_t got;
     while (!end->is_closed && (got = end_read(end, data, sizeof data)) > 0) {
-        const char *wrong = reader_feed(&c->reader, data, got);
+        size_t said;
+        const char *wrong = introduction_hear(&c->heard, data, got, &said);
+        if (wrong == NULL)
+            wrong = reader_feed(&c->reader, data + said, got - said);
         if (wrong != NULL)
             world_broken("strictness", "a server beside read %s", wrong);
     }
@@ -79,6 +96,7 @@ static void on_accept(struct service *service, struct end *end)
 {
     struct aside_conversation *c = world_alloc(sizeof *c);
     c->aside = service->owner;
+    c->heard.version = c->aside->introduced;
     c->end = end;
     end->owner = c;
     end->on_event = on_event;

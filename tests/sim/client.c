@@ -70,6 +70,7 @@ static void conclude(struct client *client, enum outcome outcome)
     if (end == NULL)
         return;
     client->end = NULL;
+    client->ended_first = client->ended_first > 0 ? client->ended_first : world_now();
     if (outcome == OUTCOME_LEFT && client->manner.leaves_rudely)
         end_reset(end);
     else
@@ -299,9 +300,34 @@ static void sent(struct client *client, const struct plan *plan)
         end_shutdown(client->end);
 }
 
+/* False: more of it has to leave first. */
+static bool introduce(struct client *client)
+{
+    const struct client_manner *manner = &client->manner;
+    while (client->introduced < manner->introduction_size) {
+        bool is_first = client->introduced < manner->introduction_split;
+        size_t until = is_first ? manner->introduction_split : manner->introduction_size;
+        size_t size = until - client->introduced;
+        if (manner->piece > 0 && size > manner->piece)
+            size = manner->piece;
+        size_t taken = end_write(client->end, manner->introduction + client->introduced, size);
+        client->introduced += taken;
+        client->active_at = taken > 0 ? world_now() : client->active_at;
+        if (taken == 0)
+            return false;
+        if (manner->piece > 0 || client->introduced == manner->introduction_split) {
+            send_after(client, manner->pause);
+            return false;
+        }
+    }
+    return !manner->is_mute;
+}
+
 static void send_more(struct client *client)
 {
     struct end *end = client->end;
+    if (end->is_shut || !introduce(client))
+        return;
     while (!end->is_shut && (client->out != NULL || take_next(client))) {
         struct plan *plan = client->plans[client->sending];
         size_t until = client->out_size;
@@ -488,6 +514,7 @@ static void connect_client(void *argument)
     if (client->is_done)
         return;
     client->connections++;
+    client->introduced = 0;
     client->end = net_dial(client->network, &client->from, &client->to, on_event, client);
     client->is_paused = client->is_sipping = false;
     client->is_idling = client->waits_for_continue = client->was_told_to_go = false;
@@ -505,6 +532,8 @@ void client_start(struct client *client, int64_t delay)
 {
     client->next = clients;
     clients = client;
+    for (unsigned i = 0; i < client->count; i++)
+        client->plans[i]->is_unheard = client->manner.is_stranger;
     world_after(delay, connect_client, client);
     client->active_at = world_now() + delay;
     world_after(delay, lose_patience, client);

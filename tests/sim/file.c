@@ -169,18 +169,33 @@ enum status file_temporary(struct slice text, char path[FILE_TEMPORARY_PATH_MAX]
     return ERR_SYSTEM;
 }
 
-enum status file_rewrite(const char *path, struct slice text, const char **why)
+/* Each step of writing another file and giving it the name may fail: then the old one stays. */
+static enum status replace(const char *path, struct slice text, const char **why)
 {
-    struct file *file = find(path, false);
-    *why = "No such file or directory";
-    if (file == NULL)
-        return ERR_UNREACHABLE;
+    *why = "Input/output error";
+    if (world_fault(FAULT_OPEN) || world_fault(FAULT_FILE_WRITE))
+        return ERR_SYSTEM;
+    *why = "No space left on device";
+    if (disk_left >= 0 && text.size > (size_t)disk_left)
+        return ERR_SYSTEM;
     *why = "Input/output error";
     if (world_fault(FAULT_FSYNC) || world_fault(FAULT_RENAME))
         return ERR_SYSTEM;
+    struct file *file = find(path, true);
+    if (file == NULL)
+        return ERR_SYSTEM;
+    if (disk_left >= 0)
+        disk_left -= (int64_t)text.size;
+    world_trace("%s is written: %zu bytes", path, text.size);
     file->size = 0;
     append(file, text.data, text.size);
     return OK;
+}
+
+enum status file_rewrite(const char *path, struct slice text, const char **why)
+{
+    *why = "No such file or directory";
+    return find(path, false) == NULL ? ERR_UNREACHABLE : replace(path, text, why);
 }
 
 enum status file_make_directory(const char *path, const char **why)
@@ -201,13 +216,7 @@ bool file_share(const char *path, unsigned mode, uint32_t user, uint32_t group)
 enum status file_create(const char *path, struct slice text, unsigned mode, const char **why)
 {
     (void)mode;
-    *why = "Input/output error";
-    if (world_fault(FAULT_OPEN) || world_fault(FAULT_FSYNC) || world_fault(FAULT_RENAME))
-        return ERR_SYSTEM;
-    struct file *file = find(path, true);
-    file->size = 0;
-    append(file, text.data, text.size);
-    return OK;
+    return replace(path, text, why);
 }
 
 void file_remove(const char *path)

@@ -3,6 +3,7 @@
  * trouble. Everything is drawn before anything is left out, so that leaving out a piece changes
  * nothing about the others. */
 #include "generate.h"
+#include "introduction.h"
 #include "routes.h"
 #include "scenario.h"
 #include "truth.h"
@@ -15,7 +16,8 @@
 enum {
     CLIENTS_MAX = 24,
     TROUBLES_MAX = 6,
-    PIECES_OF_CLIENT = CLIENT_PLANS_MAX + 1,
+    REQUESTS_MAX = 20, /* of a client */
+    PIECES_OF_CLIENT = REQUESTS_MAX + 1,
     PIECE_TROUBLES = CLIENTS_MAX * PIECES_OF_CLIENT,
     PIECE_RELOAD = PIECE_TROUBLES + TROUBLES_MAX,
     CALM_PERCENT = 30,
@@ -29,6 +31,7 @@ static struct {
     unsigned servers_count;
     enum front front;
     struct network client_side, server_side, inside;
+    bool is_introduced; /* clients come through a proxy that says who they are */
     const char *config;
 } drawn;
 
@@ -64,19 +67,29 @@ static void draw_config(void)
     unsigned keepalive = drawn.is_calm ? 75 : 1 + world_below(75);
     unsigned client_write = 5 + world_below(56);
     drawn.front = world_chance(40) ? (enum front)world_below(FRONTS) : FRONT_NONE;
+    drawn.is_introduced = world_chance(20) && drawn.front == FRONT_NONE;
+    int version = world_chance(12) ? 1 + (int)world_below(2) : 0;
+    if (version > 0)
+        generate_introduced(version);
+    for (unsigned i = 0; i < drawn.servers_count; i++)
+        drawn.servers[i].introduced = version;
+    char introduced[64];
+    snprintf(introduced, sizeof introduced, "    proxy_protocol v%d\n}\n", version);
     if (drawn.front >= FRONT_TLS)
         routes_set_authority();
     if (drawn.front != FRONT_NONE)
         truth_end_within(DRAIN_S);
-    char listen[256];
-    snprintf(listen, sizeof listen, "%s%s", routes_listen(drawn.front), lines);
+    char listen[512];
+    snprintf(listen, sizeof listen, "%s%s%s", routes_listen(drawn.front),
+             drawn.is_introduced ? " proxy_protocol" : "", lines);
     scenario_config("workers %u\n"
                     "trusted_proxies 10.2.0.0/16 10.1.0.0/16\n"
                     "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
-                    "%s"
+                    "%.*s%s"
                     "timeouts {\n    keepalive %us\n    client_write %us\n    tunnel 60s\n}\n"
                     "%s%s",
-                    workers, upstream, keepalive, client_write, routes_front(drawn.front),
+                    workers, (int)strlen(upstream) - 2, upstream, version > 0 ? introduced : "}\n",
+                    keepalive, client_write, routes_front(drawn.front),
                     routes_text(listen, options));
 }
 
@@ -194,6 +207,28 @@ static void draw_manner(struct client_manner *manner)
     }
 }
 
+/* Who is introduced as itself, or in a way that no proxy should believe. */
+static void draw_introduction(struct client *client, struct client_manner *manner)
+{
+    int version = 1 + (int)world_below(2);
+    size_t extra = world_chance(30) ? world_below(200) : 0;
+    char *text =
+        introduction_text(version, &client->from, &client->to, extra, &manner->introduction_size);
+    manner->introduction = text;
+    manner->introduction_split = world_chance(50) ? world_below(28) : 0;
+    uint32_t wrong = world_below(drawn.is_calm ? 1 : 20);
+    manner->is_stranger = wrong == 1 || wrong == 2;
+    if (wrong == 1)
+        text[world_below(5)] ^= 0x20;
+    if (wrong == 2)
+        manner->introduction_size = 1 + world_below(20); /* and then a request */
+    if (wrong == 3)
+        manner->introduction_size = 0;
+    manner->is_stranger = manner->is_stranger || wrong == 3;
+    if (manner->introduction_split > manner->introduction_size)
+        manner->introduction_split = 0;
+}
+
 static void draw_client(unsigned number)
 {
     char from[32];
@@ -204,7 +239,9 @@ static void draw_client(unsigned number)
     client->to = scenario_address("10.1.0.1:80");
     client->network = &drawn.client_side;
     draw_manner(&manner);
-    unsigned wanted = 1 + world_below(world_chance(20) ? 20 : 5);
+    if (drawn.is_introduced)
+        draw_introduction(client, &manner);
+    unsigned wanted = 1 + world_below(world_chance(20) ? REQUESTS_MAX : 5);
     bool has_tunnel = world_chance(8);
     unsigned piece = number * PIECES_OF_CLIENT;
     for (unsigned i = 0; i < wanted; i++) {
@@ -213,8 +250,13 @@ static void draw_client(unsigned number)
             break;
         draw_request(plan);
         draw_reply(plan);
+        /* Weir may not come to see the method of whom it refuses. */
+        if (manner.is_stranger && strcmp(plan->method, "HEAD") == 0)
+            plan->method = "GET";
         if (has_tunnel && i + 1 == wanted)
             draw_tunnel(plan);
+        if (drawn.front == FRONT_NONE && strstr(plan->fields, "X-Forwarded-For") == NULL)
+            plan->from = &client->from, plan->to = &client->to;
         if (scenario_keeps(piece + 1 + i))
             client->plans[client->count++] = plan;
         if (plan->upgrades || plan->misframing != FRAMED_WELL)

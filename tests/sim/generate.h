@@ -21,6 +21,8 @@ const char *generate_server_place(unsigned i);
 const char *generate_options(bool is_calm);
 /* More lines of the site; "": none. */
 const char *generate_lines(bool is_calm, const struct network *network);
+/* Looks at servers begin with a header of the PROXY protocol of that version. */
+void generate_introduced(int version);
 /* Something happens to what was drawn here. */
 void generate_discovery_changes(void *unused);
 void generate_health_changes(void *unused);

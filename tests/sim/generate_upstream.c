@@ -4,6 +4,7 @@
 
 #include "net/resolver.h"
 #include "outside.h"
+#include "routes.h"
 #include "scenario.h"
 #include "truth.h"
 #include "world.h"
@@ -163,9 +164,19 @@ static void draw_checks(struct text *text, const struct network *network)
     truth_looks(SERVERS_MAX);
 }
 
+void generate_introduced(int version)
+{
+    for (unsigned i = 0; i < SERVERS_MAX; i++)
+        drawn.looked_at[i].introduced = version;
+}
+
 void generate_health_changes(void *unused)
 {
     (void)unused;
+    if (world_chance(30)) {
+        routes_asked()->is_unwell = !routes_asked()->is_unwell;
+        return;
+    }
     struct aside *aside = &drawn.looked_at[world_below(3)];
     if (world_chance(70))
         aside->is_unwell = !aside->is_unwell;
@@ -263,8 +274,15 @@ const char *generate_lines(bool is_calm, const struct network *network)
     text.data[0] = '\0';
     unsigned sample = 1 + world_below(100);
     unsigned size = 1 + world_below(64);
+    unsigned rate = is_calm ? 100000 : 1 + world_below(30);
+    unsigned most = is_calm ? 1000 : 1 + world_below(5);
+    const char *waits = world_chance(40) ? " delay=on" : "";
+    if (world_chance(20))
+        add(&text, "\n    rate_limit %ur/s burst=%u keys=1000%s", rate, world_below(20), waits);
+    if (world_chance(20))
+        add(&text, "\n    conn_limit %u by={client_ip}{header.X-Canary}", most);
     if (!world_chance(20))
-        return "";
+        return text.data;
     drawn.copies.gets_copies = true;
     aside_start(&drawn.copies, COPIES, network);
     drawn.copies.is_mute = !is_calm && world_chance(30);

@@ -17,7 +17,9 @@ enum {
     PIECES_MAX = 1024,
     SHOWN_MAX = 30, /* broken seeds that are reported */
     JOBS_MAX = 64,
-    BROKEN = 64, /* exit codes from here on name a truth */
+    TORTURED_WELL = 40, /* how a world ends that was forked from another's midst */
+    BROKEN = 64,        /* exit codes from here on name a truth */
+    ALARM_S = 60,
 };
 
 /* A generated scenario is one too. */
@@ -37,6 +39,7 @@ struct result {
     uint64_t hash, events;
     uint32_t faults[FAULTS];
     unsigned pieces, requests;
+    unsigned worlds, broken; /* that were forked from it */
 };
 
 static void in_child(const struct order *order, const struct scenario *scenario, uint64_t seed,
@@ -50,13 +53,15 @@ static void in_child(const struct order *order, const struct scenario *scenario,
         world_plan_fault(order->fault, order->nth, order->faults_on);
     scenario_run(scenario, seed, !order->is_single);
     fflush(stdout);
-    struct result result = {world_hash(), world_events(), {0}, scenario_pieces(), 0};
+    struct result result = {world_hash(), world_events(), {0}, scenario_pieces(), 0, 0, 0};
     for (int i = 0; i < FAULTS; i++)
         result.faults[i] = world_fault_count((enum fault)i);
     if (write(tell, &result, sizeof result) != (ssize_t)sizeof result)
         _exit(1);
     exit(0); /* coverage and leak checkers want to be asked */
 }
+
+static void in_trunk(const struct order *order, const struct scenario *scenario, int tell);
 
 /* A world under way. */
 struct child {
@@ -76,7 +81,9 @@ static bool start(struct child *child, const struct order *order, const struct s
     child->pid = fork();
     if (child->pid == 0) {
         close(ends[0]);
-        alarm(60);
+        if (order->tortures)
+            in_trunk(order, scenario, ends[1]);
+        alarm(ALARM_S);
         in_child(order, scenario, seed, dropped, pieces, quiet, ends[1]);
     }
     close(ends[1]);
@@ -182,30 +189,109 @@ static unsigned run_all(const struct order *order, const struct scenario *scenar
     return broken;
 }
 
+/* The world that is tortured: it goes its way undisturbed, and at each call that could fail forks
+ * the two worlds in which it does. */
+static struct {
+    const struct scenario *scenario;
+    uint64_t seed;
+    unsigned jobs, running, worlds, broken;
+    struct tortured {
+        pid_t pid;
+        enum fault kind;
+        uint32_t nth;
+        bool and_on;
+    } tortured[JOBS_MAX];
+} trunk;
+
+/* Waits for one of the worlds that were forked. */
+static void see_one_end(void)
+{
+    int status = -1;
+    pid_t pid = waitpid(-1, &status, 0);
+    unsigned i = 0;
+    while (i < trunk.running && trunk.tortured[i].pid != pid)
+        i++;
+    if (i == trunk.running)
+        _exit(1);
+    struct tortured one = trunk.tortured[i];
+    trunk.tortured[i] = trunk.tortured[--trunk.running];
+    trunk.worlds++;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == TORTURED_WELL)
+        return;
+    trunk.broken++;
+    printf("  again (%s %d): script/sim %s --seed %llu --fault %s --nth %u%s\n",
+           WIFSIGNALED(status) ? "signal" : "exit",
+           WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), trunk.scenario->name,
+           (unsigned long long)trunk.seed, FAULT_NAMES[one.kind], one.nth,
+           one.and_on ? " --on" : "");
+    fflush(stdout);
+}
+
+static bool split(enum fault kind, uint32_t nth, bool *and_on)
+{
+    for (int on = 0; on < 2; on++) {
+        while (trunk.running >= trunk.jobs)
+            see_one_end();
+        fflush(stdout);
+        pid_t pid = fork();
+        if (pid == 0) {
+            alarm(ALARM_S);
+            if (trunk.broken >= SHOWN_MAX && freopen("/dev/null", "w", stdout) == NULL)
+                _exit(1);
+            trunk.jobs = 0;
+            *and_on = on == 1;
+            return true;
+        }
+        if (pid < 0)
+            _exit(1);
+        trunk.tortured[trunk.running++] = (struct tortured){pid, kind, nth, on == 1};
+    }
+    return false;
+}
+
+static void in_trunk(const struct order *order, const struct scenario *scenario, int tell)
+{
+    trunk.scenario = scenario;
+    trunk.seed = order->first;
+    trunk.jobs = order->jobs;
+    world_split_at_faults(split);
+    scenario_run(scenario, order->first, true);
+    fflush(stdout);
+    if (trunk.jobs == 0)
+        exit(TORTURED_WELL);
+    while (trunk.running > 0)
+        see_one_end();
+    struct result result = {.hash = world_hash(), .worlds = trunk.worlds, .broken = trunk.broken};
+    if (write(tell, &result, sizeof result) != (ssize_t)sizeof result)
+        _exit(1);
+    exit(0);
+}
+
 /* Every call of every kind fails once, and from there on for ever. */
 static unsigned torture(const struct order *order, const struct scenario *scenario,
                         unsigned *worlds)
 {
     static const bool NONE[PIECES_MAX];
-    struct result whole;
-    unsigned broken = run(order, scenario, order->first, NONE, 0, false, &whole) != 0;
+    struct result whole, tortured;
+    struct order base = *order;
+    struct child child;
+    unsigned broken = 0, calls = 0;
+    base.tortures = false;
+    broken += run(&base, scenario, order->first, NONE, 0, false, &whole) != 0;
     for (int kind = 0; kind < FAULTS; kind++)
-        for (uint32_t nth = 1; nth <= whole.faults[kind]; nth++)
-            for (int on = 0; on < 2; on++) {
-                struct order one = *order;
-                struct result result;
-                one.fault = (enum fault)kind;
-                one.nth = nth;
-                one.faults_on = on == 1;
-                (*worlds)++;
-                if (run(&one, scenario, order->first, NONE, 0, broken >= SHOWN_MAX, &result) == 0)
-                    continue;
-                broken++;
-                printf("  again: script/sim %s --seed %llu --fault %s --nth %u%s\n", scenario->name,
-                       (unsigned long long)order->first, FAULT_NAMES[kind], nth,
-                       on == 1 ? " --on" : "");
-            }
-    return broken;
+        calls += whole.faults[kind];
+    start(&child, order, scenario, order->first, NONE, 0, false);
+    bool is_well = finish(&child, &tortured) == 0 && tortured.hash == whole.hash;
+    if (!is_well || tortured.worlds != 2 * calls) {
+        printf("BROKEN: %s: %u of %u worlds were tortured, hash %016llx instead of %016llx\n",
+               scenario->name, tortured.worlds, 2 * calls, (unsigned long long)tortured.hash,
+               (unsigned long long)whole.hash);
+        broken++;
+    }
+    printf("%-24s %5u calls failed, alone and on: %u broken\n", scenario->name, calls,
+           tortured.broken);
+    *worlds += tortured.worlds;
+    return broken + tortured.broken;
 }
 
 static const struct scenario *scenario_named(const char *name)
@@ -274,6 +360,9 @@ int main(int argc, char **argv)
     struct timespec began, ended;
     unsigned broken = 0, worlds = 0;
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    /* Of the machine that it runs on the program hears nothing. */
+    setenv("STATE_DIRECTORY", "/state", 1);
+    setenv("WEIR_ADMIN", "unix:/run/weir/admin.sock", 1);
     clock_gettime(CLOCK_MONOTONIC, &began);
     for (const struct scenario *one = SCENARIOS; order.scenario == NULL && one->name != NULL;
          one++) {

@@ -3,6 +3,8 @@
  * and what both of them saw. */
 #pragma once
 
+#include "net/address.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -78,6 +80,8 @@ struct plan {
     const char *reply_fields;                /* the same of its answer */
     const char *server_field, *server_value; /* a field that a server has to see; NULL: none is */
     const char *client_field, *client_value; /* the same of the client */
+    bool is_unheard;                 /* what it comes over is refused: it must not reach a server */
+    const struct address *from, *to; /* as a server is told by the PROXY protocol; NULL: anything */
     int own_status; /* weir has to answer by itself, with that; 0: a server answers */
     /* The answer. */
     enum manner manner;

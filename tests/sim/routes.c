@@ -3,6 +3,7 @@
 
 #include "net/certificate.h"
 #include "outside.h"
+#include "scenario.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +81,14 @@ static const char TEXT[] =
     "        header set X-Way \"{upstream} {server} {server_state} {status}\"\n"
     "        proxy app %s\n"
     "    }\n"
+    "    route /named/* {\n"
+    "        basic_auth file:/users user_header=X-User\n"
+    "        proxy app %s\n"
+    "    }\n"
+    "    route /asked/* {\n"
+    "        forward_auth 10.0.0.8:8000 path=/asked copy=X-Groups\n"
+    "        proxy app %s\n"
+    "    }\n"
     "    route /again/* {\n"
     "        rewrite ~^/again/(.*)/r/(.*)$ /$1/once/r/$2\n"
     "        proxy app %s\n"
@@ -121,13 +130,24 @@ const char *routes_listen(enum front front)
     }
 }
 
+/* It says who may pass. */
+static struct aside asked;
+struct aside *routes_asked(void)
+{
+    return &asked;
+}
+
 const char *routes_text(const char *listen, const char *options)
 {
     static char text[8192];
     snprintf(text, sizeof text, TEXT, listen, options, options, options, options, options, options,
-             options, listen);
+             options, options, options, listen);
     files_set("/denied.txt", "# far away\n10.9.0.0/16\n10.9.7.0/24\n192.0.2.1\n2001:db8::/32\n"
                              "2001:db8:7::1\n");
+    files_set("/users", "ann:$6$rounds=1000$abcdefgh$nhYjN017qxiYztzyUpZtPnUQcnLy62KsunSL"
+                        "HNeLahp2EHPlAKmFFlrjEwSXGo2kgY5hR2.peKEg2VGUqIJJu1\n");
+    asked = (struct aside){.is_asked = true};
+    aside_start(&asked, "10.0.0.8:8000", scenario_calm());
     return text;
 }
 
@@ -182,6 +202,22 @@ static const struct way {
     {.way = "/kept", .own_status = 404, .fields = "X-Forwarded-For: 2001:db8:7::1\r\n"},
     {.way = "/kept", .fields = "X-Forwarded-For: 2001:db9::1\r\n"},
     {.way = "/share"},
+    {.way = "/named", .own_status = 401},
+    {.way = "/named",
+     .own_status = 401,
+     .fields = "Authorization: Basic YW5uOndyb25n\r\n",
+     .client_field = "WWW-Authenticate",
+     .client_value = "Basic realm=\"restricted\", charset=\"UTF-8\""},
+    {.way = "/named",
+     .fields = "Authorization: Basic YW5uOnNlY3JldA==\r\nX-User: eve\r\n",
+     .server_field = "X-User",
+     .server_value = "ann"},
+    {.way = "/asked", .server_field = "X-Groups", .server_value = "staff"},
+    {.way = "/asked",
+     .fields = "X-Groups: all\r\n",
+     .server_field = "X-Groups",
+     .server_value = "staff"},
+    {.way = "/asked", .fields = "X-Pass: no\r\n", .own_status = 403},
     {.way = "/again/x", .arrives = "/x/once"},
     {.way = "/strip", .host = "other.test", .own_status = 451},
     {.way = "", .host = "a.wild.test", .own_status = 451},

@@ -7,6 +7,8 @@
 /* The lines of a site with that address, and a second site on it. `options`: those of its proxy
  * steps. */
 const char *routes_text(const char *listen, const char *options);
+/* The server that its forward_auth asks. */
+struct aside *routes_asked(void);
 /* A site in front of it that asks it over HTTP/2, in clear or over TLS: weir is its own server.
  * Without one ("") the site of routes_text stands at the front itself. */
 enum front { FRONT_NONE, FRONT_H2, FRONT_TLS, FRONT_TLS_H1, FRONTS };

@@ -26,7 +26,7 @@ enum {
 static struct {
     const struct scenario *scenario;
     int exit_code;
-    int64_t end_after;
+    int64_t end_after, rest;
     bool has_checked, has_ended;
     bool dropped[PIECES_MAX];
     unsigned pieces;
@@ -131,6 +131,11 @@ void scenario_end_after(int64_t ns)
     stage.end_after = ns;
 }
 
+void scenario_rests_for(int64_t ns)
+{
+    stage.end_after = stage.rest = ns;
+}
+
 bool scenario_keeps(unsigned i)
 {
     if (i >= PIECES_MAX)
@@ -158,7 +163,7 @@ static void run_weir(void *argument)
 static void end_weir(void *argument)
 {
     (void)argument;
-    if (stage.end_after >= SECONDS(REST_S))
+    if (stage.end_after >= stage.rest)
         truth_at_rest();
     if (!stage.has_ended)
         signal_send(SIGTERM);
@@ -199,7 +204,7 @@ void scenario_run(const struct scenario *scenario, uint64_t seed, bool quiet)
     truth_before();
     world_begin(seed);
     stage.scenario = scenario;
-    stage.end_after = SECONDS(REST_S);
+    stage.end_after = stage.rest = SECONDS(REST_S);
     stage.pieces = 0;
     scenario->set_up();
     if (world_is_tortured())

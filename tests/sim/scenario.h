@@ -31,6 +31,9 @@ void scenario_expect_pause(const struct server_actor *server, int seconds);
 void scenario_descriptors(unsigned limit);
 /* Another moment for SIGTERM than when all is silent; 0: at once when the clients are done. */
 void scenario_end_after(int64_t ns);
+/* All is silent after that time already: idle connections live for less, and what is done once a
+ * second shall not be done for minutes. */
+void scenario_rests_for(int64_t ns);
 
 /* weir's configuration with one site, whose only step is `proxy` with these options, and these
  * lines at the top. */

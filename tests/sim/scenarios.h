@@ -108,6 +108,25 @@
     CHECKED(service_moves)                                                                         \
     PLAIN(end_said_again)                                                                          \
     PLAIN(several_workers)                                                                         \
+    CHECKED(h2_by_hand)                                                                            \
+    CHECKED(h2_misdeeds)                                                                           \
+    CHECKED(h2_floods)                                                                             \
+    CHECKED(h2_servers_by_hand)                                                                    \
+    PLAIN(who_may_pass)                                                                            \
+    PLAIN(pages_of_others)                                                                         \
+    CHECKED(too_many_requests)                                                                     \
+    PLAIN(users_come_and_go)                                                                       \
+    CHECKED(overrides_are_kept)                                                                    \
+    CHECKED(overrides_on_full_disk)                                                                \
+    CHECKED(overrides_are_found)                                                                   \
+    PLAIN(introduced_by_1)                                                                         \
+    PLAIN(introduced_by_2)                                                                         \
+    PLAIN(introduced_in_many_ways)                                                                 \
+    PLAIN(introduced_in_drops)                                                                     \
+    CHECKED(introduced_badly)                                                                      \
+    TIMEOUT(introduced_by_half)                                                                    \
+    CHECKED(servers_are_told_1)                                                                    \
+    CHECKED(servers_are_told_2)                                                                    \
     TIMEOUT(head_never_ends)                                                                       \
     TIMEOUT(head_drips)                                                                            \
     TIMEOUT(body_stops)                                                                            \

@@ -2,15 +2,16 @@
 /* One configuration after the other while everybody is served. */
 #include "scenarios.h"
 
+#include "truth.h"
 #include "world.h"
 
 #include <signal.h>
 
 enum {
-    CROWD = 30,
-    REQUESTS = 12,
+    CROWD = 16,
+    REQUESTS = 10,
     SERVERS = 4,
-    RELOADS = 60,
+    RELOADS = 40,
 };
 
 static struct client *crowd[CROWD];
@@ -33,7 +34,7 @@ static void write_config(unsigned number)
                     "    proxy app\n}\n",
                     number % 2, number % 3 == 0 ? "uri_hash" : "round_robin", 1 + first,
                     1 + number % 5, 1 + (first + 1) % SERVERS,
-                    number % 4 == 0 ? "    server app.sim:8000\n" : "", 200 + number % 2,
+                    number % 4 == 0 ? "    server app.sim:8000\n" : "", 2000 + number % 2,
                     number % 5 == 0 ? "    listen 10.1.0.1:8080\n" : "", number);
 }
 
@@ -49,6 +50,7 @@ static void reload(void *unused)
 static void begin(void)
 {
     write_config(0);
+    truth_looks(SERVERS + 1);
     for (unsigned i = 1; i <= SERVERS; i++)
         scenario_server(i);
     struct address named = scenario_address("10.0.0.3:8000");

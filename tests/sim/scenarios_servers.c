@@ -252,7 +252,7 @@ void health_check_fails(void)
 {
     static struct aside well[2];
     begin_three(40,
-                "    balance round_robin\n    slow_start off\n"
+                "    balance round_robin\n    slow_start off\n    keepalive 8 idle=5s\n"
                 "    health_check /healthz port=8001 interval=1s body=^I.am.well$\n",
                 "app");
     aside_start(&aside, "10.0.0.1:8001", scenario_calm());
@@ -264,6 +264,7 @@ void health_check_fails(void)
     world_after(SECONDS(20), note_ill, NULL);
     world_after(SECONDS(20), fall_ill, NULL);
     truth_looks(3);
+    scenario_rests_for(SECONDS(20));
 }
 void health_check_fails_check(void)
 {

@@ -173,7 +173,7 @@ void slow_reader(void)
 void paused_reader(void)
 {
     begin(1, 1);
-    client->plans[0]->reply_size = 4000000;
+    client->plans[0]->reply_size = 1300000;
     client->manner.pauses_at = 1000;
     client->manner.pauses_for = SECONDS(20);
     scenario_expect_pause(servers[0], 10);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Servers: each connection is a conversation that reads strictly and answers as planned. */
 #include "actor.h"
+#include "introduction.h"
 #include "world.h"
 
 #include <stdio.h>
@@ -11,6 +12,7 @@ struct server_conversation {
     struct server_actor *server;
     struct end *end;
     struct reader reader;
+    struct introduction_heard heard;
     struct plan *plan;  /* the request that is being read or answered; NULL: idle */
     enum manner manner; /* of its answer: the plan's, or a good one when it is asked again */
     bool is_whole;      /* the request was read to its end */
@@ -182,6 +184,22 @@ static void answer(void *argument)
     send_more(c);
 }
 
+/* Whom weir has spoken for is who asks. */
+static void check_introduction(const struct server_conversation *c, const struct plan *plan)
+{
+    const struct introduction_heard *heard = &c->heard;
+    if (heard->version == 0)
+        return;
+    if (c->requests > 0)
+        world_broken("pooling", "request %u came over a connection that was of another client",
+                     plan->id);
+    bool is_named =
+        plan->from == NULL || (heard->has_names && address_equal(plan->from, &heard->from) &&
+                               (plan->to == NULL || address_equal(plan->to, &heard->to)));
+    if (heard->is_local || !is_named)
+        world_broken("fields", "request %u: another client was introduced to its server", plan->id);
+}
+
 static void on_head(struct reader *reader)
 {
     struct server_conversation *c = reader->owner;
@@ -198,6 +216,9 @@ static void on_head(struct reader *reader)
     if (c->long_end > 0 && plan->body == BODY_NONE && c->end->other->read_at_write >= c->long_end)
         world_broken("pooling", "request %u came behind bytes that nobody had asked for", plan->id);
     char target[128];
+    if (plan->is_unheard)
+        world_broken("strictness", "request %u came by a stranger and was forwarded", plan->id);
+    check_introduction(c, plan);
     if (plan->own_status != 0)
         world_broken("route", "request %u reached a server: weir had to answer it", plan->id);
     snprintf(target, sizeof target, "%s/r/%u%s", plan->arrives == NULL ? plan->way : plan->arrives,
@@ -276,10 +297,13 @@ static void on_event(struct end *end)
     if (c->is_answering && !c->is_whole && !c->was_read_early &&
         end->other->in.read >= c->answer_head) {
         c->was_read_early = true;
-        c->written_then = end->in.written;
+        c->written_then = end->in.written - c->heard.size;
     }
     while ((got = end_read(end, data, sizeof data)) > 0) {
-        const char *wrong = reader_feed(&c->reader, data, got);
+        size_t said;
+        const char *wrong = introduction_hear(&c->heard, data, got, &said);
+        if (wrong == NULL)
+            wrong = reader_feed(&c->reader, data + said, got - said);
         if (wrong != NULL)
             world_broken("strictness", "a server read %s", wrong);
         if (end->is_closed)
@@ -307,6 +331,7 @@ static void on_accept(struct service *service, struct end *end)
     struct server_conversation *c = world_alloc(sizeof *c);
     c->server = server;
     c->end = end;
+    c->heard.version = server->introduced;
     c->next = server->conversations;
     server->conversations = c;
     server->connections++;

@@ -5,6 +5,7 @@
 #include "descriptor.h"
 #include "fiber/thread.h"
 #include "http/h2_session.h"
+#include "limit/verified.h"
 #include "machine.h"
 #include "memory.h"
 #include "mutex.h"
@@ -30,6 +31,7 @@ void truth_before(void)
     static const struct h2_limits LIMITS = {.streams = 1, .window = 65536, .glitches = 4};
     static const struct h2_events EVENTS;
     h2_session_free(h2_session_new(H2_SERVER, &LIMITS, &EVENTS, NULL));
+    verified_table();
     pieces_kept = memory_pieces();
     mutexes_kept = mutexes_made();
 }

@@ -17,8 +17,8 @@ enum {
 };
 
 const char *const FAULT_NAMES[FAULTS] = {
-    "socket", "connect", "accept",    "read",      "write", "watch",  "poll",    "pipe",
-    "splice", "open",    "file_read", "log_write", "fsync", "rename", "resolve",
+    "socket", "connect", "accept",     "read",      "write",     "watch", "poll",   "pipe",
+    "splice", "open",    "file_write", "file_read", "log_write", "fsync", "rename", "resolve",
 };
 
 struct event {
@@ -44,6 +44,7 @@ static struct {
     uint32_t fault_counts[FAULTS];
     uint32_t fault_nth[FAULTS];
     bool fault_and_on[FAULTS];
+    bool (*split)(enum fault kind, uint32_t nth, bool *and_on);
     bool is_tortured, was_struck;
 } world;
 
@@ -58,12 +59,15 @@ static uint64_t splitmix(uint64_t *state)
 void world_begin(uint64_t seed)
 {
     bool shows_trace = world.shows_trace;
+    bool (*split)(enum fault kind, uint32_t nth, bool *and_on) = world.split;
     uint32_t nth[FAULTS];
     bool and_on[FAULTS];
     memcpy(nth, world.fault_nth, sizeof nth);
     memcpy(and_on, world.fault_and_on, sizeof and_on);
     memset(&world, 0, sizeof world);
     world.shows_trace = shows_trace;
+    world.split = split;
+    world.is_tortured = split != NULL;
     memcpy(world.fault_nth, nth, sizeof nth); /* the runner orders them before */
     memcpy(world.fault_and_on, and_on, sizeof and_on);
     for (int i = 0; i < FAULTS; i++)
@@ -191,9 +195,18 @@ void world_plan_fault(enum fault kind, uint32_t nth, bool and_on)
     world.fault_and_on[kind] = and_on;
 }
 
+void world_split_at_faults(bool (*split)(enum fault kind, uint32_t nth, bool *and_on))
+{
+    world.split = split;
+}
+
 bool world_fault(enum fault kind)
 {
     uint32_t count = ++world.fault_counts[kind];
+    if (world.split != NULL && world.split(kind, count, &world.fault_and_on[kind])) {
+        world.split = NULL;
+        world.fault_nth[kind] = count;
+    }
     uint32_t nth = world.fault_nth[kind];
     bool fails = nth > 0 && (count == nth || (world.fault_and_on[kind] && count > nth));
     world.was_struck = world.was_struck || fails;

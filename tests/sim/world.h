@@ -22,6 +22,7 @@ enum fault {
     FAULT_PIPE,
     FAULT_SPLICE,
     FAULT_OPEN,
+    FAULT_FILE_WRITE,
     FAULT_FILE_READ,
     FAULT_LOG_WRITE,
     FAULT_FSYNC,
@@ -61,6 +62,10 @@ void *world_alloc(size_t size);
 void world_plan_fault(enum fault kind, uint32_t nth, bool and_on);
 /* Whether this call fails. Counts it. */
 bool world_fault(enum fault kind);
+/* From now on `split` is asked at each such call: true where it fails, `and_on` with all of its
+ * kind that follow; it is not asked again then. Runners fork in it, so that the way up to a call is
+ * gone once for all that may become of it. */
+void world_split_at_faults(bool (*split)(enum fault kind, uint32_t nth, bool *and_on));
 uint32_t world_fault_count(enum fault kind);
 /* Whether the runner planned one before the world began; whether any has struck. */
 bool world_is_tortured(void);

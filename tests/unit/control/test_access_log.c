@@ -23,6 +23,8 @@ static void usual(void)
     x = (struct exchange){
         .client_ip = SLICE("203.0.113.7"),
         .request_id = SLICE("0193"),
+        .trace_id = SLICE("4bf92f35"),
+        .config = 42,
         .site = &site,
         .route = &route,
         .started = SECONDS(5),
@@ -74,7 +76,7 @@ static void json(void **state)
         "\"method\":\"GET\",\"host\":\"example.com\",\"uri\":\"/api/products/7?q=1\","
         "\"protocol\":\"http/1.1\",\"duration\":0.0312,\"bytes_in\":412,\"bytes_out\":5120,"
         "\"user\":\"\",\"referer\":\"http://a/\",\"user_agent\":\"agent \\\"x\\\" \\\\ \xc3\xbc\","
-        "\"request_id\":\"0193\",\"trace_id\":\"\",\"site\":\"example.com\","
+        "\"request_id\":\"0193\",\"trace_id\":\"4bf92f35\",\"site\":\"example.com\","
         "\"route\":\"/api/"
         "*\",\"upstream\":\"api\",\"server\":\"10.0.0.12:3000\",\"server_state\":\"up\","
         "\"upstream_status\":200,\"connect\":0.0004,\"first_byte\":0.029,\"tries\":1,"
@@ -82,7 +84,7 @@ static void json(void **state)
         "\"tls_cipher\":\"\","
         "\"sni\":\"\",\"tls_resumed\":\"\","
         "\"handshake\":0,\"step\":\"\",\"rule\":\"\",\"error\":\"\",\"reason\":\"\","
-        "\"detail\":\"\",\"limit\":\"\",\"limited\":\"\",\"config\":1}\n");
+        "\"detail\":\"\",\"limit\":\"\",\"limited\":\"\",\"config\":42}\n");
 }
 
 static void combined_and_common(void **state)
@@ -124,7 +126,7 @@ static void what_was_refused(void **state)
            "{\"ts\":\"2026-11-21T00:00:00.123456Z\",\"client_ip\":\"203.0.113.7\",\"status\":431,"
            "\"method\":\"\",\"host\":\"\",\"uri\":\"\",\"protocol\":\"http/1.0\","
            "\"duration\":0.0312,\"bytes_in\":412,\"bytes_out\":5120,\"user\":\"\",\"referer\":\"\","
-           "\"user_agent\":\"\",\"request_id\":\"0193\",\"trace_id\":\"\",\"site\":\"\","
+           "\"user_agent\":\"\",\"request_id\":\"0193\",\"trace_id\":\"4bf92f35\",\"site\":\"\","
            "\"route\":\"\",\"upstream\":\"\",\"server\":\"\",\"server_state\":\"\",\"upstream_"
            "status\":0,\"connect\":0,"
            "\"first_byte\":0,\"tries\":0,\"sticky\":\"\",\"mirror\":\"\",\"cache\":\"\","
@@ -132,7 +134,7 @@ static void what_was_refused(void **state)
            "\"\",\"tls_cipher\":\"\",\"sni\":\"\",\"tls_resumed\":\"\",\"handshake\":0,"
            "\"step\":\"\",\"rule\":\"\","
            "\"error\":\"http_request_denied\",\"reason\":\"fields_size\","
-           "\"detail\":\"\",\"limit\":\"limits.fields_size\",\"limited\":\"\",\"config\":1}\n");
+           "\"detail\":\"\",\"limit\":\"limits.fields_size\",\"limited\":\"\",\"config\":42}\n");
 }
 
 static void who_hung_up_is_499(void **state)

@@ -70,6 +70,19 @@ static void is_bounded(void **state)
     assert_true(found <= VERIFIED_ENTRIES && found > VERIFIED_ENTRIES / 2);
 }
 
+static void is_cleared(void **state)
+{
+    (void)state;
+    verified_clear();
+    verified_keep(verified_table(), SLICE("a"), SLICE("1"), 10, 0);
+    verified_keep(verified_table(), SLICE("b"), SLICE(""), 10, 0);
+    verified_clear();
+    assert_false(has(SLICE("a"), 0, SLICE("1")));
+    assert_false(has(SLICE("b"), 0, SLICE("")));
+    verified_keep(verified_table(), SLICE("a"), SLICE("2"), 10, 0);
+    assert_true(has(SLICE("a"), 0, SLICE("2")));
+}
+
 static void digests(void **state)
 {
     (void)state;
@@ -87,6 +100,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_and_forgets),
         cmocka_unit_test(is_bounded),
+        cmocka_unit_test(is_cleared),
         cmocka_unit_test(digests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

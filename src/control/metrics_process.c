@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What there is once: the process, its configuration, its connections. */
+#include "control/access_log.h"
+#include "control/metrics_inside.h"
+#include "control/service_inside.h"
+#include "fiber/process.h"
+
+/* A counter or gauge without labels. */
+static void one(struct metrics_out *m, const char *name, const char *type, uint64_t value,
+                const char *help)
+{
+    metrics_family(m, name, type, help);
+    metrics_sample(m);
+    metrics_value(m, value);
+}
+
+#define SUM(field) service_sum(offsetof(struct serve_worker, field))
+
+static void write_config(struct metrics_out *m)
+{
+    struct service_counters counters;
+    service_look(&counters);
+    metrics_family(m, "weir_build_info", "gauge", "1, with the version that runs.");
+    metrics_sample(m);
+    metrics_label(m, "version", SLICE("0.1.0"));
+    metrics_label(m, "commit", SLICE(WEIR_COMMIT));
+    metrics_value(m, 1);
+    one(m, "weir_config_version", "gauge", service_version(),
+        "Number of the configuration that is served; each one that is applied has the next.");
+    metrics_family(m, "weir_config_applied_timestamp_seconds", "gauge",
+                   "When that was applied, in seconds since 1970.");
+    metrics_sample(m);
+    metrics_seconds(m, counters.applied_at);
+    metrics_family(m, "weir_config_reloads", "counter", "Other configurations that were tried.");
+    for (int is_good = 0; is_good < 2; is_good++) {
+        metrics_sample(m);
+        metrics_label(m, "result", is_good ? SLICE("applied") : SLICE("refused"));
+        metrics_value(m, is_good ? counters.reloads_applied : counters.reloads_refused);
+    }
+    one(m, "weir_config_ephemeral", "gauge", service_is_ephemeral(),
+        "Whether it came through the API and is in no file.");
+}
+
+static void write_connections(struct metrics_out *m)
+{
+    one(m, "weir_connections", "gauge", (uint64_t)service_connections(),
+        "Connections of clients that are open.");
+    one(m, "weir_connections_accepted", "counter", SUM(accepted), "Connections of clients.");
+    one(m, "weir_h2_connections", "counter", SUM(h2_opened), "Connections that spoke HTTP/2.");
+    one(m, "weir_h2_connections_refused", "counter", SUM(h2_refused),
+        "Of those, ended for what they did.");
+    metrics_family(m, "weir_tls_handshakes", "counter",
+                   "Handshakes with clients, by their result.");
+    static const struct {
+        const char *result;
+        size_t offset;
+    } HANDSHAKES[] = {
+        {"full", offsetof(struct serve_worker, handshakes_full)},
+        {"resumed", offsetof(struct serve_worker, handshakes_resumed)},
+        {"failed", offsetof(struct serve_worker, handshakes_failed)},
+        {"in_clear", offsetof(struct serve_worker, handshakes_in_clear)},
+    };
+    for (size_t i = 0; i < sizeof HANDSHAKES / sizeof *HANDSHAKES; i++) {
+        metrics_sample(m);
+        metrics_label(m, "result", slice_from_cstring(HANDSHAKES[i].result));
+        metrics_value(m, service_sum(HANDSHAKES[i].offset));
+    }
+    one(m, "weir_proxy_protocol_failed", "counter", SUM(introductions_failed),
+        "Connections closed for a header of the PROXY protocol that was missing or bad.");
+}
+
+/* Also what never became an exchange, such as a connection too many. */
+static void write_refused(struct metrics_out *m)
+{
+    metrics_family(m, "weir_refused", "counter",
+                   "Connections and requests that weir has refused, by the reason.");
+    for (size_t i = REFUSAL_NONE + 1; i < REFUSALS; i++) {
+        uint64_t count = service_sum(offsetof(struct serve_worker, refused) + i * sizeof count);
+        char text[METRICS_REASON_MAX];
+        if (count == 0)
+            continue;
+        metrics_sample(m);
+        metrics_label(m, "reason", metrics_reason((enum refusal)i, text));
+        metrics_value(m, count);
+    }
+}
+
+static void write_log(struct metrics_out *m)
+{
+    uint64_t dropped = 0;
+    for (unsigned i = 0; i < service.workers.count; i++)
+        dropped += access_log_dropped(service.workers.shared.workers[i]->log);
+    metrics_family(m, "weir_log_dropped", "counter", "Lines that a log did not take.");
+    metrics_sample(m);
+    metrics_label(m, "log", SLICE("access"));
+    metrics_value(m, dropped);
+}
+
+void metrics_write_process(struct metrics_out *m)
+{
+    struct process_figures figures;
+    process_look(&figures);
+    write_config(m);
+    write_connections(m);
+    write_refused(m);
+    write_log(m);
+    metrics_family(m, "process_cpu_seconds", "counter", "User and system time, in seconds.");
+    metrics_sample(m);
+    metrics_seconds(m, figures.cpu);
+    one(m, "process_resident_memory_bytes", "gauge", figures.resident, "Memory in use.");
+    one(m, "process_open_fds", "gauge", figures.files, "Open file descriptors.");
+    one(m, "process_max_fds", "gauge", figures.files_max, "How many there may be.");
+    metrics_family(m, "process_start_time_seconds", "gauge",
+                   "When the process started, in seconds since 1970.");
+    metrics_sample(m);
+    metrics_seconds(m, service_started());
+}
+
+size_t metrics_write(struct buffer *out, enum metrics_format format, size_t samples_max)
+{
+    struct metrics_out m = {.out = out, .format = format, .samples_max = samples_max};
+    metrics_write_process(&m);
+    metrics_write_http(&m);
+    metrics_write_upstreams(&m);
+    m.samples_max = SIZE_MAX;
+    size_t dropped = m.dropped;
+    one(&m, "weir_metrics_series_dropped", "gauge", dropped,
+        "Series that are left out here, since there are more than metrics.max_series.");
+    if (format == METRICS_OPENMETRICS)
+        buffer_append(out, SLICE("# EOF\n"));
+    return dropped;
+}

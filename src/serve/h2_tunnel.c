@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* WebSocket over HTTP/2 (RFC 8441): the stream is the tunnel. It goes on for hours, on the fiber of
+ * an exchange that has ended; of the configuration it keeps copies alone. */
+#include "fiber/fiber.h"
+#include "serve/h2_exchange.h"
+
+#include <stdlib.h>
+
+enum {
+    READ_SIZE = 4096,
+};
+
+void h2_tunnel_take(struct h2_exchange *e)
+{
+    struct exchange *x = &e->x;
+    struct h2_tunnel *tunnel = arena_zero(&x->arena, sizeof *tunnel);
+    tunnel->timeouts = *h2_timeouts_of(e);
+    if (x->tunnel.timeout != 0)
+        tunnel->timeouts.tunnel = x->tunnel.timeout;
+    x->is_finished = true;
+    tunnel->x = exchange_copy_for_log(x);
+    if (x->tunnel.early.size > 0)
+        tunnel->early = arena_copy(&x->arena, x->tunnel.early);
+    stream_relocate(&tunnel->server, x->tunnel.server);
+    tunnel->on_server_end = x->tunnel.on_end;
+    tunnel->taken = x->tunnel.take(x->tunnel.argument);
+    exchange_hand_over(x, tunnel->x);
+    e->tunnel = tunnel;
+}
+
+/* From the client to the server, until the client ends its side. */
+static void send_to_server(void *argument)
+{
+    struct h2_exchange *e = argument;
+    struct h2_tunnel *tunnel = e->tunnel;
+    for (;;) {
+        struct slice chunk;
+        enum status status = h2_stream_read(e, &chunk, CLOCK_NEVER);
+        if (status == ERR_TIMEOUT) /* the other direction says when both have been silent */
+            continue;
+        if (status == OK && chunk.size == 0) {
+            stream_shutdown(&tunnel->server);
+            return;
+        }
+        if (status == OK) {
+            tunnel->x->bytes_in += chunk.size;
+            struct iovec part = {(void *)(uintptr_t)chunk.data, chunk.size};
+            status = stream_write(&tunnel->server, &part, 1, tunnel->timeouts.tunnel, CLOCK_NEVER);
+        }
+        if (status == ERR_CANCELLED)
+            return;
+        if (status != OK) {
+            stream_break(&tunnel->server);
+            return;
+        }
+    }
+}
+
+/* And back, until the server ends. The other direction is told from counters of this one, so that
+ * a tunnel is idle only when both are. */
+static enum status send_to_client(struct h2_exchange *e)
+{
+    struct h2_tunnel *tunnel = e->tunnel;
+    struct exchange *x = tunnel->x;
+    struct slice chunk = tunnel->early;
+    char *room = arena_alloc(&e->x.arena, READ_SIZE);
+    for (;;) {
+        if (chunk.size > 0) {
+            TRY(h2_pass(e, chunk));
+            x->bytes_out += chunk.size;
+        }
+        size_t got = 0;
+        uint64_t before = x->bytes_in;
+        enum status status =
+            stream_read(&tunnel->server, room, READ_SIZE, &got,
+                        stream_stall_deadline(tunnel->timeouts.tunnel, CLOCK_NEVER));
+        if (status == ERR_CLOSED)
+            return OK;
+        if (status == ERR_TIMEOUT && x->bytes_in != before) {
+            chunk = SLICE("");
+            continue;
+        }
+        if (status == ERR_TIMEOUT)
+            exchange_blame(x, status, SIDE_US, 0, "", "timeouts.tunnel");
+        TRY(status);
+        chunk = slice_of(room, got);
+    }
+}
+
+enum status h2_tunnel_serve(struct h2_exchange *e)
+{
+    struct h2_tunnel *tunnel = e->tunnel;
+    struct fiber_scope scope;
+    fiber_scope_init(&scope);
+    enum status status = fiber_start(&scope, "h2_tunnel", send_to_server, e, NULL);
+    if (status == OK)
+        status = send_to_client(e);
+    if (status == OK)
+        status = h2_pass_end(e);
+    fiber_scope_cancel(&scope);
+    stream_close(&tunnel->server, false);
+    tunnel->x->is_finished = status == OK;
+    if (tunnel->x->blame.status == OK)
+        tunnel->x->blame = e->x.blame; /* of the client's window */
+    tunnel->on_server_end(tunnel->taken);
+    exchange_log(tunnel->x);
+    exchange_let_go(tunnel->x);
+    free(tunnel->x);
+    return status;
+}

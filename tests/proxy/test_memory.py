@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The memory budget: what happens at its thresholds, whom it hits, and that all is well again."""
+import json
+import os
+import pathlib
+import resource
+import socket
+import threading
+import time
+
+import pytest
+
+import h2
+from weir import Weir, run
+
+MIB = 1024 * 1024
+CONFIG = """
+limits memory=16MiB
+timeouts {
+    request_body off
+    keepalive off
+}
+log access {
+    to file:@dir/access.log
+    flush 10ms
+}
+site * {
+    listen @listen
+    proxy @app
+}
+"""
+SLOW = b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\nabc"
+
+
+class Hoard:
+    """Requests whose bodies never end, of one client."""
+
+    def __init__(self, weir, address):
+        self.weir, self.address, self.socks = weir, address, []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.leave()
+
+    def add(self, count=1):
+        for _ in range(count):
+            sock = socket.socket()
+            sock.bind((self.address, 0))
+            sock.settimeout(15)
+            sock.connect(("127.0.0.1", self.weir.port))
+            sock.sendall(SLOW)
+            self.socks.append(sock)
+
+    def ended(self):
+        """How many weir has ended."""
+        count = 0
+        for sock in self.socks:
+            sock.setblocking(False)
+            try:
+                count += sock.recv(1, socket.MSG_PEEK) == b""
+            except BlockingIOError:
+                pass
+            except OSError:
+                count += 1
+        return count
+
+    def leave(self):
+        for sock in self.socks:
+            sock.close()
+        self.socks = []
+
+
+def state(weir):
+    return weir.api("GET", "/v1/status").json["memory"]
+
+
+def wait_for(weir, *levels, timeout=15):
+    end = time.monotonic() + timeout
+    while True:
+        memory = state(weir)
+        if memory["level"] in levels:
+            return memory
+        assert time.monotonic() < end, (memory, levels)
+        time.sleep(0.02)
+
+
+def fill(weir, hoard, level):
+    """Until that level is reached, never more than one slow body beyond it."""
+    levels = ["normal", "trim", "close", "refuse", "end"]
+    shares = {"trim": 85, "close": 92, "refuse": 95, "end": 98}
+    each = 70 * 1024
+    while True:
+        memory = state(weir)
+        if levels.index(memory["level"]) >= levels.index(level):
+            return memory
+        left = memory["budget"] * shares[level] // 100 - memory["used"]
+        used = memory["used"]
+        hoard.add(max(1, left // each // 2))
+        end = time.monotonic() + 5
+        while state(weir)["used"] == used and time.monotonic() < end:
+            time.sleep(0.02)
+
+
+def levels_said(weir):
+    return [json.loads(line)["msg"] for line in weir.output.splitlines() if "memory_pressure" in line]
+
+
+def test_the_thresholds(origin):
+    """Under a sanitizer what clients hold stands for the memory of the process: exactly countable."""
+    with Weir(CONFIG, app=origin) as weir, Hoard(weir, "127.0.0.2") as hoard:
+        kept = [weir.connect() for _ in range(4)]
+        for client in kept:
+            assert client.ask().get("connection") is None
+        memory = state(weir)
+        assert memory["level"] == "normal" and memory["budget"] == 16 * MIB
+        assert memory["used"] < MIB and memory["connections_ended"] == 0
+
+        fill(weir, hoard, "trim")
+        assert kept[0].ask().get("connection") is None  # what is kept is not touched yet
+
+        fill(weir, hoard, "close")
+        assert weir.ask().get("connection") == "close"
+        for client in kept:                             # and those that wait are closed
+            end = time.monotonic() + 5
+            while not client.is_closed():
+                assert time.monotonic() < end
+        half = weir.connect()                           # a connection that is in use, for the next one
+        half.send(b"GET / HTTP/1.1\r\nHost: a\r\n")
+        while state(weir)["level"] == "normal":
+            pass
+
+        fill(weir, hoard, "refuse")
+        half.send(b"\r\n")
+        answer = half.response()
+        assert (answer.status, answer.get("retry-after"), answer.get("connection")) == (503, "1", "close")
+        assert answer.get("proxy-status") == "weir; error=proxy_internal_response"
+        time.sleep(0.15)                                # it was accepted in the last turn otherwise
+        late = weir.connect(timeout=0.3)                # connected by the kernel, and not accepted
+        late.request()
+        with pytest.raises(TimeoutError):
+            late.response()
+        shown = weir.command("status").stdout
+        refused = weir.api("GET", "/v1/status").json["refused"]["memory"]
+        assert "of 16 MiB, refuse" in shown and f"refused    {refused} memory" in shown
+
+        hoard.leave()
+        wait_for(weir, "normal")
+        late.sock.settimeout(10)
+        assert late.response().status == 200            # who has waited is answered
+        client = weir.connect()
+        assert client.ask().get("connection") is None
+        assert weir.api("GET", "/v1/status").json["refused"]["memory"] == refused
+        lines = [json.loads(text) for text in weir.log(5 + refused) if '"limits.memory"' in text]
+        assert len(lines) == refused
+        assert {(line["status"], line["reason"]) for line in lines} == {(503, "memory")}
+    said = levels_said(weir)
+    assert all("limits.memory" in text for text in said)
+    assert "given back" in said[0] and "all is as usual again" in said[-1]
+
+
+def test_who_holds_the_most_is_ended(origin):
+    with Weir(CONFIG.replace("16MiB", "18MiB"), app=origin) as weir, \
+            Hoard(weir, "127.0.0.3") as small, Hoard(weir, "127.0.0.4") as large:
+        small.add(100)
+        fill(weir, large, "refuse")
+        # Requests that were accepted before go on to need memory: bodies are read into blocks.
+        weir.file.write_text(weir.config.replace("18MiB", f"{state(weir)['used'] // 1024}KiB"))
+        weir.signal(1)
+        end = time.monotonic() + 10
+        while state(weir)["connections_ended"] == 0:
+            assert time.monotonic() < end, weir.output
+            time.sleep(0.02)
+        wait_for(weir, "normal", "trim", "close")
+        count = state(weir)["connections_ended"]
+        assert 0 < count < len(large.socks) and small.ended() == 0
+        lines = [json.loads(text) for text in weir.log(count) if '"limits.memory"' in text]
+        assert {line["client_ip"] for line in lines} == {"127.0.0.4"}
+        assert sum(line["status"] != 503 for line in lines) == count
+        said = [json.loads(line)["msg"] for line in weir.output.splitlines() if "client_ended" in line]
+        assert said and all("connections of 127.0.0.4 were ended" in text for text in said)
+        assert weir.api("GET", "/v1/status").json["refused"]["memory"] == len(lines)
+
+
+def test_streams_of_http_2_are_charged_and_refused(origin):
+    with Weir(CONFIG, app=origin) as weir, Hoard(weir, "127.0.0.5") as hoard:
+        with h2.Client(weir.port) as client:
+            first = client.request()
+            assert client.response(first).status == 200
+            fill(weir, hoard, "refuse")
+            number = client.request()
+            assert client.response(number).status == 503
+            assert client.until(lambda: client.goaway)    # it is not kept
+        hoard.leave()
+        wait_for(weir, "normal")
+        with h2.Client(weir.port) as client:
+            numbers = [client.request(end=False, method="POST") for _ in range(50)]
+            for number in numbers:
+                client.send(h2.data(number, b"x" * 1000))
+            end = time.monotonic() + 5
+            while state(weir)["used"] < 50 * 40 * 1024:
+                assert time.monotonic() < end, state(weir)
+
+
+@pytest.mark.parametrize("value,code", [("16MiB", 0), ("auto", 0), ("off", 0), ("1024GiB", 0),
+                                        ("16383KiB", 78), ("15MiB", 78), ("much", 78), ("-1", 78)])
+def test_the_key(value, code):
+    result = run("check", "@config", config=f"limits memory={value}\nsite * {{\n    respond 200 ok\n}}\n")
+    assert result.returncode == code, result.stderr
+    if code and value == "15MiB":
+        assert "16MiB" in result.stderr + result.stdout
+
+
+def test_it_stands_at_the_top_alone():
+    config = "site * {\n    limits memory=64MiB\n    respond 200 ok\n}\n"
+    result = run("check", "@config", config=config)
+    assert result.returncode == 78 and 'belongs in: top level' in result.stderr
+
+
+class Group:
+    """A control group with a limit; None where there may be none."""
+
+    def __init__(self, limit):
+        self.path = pathlib.Path("/sys/fs/cgroup")
+        is_old = (self.path / "memory").is_dir()
+        self.path = self.path / "memory" / f"weir-{os.getpid()}" if is_old \
+            else self.path / f"weir-{os.getpid()}"
+        self.path.mkdir()
+        try:
+            self.limit = self.path / ("memory.limit_in_bytes" if is_old else "memory.max")
+            self.limit.write_text(str(limit))
+            self.peak = self.path / ("memory.max_usage_in_bytes" if is_old else "memory.peak")
+        except OSError:
+            self.path.rmdir()
+            raise
+
+    def launcher(self):
+        return ["sh", "-c", f'echo $$ > {self.path}/cgroup.procs && exec "$@"', "sh"]
+
+    def killed(self):
+        text = "".join(file.read_text() for file in
+                       (self.path / "memory.events", self.path / "memory.oom_control") if file.exists())
+        return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill "))
+
+    def remove(self):
+        end = time.monotonic() + 5
+        while True:
+            try:
+                self.path.rmdir()
+                return
+            except OSError:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+
+
+def flood(port, stop, errors):
+    """Slow bodies of HTTP/1.1 and HTTP/2 from many addresses, again and again, as many as come in."""
+    socks = []
+    body = b"".join(h2.headers(1 + 2 * i, path="/slow", method="POST", end=False) +
+                    b"".join(h2.data(1 + 2 * i, b"x" * 16000) for _ in range(4))
+                    for i in range(100))
+    hello = h2.PREFACE + h2.settings() + h2.window(0, 100 * MIB)
+    number = 0
+    while not stop.is_set():
+        number += 1
+        sock = socket.socket()
+        sock.setblocking(False)
+        try:
+            sock.bind((f"127.0.{1 + number % 7}.{1 + number % 200}", 0))
+            sock.connect_ex(("127.0.0.1", port))
+            socks.append([sock, hello + body if number % 4 == 0 else SLOW])
+        except OSError as error:
+            errors.append(error)
+            sock.close()
+        if len(socks) > 4000:
+            socks.pop(0)[0].close()
+        for entry in socks[-200:]:
+            if entry[1]:
+                try:
+                    entry[1] = entry[1][entry[0].send(entry[1]):]
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    entry[1] = b""
+    for sock, _ in socks:
+        sock.close()
+
+
+def is_well(weir):
+    """Serves a hundred requests in a row."""
+    with weir.connect() as client:
+        for _ in range(100):
+            answer = client.ask()
+            if answer.status != 200 or answer.get("connection") == "close":
+                return False
+    return state(weir)["level"] == "normal"
+
+
+def anonymous(weir):
+    """Resident bytes of no file."""
+    text = pathlib.Path(f"/proc/{weir.working()}/status").read_text()
+    return int(text.split("RssAnon:")[1].split()[0]) * 1024
+
+
+@pytest.mark.release
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("way", ["budget", "group"])
+def test_ten_times_what_fits(origin, way):
+    """64 MiB, and clients that want more than ten times as much."""
+    origin.on("/slow", lambda request, connection: time.sleep(30))
+    group = None
+    if way == "group":
+        try:
+            group = Group(64 * MIB)
+        except OSError as error:
+            pytest.skip(f"no control group can be made here: {error}")
+    config = CONFIG.replace("limits memory=16MiB", "workers 2" if group else
+                            "workers 2\nlimits memory=64MiB")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    try:
+        with Weir(config, app=origin, launcher=group.launcher() if group else ()) as weir:
+            budget = state(weir)["budget"]
+            assert budget == (64 * MIB // 100 * 80 if group else 64 * MIB)
+            stop, errors, peak, seen = threading.Event(), [], 0, set()
+            crew = [threading.Thread(target=flood, args=(weir.port, stop, errors)) for _ in range(2)]
+            for thread in crew:
+                thread.start()
+            end = time.monotonic() + 6
+            while time.monotonic() < end:
+                peak = max(peak, anonymous(weir))
+                seen.add(state(weir)["level"])
+                time.sleep(0.05)
+            stop.set()
+            for thread in crew:
+                thread.join()
+            assert weir.process.poll() is None and not (group and group.killed())
+            assert seen & {"refuse", "end"}, seen
+            # It recovers: all is as usual, it serves, and does nothing when there is nothing to do.
+            end = time.monotonic() + 30
+            while not is_well(weir):
+                assert time.monotonic() < end, state(weir)
+                time.sleep(0.1)
+            before = cpu(weir)
+            time.sleep(1)
+            assert cpu(weir) - before < 0.1
+            print(f"{way}: peak {peak / MIB:.1f} MiB of {budget / MIB:.1f}, levels {sorted(seen)}, "
+                  f"{state(weir)['connections_ended']} ended, refused "
+                  f"{weir.api('GET', '/v1/status').json['refused']}")
+            assert peak < budget * 1.25         # what a budget by itself leaves below the limit
+    finally:
+        if group:
+            group.remove()
+
+
+def cpu(weir):
+    """Seconds of CPU that it has used."""
+    fields = pathlib.Path(f"/proc/{weir.working()}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A client that says bytes and keeps those that come back: for what no plan can say. */
+#pragma once
+
+#include "net.h"
+
+enum {
+    RAW_HEARD_MAX = 64 * 1024,
+};
+
+struct raw {
+    struct address from, to;
+    const struct network *network;
+    const char *says;
+    size_t says_size;
+    size_t piece;  /* bytes at once; 0: all */
+    int64_t pause; /* between two pieces */
+    void (*on_end)(struct raw *raw);
+    /* What came of it. */
+    struct end *end;
+    size_t said, heard_size;
+    char heard[RAW_HEARD_MAX + 1];
+    bool is_over; /* weir has closed it, or refused it */
+    int64_t over_at;
+};
+
+/* Zeroed but for the network and an address of its own. */
+struct raw *raw_new(const char *to);
+void raw_start(struct raw *raw, int64_t delay, const char *says);
