@@ -200,7 +200,7 @@ bool redirect_map_find(const struct redirect_map *map, struct slice path, struct
     if (line == NULL)
         line = find(map, LINE_EXACT, path);
     struct slice prefix = path;
-    while (line == NULL && map->has_prefixes) {
+    while (line == NULL && map->has_prefixes && slice_starts(path, SLICE("/"))) {
         line = find(map, LINE_PREFIX, prefix);
         rest = slice_from(path, prefix.size + 1);
         if (prefix.size == 0)

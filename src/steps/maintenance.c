@@ -30,11 +30,11 @@ struct page {
 
 static const struct option ARGUMENTS[] = {
     {.name = "file",
-     .type = OPTION_FILE,
+     .type = OPTION_STRING, /* one that need not be there */
      .flags = OPTION_REQUIRED,
      .offset = offsetof(struct maintenance_config, path),
      .doc = "While there is such a file, within a second. What stands in it is the page; where it "
-            "is empty the usual one is sent, or that of error_page 503."},
+            "is empty the usual one is sent. An error_page 503 above takes the place of both."},
     {0},
 };
 

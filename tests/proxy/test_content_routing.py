@@ -14,13 +14,13 @@ upstream pages {
 }
 site * {
     listen @listen
+    error_page 404 502 /errors/{status}.html from=pages
+    error_page 500 /missing from=pages of=all
     redirect_map @dir/moved.txt
     redirect_path /gone/* /here/$1 status=308
     redirect_path ~^/blog/([0-9]{4})/(.*)$ https://blog.example/$2?year=$1 status=301
     redirect_path /bare /new drop_query
     maintenance @dir/closed except=127.0.0.9/32 retry_after=7s
-    error_page 404 502 503 /errors/{status}.html from=pages
-    error_page 500 /missing from=pages of=all
     route /lang {
         match language de fr-CA
         respond 200 special
@@ -117,7 +117,7 @@ def test_a_map_that_changes(served):
     until(lambda: weir.ask("/later").get("location") == "/now", "the new line")
     mark = len(weir.lines)
     file.write_text(MAP + "/later /now 99\n")
-    weir.wait_line("line 11", after=mark)
+    weir.wait_line("line 10", after=mark)
     assert weir.ask("/later").get("location") == "/now"
     file.write_text(MAP)
     until(lambda: weir.ask("/later").status == 200, "the old map")
@@ -143,7 +143,7 @@ def test_maintenance(served):
     closed.write_text("")
     until(lambda: weir.ask("/").status == 503, "closed")
     response = weir.ask("/")
-    assert response.get("retry-after") == "7" and response.body == b"<p>/errors/503.html"
+    assert response.get("retry-after") == "7" and response.body == b"503 Service Unavailable\n"
     closed.write_text("<h1>closed</h1>")
     until(lambda: weir.ask("/").body != response.body, "the page")
     response = weir.ask("/")
