@@ -233,6 +233,17 @@ def test_log_says_how(served):
     assert mine[0]["encoding"] == "br" and mine[0]["bytes_out"] < len(TEXT)
 
 
+def test_counted():
+    from origin import Origin
+    config = "admin {\n listen unix:@dir/admin.sock\n}\n" + CONFIG % "compress gzip"
+    with Origin() as origin, Weir(config, app=origin) as weir:
+        origin.default = page()
+        for _ in range(3):
+            weir.ask("/", fields=[("Accept-Encoding", "gzip")])
+        text = weir.api("GET", "/metrics").body.decode()
+        assert 'weir_http_responses_encoded_total{site="*",route="/*",encoding="gzip"} 3' in text
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
 def test_curl_reads_it(served):
     weir, origin = served
