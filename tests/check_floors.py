@@ -47,9 +47,10 @@ LINES_MAX = 500
 # The modules that may ask the kernel for something; a simulated world replaces them.
 OUTSIDE = {
     "base/check", "base/clock", "base/entropy", "base/log",
-    "fiber/bell", "fiber/child", "fiber/crash", "fiber/file", "fiber/memory_file", "fiber/native",
-    "fiber/offload", "fiber/open_file", "fiber/pages", "fiber/poll", "fiber/process", "fiber/signal",
-    "fiber/stack", "fiber/symbols", "net/channel", "net/given", "net/socket",
+    "fiber/bell", "fiber/child", "fiber/crash", "fiber/file", "fiber/file_at", "fiber/memory_file",
+    "fiber/native", "fiber/offload", "fiber/open_file", "fiber/pages", "fiber/poll",
+    "fiber/process", "fiber/signal", "fiber/stack", "fiber/symbols", "net/channel", "net/given",
+    "net/socket",
 }
 SYSTEM_CALLS = """
     accept accept4 bind chdir chmod chown clock_gettime close connect creat dup dup2 dup3

@@ -84,7 +84,8 @@ enum key_context {
     IN_ADMIN = 2048,
     IN_CGI = 4096, /* of php, fastcgi, scgi and uwsgi */
     IN_TRY = 8192,
-    IN_END = 16384, /* past the last */
+    IN_CACHE = 16384,
+    IN_END = 32768, /* past the last */
 };
 
 enum key_flags {

@@ -74,4 +74,5 @@ admin_endpoint admin_get_config, admin_put_config, admin_check_config, admin_get
     admin_get_drift, admin_reload;
 admin_endpoint admin_get_upstreams, admin_get_upstream, admin_get_server;
 admin_endpoint admin_add_server, admin_change_server, admin_remove_server;
+admin_endpoint admin_get_caches, admin_purge_cache;
 admin_endpoint admin_get_operation, admin_get_overrides, admin_get_override, admin_remove_override;

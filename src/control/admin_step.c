@@ -42,6 +42,8 @@ static const struct endpoint ENDPOINTS[] = {
     {METHOD_GET, "/v1/overrides", admin_get_overrides, TAKES_NOTHING, false, "as_config,"},
     {METHOD_GET, "/v1/overrides/:", admin_get_override, TAKES_NOTHING, false, ""},
     {METHOD_DELETE, "/v1/overrides/:", admin_remove_override, TAKES_NOTHING, true, ""},
+    {METHOD_GET, "/v1/caches", admin_get_caches, TAKES_NOTHING, false, ""},
+    {METHOD_POST, "/v1/caches/:/purge", admin_purge_cache, TAKES_JSON, true, ""},
     {METHOD_POST, "/v1/log/reopen", admin_reopen_logs, TAKES_NOTHING, true, ""},
 };
 

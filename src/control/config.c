@@ -183,6 +183,7 @@ const struct config *config_load(const struct config_request *request, struct ar
         config_decode(&decoder, tree, &config->top);
         build_top(&builder);
         config_build_upstreams(&builder);
+        config_build_caches(&builder);
         config_build_sites(&builder);
         config_build_listens(&builder);
         config_build_admin(&builder);

@@ -112,6 +112,19 @@ struct config_admin {
     size_t count;                             /* 0: where the system suggests */
 };
 
+/* Where answers are stored. */
+struct config_cache {
+    const struct config_item *item;
+    struct slice name;
+    struct slice dir;   /* empty: memory alone */
+    struct slice key;   /* template; empty: the standard one */
+    int64_t max_size;   /* bytes */
+    int64_t memory;     /* likewise */
+    int64_t max_object; /* likewise */
+    int64_t min_uses;
+    int64_t inactive; /* ns; CLOCK_NEVER: never */
+};
+
 struct config {
     struct config_block top;        /* every line, decoded, for whatever the rest does not say */
     const struct config_node *root; /* the lines as written, includes and snippets in place */
@@ -134,6 +147,8 @@ struct config {
     size_t sites_count;
     const struct config_upstream *upstreams;
     size_t upstreams_count;
+    const struct config_cache *caches;
+    size_t caches_count;
     size_t routes_count; /* those that are written, of all sites */
 };
 

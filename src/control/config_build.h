@@ -11,6 +11,7 @@ struct builder {
     struct config *config;
     const struct config_block *defaults; /* NULL: none written */
     bool check_files;
+    const struct config_item *misplaced; /* behind a cache: said once */
     const struct config_source *source;
 };
 
@@ -27,6 +28,9 @@ void config_build_balance(struct builder *builder, const struct config_block *bl
 /* No two servers of one name; after they were collected. */
 void config_check_server_names(struct builder *builder, const struct config_upstream *upstream);
 void config_build_admin(struct builder *builder);
+void config_build_caches(struct builder *builder);
+/* Nothing changes the target behind a cache: its key would be that of another. */
+void config_check_cache_order(struct builder *builder, const struct config_path *path);
 void config_build_upstreams(struct builder *builder);
 void config_build_sites(struct builder *builder);
 void config_build_listens(struct builder *builder);

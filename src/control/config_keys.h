@@ -17,6 +17,7 @@ extern const struct key *const KEYS_BALANCE[];
 extern const struct key *const KEYS_TIMES[];
 extern const struct key *const KEYS_TLS[];
 extern const struct key *const KEYS_ADMIN[];
+extern const struct key *const KEYS_CACHE[];
 
 struct name_config { /* user, group, include, snippet, use */
     struct slice name;

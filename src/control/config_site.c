@@ -78,7 +78,9 @@ static struct config_path merge_path(struct builder *builder, const struct confi
     add_level(&merged, route);
     if (answer != NULL)
         merged.steps[merged.count++] = answer;
-    return (struct config_path){merged.steps, merged.count};
+    struct config_path path = {merged.steps, merged.count};
+    config_check_cache_order(builder, &path);
+    return path;
 }
 
 static void merge_named(const struct config_block *block, const char *name, void *into)

@@ -72,4 +72,5 @@ size_t metrics_write(struct buffer *out, enum metrics_format format, size_t samp
 /* Its parts: */
 void metrics_write_http(struct metrics_out *m);
 void metrics_write_upstreams(struct metrics_out *m);
+void metrics_write_caches(struct metrics_out *m);
 void metrics_write_process(struct metrics_out *m);

@@ -139,6 +139,7 @@ size_t metrics_write(struct buffer *out, enum metrics_format format, size_t samp
     metrics_write_process(&m);
     metrics_write_http(&m);
     metrics_write_upstreams(&m);
+    metrics_write_caches(&m);
     m.samples_max = SIZE_MAX;
     size_t dropped = m.dropped;
     one(&m, "weir_metrics_series_dropped", "gauge", dropped,

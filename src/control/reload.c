@@ -106,6 +106,12 @@ static void update_upstreams(struct snapshot *snapshot)
             upstream_update(snapshot->upstreams[i], &snapshot->upstreams_from[i].config);
 }
 
+static void update_caches(const struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->caches_count; i++)
+        cache_set(snapshot->caches[i].cache, &snapshot->caches[i].settings);
+}
+
 static void let_leave(const struct snapshot *snapshot)
 {
     discovery_drop(service.discovery, snapshot);
@@ -130,6 +136,7 @@ static enum status apply(struct loaded *loaded)
     service_take_snapshot(to, loaded);
     from->holders++; /* until nothing of it is looked at here */
     to->version = from->version + !is_override;
+    update_caches(to);
     update_upstreams(to);
     if (service.has_admin) /* before anybody can be chosen */
         runtime_push(&loaded->overrides, to);

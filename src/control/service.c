@@ -273,12 +273,14 @@ static enum status serve(const struct service_start *start)
     service.has_offload = true;
     service.workers.on_ended = start->on_ended;
     exchange_set_log(metrics_on_begin, log_exchange);
+    serve_prepare_aparts();
     enum status status = begin(config);
     if (status != OK) {
         log_write(LOG_ERROR, "start_failed", "the workers could not be started");
         return status;
     }
     registry_start(&service.workers);
+    TRY(caches_start());
     memory_watch_start(&service.workers);
     certificates_watch(snapshot->certificates);
     if (service.has_admin) {
@@ -349,6 +351,7 @@ void service_stop(void)
     held_watch_stop(service.held_watch);
     health_checks_stop(service.health_checks);
     discovery_stop(service.discovery);
+    caches_stop();
     if (service.has_offload) {
         offload_leave();
         offload_stop();
@@ -378,6 +381,7 @@ void service_drain(void)
         admin_drain();
     supervised_stopping(SLICE("ending: what runs may finish"));
     pulse_drain(clock_after(loop_now() + SECONDS(DRAIN_GRACE_S), service.snapshot->timeouts.drain));
+    caches_drain();
     workers_drain(&service.workers);
 }
 

@@ -409,6 +409,7 @@ static struct snapshot *build(const struct config *config, unsigned workers, boo
     snapshot->certificates =
         certificates_new(config, without_files, previous == NULL ? NULL : previous->certificates);
     build_upstreams(&b);
+    snapshot_build_caches(&b);
     build_trust(&b);
     build_geo(&b);
     b.sites = arena_zero(&snapshot->arena, (config->sites_count + 1) * sizeof *b.sites);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "control/access_log.h"
+#include "control/caches.h"
 #include "control/config.h"
 #include "exchange/geo.h"
 #include "serve/serve.h"
@@ -24,6 +25,8 @@ struct snapshot {
     struct upstream **upstreams;
     struct snapshot_upstream *upstreams_from;
     size_t upstreams_count;
+    struct snapshot_cache *caches;
+    size_t caches_count;
     bool is_taken; /* its upstreams are control's, which lets them go */
     struct trust trust;
     struct geo geo;

@@ -10,6 +10,7 @@
 #include "exchange/cidr.h"
 #include "exchange/variable.h"
 #include "fiber/held.h"
+#include "limit/kept.h"
 #include "steps/access.h"
 #include "steps/compress.h"
 #include "steps/proxy.h"
@@ -78,6 +79,31 @@ static void keep_in(struct snapshot *snapshot, void (*release)(void *object), vo
 static void keep(struct prepare *prepare, void (*release)(void *object), void *object)
 {
     keep_in(builder_of(prepare)->snapshot, release, object);
+}
+
+static void leave_cache(void *kept)
+{
+    kept_leave(kept);
+}
+
+void snapshot_build_caches(struct snapshot_builder *b)
+{
+    struct snapshot *snapshot = b->snapshot;
+    const struct config *config = b->config;
+    snapshot->caches =
+        arena_zero(&snapshot->arena, (config->caches_count + 1) * sizeof *snapshot->caches);
+    snapshot->caches_count = config->caches_count;
+    for (size_t i = 0; i < config->caches_count; i++) {
+        const struct config_cache *from = &config->caches[i];
+        struct snapshot_cache *to = &snapshot->caches[i];
+        to->settings = caches_settings(from);
+        to->key = from->key;
+        if (b->without_files)
+            continue;
+        to->kept = caches_take(&to->settings);
+        to->cache = caches_object(to->kept);
+        keep_in(snapshot, leave_cache, to->kept);
+    }
 }
 
 void snapshot_release_kept(struct snapshot *snapshot)
@@ -161,12 +187,29 @@ static void guard_field(struct prepare *prepare, struct slice name)
     b->guarded = guarded;
 }
 
+static bool find_cache(struct prepare *prepare, struct slice name, struct cache **cache,
+                       struct slice *key)
+{
+    const struct snapshot *snapshot = builder_of(prepare)->snapshot;
+    for (size_t i = 0; i < snapshot->caches_count; i++)
+        if (slice_equal(snapshot->caches[i].settings.name, name)) {
+            *cache = snapshot->caches[i].cache;
+            *key = snapshot->caches[i].key;
+            return true;
+        }
+    prepare->error(prepare, "store",
+                   "no cache named \"%.*s\"; define it above the sites: cache %.*s",
+                   SLICE_ARG(name), SLICE_ARG(name));
+    return false;
+}
+
 static struct preparing preparing_for(struct snapshot_builder *b, const struct config_item *item)
 {
     b->item = item;
     return (struct preparing){
         .prepare = {.arena = &b->snapshot->arena,
                     .find_upstream = find_upstream,
+                    .find_cache = find_cache,
                     .compile_template = compile,
                     .error = report,
                     .keep = keep,

@@ -19,6 +19,8 @@ struct snapshot_builder {
 };
 
 struct upstream *snapshot_find_upstream(struct snapshot_builder *b, struct slice name);
+/* The caches of the configuration, those that are there already as they are. */
+void snapshot_build_caches(struct snapshot_builder *b);
 void snapshot_build_site(struct snapshot_builder *b, const struct config_site *from,
                          struct site *site);
 /* Aliases of a site are sites of their own that redirect; how many names were written. */

@@ -9,6 +9,7 @@
 #include "control/memory_source.h"
 #include "control/registry.h"
 #include "control/snapshot.h"
+#include "exchange/apart.h"
 #include "exchange/file_cache.h"
 #include "fiber/fiber.h"
 #include "fiber/file.h"
@@ -234,10 +235,12 @@ static void serve_until_stopped(struct worker *worker)
     gate_pass(all_started);
     loop_run();
     serve_close_all(serve);
+    exchange_apart_stop();
     registry_stop_worker();
     for (int64_t until = clock_monotonic() + MILLISECONDS(CUT_GRACE_MS);
          serve->thread.fibers_count > 0 && clock_monotonic() < until;)
         loop_turn(loop_now() + MILLISECONDS(10));
+    exchange_apart_done();
     take_leave(worker);
     free_listeners(serve);
     offload_leave(); /* with the last letters: some own what they carry */

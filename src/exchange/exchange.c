@@ -226,7 +226,7 @@ static enum verdict choose_route(struct exchange *x)
                               "a regular expression of a route ran into its limit");
     if (x->route == NULL)
         return exchange_refuse(x, REFUSAL_NO_ROUTE);
-    if (note_begin != NULL)
+    if (note_begin != NULL && !x->is_apart)
         note_begin(x);
     return NEXT;
 }
@@ -252,21 +252,15 @@ static void build_target(struct exchange *x)
     x->request.target = buffer_slice(&target);
 }
 
-static enum verdict walk_down(struct exchange *x)
+/* The steps that this round begins with: those of one apart stand behind the step that asked. */
+static size_t first_step(const struct exchange *x)
 {
-    if (choose_route(x) == FAILED)
-        return FAILED;
-    build_target(x);
-    if (x->route->timeout != CLOCK_NEVER)
-        x->deadline = x->started + x->route->timeout;
-    int64_t timeout = grpc_is_call(x) ? grpc_timeout(x) : CLOCK_NEVER;
-    if (timeout < CLOCK_NEVER - x->started && x->started + timeout < x->deadline)
-        x->deadline = x->started + timeout;
-    x->body_limit = x->route->limits.body_size;
-    if (x->body_limit >= 0 && x->request.head.framing == FRAMING_LENGTH &&
-        x->request.head.length > (uint64_t)x->body_limit)
-        return exchange_refuse(x, REFUSAL_BODY_SIZE);
-    for (size_t i = 0; i < x->route->steps_count; i++) {
+    return x->rounds == NULL ? x->steps_from : 0;
+}
+
+static enum verdict walk_steps(struct exchange *x)
+{
+    for (size_t i = first_step(x); i < x->route->steps_count; i++) {
         const struct step_use *use = &x->route->steps[i];
         x->steps_reached = i + 1;
         if (use->step->on_request == NULL)
@@ -277,6 +271,25 @@ static enum verdict walk_down(struct exchange *x)
     }
     return exchange_blame(x, ERR_CONFIG, SIDE_US, 500, "proxy_configuration_error",
                           "no step of the route answered");
+}
+
+static enum verdict walk_down(struct exchange *x)
+{
+    bool is_chosen = x->is_apart && x->rounds == NULL;
+    if (!is_chosen && choose_route(x) == FAILED)
+        return FAILED;
+    if (!is_chosen)
+        build_target(x);
+    if (x->route->timeout != CLOCK_NEVER)
+        x->deadline = x->started + x->route->timeout;
+    int64_t timeout = grpc_is_call(x) ? grpc_timeout(x) : CLOCK_NEVER;
+    if (timeout < CLOCK_NEVER - x->started && x->started + timeout < x->deadline)
+        x->deadline = x->started + timeout;
+    x->body_limit = x->route->limits.body_size;
+    if (x->body_limit >= 0 && x->request.head.framing == FRAMING_LENGTH &&
+        x->request.head.length > (uint64_t)x->body_limit)
+        return exchange_refuse(x, REFUSAL_BODY_SIZE);
+    return walk_steps(x);
 }
 
 static enum verdict go_down(struct exchange *x)
@@ -293,7 +306,7 @@ static enum verdict go_down(struct exchange *x)
 
 static void go_up(struct exchange *x)
 {
-    for (size_t i = x->steps_reached; i > 0; i--) {
+    for (size_t i = x->steps_reached; i > first_step(x); i--) {
         const struct step_use *use = &x->route->steps[i - 1];
         if (use->step->on_response != NULL)
             use->step->on_response(x, use->config);
@@ -373,7 +386,7 @@ static enum status send_response(struct exchange *x)
 {
     frame_response(x);
     /* RFC 6797 §7.2: over a secure transport only. */
-    if (x->tls != NULL && x->site != NULL && x->site->hsts.size > 0)
+    if (x->tls != NULL && x->site != NULL && x->site->hsts.size > 0 && !x->is_apart)
         fields_set_named(&x->response.fields, SLICE("Strict-Transport-Security"), x->site->hsts);
     bool hold = x->response.framing == FRAMING_NONE || x->response.body->is_ready(x->response.body);
     x->answered = loop_now();
@@ -402,7 +415,7 @@ static void blame_hang_up(struct exchange *x)
 
 static void finish_steps(struct exchange *x)
 {
-    for (size_t i = x->steps_reached; i > 0; i--) {
+    for (size_t i = x->steps_reached; i > first_step(x); i--) {
         const struct step_use *use = &x->route->steps[i - 1];
         if (use->step->on_finish != NULL)
             use->step->on_finish(x, use->config);
@@ -416,7 +429,7 @@ static void finish(struct exchange *x)
         exchange_end_round(x);
     fiber_scope_cancel(&x->scope);
     bool goes_on = x->tunnel.server != NULL && x->is_finished;
-    if (!goes_on) /* a tunnel is logged when it ends */
+    if (!goes_on && !x->is_apart) /* a tunnel is logged when it ends */
         exchange_log(x);
     exchange_let_go(x);
 }

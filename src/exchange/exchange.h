@@ -169,13 +169,17 @@ struct exchange {
     const char *mirrored;   /* what became of its mirror image, for the log; NULL */
     const char *encoded;    /* the coding of its body that is ours, or why none is; NULL */
     const char *limited;    /* what a rate limit did or would have done to it, for the log; NULL */
+    const char *cached;     /* what a cache did: hit, miss, stale …, for the log; NULL */
+    const char *cached_why; /* and why; NULL or "" when there is nothing to say */
     int64_t started;        /* monotonic */
     int64_t started_wall;
     int64_t answered;   /* when the head of the response was on its way, monotonic; 0: not yet */
     int64_t deadline;   /* of the whole exchange; CLOCK_NEVER */
     uint64_t bytes_in;  /* body bytes from the client */
     uint64_t bytes_out; /* body bytes to the client */
+    size_t steps_from;  /* where its path begins: 0 but for one that no client waits for */
     size_t steps_reached;
+    bool is_apart;                 /* no client waits for it: see exchange_spawn() */
     bool is_inside;                /* a server has sent it on: routes for clients are not all */
     struct slice inside_target;    /* where to */
     struct exchange_round *rounds; /* those before, the last first; NULL: none */

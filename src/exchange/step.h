@@ -7,6 +7,7 @@
 #include "base/option.h"
 #include "base/status.h"
 
+struct cache;
 struct exchange;
 struct geo;
 struct held;
@@ -29,6 +30,10 @@ enum verdict {
 struct prepare {
     struct arena *arena; /* lives as long as the snapshot */
     struct upstream *(*find_upstream)(struct prepare *prepare, struct slice name);
+    /* The cache of that name, and the template of its key ("": the standard one). The cache is NULL
+     * where none is made, as by check. False after an error was reported. */
+    bool (*find_cache)(struct prepare *prepare, struct slice name, struct cache **cache,
+                       struct slice *key);
     /* Compiles {placeholders}; NULL after an error was reported. */
     const struct template *(*compile_template)(struct prepare *prepare, const char *option,
                                                struct slice text);

@@ -271,6 +271,8 @@ static struct slice value_of(struct exchange *x, enum variable variable, struct 
         return slice_from_cstring(x->sticky);
     case VARIABLE_MIRROR:
         return slice_from_cstring(x->mirrored);
+    case VARIABLE_CACHE:
+        return slice_from_cstring(x->cached);
     case VARIABLE_STATUS:
         return x->response.status == 0 ? value : arena_format(&x->arena, "%d", x->response.status);
     case VARIABLE_TLS_SNI:

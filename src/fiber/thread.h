@@ -40,6 +40,7 @@ struct thread {
     struct tunnels *tunnels;         /* of net/tunnel */
     struct file_cache *files;        /* of exchange/file_cache: what is served */
     struct compressors *compressors; /* of steps/compressors */
+    struct aparts *aparts;           /* of exchange/apart: exchanges that no client waits for */
     struct list duplexes;            /* of net/duplex: who has something to say in this turn */
     bool duplexes_are_asked;         /* a fiber will ask them */
     struct random random;

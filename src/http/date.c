@@ -151,6 +151,8 @@ static bool take_month_first(struct slice *text, struct tm *t)
            take_time(text, t) && take_text(text, SLICE(" ")) && take_number(text, 4, &t->tm_year);
 }
 
+#define SECONDS_FAR (INT64_MAX / 2 / SECONDS(1))
+
 bool date_parse(struct slice text, int64_t *wall)
 {
     struct tm t = {0};
@@ -166,6 +168,9 @@ bool date_parse(struct slice text, int64_t *wall)
     if (!ok || t.tm_mday < 1 || t.tm_mday > 31)
         return false;
     t.tm_year -= 1900;
-    *wall = SECONDS((int64_t)timegm(&t));
+    /* Near the ends of what fits the difference of two would not: for a cache 2115 is never. */
+    int64_t seconds = (int64_t)timegm(&t);
+    seconds = seconds > SECONDS_FAR ? SECONDS_FAR : seconds;
+    *wall = SECONDS(seconds < -SECONDS_FAR ? -SECONDS_FAR : seconds);
     return true;
 }

@@ -16,5 +16,6 @@ enum {
 struct slice date_http(int64_t wall, char *into);
 struct slice date_iso(int64_t wall, char *into);
 struct slice date_clf(int64_t wall, char *into);
-/* All three old and new formats (IMF-fixdate, RFC 850, asctime). False: not a date. */
+/* All three old and new formats (IMF-fixdate, RFC 850, asctime). False: not a date. What lies more
+ * than 146 years from 1970 is told as just that, so that differences fit. */
 bool date_parse(struct slice text, int64_t *wall);

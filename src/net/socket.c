@@ -70,7 +70,9 @@ enum status socket_listen(const struct address *address, bool v6_only, int *fd, 
     } else {
         set(made, SOL_SOCKET, SO_REUSEADDR, 1);
         set(made, SOL_SOCKET, SO_REUSEPORT, 1);
-        tune(made); /* accepted sockets inherit it */
+        tune(made); /* accepted sockets inherit it … */
+        if (address_is_loopback(address))
+            tune_loopback(made); /* … and that */
     }
     if (family == AF_INET6)
         set(made, IPPROTO_IPV6, IPV6_V6ONLY, v6_only);

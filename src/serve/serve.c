@@ -2,6 +2,7 @@
 #include "serve/serve.h"
 
 #include "base/clock.h"
+#include "exchange/apart.h"
 #include "exchange/cidr.h"
 #include "http/trace_context.h"
 #include "net/proxy_protocol.h"
@@ -125,6 +126,21 @@ void serve_view_leave(struct serve_worker *worker, struct serve_view *view)
 {
     if (--view->uses == 0 && view != worker->view)
         view->on_unused(view);
+}
+
+static void enter_view(struct serve_view *view)
+{
+    view->uses++;
+}
+
+static void leave_view(struct serve_view *view)
+{
+    serve_view_leave(serve_self(), view);
+}
+
+void serve_prepare_aparts(void)
+{
+    exchange_apart_set_view(enter_view, leave_view);
 }
 
 void serve_view_set(struct serve_worker *worker, struct serve_view *view)

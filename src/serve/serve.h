@@ -121,6 +121,8 @@ void serve_end(struct exchange *x, struct serve_worker *worker);
 /* What the listener's connections go by now; it stays until serve_view_leave(). */
 struct serve_view *serve_view_enter(struct listener *listener);
 void serve_view_leave(struct serve_worker *worker, struct serve_view *view);
+/* Has exchanges that no client waits for hold on to theirs. */
+void serve_prepare_aparts(void);
 /* Goes by another snapshot from the next exchange on. What the one before needs it keeps, and its
  * on_unused is called, perhaps at once. Listeners that it has not are to be left or gone. */
 void serve_view_set(struct serve_worker *worker, struct serve_view *view);

@@ -24,6 +24,11 @@ void files_disk_left(int64_t bytes);
 /* Lines that could not be written whole. */
 unsigned files_torn(void);
 
+/* The same of what is written at places (caches): whole writes fail beyond it. */
+void files_room_left(int64_t bytes);
+/* A bit of the nth of those files turns over. */
+void files_spoil(unsigned nth);
+
 void signal_send(int number);
 /* When it was sent first; 0: never. */
 int64_t signal_sent_at(int number);

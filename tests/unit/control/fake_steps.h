@@ -164,6 +164,15 @@ static const struct option FAKE_RATE_OPTIONS[] = {
     {.name = "by", .type = OPTION_TEMPLATE, FAKE(first), .doc = "Apart."},
     {0},
 };
+static const struct option FAKE_CACHE_ARGUMENTS[] = {
+    {.name = "store", .type = OPTION_NAME, .flags = OPTION_REQUIRED, FAKE(first), .doc = "Which."},
+    {0},
+};
+static const struct option FAKE_CACHE_OPTIONS[] = {
+    {.name = "ttl", .type = OPTION_STRING, FAKE(second), .doc = "How long."},
+    {.name = "stale", .type = OPTION_STRING, FAKE(third), .doc = "How much longer."},
+    {0},
+};
 
 #define FAKE_KEY(id, word, more, table, optional, text, line)                                      \
     static const struct key id = {.name = word,                                                    \
@@ -189,6 +198,8 @@ FAKE_KEY(FAKE_ASK, "ask", KEY_MANY, FAKE_ASK_ARGUMENTS, NULL, "Asks.",
          "ask http://127.0.0.1:9000/ok 20r/s 1.5%")
 FAKE_KEY(FAKE_RATE, "rate_limit", KEY_MANY, FAKE_RATE_ARGUMENTS, FAKE_RATE_OPTIONS, "Counts.",
          "rate_limit 20r/s burst=40 by={client_ip}")
+FAKE_KEY(FAKE_CACHE, "cache", KEY_OFF, FAKE_CACHE_ARGUMENTS, FAKE_CACHE_OPTIONS, "Stores.",
+         "cache pages ttl=5m stale=30s")
 static const struct key FAKE_PROXY = {
     .name = "proxy",
     .contexts = IN_SITE | IN_ROUTE | IN_DEFAULTS | IN_SPLIT,
@@ -227,11 +238,13 @@ static inline const char *fake_placeholder(size_t index)
 static inline const struct config_schema *fake_schema(void)
 {
     static const struct key *const STEPS[] = {
-        &FAKE_HEADER, &FAKE_STRIP,    &FAKE_REWRITE, &FAKE_ERROR_PAGE, &FAKE_GUARD, &FAKE_ASK,
-        &FAKE_PROXY,  &FAKE_REDIRECT, &FAKE_RESPOND, &FAKE_SPLIT,      &FAKE_RATE,  NULL,
+        &FAKE_HEADER, &FAKE_STRIP, &FAKE_REWRITE,  &FAKE_ERROR_PAGE, &FAKE_GUARD,
+        &FAKE_ASK,    &FAKE_PROXY, &FAKE_REDIRECT, &FAKE_RESPOND,    &FAKE_SPLIT,
+        &FAKE_RATE,   &FAKE_CACHE, NULL,
     };
-    static const struct key *const *const LISTS[] = {
-        KEYS_TOP, KEYS_TIMES, KEYS_UPSTREAM, KEYS_BALANCE, KEYS_SITE, KEYS_TLS, KEYS_ADMIN, STEPS};
+    static const struct key *const *const LISTS[] = {KEYS_TOP,     KEYS_TIMES, KEYS_UPSTREAM,
+                                                     KEYS_BALANCE, KEYS_SITE,  KEYS_TLS,
+                                                     KEYS_ADMIN,   KEYS_CACHE, STEPS};
     static const struct key *keys[128];
     static struct config_schema schema = {.keys = keys, .placeholder = fake_placeholder};
     if (schema.count == 0)

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers from what is stored: whole, in parts, as "not modified", or without a body. Head and
+ * bytes stay where they are stored; the exchange holds them until it has been logged. */
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "fiber/thread.h"
+#include "http/ranges.h"
+#include "steps/cache_inside.h"
+
+enum {
+    FIELDS_MORE = 8, /* that this and other steps add */
+    STATUS_SIZE = 192,
+};
+
+struct content_source {
+    struct range_source source;
+    struct content_cursor *cursor;
+};
+
+static enum status read_at(struct range_source *source, uint64_t offset, uint64_t size,
+                           struct slice *chunk, int64_t deadline)
+{
+    struct content_source *s = LIST_ENTRY(source, struct content_source, source);
+    TRY(content_read(s->cursor, offset, size, chunk, deadline));
+    return chunk->size > 0 ? OK : ERR_CLOSED;
+}
+
+static bool is_ready_at(struct range_source *source, uint64_t offset)
+{
+    const struct content_source *s = LIST_ENTRY(source, struct content_source, source);
+    return content_is_ready(s->cursor->content, offset);
+}
+
+/* A body whose end is known when it is there. */
+struct content_body {
+    struct body body;
+    struct content_cursor *cursor;
+    uint64_t offset;
+};
+
+static enum status read_content(struct body *body, struct slice *chunk, int64_t deadline)
+{
+    struct content_body *b = LIST_ENTRY(body, struct content_body, body);
+    TRY(content_read(b->cursor, b->offset, UINT64_MAX, chunk, deadline));
+    b->offset += chunk->size;
+    return OK;
+}
+
+static bool is_content_ready(struct body *body)
+{
+    const struct content_body *b = LIST_ENTRY(body, struct content_body, body);
+    return content_is_ready(b->cursor->content, b->offset);
+}
+
+static int64_t length_of(const struct content *content)
+{
+    return content_is_whole(content) ? (int64_t)content->size : content->length;
+}
+
+static struct body *whole_body(struct cache_visit *visit, int64_t length)
+{
+    struct content_body *b = arena_alloc(&visit->x->arena, sizeof *b);
+    *b = (struct content_body){
+        .body = {.read = read_content, .is_ready = is_content_ready, .length = length},
+        .cursor = &visit->cursor,
+    };
+    return &b->body;
+}
+
+/* RFC 9110 §15.4.5: a 304 has the fields that a 200 would have had, but for those that describe
+ * what is not sent. */
+static void answer_not_modified(struct exchange *x)
+{
+    static const enum field_id NEVER[] = {FIELD_CONTENT_TYPE, FIELD_CONTENT_ENCODING,
+                                          FIELD_CONTENT_RANGE, FIELD_ACCEPT_RANGES};
+    struct fields *fields = &x->response.fields;
+    for (size_t i = 0; i < sizeof NEVER / sizeof *NEVER; i++)
+        fields_remove(fields, NEVER[i]);
+    fields_remove_named(fields, SLICE("Content-Language"));
+    if (fields_find(fields, FIELD_ETAG) != NULL)
+        fields_remove(fields, FIELD_LAST_MODIFIED);
+    x->response.status = 304;
+    x->response.body = body_none();
+}
+
+/* Parts of the content, if such are asked for and it can be told where they are. */
+static bool answer_parts(struct cache_visit *visit, uint64_t length)
+{
+    struct exchange *x = visit->x;
+    struct ranges ranges;
+    const struct fields *asked = &x->request.head.fields;
+    if (fields_find(asked, FIELD_RANGE) == NULL ||
+        !conditional_range_holds(asked, &visit->object->validators))
+        return false;
+    enum ranges_verdict verdict = ranges_asked(x->request.head.method, asked, length, &ranges);
+    if (verdict == RANGES_WHOLE)
+        return false;
+    if (verdict == RANGES_UNSATISFIABLE) {
+        ranges_refuse(&x->arena, &x->response.fields, length);
+        x->response.status = 416;
+        x->response.body = body_none();
+        x->response.has_length = true;
+        x->response.length = 0;
+        return true;
+    }
+    struct content_source *source = arena_alloc(&x->arena, sizeof *source);
+    *source =
+        (struct content_source){{.read_at = read_at, .is_ready_at = is_ready_at}, &visit->cursor};
+    x->response.status = 206;
+    x->response.body =
+        ranges_body(&x->arena, &x->response.fields, &ranges, length, &source->source);
+    return true;
+}
+
+static void add_age(struct cache_visit *visit, int64_t now)
+{
+    struct exchange *x = visit->x;
+    int64_t age = cache_age(&visit->object->terms, now) / SECONDS(1);
+    if (visit->forward != NULL && age == 0)
+        return;
+    struct buffer text = buffer_in(&x->arena, 24);
+    buffer_append_u64(&text, (uint64_t)age);
+    fields_set_checked(&x->response.fields, FIELD_AGE, buffer_slice(&text));
+}
+
+bool cache_answer(struct cache_visit *visit)
+{
+    struct exchange *x = visit->x;
+    struct object *object = visit->object;
+    struct response *response = &x->response;
+    if (visit->is_reading && visit->cursor.content != object->content) {
+        content_close(&visit->cursor);
+        visit->is_reading = false;
+    }
+    if (!visit->is_reading && !content_open(object->content, &visit->cursor))
+        return false;
+    visit->is_reading = true;
+    int64_t length = length_of(object->content);
+    object_fields(object, &x->arena, FIELDS_MORE, &response->fields);
+    response->status = object->status;
+    response->is_ours = false;
+    response->has_length = false;
+    add_age(visit, loop_now());
+    fields_set_checked(&response->fields, FIELD_X_REQUEST_ID, x->request_id);
+    bool is_good = object->status == 200;
+    if (is_good &&
+        conditional_check_cached(x->request.head.method, &x->request.head.fields,
+                                 &object->validators, &x->arena) == CONDITION_NOT_MODIFIED) {
+        answer_not_modified(x);
+    } else if (!is_good || length < 0 || !answer_parts(visit, (uint64_t)length)) {
+        response->body = whole_body(visit, length);
+        response->has_length = x->request.head.method == METHOD_HEAD && length >= 0;
+        response->length = (uint64_t)(length < 0 ? 0 : length);
+    }
+    visit->is_answered = true;
+    cache_say(visit);
+    return true;
+}
+
+void cache_note(struct cache_visit *visit, enum store_result result, enum cache_why why)
+{
+    visit->why = why;
+    visit->x->cached = store_result_name(result);
+    visit->x->cached_why = cache_why_text(why);
+    store_count(visit->config->cache->store, result);
+}
+
+/* RFC 9211 §2.2: what was fresh and yet not used is not called stale. */
+static const char *forward_of(const struct cache_visit *visit)
+{
+    bool is_asked = visit->why == CACHE_WHY_CLIENT_NO_CACHE ||
+                    visit->why == CACHE_WHY_CLIENT_MAX_AGE ||
+                    visit->why == CACHE_WHY_CLIENT_MIN_FRESH;
+    if (visit->stale != NULL && is_asked)
+        return "request";
+    return visit->has_others && strcmp(visit->forward, "uri-miss") == 0 ? "vary-miss"
+                                                                        : visit->forward;
+}
+
+void cache_say(struct cache_visit *visit)
+{
+    struct exchange *x = visit->x;
+    struct buffer text = buffer_in(&x->arena, STATUS_SIZE);
+    buffer_append(&text, SLICE("weir"));
+    if (visit->forward == NULL)
+        buffer_append(&text, SLICE("; hit"));
+    else
+        buffer_format(&text, "; fwd=%s", forward_of(visit));
+    if (visit->forward_status != 0)
+        buffer_format(&text, "; fwd-status=%d", visit->forward_status);
+    if (visit->object != NULL && visit->is_answered) {
+        struct cache_terms terms = object_terms(visit->object);
+        int64_t left = cache_time_left(&terms, loop_now());
+        buffer_append(&text, left < 0 ? SLICE("; ttl=-") : SLICE("; ttl="));
+        buffer_append_u64(&text, (uint64_t)(left < 0 ? -left : left) / SECONDS(1));
+    }
+    if (visit->is_stored)
+        buffer_append(&text, SLICE("; stored"));
+    if (visit->is_collapsed)
+        buffer_append(&text, SLICE("; collapsed"));
+    if (visit->why != CACHE_WHY_NONE)
+        buffer_format(&text, "; detail=%s", cache_why_text(visit->why));
+    fields_add(&x->response.fields, FIELD_CACHE_STATUS, buffer_slice(&text));
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the step `cache` share: cache.c decides, cache_fetch.c has the rest of the path
+ * asked for what is not there, cache_answer.c makes answers of what is. */
+#pragma once
+
+#include "cache/cache.h"
+#include "exchange/exchange.h"
+
+struct template;
+
+struct cache_config {
+    struct slice name;
+    int64_t ttl, stale, stale_if_error;
+    struct slice_list ignore, methods;
+    struct slice bypass, key;
+    bool keeps_errors;
+    /* prepared: */
+    bool ignores_query;
+    bool has_query_method; /* QUERY is among the methods */
+    bool has_head;
+    const struct template *bypass_template, *key_template;
+    struct cache_policy policy;
+    struct cache *cache;
+};
+
+/* What one exchange does with the cache; in its arena. */
+struct cache_visit {
+    const struct cache_config *config;
+    struct exchange *x;
+    struct store_key key;
+    struct cache_request request;
+    struct slice body;         /* of a QUERY, as it was read */
+    struct object *object;     /* held: what it is answered from, or asked about */
+    struct object *loaded;     /* held: what the disk had */
+    struct object *stale;      /* held: what may stand in for an error */
+    struct fill *fill;         /* held: that it follows */
+    struct cache_fetch *fetch; /* that it began */
+    struct content_cursor cursor;
+    bool is_reading; /* the cursor is open */
+    bool is_answered;
+    bool has_looked; /* on the disk */
+    bool is_alone;   /* what others fetch is not for it */
+    bool is_unasked; /* the server is not asked whether it has changed */
+    /* For Cache-Status and the log: */
+    bool has_others;     /* of the same key, which do not match */
+    const char *forward; /* fwd=; NULL: a hit */
+    int forward_status;
+    bool is_stored, is_collapsed;
+    enum cache_why why;
+};
+
+extern const struct key cache_key;
+enum status cache_prepare(void *config, struct prepare *prepare);
+
+/* Has the rest of the path asked. `stale`: what it may be asked about; NULL. A visit is the first
+ * client of it; NULL (then x is copied all the same): nobody waits. False: it could not be begun.
+ */
+bool cache_fetch_start(struct cache_visit *visit, struct fill *fill, struct object *stale,
+                       bool is_background);
+/* The visit takes the answer that could not be stored as its own. */
+void cache_fetch_take(struct cache_visit *visit);
+/* The visit is over, or wants no more of it. */
+void cache_fetch_leave(struct cache_visit *visit);
+
+/* Takes what the disk has for this request into memory. Waits. Whether there was something. */
+bool cache_disk_look(struct cache_visit *visit);
+/* Has it on the disk too. `moment`: of the disk when it was asked for. Waits. */
+void cache_disk_write(struct cache *cache, struct slice key, struct object *object,
+                      uint64_t moment);
+/* All that is stored of a key goes, in memory and on the disk. Waits. */
+void cache_forget(struct cache *cache, const struct store_key *key);
+
+/* What a trusted proxy says in X-Forwarded-Proto or X-Forwarded-Host; empty: nothing, or nobody
+ * trusts it. */
+struct slice cache_told(const struct exchange *x, enum field_id id);
+
+/* Answers from visit->object. False: its content cannot be read any more. */
+bool cache_answer(struct cache_visit *visit);
+/* Says in Cache-Status what was done (RFC 9211). */
+void cache_say(struct cache_visit *visit);
+void cache_note(struct cache_visit *visit, enum store_result result, enum cache_why why);
