@@ -21,6 +21,7 @@
 #include "net/tunnel.h"
 #include "serve/handshake.h"
 #include "serve/listener.h"
+#include "steps/compressors.h"
 #include "upstream/upstream.h"
 
 #include <sched.h>
@@ -249,6 +250,7 @@ static void serve_until_stopped(struct worker *worker)
     gate_pass(all_stopped);
     tunnel_release();
     file_cache_release();
+    compressors_release();
     pipe_release_all();
     thread_done(&serve->thread);
 }
