@@ -94,12 +94,14 @@ $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIBRARY)
 
 # The simulated world: the product's objects, but those that ask the kernel.
 SIM_REPLACED = base/clock base/entropy base/log fiber/bell fiber/file fiber/native fiber/offload \
-	fiber/poll fiber/process fiber/signal net/resolver net/socket net/stream_tls net/tls_client
+	fiber/open_file fiber/poll fiber/process fiber/signal net/resolver net/socket net/stream_tls net/tls_client
 SIM_KEPT = $(filter-out $(SIM_REPLACED:%=$(OUT)/obj/%.o),$(OBJECTS))
 SIM_OBJECTS := $(patsubst tests/sim/%.c,$(OUT)/sim/%.o,$(wildcard tests/sim/*.c))
 SIM_WRAPPED = malloc calloc realloc posix_memalign aligned_alloc strdup free pthread_mutex_init pthread_mutex_destroy \
 	pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock
 SIM_WRAPS = $(foreach name,$(SIM_WRAPPED),-Wl,--wrap=$(name))
+# The world is not what is tested: it shall be quick where the program is not optimised.
+SIM_FLAGS = $(if $(filter asan tsan,$(MODE)),-O2)
 simulation: $(OUT)/simulation ## the world in a box: see docs/testing.md
 $(OUT)/simulation: $(SIM_OBJECTS) $(SIM_KEPT)
 	@echo '  link    $@'
@@ -107,7 +109,7 @@ $(OUT)/simulation: $(SIM_OBJECTS) $(SIM_KEPT)
 $(OUT)/sim/%.o: tests/sim/%.c $(OUT)/flags
 	@mkdir -p $(@D)
 	@echo '  compile $<'
-	@$(CC) $(CFLAGS) -fno-lto -Wno-frame-larger-than -Itests/sim -MMD -MP -c -o $@ $<
+	@$(CC) $(CFLAGS) $(SIM_FLAGS) -fno-lto -Wno-frame-larger-than -Itests/sim -MMD -MP -c -o $@ $<
 
 # What was compiled with other flags, from another list of files or without the header by which
 # valgrind is told of stacks is compiled again.

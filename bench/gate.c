@@ -54,6 +54,9 @@ static const struct bench_case CASES[] = {
     {"secure_headers", "secure_headers\n", false},
     {"cors", "cors https://app.example.com https://*.example.org\n", false},
     {"cookie_flags", "cookie_flags secure httponly samesite=lax\n", false},
+    {"block_scanners", "block exploits preset=scanners\n", false},
+    {"block_bots", "block crawlers preset=bots\n", false},
+    {"block_regex", "block debug query=\"~(^|&)debug=\"\n", false},
     {"header", "header set X-Frame-Options DENY\n", false},
 };
 
@@ -103,7 +106,10 @@ static void run(void *argument)
         arena_init(&x.arena, memory, sizeof memory);
         fields_init(&x.response.fields, &x.arena, NULL, 0);
         fields_init(&x.request.head.fields, &x.arena, NULL, 0);
-        fields_add(&x.request.head.fields, FIELD_USER_AGENT, SLICE("bench"));
+        x.request.path = SLICE("/products/shoes/running/index.html");
+        x.request.head.query = SLICE("page=2&sort=price&colour=blue");
+        fields_add(&x.request.head.fields, FIELD_USER_AGENT,
+                   SLICE("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"));
         fields_append_checked(&x.request.head.fields, FIELD_AUTHORIZATION, SLICE("Authorization"),
                               slice_of(TOKEN, sizeof TOKEN - 1));
         fields_add(&x.response.fields, FIELD_CONTENT_TYPE, SLICE("text/plain"));

@@ -47,7 +47,7 @@ static struct {
     enum mode mode;
     size_t connections;
     double rate, seconds;
-    uint64_t requests, body;
+    uint64_t requests, body, keys;
     int64_t expect;
     bool is_json;
 } options = {.path = "/", .connections = 64, .seconds = 5, .expect = -1};
@@ -55,6 +55,7 @@ static struct {
 static struct connection *all;
 static char *request;
 static size_t request_size;
+static char *key; /* ten digits of the request's target; NULL: it is always the same */
 static char scratch[IN_SIZE];
 static int epoll;
 static struct histogram latency;
@@ -116,6 +117,11 @@ static void start(struct connection *c, int64_t due)
     c->sent = 0;
     c->head_size = 0;
     c->in_body = false;
+    if (key != NULL) {
+        uint64_t number = started % options.keys;
+        for (int i = 9; i >= 0; i--, number /= 10)
+            key[i] = (char)('0' + number % 10);
+    }
     started++;
     if (!send_more(c))
         fail(c);
@@ -334,6 +340,11 @@ static void build_request(void)
                         options.path, (unsigned long long)options.body);
     else
         size = snprintf(request, 1024, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", options.path);
+    if (options.keys > 0) {
+        size = snprintf(request, 1024, "GET %s?key=0000000000 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+                        options.path);
+        key = strstr(request, "?key=") + 5;
+    }
     memset(request + size, 'x', options.body);
     request_size = (size_t)size + options.body;
 }
@@ -343,6 +354,7 @@ static int usage(void)
     fprintf(stderr, "usage: load [OPTIONS] PORT      (of 127.0.0.1; no other host)\n"
                     "  --path PATH  --connections N  --seconds S  --requests N  --rate PER_SECOND\n"
                     "  --post BYTES  --expect-size BYTES  --json\n"
+                    "  --keys N   ?key= in turn from 0 to N - 1 behind the path\n"
                     "  --idle | --slow-heads | --slow-bodies | --slow-readers   hold the "
                     "connections for --seconds\n");
     return 2;
@@ -351,19 +363,13 @@ static int usage(void)
 static bool read_options(int argc, char **argv)
 {
     static const struct option LONG[] = {
-        {"path", 1, NULL, 'p'},
-        {"connections", 1, NULL, 'c'},
-        {"seconds", 1, NULL, 's'},
-        {"requests", 1, NULL, 'n'},
-        {"rate", 1, NULL, 'r'},
-        {"post", 1, NULL, 'b'},
-        {"expect-size", 1, NULL, 'e'},
-        {"json", 0, NULL, 'j'},
-        {"idle", 0, NULL, 'i'},
-        {"slow-heads", 0, NULL, 'h'},
-        {"slow-readers", 0, NULL, 'R'},
-        {"slow-bodies", 0, NULL, 'B'},
-        {NULL, 0, NULL, 0},
+        {"path", 1, NULL, 'p'},        {"connections", 1, NULL, 'c'},
+        {"seconds", 1, NULL, 's'},     {"requests", 1, NULL, 'n'},
+        {"rate", 1, NULL, 'r'},        {"post", 1, NULL, 'b'},
+        {"expect-size", 1, NULL, 'e'}, {"keys", 1, NULL, 'k'},
+        {"json", 0, NULL, 'j'},        {"idle", 0, NULL, 'i'},
+        {"slow-heads", 0, NULL, 'h'},  {"slow-readers", 0, NULL, 'R'},
+        {"slow-bodies", 0, NULL, 'B'}, {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "", LONG, NULL)) != -1) {
@@ -388,6 +394,9 @@ static bool read_options(int argc, char **argv)
             break;
         case 'e':
             options.expect = strtoll(optarg, NULL, 10);
+            break;
+        case 'k':
+            options.keys = strtoull(optarg, NULL, 10);
             break;
         case 'j':
             options.is_json = true;

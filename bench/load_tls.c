@@ -4,7 +4,10 @@
  * other or as a crowd. TLS 1.3, X25519; nothing is verified. Talks to 127.0.0.1 alone and ends by
  * itself.
  *
- *   load_tls --mode keepalive|full|resumed|idle|crowd --connections N --seconds S [--path P] PORT
+ *   load_tls --mode MODE --connections N --seconds S [--path P] PORT
+ *
+ * MODE: keepalive, full, resumed, idle, crowd; and held at a byte a second or without being read:
+ * slow-heads, slow-bodies, slow-readers.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,8 +25,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 4000, EVENTS = 256, SECONDS_MAX = 600, WINDOW = 32 };
-enum mode { MODE_KEEPALIVE, MODE_FULL, MODE_RESUMED, MODE_IDLE };
+enum { CONNECTIONS_MAX = 4000, EVENTS = 256, SECONDS_MAX = 600, WINDOW = 32, SLOW_TURNS = 200 };
+enum mode {
+    MODE_KEEPALIVE,
+    MODE_FULL,
+    MODE_RESUMED,
+    MODE_IDLE,
+    MODE_SLOW_HEADS,
+    MODE_SLOW_BODIES,
+    MODE_SLOW_READERS,
+};
 
 struct connection {
     SSL *ssl;
@@ -36,14 +47,15 @@ struct connection {
     char text[4096];
 };
 
-static const char *const MODES[] = {"keepalive", "full", "resumed", "idle"};
+static const char *const MODES[] = {"keepalive",  "full",        "resumed",     "idle",
+                                    "slow-heads", "slow-bodies", "slow-readers"};
 static enum mode mode;
 static uint16_t port;
 static SSL_CTX *context;
 static char request[512];
 static struct connection *all;
 static int epoll;
-static size_t opened, wanted;
+static size_t opened, wanted, held;
 static unsigned long requests, handshakes, resumed, failed;
 static bool is_over;
 static bool is_crowd; /* all that are held come at once */
@@ -131,6 +143,27 @@ static bool take(struct connection *c, const char *bytes, size_t size)
     return c->left == 0;
 }
 
+/* Asks as far as a slow one does, and hears nothing any more. */
+static void hold(struct connection *c)
+{
+    if (SSL_write(c->ssl, request, (int)strlen(request)) <= 0)
+        failed++;
+    epoll_ctl(epoll, EPOLL_CTL_DEL, c->fd, NULL);
+    held++;
+    if (opened < wanted)
+        open_one(&all[opened++]);
+}
+
+/* A byte a second of heads and bodies, in turns. */
+static void drip(size_t seconds)
+{
+    for (size_t turn = 0; turn < seconds * SLOW_TURNS; turn++) {
+        for (size_t i = turn % SLOW_TURNS; i < held && mode != MODE_SLOW_READERS; i += SLOW_TURNS)
+            SSL_write(all[i].ssl, "x", 1);
+        usleep(1000000 / SLOW_TURNS);
+    }
+}
+
 /* One step; false: it has to wait, or was opened anew. */
 static bool step(struct connection *c)
 {
@@ -149,6 +182,10 @@ static bool step(struct connection *c)
     }
     if (mode == MODE_IDLE && c->is_asked && c->left == 0)
         return false;
+    if (mode >= MODE_SLOW_HEADS) {
+        hold(c);
+        return false;
+    }
     if (!c->is_asked) {
         c->is_asked = true;
         c->left = SIZE_MAX;
@@ -216,7 +253,7 @@ int main(int argc, char **argv)
         if (option == 'm' && strcmp(optarg, "crowd") == 0)
             mode = MODE_IDLE, is_crowd = true;
         else if (option == 'm')
-            for (int i = 0; i < 4; i++)
+            for (size_t i = 0; i < sizeof MODES / sizeof *MODES; i++)
                 mode = strcmp(MODES[i], optarg) == 0 ? (enum mode)i : mode;
         else if (option == 'c')
             connections = number(optarg, CONNECTIONS_MAX);
@@ -230,7 +267,11 @@ int main(int argc, char **argv)
     if (optind + 1 != argc)
         return 2;
     port = (uint16_t)number(argv[optind], 65535);
-    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: bench.example\r\n\r\n", path);
+    snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: bench.example\r\n%s",
+             mode == MODE_SLOW_BODIES ? "POST" : "GET", path,
+             mode == MODE_SLOW_HEADS    ? "X-Slow: "
+             : mode == MODE_SLOW_BODIES ? "Content-Length: 99999999\r\n\r\n"
+                                        : "\r\n");
     struct rlimit files = {CONNECTIONS_MAX + 64, CONNECTIONS_MAX + 64};
     if (setrlimit(RLIMIT_NOFILE, &files) != 0)
         perror("setrlimit");
@@ -244,8 +285,16 @@ int main(int argc, char **argv)
     all = calloc(connections, sizeof *all);
     double begun = now();
     wanted = connections;
-    while (opened < wanted && (mode != MODE_IDLE || is_crowd || opened < WINDOW))
+    while (opened < wanted && (mode < MODE_IDLE || is_crowd || opened < WINDOW))
         open_one(&all[opened++]);
+    if (mode >= MODE_SLOW_HEADS) {
+        for (double most = begun + 60; held < wanted && now() < most;)
+            run(now() + 0.05), is_over = false;
+        printf("{\"held\":%lu,\"failed\":%lu}\n", held, failed);
+        fflush(stdout);
+        drip((size_t)seconds);
+        return 0;
+    }
     if (mode == MODE_IDLE) {
         run(begun + (double)connections / 1000 + 2);
         printf("{\"held\":%lu,\"failed\":%lu}\n", handshakes, failed);

@@ -19,6 +19,9 @@ ATTACKS = {
 KINDS = [("readers", 500, ["--slow-readers", "--path", "/b/33554432"], 40960, 4),
          ("bodies", 1000, ["--slow-bodies"], 40960, 1),
          ("heads", 6000, ["--slow-heads"], 4096, 1)]
+# The same over TLS, where memory alone is looked at: of that is the library's most.
+TLS_KINDS = [("readers", 500, "/b/33554432", 65536), ("bodies", 1000, "/", 65536),
+             ("heads", 2000, "/", 24576)]
 PAIRS = 5
 SETTLE = 4          # seconds, for the connects and what they ask for
 RATE = 1000         # of the others
@@ -36,8 +39,9 @@ site * {{
 """
 
 
-def others(load, port):
-    return load(port, "--connections", 32, "--path", "/b/100", "--rate", RATE, "--seconds", 4)["p99"]
+def others(load, port, seconds=4):
+    return load(port, "--connections", 32, "--path", "/b/100", "--rate", RATE, "--seconds",
+                seconds)["p99"]
 
 
 def one_attack(tool, load, proxy, name):
@@ -73,21 +77,29 @@ def measure(tool, load, proxy, name, log):
     return rows
 
 
-def all_at_once(tool, load, proxy):
-    """p99 of the others calm and attacked, bytes for each slow client of a kind, connections held."""
-    row = {"calm": others(load, proxy.port)}
+def attack(tool, *arguments):
+    """They share their core with the load of the others, and must not take it from that: what would
+    be seen otherwise is who gets the core. So they stand behind everybody else."""
+    return subprocess.Popen(["taskset", "-c", "1", "nice", "-n", "19", str(tool), *arguments],
+                            stdout=subprocess.PIPE, text=True)
+
+
+def all_at_once(tool, load, proxy, origin):
+    """p99 of the others calm and attacked, and of those who ask the origin itself meanwhile: what the
+    machine does to everybody; bytes for each slow client of a kind."""
+    row = {"direct_calm": others(load, origin), "calm": others(load, proxy.port)}
     attackers = []
     try:
         for kind, count, arguments, _, settle in KINDS:
             before = proxy.memory()
-            attacker = subprocess.Popen(
-                ["taskset", "-c", "1", str(tool), *arguments, "--connections", str(count),
-                 "--seconds", "30", str(proxy.port)], stdout=subprocess.PIPE, text=True)
+            attacker = attack(tool, *arguments, "--connections", str(count), "--seconds", "30",
+                              str(proxy.port))
             attackers.append(attacker)
             attacker.stdout.readline()
             time.sleep(settle)
             row[kind] = (proxy.memory() - before) / count
         row["attack"] = others(load, proxy.port)
+        row["direct"] = others(load, origin, 2)
     finally:
         for attacker in attackers:
             attacker.kill()
@@ -96,12 +108,41 @@ def all_at_once(tool, load, proxy):
     return row
 
 
-def measure_all(tool, load, proxies, pairs=PAIRS):
+def over_tls(tool, proxy):
+    """Bytes for each slow client of a kind."""
+    row, attackers = {}, []
+    try:
+        for kind, count, path, _ in TLS_KINDS:
+            before = proxy.memory()
+            attackers.append(attack(tool, "--mode", "slow-" + kind, "--connections", str(count),
+                                    "--path", path, "--seconds", "60", str(proxy.port)))
+            held = json.loads(attackers[-1].stdout.readline())["held"]
+            time.sleep(4 if kind == "readers" else 1)
+            row[kind] = (proxy.memory() - before) / max(held, 1)
+    finally:
+        for attacker in attackers:
+            attacker.kill()
+            attacker.wait()
+    return row
+
+
+def show_tls(table):
+    ok = {True: "ok", False: "MISSED"}
+    print("slow over TLS: bytes of each of " +
+          ", ".join(f"{count} slow {kind}" for kind, count, *_ in TLS_KINDS))
+    for name, row in table.items():
+        print(f"  {name:10}" + "  ".join(
+            f"{kind} {row[kind]:7.0f}" + (f" (goal {goal} {ok[row[kind] <= goal]})"
+                                          if name == "weir" else "")
+            for kind, _, _, goal in TLS_KINDS))
+
+
+def measure_all(tool, load, proxies, origin, pairs=PAIRS):
     """Pairs of calm and attack, the proxies in turn."""
     rows = {proxy.name: [] for proxy in proxies}
     for _ in range(pairs):
         for proxy in proxies:
-            rows[proxy.name].append(all_at_once(tool, load, proxy))
+            rows[proxy.name].append(all_at_once(tool, load, proxy, origin))
     return rows
 
 
@@ -118,6 +159,8 @@ def show_all(table):
         memory = [max(row[kind] for row in rows) for kind, *_ in KINDS]
         print(f"  {name:10} {calm:8.0f}us {attack:8.0f}us {ratio:12.2f}" + " " * 28 +
               "  ".join(f"{value:7.0f}" for value in memory))
+        direct = [statistics.median(row[key] for row in rows) for key in ("direct_calm", "direct")]
+        print(f"    the origin itself: {direct[0]:.0f}us -> {direct[1]:.0f}us meanwhile")
         if name != "weir":
             continue
         print(f"  goals of weir{'':22}  1.20 {ok[ratio <= 1.2]:6}" + " " * 20 +

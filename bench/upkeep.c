@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "fiber/native.h"
 #include "fiber/thread.h"
+#include "serve/overload.h"
 #include "upstream/breaker.h"
 #include "upstream/call_inside.h"
 #include "upstream/server.h"
@@ -72,6 +73,25 @@ static void limits(struct upstream *upstream, struct upstream_call *call, int i)
     latency_add(&upstream->latency, MILLISECONDS(2) + i % 1000);
 }
 
+static void ask(void)
+{
+}
+
+/* Whether there is memory for it: the room of the worker changes a thousand times as often as a
+ * measurement would. */
+static void memory(struct upstream *upstream, struct upstream_call *call, int i)
+{
+    static struct serve_shared shared = {.pressure = {.sample = 1, .room = 1 << 30, .ask = ask}};
+    static _Thread_local struct serve_worker worker = {.shared = &shared};
+    (void)upstream, (void)call;
+    if (i % 1024 == 0)
+        __atomic_add_fetch(&shared.pressure.sample, 1, __ATOMIC_RELAXED);
+    worker.thread.blocks_taken = (size_t)(i & 255);
+    worker.thread.fibers_count = (size_t)(i & 127);
+    if (overload_level(&worker) != PRESSURE_NONE)
+        abort();
+}
+
 static void run(void *argument)
 {
     struct job *job = argument;
@@ -123,7 +143,8 @@ int main(void)
     } CASES[] = {{"health", health},
                  {"health_with_errors", health_with_errors},
                  {"retry", retry},
-                 {"limits", limits}};
+                 {"limits", limits},
+                 {"memory", memory}};
     static struct job jobs[THREADS_MAX];
     for (size_t c = 0; c < sizeof CASES / sizeof *CASES; c++)
         for (int threads = 1; threads <= THREADS_MAX; threads++) {

@@ -48,16 +48,16 @@ LINES_MAX = 500
 OUTSIDE = {
     "base/check", "base/clock", "base/entropy", "base/log",
     "fiber/bell", "fiber/child", "fiber/crash", "fiber/file", "fiber/memory_file", "fiber/native",
-    "fiber/offload", "fiber/pages", "fiber/poll", "fiber/process", "fiber/signal", "fiber/stack",
-    "fiber/symbols", "net/channel", "net/given", "net/socket",
+    "fiber/offload", "fiber/open_file", "fiber/pages", "fiber/poll", "fiber/process", "fiber/signal",
+    "fiber/stack", "fiber/symbols", "net/channel", "net/given", "net/socket",
 }
 SYSTEM_CALLS = """
     accept accept4 bind chdir chmod chown clock_gettime close connect creat dup dup2 dup3
     epoll_create1 epoll_ctl epoll_pwait epoll_wait eventfd execl execlp execv execve execvp fcntl
-    fopen fdopen fork fstat fsync ftruncate getpeername getrandom getrlimit getsockname getsockopt
-    gettimeofday ioctl kill listen lseek lstat madvise mkdir mmap mprotect munmap nanosleep open
-    openat opendir pipe pipe2 poll ppoll pread prctl pwrite read readdir readv recv recvfrom recvmsg
-    recvmmsg rename rmdir select send sendfile sendmmsg sendmsg sendto setgid setgroups setrlimit
+    fopen fdopen fork fstat fstatfs fsync ftruncate getpeername getrandom getrlimit getsockname
+    getsockopt gettimeofday ioctl kill listen lseek lstat madvise mkdir mmap mprotect munmap nanosleep open
+    openat opendir pipe pipe2 poll ppoll pread preadv2 prctl pwrite read readdir readv recv recvfrom
+    recvmsg recvmmsg rename rmdir select send sendfile sendmmsg sendmsg sendto setgid setgroups setrlimit
     setsockopt setuid shutdown sigaction signal signalfd sigprocmask pthread_sigmask sleep socket
     socketpair splice stat statx syscall tee time timerfd_create timerfd_settime truncate unlink
     usleep vmsplice waitpid write writev

@@ -82,6 +82,7 @@ enum key_context {
     IN_SERVER = 512,
     IN_SPLIT = 1024,
     IN_ADMIN = 2048,
+    IN_CGI = 4096, /* of php, fastcgi, scgi and uwsgi */
     IN_TRY = 8192,
     IN_END = 16384, /* past the last */
 };

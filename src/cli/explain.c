@@ -155,7 +155,8 @@ static bool take_fields(int *argc, char **argv, struct explain_options *options)
     return true;
 }
 
-static int run(struct explain_options *options, int count, char **argv)
+/* Not inlined: the frame of its caller would hold both. */
+__attribute__((noinline)) static int run(struct explain_options *options, int count, char **argv)
 {
     const char *from = options->from == NULL ? "127.0.0.1" : options->from;
     struct explain_question question = {

@@ -177,14 +177,14 @@ struct health_check_config {
     struct slice what; /* a path, "tcp" */
     int64_t interval, fast_interval, timeout;
     int64_t rise, fall;
-    struct slice_list expect; /* statuses and ranges of them */
-    struct slice body;        /* a pattern; empty: any */
-    struct slice host;        /* empty: the server's own name */
-    int64_t port;             /* 0: where it serves */
-    int tls;                  /* enum health_check_tls */
-    int http;                 /* enum upstream_http */
-    struct slice service;     /* of a gRPC check; empty: the whole server */
-    bool is_tcp, is_grpc;     /* `what` is: set when the line has been read */
+    struct slice_list expect;         /* statuses and ranges of them */
+    struct slice body;                /* a pattern; empty: any */
+    struct slice host;                /* empty: the server's own name */
+    int64_t port;                     /* 0: where it serves */
+    int tls;                          /* enum health_check_tls */
+    int http;                         /* enum upstream_http */
+    struct slice service;             /* of a gRPC check; empty: the whole server */
+    bool is_tcp, is_grpc, is_fastcgi; /* `what` is: set when the line has been read */
 };
 
 struct passive_config {

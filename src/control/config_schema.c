@@ -70,6 +70,8 @@ const char *config_context_name(unsigned context)
         return "try";
     case IN_ADMIN:
         return "admin";
+    case IN_CGI:
+        return "php";
     default:
         return "block";
     }

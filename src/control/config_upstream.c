@@ -63,9 +63,11 @@ static const struct health_check_config *read_health_check(struct builder *build
     *check = *(const struct health_check_config *)item->config;
     check->is_tcp = slice_equal(check->what, SLICE("tcp"));
     check->is_grpc = slice_equal(check->what, SLICE("grpc"));
-    if (check->what.size > 0 && !check->is_tcp && !check->is_grpc && check->what.data[0] != '/')
+    check->is_fastcgi = slice_equal(check->what, SLICE("fastcgi"));
+    if (check->what.size > 0 && !check->is_tcp && !check->is_grpc && !check->is_fastcgi &&
+        check->what.data[0] != '/')
         CONFIG_REPORT(builder->errors, CONFIG_PATH, item->node->values[0].place, check->what,
-                      SLICE("write a path such as /healthz, tcp or grpc"));
+                      SLICE("write a path such as /healthz, tcp, grpc or fastcgi"));
     return check;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One check: a connection of its own, at most one request, closed behind it. */
 #include "base/buffer.h"
+#include "control/health_check_fastcgi.h"
 #include "control/health_check_grpc.h"
 #include "control/health_check_h2.h"
 #include "exchange/route.h"
@@ -265,8 +266,11 @@ static enum status look_at(struct look *look)
     }
     look->answer->is_good = true;
     look->answer->why = config->is_tcp ? "it accepts connections" : "its check is good";
-    look->is_h2 = config->is_grpc || target->http == UPSTREAM_HTTP_2;
-    if (shake_hands(look, &status) && config->is_grpc)
+    look->is_h2 = config->is_grpc || (target->http == UPSTREAM_HTTP_2 && !config->is_fastcgi);
+    bool is_through = shake_hands(look, &status);
+    if (is_through && config->is_fastcgi)
+        status = health_check_fastcgi(&look->stream, &look->arena, look->deadline, look->answer);
+    else if (is_through && config->is_grpc)
         status = health_check_grpc(&look->stream, config->service, host_of(look),
                                    target->tls != NULL, &look->arena, look->deadline, look->answer);
     else if (look->answer->is_good && status == OK && !config->is_tcp)

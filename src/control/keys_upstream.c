@@ -173,7 +173,8 @@ static const struct option HEALTH_CHECK_ARGUMENTS[] = {
      .flags = OPTION_REQUIRED,
      .offset = offsetof(struct health_check_config, what),
      .doc = "The path that a GET asks for; tcp: a connection is enough; grpc: what "
-            "grpc.health.v1.Health says. Servers that are spoken to over TLS are checked over "
+            "grpc.health.v1.Health says; fastcgi: that a process of the application answers "
+            "(FCGI_GET_VALUES). Servers that are spoken to over TLS are checked over "
             "it."},
     {0},
 };

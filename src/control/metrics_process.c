@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What there is once: the process, its configuration, its connections. */
 #include "control/access_log.h"
+#include "control/memory_watch.h"
 #include "control/metrics_inside.h"
 #include "control/service_inside.h"
 #include "fiber/process.h"
@@ -85,6 +86,21 @@ static void write_refused(struct metrics_out *m)
     }
 }
 
+static void write_memory(struct metrics_out *m)
+{
+    struct memory_state state;
+    memory_watch_look(&state);
+    one(m, "weir_memory_budget_bytes", "gauge", (uint64_t)state.budget,
+        "What limits.memory allows; 0: there is no budget.");
+    one(m, "weir_memory_used_bytes", "gauge", state.used < 0 ? 0 : (uint64_t)state.used,
+        "What stands against it.");
+    one(m, "weir_memory_level", "gauge", (uint64_t)state.level,
+        "0 all is as usual, 1 caches are given back, 2 connections are not kept, 3 requests are "
+        "refused, 4 the largest clients are ended.");
+    one(m, "weir_memory_connections_ended", "counter", state.ended,
+        "Connections that were ended since their client held the most.");
+}
+
 static void write_log(struct metrics_out *m)
 {
     uint64_t dropped = 0;
@@ -103,6 +119,7 @@ void metrics_write_process(struct metrics_out *m)
     write_config(m);
     write_connections(m);
     write_refused(m);
+    write_memory(m);
     write_log(m);
     metrics_family(m, "process_cpu_seconds", "counter", "User and system time, in seconds.");
     metrics_sample(m);

@@ -91,7 +91,7 @@ static void leave_file(void *held)
     held_leave(held);
 }
 
-static struct held *open_file(struct prepare *prepare, const char *option, struct slice path,
+static struct held *hold_file(struct prepare *prepare, const char *option, struct slice path,
                               const struct held_kind *kind)
 {
     char why[HELD_WHY_MAX] = "";
@@ -171,7 +171,7 @@ static struct preparing preparing_for(struct snapshot_builder *b, const struct c
                     .error = report,
                     .keep = keep,
                     .directory = config_item_directory(item),
-                    .open_file = open_file,
+                    .open_file = hold_file,
                     .geo = &b->snapshot->geo,
                     .place = place,
                     .read_secret = read_secret,
@@ -185,7 +185,7 @@ struct held *snapshot_open_file(struct snapshot_builder *b, const struct config_
                                 struct slice path, const struct held_kind *kind)
 {
     struct preparing preparing = preparing_for(b, item);
-    return open_file(&preparing.prepare, NULL, path, kind);
+    return hold_file(&preparing.prepare, NULL, path, kind);
 }
 
 /* What the step in a block is worth beside the others: its option `weight`. */

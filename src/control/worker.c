@@ -9,9 +9,11 @@
 #include "control/memory_source.h"
 #include "control/registry.h"
 #include "control/snapshot.h"
+#include "exchange/file_cache.h"
 #include "fiber/fiber.h"
 #include "fiber/file.h"
 #include "fiber/native.h"
+#include "fiber/offload.h"
 #include "fiber/process.h"
 #include "limit/tally.h"
 #include "net/pipe.h"
@@ -97,6 +99,9 @@ void workers_init(struct workers *workers, unsigned count)
 void workers_set_limits(struct workers *workers, const struct snapshot *snapshot)
 {
     int64_t for_clients = workers->descriptors * 2 / 3 - RESERVED_FDS;
+    if (for_clients <
+        workers->descriptors / 3) /* where there are few, the reserve has to be small */
+        for_clients = workers->descriptors / 3;
     int64_t wanted = snapshot->limits.connections;
     int64_t budget = memory_source_budget(snapshot->limits.memory);
     if (budget > 0 && for_clients > budget / CLIENT_BYTES)
@@ -235,13 +240,14 @@ static void serve_until_stopped(struct worker *worker)
         loop_turn(loop_now() + MILLISECONDS(10));
     take_leave(worker);
     free_listeners(serve);
-    loop_turn(loop_now()); /* the last letters: some own what they carry */
+    offload_leave(); /* with the last letters: some own what they carry */
     access_log_worker_free(serve->log);
     timer_clear(&serve->thread.timers, &worker->cut);
     timer_clear(&serve->thread.timers, &worker->look);
     gate_pass(all_stopped);
     tunnel_release();
     compressors_release();
+    file_cache_release();
     pipe_release_all();
     thread_done(&serve->thread);
 }

@@ -252,7 +252,7 @@ static void build_target(struct exchange *x)
     x->request.target = buffer_slice(&target);
 }
 
-static enum verdict go_down(struct exchange *x)
+static enum verdict walk_down(struct exchange *x)
 {
     if (choose_route(x) == FAILED)
         return FAILED;
@@ -277,6 +277,18 @@ static enum verdict go_down(struct exchange *x)
     }
     return exchange_blame(x, ERR_CONFIG, SIDE_US, 500, "proxy_configuration_error",
                           "no step of the route answered");
+}
+
+static enum verdict go_down(struct exchange *x)
+{
+    enum verdict verdict = walk_down(x);
+    while (verdict == ELSEWHERE) {
+        exchange_begin_round(x);
+        verdict = walk_down(x);
+    }
+    if (verdict == ANSWERED && x->rounds != NULL)
+        exchange_carry(x);
+    return verdict;
 }
 
 static void go_up(struct exchange *x)
@@ -327,7 +339,8 @@ static enum status send_body(struct exchange *x)
     struct body *body = x->response.body;
     bool client_failed = false;
     for (;;) {
-        if (body->move != NULL && x->head_sent && x->response.framing == FRAMING_LENGTH) {
+        if (body->move != NULL && (x->head_sent || body->moves_first) &&
+            x->response.framing == FRAMING_LENGTH) {
             enum status moved = x->sink->move(x, body, &client_failed);
             if (moved == OK)
                 continue;
@@ -387,13 +400,20 @@ static void blame_hang_up(struct exchange *x)
         exchange_blame(x, ERR_CANCELLED, SIDE_CLIENT, 0, "", "client_closed");
 }
 
-static void finish(struct exchange *x)
+static void finish_steps(struct exchange *x)
 {
     for (size_t i = x->steps_reached; i > 0; i--) {
         const struct step_use *use = &x->route->steps[i - 1];
         if (use->step->on_finish != NULL)
             use->step->on_finish(x, use->config);
     }
+}
+
+static void finish(struct exchange *x)
+{
+    finish_steps(x);
+    for (; x->rounds != NULL; finish_steps(x))
+        exchange_end_round(x);
     fiber_scope_cancel(&x->scope);
     bool goes_on = x->tunnel.server != NULL && x->is_finished;
     if (!goes_on) /* a tunnel is logged when it ends */

@@ -92,6 +92,18 @@ struct step_state {
     struct step_state *next;
 };
 
+/* A step's say in how servers are asked, in the last moment before and the first after: signatures.
+ */
+struct asking {
+    /* The server's name as the configuration has it; *host is the value of Host, and may be set.
+     * NEXT, or what exchange_blame() and its like return. */
+    enum verdict (*before)(struct exchange *x, const void *config, struct slice server,
+                           struct slice *host);
+    /* Whether to ask again, with what it has changed of the request, whose body is gone. */
+    bool (*again)(struct exchange *x, const void *config, int status);
+    const void *config;
+};
+
 /* Something that is counted as long as the exchange, or the tunnel it became, goes on. */
 struct exchange_hold {
     void (*outlive)(void *object); /* a tunnel outlives the snapshot: `object` is to stay */
@@ -111,6 +123,18 @@ struct upstream_facts {
     int tries;
     int64_t connect;    /* ns; 0: a pooled connection */
     int64_t first_byte; /* ns from the call to the first byte of the response */
+};
+
+/* What an exchange was before it went on elsewhere. */
+struct exchange_round {
+    const struct route *route;
+    size_t steps_reached;
+    struct request request;
+    struct exchange_round *before;
+};
+
+enum {
+    EXCHANGE_ROUNDS_MAX = 10,
 };
 
 struct exchange {
@@ -152,12 +176,17 @@ struct exchange {
     uint64_t bytes_in;  /* body bytes from the client */
     uint64_t bytes_out; /* body bytes to the client */
     size_t steps_reached;
+    bool is_inside;                /* a server has sent it on: routes for clients are not all */
+    struct slice inside_target;    /* where to */
+    struct exchange_round *rounds; /* those before, the last first; NULL: none */
+    struct fields carried;         /* what the answer gets from the one that sent it on */
     int64_t retry_after; /* seconds that a refusal tells the client to wait; 0: as it is usual */
     bool head_sent;
     bool is_finished; /* the response is complete on the client's side */
     bool keep_client; /* the connection may be used again */
     bool is_outdated; /* its connection was opened by a policy that its site has no more */
     struct tunnel_offer tunnel;
+    const struct asking *asking; /* NULL: servers are asked what the client has asked */
     struct step_state *step_states;
     struct exchange_hold *holds;
     int64_t body_limit;  /* bytes of the request's body; −1: none */
@@ -188,6 +217,16 @@ COLD enum verdict exchange_blame(struct exchange *x, enum status status, enum si
 void response_text(struct exchange *x, int status, struct slice type, struct slice text);
 /* Throws away a response from a server, for one of ours. The old body is ended. */
 COLD void response_replace(struct exchange *x, int status, struct slice type, struct slice text);
+
+/* For steps: the exchange goes on at that path of its site (and query, as in a URL), as a GET or
+ * HEAD without a body; what stands in x->response goes, x->carried is set on the answer. Returns
+ * ELSEWHERE, or FAILED after too many rounds. */
+enum verdict exchange_redirect_inside(struct exchange *x, struct slice target);
+/* Of this room (redirect_inside.c): begins the round that was asked for, sets what is carried on
+ * its answer, and makes the exchange what it was in the round before, for on_finish and the log. */
+void exchange_begin_round(struct exchange *x);
+void exchange_carry(struct exchange *x);
+void exchange_end_round(struct exchange *x);
 
 /* For an exchange whose peer is a trusted proxy: finds the client in X-Forwarded-For or Forwarded,
  * as x->client_header says, from the right, past all that are trusted; an element that is no

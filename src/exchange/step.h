@@ -19,6 +19,8 @@ enum verdict {
     NEXT,     /* go on with the next step */
     ANSWERED, /* x->response stands; go back up */
     FAILED,   /* x->blame says why; the exchange builds the error */
+    /* The exchange goes on at another path of the site: exchange_redirect_inside() says so. */
+    ELSEWHERE,
 };
 
 /* What a step may ask while the configuration is made ready (on control, once per load). Errors are

@@ -204,6 +204,52 @@ enum status file_temporary(struct slice text, char path[FILE_TEMPORARY_PATH_MAX]
     return status;
 }
 
+enum status file_scratch(int *fd, const char **why)
+{
+    const char *const places[] = {getenv("TMPDIR"), "/var/tmp", "/tmp"};
+    int opened = -1;
+    for (size_t i = 0; i < sizeof(places) / sizeof(*places) && opened < 0; i++)
+        if (places[i] != NULL)
+            opened = open(places[i], O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+    if (opened < 0)
+        return failed(errno, why);
+    *fd = opened;
+    return OK;
+}
+
+enum status file_write_all(int fd, struct slice text, const char **why)
+{
+    return write_all(fd, text, why);
+}
+
+enum status file_read_at(int fd, void *into, size_t size, uint64_t offset, const char **why)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t got = pread(fd, (char *)into + done, size - done, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return failed(errno, why);
+        if (got == 0) {
+            *why = "the file is shorter than it was";
+            return ERR_SYSTEM;
+        }
+        done += (size_t)got;
+    }
+    return OK;
+}
+
+enum status file_real_path(const char *path, struct arena *arena, struct slice *real)
+{
+    char *found = realpath(path, NULL);
+    const char *why;
+    if (found == NULL)
+        return failed(errno, &why);
+    *real = slice_of(arena_cstring(arena, slice_from_cstring(found)), strlen(found));
+    free(found);
+    return OK;
+}
+
 void file_remove(const char *path)
 {
     if (unlink(path) != 0)

@@ -40,6 +40,16 @@ enum {
  * one by its path; file_remove() it then. */
 MUST_CHECK enum status file_temporary(struct slice text, char path[FILE_TEMPORARY_PATH_MAX],
                                       const char **why);
+/* A new file without a name, gone when it is closed, where such files are made: $TMPDIR, else
+ * /var/tmp, else /tmp. */
+MUST_CHECK enum status file_scratch(int *fd, const char **why);
+/* Writes all of it, at the file's place. */
+MUST_CHECK enum status file_write_all(int fd, struct slice text, const char **why);
+/* Reads that many bytes from there; ERR_SYSTEM also where there are fewer. */
+MUST_CHECK enum status file_read_at(int fd, void *into, size_t size, uint64_t offset,
+                                    const char **why);
+/* The path without symbolic links, of a file that is there. */
+MUST_CHECK enum status file_real_path(const char *path, struct arena *arena, struct slice *real);
 /* Takes a file away; one that is not there is fine. */
 void file_remove(const char *path);
 /* Puts a text in the place of a file's, whole or not at all; the file keeps its mode,

@@ -21,6 +21,8 @@ struct body {
      */
     enum status (*move)(struct body *body, struct stream *to, int64_t stall, uint64_t *moved,
                         bool *to_failed);
+    /* move() is worth it from the first byte on: the head need not leave first. */
+    bool moves_first;
     /* Whether read() would answer without waiting. */
     bool (*is_ready)(struct body *body);
     int64_t length;          /* −1: not known before its end */

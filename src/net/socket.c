@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -122,7 +123,6 @@ static enum status connect_status(int error)
     case ECONNREFUSED:
     case ECONNRESET:
         return ERR_REFUSED;
-    case ENOENT: /* a unix socket that is not there */
     case EHOSTUNREACH:
     case ENETUNREACH:
     case EHOSTDOWN:
@@ -134,7 +134,8 @@ static enum status connect_status(int error)
     case EMFILE:
     case ENFILE:
         return ERR_LIMIT;
-    case EAGAIN: /* a unix socket whose queue is full */
+    case ENOENT: /* a unix socket that is not there: nobody listens, as at a port */
+    case EAGAIN: /* one whose queue is full */
         return ERR_REFUSED;
     default:
         return ERR_SYSTEM;
@@ -205,6 +206,12 @@ ssize_t socket_splice(int from, int to, size_t size, bool more)
 {
     unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (more ? SPLICE_F_MORE : 0u);
     return answer(splice(from, NULL, to, NULL, size, flags));
+}
+
+ssize_t socket_send_file(int to, int file, uint64_t offset, size_t size)
+{
+    off_t from = (off_t)offset;
+    return answer(sendfile(to, file, &from, size));
 }
 
 enum status socket_pipe(size_t size, int ends[2])

@@ -39,6 +39,8 @@ ssize_t socket_send(int fd, const struct iovec *parts, int count, bool more);
 bool socket_is_quiet(int fd);
 /* Moves bytes between a socket and a pipe without copying them. */
 ssize_t socket_splice(int from, int to, size_t size, bool more);
+/* Sends bytes of a file from that place on without copying them; 0: the file has no more. */
+ssize_t socket_send_file(int to, int file, uint64_t offset, size_t size);
 /* A pipe of about that size for socket_splice; ends[0] is read from. ERR_LIMIT. */
 MUST_CHECK enum status socket_pipe(size_t size, int ends[2]);
 void socket_shutdown_send(int fd);

@@ -36,7 +36,8 @@ struct stream {
     struct watch watch; /* of the descriptor beneath */
     uint64_t bytes_in;
     uint64_t bytes_out;
-    void *argument;                    /* for the owner's on_ready */
+    void *argument;    /* for the owner's on_ready */
+    bool more_follows; /* what is written now does not have to leave before what comes next */
     bool short_read_is_drained;        /* of TCP; unix sockets are read until they say no */
     struct tls *tls;                   /* of net/stream_tls; NULL: bytes travel as they are */
     struct introduction *introduction; /* what a proxy said of the client; the stream's; NULL */
@@ -100,6 +101,11 @@ struct stream_moved {
 MAY_WAIT MUST_CHECK enum status stream_move(struct stream *from, struct stream *to, uint64_t size,
                                             int64_t read_deadline, int64_t stall,
                                             struct stream_moved *moved);
+/* Sends up to `size` bytes of a file past user space on a plain stream; `sent` is set to how many,
+ * 0: the file has no more there. The caller knows that they are in memory, or that it may wait for
+ * a disk. ERR_CLOSED, ERR_TIMEOUT (nothing was taken for `stall` ns), ERR_CANCELLED. */
+MAY_WAIT MUST_CHECK enum status stream_send_file(struct stream *to, int file, uint64_t offset,
+                                                 size_t size, int64_t stall, size_t *sent);
 
 /* Says for whom the connection is, before anything else is written: a header of the PROXY protocol.
  * Waits; the failures of stream_write(). */

@@ -64,3 +64,23 @@ enum status stream_move(struct stream *from, struct stream *to, uint64_t size,
     pipe_give(pipe);
     return status;
 }
+
+enum status stream_send_file(struct stream *to, int file, uint64_t offset, size_t size,
+                             int64_t stall, size_t *sent)
+{
+    struct watch *watch = &to->watch;
+    for (;;) {
+        ssize_t count = socket_send_file(watch->fd, file, offset, size);
+        if (count >= 0) {
+            *sent = (size_t)count;
+            to->bytes_out += (size_t)count;
+            return OK;
+        }
+        if (count != SOCKET_AGAIN)
+            return ERR_CLOSED;
+        watch->ready &= (uint8_t)~READY_WRITE;
+        TRY(loop_wait_writable(watch, stream_stall_deadline(stall, CLOCK_NEVER)));
+        if ((watch->ready & (READY_BROKEN | READY_WRITE)) == READY_BROKEN)
+            return ERR_CLOSED;
+    }
+}

@@ -32,7 +32,7 @@ ssize_t stream_tcp_receive(struct stream *stream, void *into, size_t size)
 ssize_t stream_tcp_send(struct stream *stream, const struct iovec *parts, int count)
 {
     struct watch *watch = &stream->watch;
-    ssize_t sent = socket_send(watch->fd, parts, count, false);
+    ssize_t sent = socket_send(watch->fd, parts, count, stream->more_follows);
     if (sent >= 0)
         return sent;
     if (sent == SOCKET_FAILED) {

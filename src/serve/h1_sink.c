@@ -114,8 +114,12 @@ static enum status sink_move(struct exchange *x, struct body *body, bool *client
     *client_failed = true;
     if (!stream_is_plain(&e->connection->stream))
         return ERR_LIMIT;
-    if (e->out.size > 0)
-        TRY(write_out(e, NULL, 0));
+    if (e->out.size > 0) {
+        e->connection->stream.more_follows = true;
+        enum status written = write_out(e, NULL, 0);
+        e->connection->stream.more_follows = false;
+        TRY(written);
+    }
     uint64_t moved = 0;
     enum status status =
         body->move(body, &e->connection->stream, write_stall(e), &moved, client_failed);

@@ -129,6 +129,7 @@ static const struct option OPTIONS[] = {
      .words = HTTP_WORDS,
      .offset = offsetof(struct proxy_config, http),
      .doc = "Which HTTP is spoken to the servers; upstream: as the upstream says, else 1."},
+    ACCEL_OPTIONS(struct proxy_config, accel),
     {0},
 };
 
@@ -208,6 +209,7 @@ static enum status prepare(void *config, struct prepare *p)
     c->upstream = p->find_upstream(p, c->to);
     bool is_good = prepare_retry(c, p);
     is_good = prepare_hedge(c, p) && is_good;
+    is_good = accel_prepare(&c->accel, p) && is_good;
     return c->upstream == NULL || !is_good ? ERR_CONFIG : OK;
 }
 
@@ -360,16 +362,21 @@ static void pass_on(struct exchange *x, const struct proxy_config *c, struct ups
         };
 }
 
-static enum verdict on_request(struct exchange *x, const void *config)
+/* The answer was one for weir: what is left of it is of no use, and the connection may be. */
+static void drop_answer(struct exchange *x, const void *config, struct upstream_call *call)
 {
-    const struct proxy_config *c = config;
+    struct slice chunk = {0};
+    while (call->tunnel == NULL && call->body->is_ready(call->body) &&
+           call->body->read(call->body, &chunk, x->deadline) == OK && chunk.size > 0)
+        continue;
+    exchange_keep_state(x, config, NULL);
+    upstream_call_end(call);
+}
+
+static struct upstream_call *new_call(struct exchange *x, const struct proxy_config *c,
+                                      struct slice host)
+{
     struct request_head *head = &x->request.head;
-    if (has_passed_here(&head->fields))
-        return exchange_refuse(x, REFUSAL_LOOP);
-    if (c->timeout != CLOCK_NEVER && x->started + c->timeout < x->deadline)
-        x->deadline = x->started + c->timeout; /* the one of a split knows its own alone */
-    struct slice host = exchange_client_host(x);
-    introduce_client(x, host, (enum client_headers)c->client_headers);
     struct upstream_call *call = arena_zero(&x->arena, sizeof *call);
     call->arena = &x->arena;
     call->upstream = c->upstream;
@@ -388,7 +395,7 @@ static enum verdict on_request(struct exchange *x, const void *config)
         .method_text = head->method_text,
         .method = head->method,
         .target = x->request.target,
-        .host = c->host == HOST_PRESERVE ? host : SLICE(""),
+        .host = host,
         .fields = &head->fields,
         .upgrade = head->upgrade,
         .body = x->request.body,
@@ -399,12 +406,58 @@ static enum verdict on_request(struct exchange *x, const void *config)
     if (upstream_proxy_protocol(c->upstream) > 0)
         call->request.client_to = client_to(x);
     proxy_affinity_ask(x, call);
-    exchange_keep_state(x, config, call);
-    enum status status = upstream_call(call, x->deadline);
-    note_facts(x, call);
+    return call;
+}
+
+/* Asks, and once more where the step that has its say in it wants that. */
+static enum verdict ask(struct exchange *x, const struct proxy_config *c, struct slice host,
+                        struct upstream_call **asked, enum status *status)
+{
+    const struct asking *asking = x->asking;
+    bool is_again = false;
+    x->asking = NULL; /* it had its say; a redirect inside leads to others */
+    do {
+        if (asking != NULL) {
+            enum verdict verdict =
+                asking->before(x, asking->config, upstream_name(c->upstream), &host);
+            if (verdict != NEXT)
+                return verdict;
+        }
+        struct upstream_call *call = new_call(x, c, host);
+        exchange_keep_state(x, c, call);
+        *asked = call;
+        *status = upstream_call(call, x->deadline);
+        note_facts(x, call);
+        is_again = !is_again && asking != NULL && *status == OK &&
+                   asking->again(x, asking->config, call->head.status);
+        if (is_again)
+            drop_answer(x, c, call);
+    } while (is_again);
+    return NEXT;
+}
+
+static enum verdict on_request(struct exchange *x, const void *config)
+{
+    const struct proxy_config *c = config;
+    if (has_passed_here(&x->request.head.fields))
+        return exchange_refuse(x, REFUSAL_LOOP);
+    if (c->timeout != CLOCK_NEVER && x->started + c->timeout < x->deadline)
+        x->deadline = x->started + c->timeout; /* the one of a split knows its own alone */
+    struct slice host = exchange_client_host(x);
+    introduce_client(x, host, (enum client_headers)c->client_headers);
+    struct upstream_call *call = NULL;
+    enum status status = OK;
+    enum verdict verdict = ask(x, c, c->host == HOST_PRESERVE ? host : SLICE(""), &call, &status);
+    if (verdict != NEXT)
+        return verdict;
     if (status == OK && loop_now() >= x->deadline) /* no time is left to pass it on */
         return exchange_blame(x, ERR_TIMEOUT, SIDE_UPSTREAM, 504, "http_response_timeout",
                               "the server did not answer in time");
+    if (status == OK && accel_applies(&c->accel, &call->head.fields)) {
+        struct accel_answer answer = accel_take(x, &call->head.fields);
+        drop_answer(x, config, call);
+        return accel_follow(x, &c->accel, &answer);
+    }
     if (status == OK) {
         pass_on(x, c, call);
         proxy_affinity_answer(x, call);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/option.h"
+#include "steps/accel.h"
 #include "upstream/call.h"
 
 struct proxy_config {
@@ -21,6 +22,7 @@ struct proxy_config {
     int client_headers; /* enum client_headers */
     int http;           /* enum upstream_http */
     int64_t weight;     /* inside a split */
+    struct accel_config accel;
     struct upstream *upstream;
     struct upstream_retry retry; /* prepared from retry_on */
     int64_t hedge_after;         /* and from hedge, as upstream_policy has it */

@@ -177,9 +177,12 @@ void call_release(struct upstream_call *call)
         call_h2_release(call);
     if (connection == NULL)
         return;
-    bool is_whole = inside->is_sent && !inside->was_early && call->head.keep_alive &&
-                    h1_body_is_done(&inside->body.parser) && inside->body.ahead.size == 0 &&
-                    call->tunnel == NULL && call->body != NULL;
+    bool is_whole = inside->is_sent && !inside->was_early && call->body != NULL;
+    if (inside->cgi != NULL)
+        is_whole = is_whole && call_cgi_is_whole(call);
+    else
+        is_whole = is_whole && call->head.keep_alive && h1_body_is_done(&inside->body.parser) &&
+                   inside->body.ahead.size == 0 && call->tunnel == NULL;
     if (inside->is_sending) {
         stream_break(&connection->stream);
         fiber_scope_cancel(&inside->scope);
@@ -188,6 +191,10 @@ void call_release(struct upstream_call *call)
     /* One that knows a client is that client's alone. */
     if (!is_whole || connection->is_of_one || upstream_proxy_protocol(call->upstream) > 0) {
         pool_close(connection, false);
+        return;
+    }
+    if (inside->cgi != NULL && pool_yield(connection->server)) {
+        pool_close(connection, false); /* who waits is served by whom this one kept busy */
         return;
     }
     int64_t said = call->head.keep_alive_timeout;
@@ -222,6 +229,8 @@ static enum upstream_http http_of(const struct upstream_call *call)
     enum upstream_http http = call->policy.http;
     if (http == UPSTREAM_HTTP_INHERITED)
         http = upstream_rules(call->upstream)->http;
+    if (upstream_is_cgi(http))
+        return http;
     if (call->request.upgrade.size > 0 || upstream_proxy_protocol(call->upstream) > 0 ||
         (http == UPSTREAM_HTTP_AUTO && !h2_link_may_be(call->inside->server)))
         return UPSTREAM_HTTP_1;
@@ -232,17 +241,21 @@ static enum status send_over(struct upstream_call *call, bool fresh, int64_t dea
 {
     struct upstream_exchange *inside = call->inside;
     enum upstream_http http = http_of(call);
-    if (http != UPSTREAM_HTTP_1) {
+    bool is_cgi = upstream_is_cgi(http);
+    if (http != UPSTREAM_HTTP_1 && !is_cgi) {
         bool is_h1 = false;
         enum status status = call_h2(call, http == UPSTREAM_HTTP_AUTO, &is_h1, deadline);
         if (!is_h1)
             return status;
+        http = UPSTREAM_HTTP_1;
     }
     fresh = fresh || upstream_proxy_protocol(call->upstream) > 0;
-    inside->connection = fresh ? NULL : pool_take(inside->server, !call_is_idempotent(call));
+    inside->connection =
+        fresh ? NULL : pool_take_spoken(inside->server, !call_is_idempotent(call), http);
     if (inside->connection == NULL)
         TRY(connect_server(call, deadline));
-    return call_h1(call, deadline);
+    inside->connection->http = http;
+    return is_cgi ? call_cgi(call, http, deadline) : call_h1(call, deadline);
 }
 
 /* One try on the chosen server. `fresh`: not over a pooled connection. */
@@ -261,6 +274,7 @@ static enum status try_once(struct upstream_call *call, bool fresh, int64_t dead
     call->body = NULL;
     call->tunnel = NULL;
     inside->h2 = NULL;
+    inside->cgi = NULL;
     inside->was_refused = inside->has_pulled = false;
     enum status status = send_over(call, fresh, deadline);
     inside->is_cut_short = status == ERR_TIMEOUT && deadline < whole && loop_now() >= deadline;

@@ -5,6 +5,7 @@
 
 #include "fiber/fiber.h"
 #include "http/body.h"
+#include "http/cgi.h"
 #include "http/message.h"
 #include "net/address.h"
 #include "net/stream.h"
@@ -23,7 +24,15 @@ enum upstream_http {
     UPSTREAM_HTTP_2,         /* in clear: both sides know it beforehand (RFC 9113 §3.3) */
     UPSTREAM_HTTP_AUTO,      /* as TLS agrees; HTTP/1 in clear */
     UPSTREAM_HTTP_INHERITED, /* of a call: as the upstream says */
+    /* No HTTP at all: the request is a list of parameters. Of a call only. */
+    UPSTREAM_FASTCGI,
+    UPSTREAM_SCGI,
+    UPSTREAM_UWSGI,
 };
+static inline bool upstream_is_cgi(enum upstream_http http)
+{
+    return http >= UPSTREAM_FASTCGI;
+}
 
 /* After what another server may be asked, as long as no byte of an answer came. Idempotent methods
  * only, but for `connect`: there nothing was sent. */
@@ -66,6 +75,10 @@ struct upstream_request {
     bool has_hash;
     uint64_t hash;      /* upstream_hash() of the key */
     uint64_t sticky_id; /* upstream_sticky_id() of the cookie */
+    /* Of FastCGI, SCGI and uwsgi: all that is said of the request; else NULL. */
+    const struct cgi_parameters *parameters;
+    /* What a FastCGI program says beside its answer; may be NULL. Pieces, as they come. */
+    void (*on_stderr)(void *argument, struct slice text);
     /* An interim response (1xx but 101) came; may be NULL. Runs on the calling fiber. */
     void (*on_interim)(void *argument, int status, const struct fields *fields);
     void *argument;
@@ -92,6 +105,7 @@ struct upstream_call {
     int tries;
     int64_t connect_time; /* ns; 0: pooled */
     int64_t first_byte_time;
+    uint32_t exit_status; /* of FastCGI, after the body's end: what the program exited with */
 
     /* After a failure: what the client is told, and why. */
     int answer;           /* 502, 503 or 504; 0: the client is at fault or gone (see status) */

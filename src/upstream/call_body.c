@@ -33,6 +33,8 @@ enum status call_keep_body(struct upstream_call *call, int64_t deadline)
 /* Writes one chunk of the client's body. An empty one is the end. */
 static enum status send_chunk(struct upstream_call *call, struct slice chunk)
 {
+    if (call->inside->cgi != NULL)
+        return call_cgi_send(call, chunk);
     struct stream *stream = &call->inside->connection->stream;
     bool is_chunked = call->request.body->length < 0;
     char line[H1_CHUNK_LINE_MAX];
@@ -54,8 +56,9 @@ static enum status pass_piece(struct upstream_call *call, bool *is_end, bool *se
 {
     struct body *body = call->request.body;
     struct stream *to = &call->inside->connection->stream;
+    bool is_raw = call->inside->cgi == NULL || call_cgi_is_raw(call->inside->cgi);
     *is_end = false;
-    if (body->move != NULL && stream_is_plain(to)) {
+    if (body->move != NULL && is_raw && stream_is_plain(to)) {
         uint64_t moved;
         enum status status = body->move(body, to, call->policy.idle_timeout, &moved, server_failed);
         if (status != ERR_LIMIT)

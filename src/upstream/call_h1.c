@@ -68,10 +68,7 @@ static enum status send_request(struct upstream_call *call, int64_t deadline)
     return inside->is_kept ? OK : call_send_body(call);
 }
 
-/* Until when the next byte of the head has to come. While the request is still being sent it is a
- * moment to look again: nobody wakes the reader when the last byte has gone, and that moment is
- * never later than the deadline which begins then. */
-static int64_t head_deadline(const struct upstream_call *call, int64_t deadline)
+int64_t call_head_deadline(const struct upstream_call *call, int64_t deadline)
 {
     const struct upstream_exchange *inside = call->inside;
     if (call->policy.first_byte_timeout == CLOCK_NEVER)
@@ -113,6 +110,21 @@ static enum status read_some(struct upstream_exchange *inside, size_t *got, int6
                        deadline);
 }
 
+enum status call_head_failed(struct upstream_call *call, enum status status)
+{
+    const struct upstream_exchange *inside = call->inside;
+    if (call->client_failed)
+        return call_fail(call, inside->send_status, 0, "", "the client's body failed");
+    if (status == ERR_TIMEOUT)
+        return call_fail(call, status, 504, "http_response_timeout",
+                         "the server did not answer in time");
+    if (status == ERR_CANCELLED)
+        return call_fail(call, status, 0, "", "cancelled while waiting for the answer");
+    if (inside->send_status == ERR_TIMEOUT)
+        return call_fail(call, ERR_TIMEOUT, 504, "connection_timeout", "the server does not read");
+    return closed(call, status);
+}
+
 static enum status read_more(struct upstream_call *call, int64_t deadline)
 {
     struct upstream_exchange *inside = call->inside;
@@ -122,20 +134,11 @@ static enum status read_more(struct upstream_call *call, int64_t deadline)
     size_t got = 0;
     enum status status;
     do {
-        status = read_some(inside, &got, head_deadline(call, deadline));
+        status = read_some(inside, &got, call_head_deadline(call, deadline));
         /* The clock for the answer starts with the last byte of the request. */
-    } while (status == ERR_TIMEOUT && head_deadline(call, deadline) > loop_now());
-    if (call->client_failed)
-        return call_fail(call, inside->send_status, 0, "", "the client's body failed");
-    if (status == ERR_TIMEOUT)
-        return call_fail(call, status, 504, "http_response_timeout",
-                         "the server did not answer in time");
-    if (status == ERR_CANCELLED)
-        return call_fail(call, status, 0, "", "cancelled while waiting for the answer");
-    if (status != OK && inside->send_status == ERR_TIMEOUT)
-        return call_fail(call, ERR_TIMEOUT, 504, "connection_timeout", "the server does not read");
-    if (status != OK)
-        return closed(call, status);
+    } while (status == ERR_TIMEOUT && call_head_deadline(call, deadline) > loop_now());
+    if (status != OK || call->client_failed)
+        return call_head_failed(call, status);
     inside->size += got;
     inside->has_answered = true;
     return OK;

@@ -81,6 +81,8 @@ static enum status adopt(struct upstream_call *call, const struct side *side, in
     call->inside->body.call = call;
     if (call->inside->h2 != NULL)
         call_h2_adopt(call->inside->h2, call);
+    if (call->inside->cgi != NULL)
+        call_cgi_adopt(call->inside->cgi, call);
     return side->status;
 }
 

@@ -30,12 +30,14 @@ struct call_body {
     bool is_failed;
 };
 
+struct call_cgi;
 struct call_h2;
 struct h2_stream;
 
 struct upstream_exchange {
     struct server *server;
-    struct call_h2 *h2; /* NULL: this try goes over HTTP/1 */
+    struct call_h2 *h2;   /* NULL: this try goes over another protocol */
+    struct call_cgi *cgi; /* likewise; neither: over HTTP/1 */
     struct server_connection *connection;
     struct call_body body;
     /* The response's head, and what came with it. */
@@ -64,6 +66,25 @@ struct upstream_exchange {
 /* Sends the request over inside->connection and reads the head of the final response. Sets
  * call->why and call->error on failures. (call_h1.c) */
 MUST_CHECK enum status call_h1(struct upstream_call *call, int64_t deadline);
+
+/* Until when the next byte of the head has to come. While the request is still being sent it is a
+ * moment to look again: nobody wakes the reader when the last byte has gone, and that moment is
+ * never later than the deadline which begins then. (call_h1.c) */
+int64_t call_head_deadline(const struct upstream_call *call, int64_t deadline);
+/* Why no more of the head could be read. (call_h1.c) */
+COLD enum status call_head_failed(struct upstream_call *call, enum status status);
+
+/* The same over FastCGI, SCGI or uwsgi. (call_cgi.c) */
+MUST_CHECK enum status call_cgi(struct upstream_call *call, enum upstream_http http,
+                                int64_t deadline);
+/* Sends a piece of the request's body; an empty one is its end. */
+MAY_WAIT MUST_CHECK enum status call_cgi_send(struct upstream_call *call, struct slice chunk);
+/* Whether the body may go past user space as it is. */
+bool call_cgi_is_raw(const struct call_cgi *cgi);
+/* Whether nothing of the answer is left, and the server keeps the connection. */
+bool call_cgi_is_whole(const struct upstream_call *call);
+/* The call's storage is another one from now on. */
+void call_cgi_adopt(struct call_cgi *cgi, struct upstream_call *call);
 
 /* The same over a stream of a shared connection. `offers_h1`: over TLS the server may choose;
  * *is_h1 says that it has chosen HTTP/1, and nothing was done. (call_h2.c) */

@@ -139,13 +139,25 @@ static void on_husk(void *argument)
     loop_free_later(husk);
 }
 
-/* Under the mutex of another worker's pool: its descriptor, out of its epoll; −1: not to be had. */
-static int take_descriptor(struct pool *pool, bool *is_unix, int64_t *idle_timeout,
-                           struct stream *husk_stream)
+/* Under the mutex: the one that was used last of those on which that is spoken; NULL: none. */
+static struct server_connection *find_idle(struct pool *pool, enum upstream_http http)
 {
-    if (pool->is_stopped || list_is_empty(&pool->idle))
+    LIST_EACH(link, &pool->idle)
+    {
+        struct server_connection *connection = LIST_ENTRY(link, struct server_connection, link);
+        if (connection->http == http)
+            return connection;
+    }
+    return NULL;
+}
+
+/* Under the mutex of another worker's pool: its descriptor, out of its epoll; −1: not to be had. */
+static int take_descriptor(struct pool *pool, enum upstream_http http, bool *is_unix,
+                           int64_t *idle_timeout, struct stream *husk_stream)
+{
+    struct server_connection *husk = pool->is_stopped ? NULL : find_idle(pool, http);
+    if (husk == NULL)
         return -1;
-    struct server_connection *husk = LIST_ENTRY(pool->idle.next, struct server_connection, link);
     if (!thread_post(pool->thread, on_husk, husk))
         return -1;
     unlink_idle(pool, husk);
@@ -158,7 +170,8 @@ static int take_descriptor(struct pool *pool, bool *is_unix, int64_t *idle_timeo
     return husk->stream.watch.fd;
 }
 
-static struct server_connection *take_from_other(struct server *server, unsigned self)
+static struct server_connection *take_from_other(struct server *server, unsigned self,
+                                                 enum upstream_http http)
 {
     unsigned workers = server->upstream->workers;
     for (unsigned i = 1; i < workers; i++) {
@@ -168,7 +181,7 @@ static struct server_connection *take_from_other(struct server *server, unsigned
         struct stream taken = {0};
         if (pthread_mutex_trylock(&pool->mutex) != 0)
             continue;
-        int fd = take_descriptor(pool, &is_unix, &idle_timeout, &taken);
+        int fd = take_descriptor(pool, http, &is_unix, &idle_timeout, &taken);
         pthread_mutex_unlock(&pool->mutex);
         if (fd < 0)
             continue;
@@ -181,6 +194,7 @@ static struct server_connection *take_from_other(struct server *server, unsigned
         connection->server = server;
         connection->pool = &server->pools[self];
         connection->idle_timeout = idle_timeout;
+        connection->http = http;
         connection->stream.watch.on_ready = on_ready;
         if (stream_tcp_open(&connection->stream, fd, is_unix) == OK) {
             stream_tls_adopt(&connection->stream, &taken);
@@ -193,25 +207,29 @@ static struct server_connection *take_from_other(struct server *server, unsigned
     return NULL;
 }
 
-static struct server_connection *take_own(struct pool *pool)
+static struct server_connection *take_own(struct pool *pool, enum upstream_http http)
 {
-    struct server_connection *connection = NULL;
     pthread_mutex_lock(&pool->mutex);
-    if (!list_is_empty(&pool->idle)) {
-        connection = LIST_ENTRY(pool->idle.next, struct server_connection, link);
+    struct server_connection *connection = find_idle(pool, http);
+    if (connection != NULL)
         unlink_idle(pool, connection);
-    }
     pthread_mutex_unlock(&pool->mutex);
     return connection;
 }
 
 struct server_connection *pool_take(struct server *server, bool careful)
 {
+    return pool_take_spoken(server, careful, UPSTREAM_HTTP_1);
+}
+
+struct server_connection *pool_take_spoken(struct server *server, bool careful,
+                                           enum upstream_http http)
+{
     if (__atomic_load_n(&server->idle, __ATOMIC_RELAXED) == 0)
         return NULL;
     unsigned self = (unsigned)thread_self()->index;
     struct server_connection *connection;
-    while ((connection = take_own(&server->pools[self])) != NULL) {
+    while ((connection = take_own(&server->pools[self], http)) != NULL) {
         bool is_quiet = (connection->stream.watch.ready & ~(unsigned)READY_WRITE) == 0 &&
                         connection->expires > loop_now() &&
                         (!careful || stream_is_quiet(&connection->stream));
@@ -220,7 +238,7 @@ struct server_connection *pool_take(struct server *server, bool careful)
         pool_close(connection, false);
     }
     if (connection == NULL)
-        connection = take_from_other(server, self);
+        connection = take_from_other(server, self, http);
     if (connection != NULL)
         connection->is_reused = true;
     return connection;
@@ -256,4 +274,51 @@ void pool_put(struct server_connection *connection)
     pthread_mutex_unlock(&pool->mutex);
     if (is_first && !timer_is_set(&pool->sweep))
         timer_set(&pool->thread->timers, &pool->sweep, loop_now() + MILLISECONDS(SWEEP_MS));
+}
+
+/* Under the server's mutex. */
+static void unlist(struct pool_wait *wait)
+{
+    list_remove(&wait->link);
+    wait->is_listed = false;
+    __atomic_sub_fetch(&wait->server->waits_count, 1, __ATOMIC_RELAXED);
+}
+
+void pool_wait_begin(struct pool_wait *wait, struct server *server, enum upstream_http http)
+{
+    struct server_connection *idle = pool_take_spoken(server, false, http);
+    if (idle != NULL) {
+        pool_close(idle, false);
+        return;
+    }
+    pthread_mutex_lock(&server->waits_mutex);
+    if (!wait->is_listed) {
+        wait->server = server;
+        list_append(&server->waits, &wait->link);
+        wait->is_listed = true;
+        __atomic_add_fetch(&server->waits_count, 1, __ATOMIC_RELAXED);
+    }
+    pthread_mutex_unlock(&server->waits_mutex);
+}
+
+void pool_wait_end(struct pool_wait *wait)
+{
+    if (wait->server == NULL)
+        return;
+    pthread_mutex_lock(&wait->server->waits_mutex);
+    if (wait->is_listed)
+        unlist(wait);
+    pthread_mutex_unlock(&wait->server->waits_mutex);
+}
+
+bool pool_yield(struct server *server)
+{
+    if (__atomic_load_n(&server->waits_count, __ATOMIC_RELAXED) == 0)
+        return false;
+    pthread_mutex_lock(&server->waits_mutex);
+    bool is_wanted = !list_is_empty(&server->waits);
+    if (is_wanted)
+        unlist(LIST_ENTRY(server->waits.next, struct pool_wait, link));
+    pthread_mutex_unlock(&server->waits_mutex);
+    return is_wanted;
 }

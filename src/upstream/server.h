@@ -43,9 +43,10 @@ struct server_connection {
     struct stream stream;
     struct list link; /* in the pool, most recently used first */
     struct server *server;
-    struct pool *pool;    /* of the worker whose loop watches it */
-    int64_t expires;      /* when an idle one is closed */
-    int64_t idle_timeout; /* ns; what the server allows, or the configured one */
+    struct pool *pool;       /* of the worker whose loop watches it */
+    int64_t expires;         /* when an idle one is closed */
+    int64_t idle_timeout;    /* ns; what the server allows, or the configured one */
+    enum upstream_http http; /* what is spoken on it: HTTP_1 or one of those without HTTP */
     bool is_reused;
     bool is_of_one; /* it knows a client by a scheme that authenticates connections */
     bool is_idle;   /* under the pool's mutex */
@@ -97,6 +98,9 @@ struct server {
     uint64_t timing;               /* how long it takes to answer; see server_timed() */
     uint64_t id;                   /* says which one it is in cookies; never 0; atomic */
     struct pool *pools;            /* one per worker */
+    pthread_mutex_t waits_mutex;   /* of `waits` */
+    struct list waits;             /* of struct pool_wait, those who came first in front */
+    uint32_t waits_count;          /* atomic for a quick look */
     struct tls_sessions *sessions; /* of TLS; NULL: it is spoken to in clear */
     int64_t h1_until;              /* it has preferred HTTP/1 over TLS: not asked before; atomic */
     uint64_t checks_good, checks_bad; /* control's own */

@@ -30,6 +30,8 @@ static void init_place(struct upstream *upstream, size_t index)
     server->is_draining = true;
     server->is_resting = true;
     pthread_mutex_init(&server->addresses_mutex, NULL);
+    pthread_mutex_init(&server->waits_mutex, NULL);
+    list_init(&server->waits);
     init_pools(server);
 }
 
@@ -152,6 +154,7 @@ void upstream_free(struct upstream *upstream)
             pthread_mutex_destroy(&server->pools[w].mutex);
         server_forget_counts(server);
         pthread_mutex_destroy(&server->addresses_mutex);
+        pthread_mutex_destroy(&server->waits_mutex);
         tls_sessions_free(server->sessions);
         free(server->pools);
     }

@@ -207,6 +207,15 @@ def test_try_of_a_server_that_is_gone(served):
     assert weir.ask("/try-two/x").status == 404
 
 
+def test_try_of_files(origin, tmp_path):
+    (tmp_path / "here.txt").write_text("a file")
+    origin.default = reply(200, b"the server")
+    config = ("site * {\n listen @listen\n try {\n files %s\n proxy @app\n }\n}" % tmp_path)
+    with Weir(config, app=origin) as weir:
+        assert weir.ask("/here.txt").body == b"a file"
+        assert weir.ask("/nowhere").body == b"the server"
+
+
 def test_try_sends_a_long_body_once(served):
     weir, one, two, _ = served
     one.default, two.default = reply(404, b"gone"), reply(200, b"two")

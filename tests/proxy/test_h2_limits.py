@@ -103,7 +103,8 @@ def test_work_at_the_server_ends_with_its_stream(held):
             assert client.lives()
             client.send(*[rst(n) for n in second])
             held.wait(lambda: now[0] == 0, what="an end of all work")
-        assert 3 <= most[0] <= 6
+        # A server that is slow to look may see what was cut off in the round before.
+        assert 3 <= most[0] <= 9
         held.default = echo
         assert client.ask().status == 200
 
@@ -114,7 +115,7 @@ def test_an_answer_that_cannot_leave_is_given_up(origin, window):
     what stands there is given up in time, unless it opens them."""
     origin.on("/big", reply(200, b"b" * (48 << 20)))
     origin.on("/small", reply(200, b"s" * 1500))
-    text = ("timeouts {\n h2_window 1s\n}\nlog access {\n to file:@dir/access.log\n flush 10ms\n}\n"
+    text = ("timeouts {\n h2_window 3s\n}\nlog access {\n to file:@dir/access.log\n flush 10ms\n}\n"
             "site * {\n listen @listen\n proxy @app\n}\n")
     with Weir(text, app=origin) as weir, Client(weir.port, options=[(4, 1 << 30)], window=0) as client:
         client.send(frame(WINDOW, 0, 0, struct.pack(">I", 1 << 30)))

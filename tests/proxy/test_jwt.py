@@ -8,6 +8,8 @@ import pytest
 
 import tokens
 from origin import Origin, reply
+from pki import Authority
+from tls import TlsOrigin
 from tokens import KEYS, SECRET, b64, claims, jwk, jwks, sign, text_token, token
 from weir import Weir, run
 
@@ -305,6 +307,33 @@ def test_keys_from_a_url():
                 get(weir, second)
             assert len(keys.requests) <= fetched + 1
             assert get(weir, first).status == 200
+
+
+def test_keys_from_a_url_over_tls(tmp_path):
+    """The server has to show a certificate that the system trusts, for that name."""
+    key = tokens.make_keys()["ES256"]
+    answer = reply(200, jwks(jwk(key, "1")).encode())
+    trusted, other = Authority("Trusted"), Authority("Other")
+    env = {"SSL_CERT_FILE": trusted.write_self(tmp_path), "SSL_CERT_DIR": str(tmp_path / "none")}
+    good = trusted.write(tmp_path, "localhost", "127.0.0.1", file="good")
+    with TlsOrigin(good, script=answer) as keys:
+        with Weir(site("jwt jwks=https://@keys/jwks"), keys=keys, env=env) as weir:
+            assert get(weir, token(header={"kid": "1"}, key=key)).status == 200
+            assert get(weir, unsigned("none")).status == 401
+            assert keys.heads[0].path == "/jwks"
+        with Weir(site(f"jwt jwks=https://localhost:{keys.port}/jwks"), env=env) as weir:
+            assert get(weir, token(header={"kid": "1"}, key=key)).status == 200
+            assert keys.names[-1] == "localhost"
+    for number, made in enumerate([
+            other.write(tmp_path, "127.0.0.1", file="stranger"),
+            trusted.write(tmp_path, "192.0.2.1", file="misnamed"),
+            trusted.write(tmp_path, "127.0.0.1", file="expired", began=-9, days=-1)]):
+        with TlsOrigin(made, script=answer) as keys:
+            with Weir(site("jwt jwks=https://@keys/jwks"), keys=keys, env=env) as weir:
+                assert get(weir, token(header={"kid": "1"}, key=key)).status == 503, number
+                assert get(weir, unsigned("none")).status == 503
+                weir.wait_line("fetch_failed")
+                assert not keys.heads
 
 
 @pytest.mark.parametrize("answer", [reply(500, b"x"), reply(200, b"nonsense"), reply(200, b""),

@@ -40,6 +40,9 @@ site test {
     route /small {
         respond 200
     }
+    route /program {
+        fastcgi @app buffer_body=1000B
+    }
     route /auth/key {
         api_key env:WEIR_TEST_KEYS
         respond 200
@@ -110,6 +113,7 @@ SENT = {
     "LINE_SIZE": b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\nHost: test\r\n\r\n",
     "FIELDS_SIZE": HEAD + b"X-A: " + b"x" * 70000 + b"\r\n\r\n",
     "FIELDS_COUNT": HEAD + b"X-A: b\r\n" * 120 + b"\r\n",
+    "BODY_UNKNOWN": CHUNKED.replace(b"/routed", b"/program") + b"3e9\r\n" + b"x" * 1001 + b"\r\n",
     "BODY_SIZE": HEAD + b"Content-Length: 200001\r\n\r\nx",
     "HEAD_TIMEOUT": b"GET /routed HTTP/1.1\r\nHost:",
     "BODY_TIMEOUT": HEAD + b"Content-Length: 5\r\n\r\nx",
@@ -131,7 +135,7 @@ SENT = {
 # These need more than bytes; each has its own test below. A connection that is refused at the door
 # is no exchange: the error log tells of it.
 OTHERS = {"BODY_SHORT", "CONN_LIMIT", "CONNECTIONS", "CONNECTIONS_PER_CLIENT", "FIBERS", "IN_CLEAR",
-          "MISDIRECTED", "RATE_LIMIT", "SCHEME"}
+          "MEMORY", "MISDIRECTED", "RATE_LIMIT", "SCHEME"}
 
 
 @pytest.fixture(scope="module")
@@ -308,6 +312,33 @@ def test_fibers(origin):
             client.close()
         origin.default = reply(200, b"ok")
         assert weir.ask("/after").status == 200
+
+
+def test_memory(origin):
+    """More than the budget allows: the surplus is told, and all is well when others have gone."""
+    config = full_house("memory 16MiB").replace("respond 200", "proxy @app")
+    with Weir(config, env=SECRETS, app=origin) as weir:
+        clients = [weir.connect() for _ in range(400)]
+        for client in clients:
+            client.send(b"POST /slow HTTP/1.1\r\nHost: test\r\nContent-Length: 9999\r\n\r\nx")
+        weir.wait_line("memory_pressure")
+        entry = wait_for_limit(weir, REFUSALS["MEMORY"].limit)
+        assert (entry["status"], entry["reason"]) == (503, REFUSALS["MEMORY"].reason)
+        for client in clients:
+            client.close()
+        end = time.monotonic() + 10
+        while weir.ask("/after").status != 200:
+            assert time.monotonic() < end
+
+
+def wait_for_limit(weir, limit):
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        for line in weir.log(1):
+            if json.loads(line)["limit"] == limit:
+                return json.loads(line)
+        time.sleep(0.05)
+    raise AssertionError(f"nothing was refused for {limit}")
 
 
 def refused_second(origin, line, name):

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import h2
 import http1
 from client import Client
 from origin import reply
@@ -346,3 +347,43 @@ def test_first_byte_after_a_long_body(origin):
         assert "http_response_timeout" in response.get("proxy-status")
         took(start, 0.6, 5)
         release.set()
+
+
+def test_each_can_be_off(origin):
+    config = """
+    timeouts {
+        handshake off
+        request_header off
+        request_body off
+        client_write off
+        keepalive off
+        linger off
+        tunnel off
+        drain off
+        h2_keepalive off
+        h2_window off
+    }
+    site * {
+        listen @listen
+        route /own {
+            respond 200 ok
+        }
+        proxy @app
+    }
+    """
+    with Weir(config, app=origin) as weir:
+        with weir.connect() as client:
+            assert client.ask().status == 200
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n")   # a head that rests, after one that is done
+            assert client.is_silent()
+            client.send(b"\r\n")
+            assert client.response().status == 200
+            assert client.ask("/", "POST", body=b"x" * 100000).status == 200
+        with weir.connect() as client:                      # refused, and lingers
+            client.send(b"GET / HTTP/9\r\n\r\n")
+            assert client.response().status in (400, 505)
+        with h2.Client(weir.port) as client:
+            assert client.response(client.request()).status == 200
+            assert client.response(client.request(path="/own")).status == 200
+            assert client.lives()
+        assert weir.stop() == 0

@@ -6,6 +6,7 @@
 static struct descriptor table[DESCRIPTORS_MAX];
 static unsigned limit = DESCRIPTORS_MAX;
 static unsigned in_use;
+static int highest; /* that was ever in use, and one */
 
 void descriptor_limit(unsigned most)
 {
@@ -20,6 +21,7 @@ int descriptor_open(enum descriptor_kind kind, void *object)
         if (table[i].kind == DESCRIPTOR_FREE) {
             table[i] = (struct descriptor){.kind = kind, .object = object};
             in_use++;
+            highest = i >= highest ? i + 1 : highest;
             return DESCRIPTOR_FIRST + i;
         }
     return -1;
@@ -46,6 +48,11 @@ void descriptor_close(int fd)
 {
     *descriptor_any(fd) = (struct descriptor){.kind = DESCRIPTOR_FREE};
     in_use--;
+}
+
+int descriptor_end(void)
+{
+    return DESCRIPTOR_FIRST + highest;
 }
 
 void *descriptor_object(int fd, enum descriptor_kind kind)

@@ -41,6 +41,8 @@ struct descriptor *descriptor_any(int fd);
 /* NULL when it is not open, or of another kind. */
 void *descriptor_object(int fd, enum descriptor_kind kind);
 unsigned descriptor_count_all(void);
+/* Beyond all that were ever in use. */
+int descriptor_end(void);
 
 /* Something happened to it: EPOLL… bits that became true (or true again: an edge). */
 void poll_notify(int fd, uint32_t events);

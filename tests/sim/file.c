@@ -83,6 +83,19 @@ const char *files_text(const char *path, size_t *size)
     return file == NULL || file->text == NULL ? "" : file->text;
 }
 
+void *files_find(const char *path)
+{
+    return find(path, false);
+}
+
+const char *files_content(const void *object, size_t *size, int64_t *changed)
+{
+    const struct file *file = object;
+    *size = file->size;
+    *changed = file->changed;
+    return file->text;
+}
+
 void files_disk_left(int64_t bytes)
 {
     disk_left = bytes;
@@ -224,4 +237,32 @@ void file_remove(const char *path)
     struct file *file = find(path, false);
     if (file != NULL)
         file->size = 0;
+}
+
+/* No world has a disk for what does not fit into memory. */
+enum status file_scratch(int *fd, const char **why)
+{
+    (void)fd;
+    *why = "No space left on device";
+    return ERR_SYSTEM;
+}
+
+enum status file_write_all(int fd, struct slice text, const char **why)
+{
+    (void)fd, (void)text;
+    *why = "No space left on device";
+    return ERR_SYSTEM;
+}
+
+enum status file_read_at(int fd, void *into, size_t size, uint64_t offset, const char **why)
+{
+    (void)fd, (void)into, (void)size, (void)offset;
+    *why = "Input/output error";
+    return ERR_SYSTEM;
+}
+
+enum status file_real_path(const char *path, struct arena *arena, struct slice *real)
+{
+    *real = arena_copy(arena, slice_from_cstring(path));
+    return OK;
 }

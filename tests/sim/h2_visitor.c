@@ -15,7 +15,7 @@ enum {
 const char VISITOR_ZEROS[VISITOR_ZEROS_SIZE];
 static struct client *client;
 static struct server_actor *server;
-static struct h2_visitor visitors[VISITORS_MAX];
+static struct h2_visitor *visitors[VISITORS_MAX];
 static unsigned visitors_count;
 
 struct h2_visitor *visitor_of(struct h2_peer *peer)
@@ -108,7 +108,7 @@ static void arrive(void *argument)
 {
     struct h2_visitor *visitor = argument;
     char text[32];
-    snprintf(text, sizeof text, "10.2.8.%u:7000", (unsigned)(visitor - visitors) + 1);
+    snprintf(text, sizeof text, "10.2.8.%u:7000", visitor->number);
     struct address from = scenario_address(text), to = scenario_address("10.1.0.1:80");
     struct h2_peer *peer = &visitor->peer;
     peer->owner = visitor;
@@ -138,7 +138,8 @@ void visitors_do(const struct h2_deed *deeds)
     scenario_start(client);
     visitors_count = 0;
     for (const struct h2_deed *deed = deeds; deed->name != NULL; deed++) {
-        struct h2_visitor *visitor = &visitors[visitors_count++];
+        struct h2_visitor *visitor = visitors[visitors_count++] = world_alloc(sizeof *visitor);
+        visitor->number = visitors_count;
         visitor->deed = deed;
         visitor->plan = plan_new();
         visitor->plan->reply_size = VISITOR_REPLY;
@@ -168,7 +169,7 @@ static void expect_ending(const struct h2_visitor *visitor)
 void visitors_check(void)
 {
     for (unsigned i = 0; i < visitors_count; i++)
-        expect_ending(&visitors[i]);
+        expect_ending(visitors[i]);
     for (unsigned i = 0; i < client->count; i++)
         if (client->plans[i]->outcome != OUTCOME_WHOLE)
             world_broken("service", "request %u of somebody else was not served",

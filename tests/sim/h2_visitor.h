@@ -28,6 +28,7 @@ struct h2_deed {
 
 struct h2_visitor {
     struct h2_peer peer;
+    unsigned number;
     const struct h2_deed *deed;
     struct plan *plan;
     struct plan *second; /* a deed may have one */

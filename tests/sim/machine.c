@@ -43,6 +43,7 @@ static struct {
     struct native threads[THREADS_MAX];
     unsigned count;
     struct native *running;
+    uint64_t turns;
     void *sp; /* of the scheduler */
     const void *stack_bottom;
     size_t stack_size;
@@ -51,6 +52,7 @@ static struct {
 __attribute__((noinline)) static void resume(struct native *native)
 {
     machine.running = native;
+    machine.turns++;
     thread_become(native->self);
     void *fake = NULL;
     sanitizer_leave(&fake, native->stack, STACK);
@@ -146,6 +148,11 @@ unsigned machine_threads(void)
     for (unsigned i = 0; i < machine.count; i++)
         alive += !machine.threads[i].is_freed;
     return alive;
+}
+
+uint64_t machine_turns(void)
+{
+    return machine.turns;
 }
 
 static bool can_run(const struct native *native)

@@ -12,3 +12,5 @@ void machine_run(void (*run)(void *argument), void *argument);
 /* The running thread sleeps until is_ready(poll) or the moment `until`. */
 void machine_sleep(bool (*is_ready)(int poll), int poll, int64_t until);
 unsigned machine_threads(void);
+/* Turns that threads have taken. */
+uint64_t machine_turns(void);

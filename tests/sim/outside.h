@@ -15,6 +15,10 @@ void names_set_services(const char *host, const struct resolver_service *service
 void files_set(const char *path, const char *text);
 void files_move(const char *path, const char *to);
 const char *files_text(const char *path, size_t *size);
+/* The file at a path, for who opens it; NULL: there is none. What it has, and when it was changed.
+ */
+void *files_find(const char *path);
+const char *files_content(const void *file, size_t *size, int64_t *changed);
 /* How many more bytes the disk takes; what is written beyond is torn off. −1: all. */
 void files_disk_left(int64_t bytes);
 /* Lines that could not be written whole. */

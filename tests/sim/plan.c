@@ -47,11 +47,42 @@ bool plan_is_idempotent(const struct plan *plan)
     return strcmp(plan->method, "POST") != 0 && !plan->upgrades;
 }
 
+/* Eight at a time. */
+static uint64_t word_of(const struct plan *plan, bool is_reply, uint64_t at)
+{
+    uint64_t x = plan->id * UINT64_C(0x9e3779b97f4a7c15) + is_reply * 77 + at / 8 * 131;
+    x = (x ^ x >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
+    return (x ^ x >> 32) * UINT64_C(0x94d049bb133111eb);
+}
+
 char plan_byte(const struct plan *plan, bool is_reply, uint64_t at)
 {
-    uint64_t x = plan->id * UINT64_C(0x9e3779b97f4a7c15) + is_reply * 77 + at;
-    x = (x ^ x >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
-    return (char)(x >> 56);
+    return (char)(word_of(plan, is_reply, at) >> at % 8 * 8);
+}
+
+void plan_bytes(const struct plan *plan, bool is_reply, uint64_t at, char *into, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        uint64_t word = word_of(plan, is_reply, at + done) >> (at + done) % 8 * 8;
+        size_t part = 8 - (at + done) % 8;
+        part = part < size - done ? part : size - done;
+        memcpy(into + done, &word, part);
+        done += part;
+    }
+}
+
+size_t plan_same(const struct plan *plan, bool is_reply, uint64_t at, const char *data, size_t size)
+{
+    char right[512];
+    for (size_t done = 0; done < size;) {
+        size_t part = size - done < sizeof right ? size - done : sizeof right;
+        plan_bytes(plan, is_reply, at + done, right, part);
+        for (size_t i = 0; memcmp(right, data + done, part) != 0 && i < part; i++)
+            if (right[i] != data[done + i])
+                return done + i;
+        done += part;
+    }
+    return size;
 }
 
 struct text {
@@ -76,8 +107,8 @@ static void add_body(struct text *text, const struct plan *plan, bool is_reply, 
             part = 64 + world_below((uint32_t)(part - 64 < 20000 ? part - 64 : 20000) + 1);
         if (is_chunked)
             add(text, "%zx\r\n", part);
-        for (size_t i = 0; i < part; i++)
-            text->data[text->size++] = plan_byte(plan, is_reply, at + i);
+        plan_bytes(plan, is_reply, at, text->data + text->size, part);
+        text->size += part;
         at += part;
         if (is_chunked)
             add(text, "\r\n");

@@ -116,6 +116,10 @@ bool plan_is_idempotent(const struct plan *plan);
 
 /* The byte at that place of a request's or an answer's body. */
 char plan_byte(const struct plan *plan, bool is_reply, uint64_t at);
+/* Fills in `size` of them; compares them: how many from the beginning on are the same. */
+void plan_bytes(const struct plan *plan, bool is_reply, uint64_t at, char *into, size_t size);
+size_t plan_same(const struct plan *plan, bool is_reply, uint64_t at, const char *data,
+                 size_t size);
 /* The bytes of a request as its client sends them; *head_size: of its head. */
 char *plan_request(const struct plan *plan, size_t *size, size_t *head_size);
 /* The bytes of an answer as a server of that manner gives it. */

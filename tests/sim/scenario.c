@@ -17,9 +17,10 @@
 
 enum {
     PIECES_MAX = 1024,
-    LOOK_MS = 500,  /* how often the conductor looks whether all is done */
-    REST_S = 200,   /* longer than any idle connection lives */
-    START_MS = 200, /* until weir listens */
+    LOOK_MS = 500,         /* how often the conductor looks whether all is done */
+    REST_S = 200,          /* longer than any idle connection lives */
+    TURNS_PER_S_MAX = 200, /* of all threads, at rest */
+    START_MS = 200,        /* until weir listens */
     BUFFERS_MAX = 1024 * 1024,
 };
 
@@ -30,6 +31,7 @@ static struct {
     bool has_checked, has_ended;
     bool dropped[PIECES_MAX];
     unsigned pieces;
+    uint64_t turns; /* of threads, before the rest */
 } stage;
 
 void scenario_config(const char *format, ...)
@@ -163,8 +165,13 @@ static void run_weir(void *argument)
 static void end_weir(void *argument)
 {
     (void)argument;
-    if (stage.end_after >= stage.rest)
+    if (stage.end_after >= stage.rest) {
         truth_at_rest();
+        uint64_t turns = machine_turns() - stage.turns;
+        if (turns > TURNS_PER_S_MAX * (uint64_t)(stage.end_after / SECONDS(1)))
+            world_broken("spin", "weir takes %llu turns in %lld s though nobody wants anything",
+                         (unsigned long long)turns, (long long)(stage.end_after / SECONDS(1)));
+    }
     if (!stage.has_ended)
         signal_send(SIGTERM);
 }
@@ -186,6 +193,7 @@ static void conduct(void *argument)
         return;
     }
     look_at_clients();
+    stage.turns = machine_turns();
     world_after(stage.end_after, end_weir, NULL);
 }
 

@@ -84,6 +84,9 @@
     PLAIN(h2_client_leaves)                                                                        \
     PLAIN(h2_paused_reader)                                                                        \
     PLAIN(h2_server_misbehaves)                                                                    \
+    CHECKED(small_files)                                                                           \
+    CHECKED(large_files)                                                                           \
+    CHECKED(files_over_time)                                                                       \
     CHECKED(queue_moves_on)                                                                        \
     CHECKED(log_is_reopened)                                                                       \
     PLAIN(log_goes_on)                                                                             \

@@ -4,6 +4,7 @@
 
 #include "descriptor.h"
 #include "net.h"
+#include "outside.h"
 #include "world.h"
 
 #include <string.h>
@@ -418,10 +419,26 @@ ssize_t socket_splice(int from, int to, size_t size, bool more)
     return drain_pipe(descriptor_of(from, DESCRIPTOR_PIPE_IN)->object, to, size);
 }
 
+ssize_t socket_send_file(int to, int file, uint64_t offset, size_t size)
+{
+    size_t whole;
+    int64_t changed;
+    const char *text =
+        files_content(descriptor_of(file, DESCRIPTOR_FILE)->object, &whole, &changed);
+    if (world_fault(FAULT_SPLICE))
+        return SOCKET_FAILED;
+    if (offset >= whole)
+        return 0;
+    struct iovec part = {(void *)(uintptr_t)(text + offset), whole - (size_t)offset};
+    if (part.iov_len > size)
+        part.iov_len = size;
+    return socket_send(to, &part, 1, false);
+}
+
 unsigned net_connections(void)
 {
     unsigned count = 0;
-    for (int fd = DESCRIPTOR_FIRST; fd < DESCRIPTOR_FIRST + DESCRIPTORS_MAX; fd++) {
+    for (int fd = DESCRIPTOR_FIRST; fd < descriptor_end(); fd++) {
         const struct end *end = descriptor_object(fd, DESCRIPTOR_SOCKET);
         count += end != NULL && end->other != NULL;
     }
