@@ -41,9 +41,6 @@ site * {
             proxy @two
         }
     }
-    route /dead {
-        proxy @dead
-    }
     route /respond/404 {
         respond 404
     }
@@ -65,11 +62,6 @@ MAP = """# old new status
 """
 
 
-class Address:
-    def __init__(self, address):
-        self.address = address
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     with Origin() as one, Origin() as two, Origin() as pages:
@@ -80,7 +72,7 @@ def served(tmp_path_factory):
         directory = tmp_path_factory.mktemp("content")
         (directory / "moved.txt").write_text(MAP)
         config = CONFIG.replace("@dir", str(directory))
-        with Weir(config, one=one, two=two, pages=pages, dead=Address("127.0.0.1:1")) as weir:
+        with Weir(config, one=one, two=two, pages=pages) as weir:
             weir.files = directory
             yield weir, one, two, pages
 
@@ -231,7 +223,8 @@ def test_error_page_of_an_upstream(served):
     response = weir.ask("/respond/404")
     assert response.status == 404 and response.body == b"<p>/errors/404.html"
     assert response.get("content-type") == "text/x-page"
-    response = weir.ask("/dead")
+    one.default = lambda request, connection: connection.reset()
+    response = weir.ask("/x", "POST", body=b"x")
     assert response.status == 502 and response.body == b"<p>/errors/502.html"
     assert pages.requests[-1].get("x-request-id") == response.get("x-request-id")
     assert weir.ask("/respond/404", "HEAD").status == 404
@@ -246,7 +239,7 @@ def test_error_page_that_is_missing_changes_nothing(served):
     ("try {\n }", "two answers"), ("try {\n respond 200\n }", "two answers"),
     ("redirect_path ~( /x\n respond 200", "parenthes"),
     ("redirect_path /a /b status=304\n respond 200", "304"),
-    ("redirect_map /nonexistent/map\n respond 200", "cannot be read"),
+    ("redirect_map /nonexistent/map\n respond 200", "cannot read"),
     ("error_page 404 page from=127.0.0.1:9\n respond 200", "path"),
     ("maintenance\n respond 200", "file"), ("maintenance /x except=y\n respond 200", "y")])
 def test_mistakes(lines, message):
