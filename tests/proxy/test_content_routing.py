@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """redirect_path, redirect_map, maintenance, try, error_page from an upstream, match language."""
-import json
+import gzip
 import time
 
 import pytest
@@ -246,3 +246,26 @@ def test_mistakes(lines, message):
     result = run("check", "--config", "@config",
                  config="site * {\n listen :9\n %s\n}\n" % lines)
     assert result.returncode != 0 and message in result.stderr, result.stderr
+
+
+def test_files_that_are_encoded(tmp_path):
+    """On the way, from a copy beside them, and in parts, which stay as they are."""
+    text = b"a line of text\n" * 400
+    (tmp_path / "plain.txt").write_bytes(text)
+    (tmp_path / "ready.txt").write_bytes(text)
+    (tmp_path / "ready.txt.gz").write_bytes(gzip.compress(text))
+    config = ("site * {\n listen @listen\n compress gzip\n files %s precompressed=gz\n}" % tmp_path)
+    with Weir(config) as weir:
+        def ask(path, *fields):
+            return weir.ask(path, fields=[("Accept-Encoding", "gzip"), *fields])
+        plain, ready = ask("/plain.txt"), ask("/ready.txt")
+        assert gzip.decompress(plain.body) == gzip.decompress(ready.body) == text
+        assert plain.get("etag").startswith("W/")
+        assert plain.get("accept-ranges") is None
+        part = ask("/plain.txt", ("Range", "bytes=5-9"))
+        assert part.status == 206 and part.body == text[5:10]
+        assert part.get("content-encoding") is None
+        again = ask("/plain.txt", ("If-None-Match", plain.get("etag")))
+        assert again.status == 304 and again.get("etag") == plain.get("etag")
+        weak = ask("/plain.txt", ("Range", "bytes=5-9"), ("If-Range", plain.get("etag")))
+        assert weak.status == 200 and gzip.decompress(weak.body) == text
