@@ -58,6 +58,11 @@ struct kept *caches_take(const struct cache_settings *settings)
     return kept;
 }
 
+void caches_leave(void *kept)
+{
+    kept_leave(kept);
+}
+
 struct cache *caches_object(const struct kept *kept)
 {
     return kept_object(kept);

@@ -13,6 +13,7 @@ struct kept *caches_take(const struct cache_settings *settings);
 /* As its block says. */
 struct config_cache;
 struct cache_settings caches_settings(const struct config_cache *from);
+void caches_leave(void *kept);
 struct cache *caches_object(const struct kept *kept);
 
 /* A cache as a snapshot names it. */

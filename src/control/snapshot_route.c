@@ -10,7 +10,6 @@
 #include "exchange/cidr.h"
 #include "exchange/variable.h"
 #include "fiber/held.h"
-#include "limit/kept.h"
 #include "steps/access.h"
 #include "steps/compress.h"
 #include "steps/proxy.h"
@@ -81,11 +80,6 @@ static void keep(struct prepare *prepare, void (*release)(void *object), void *o
     keep_in(builder_of(prepare)->snapshot, release, object);
 }
 
-static void leave_cache(void *kept)
-{
-    kept_leave(kept);
-}
-
 void snapshot_build_caches(struct snapshot_builder *b)
 {
     struct snapshot *snapshot = b->snapshot;
@@ -102,7 +96,7 @@ void snapshot_build_caches(struct snapshot_builder *b)
             continue;
         to->kept = caches_take(&to->settings);
         to->cache = caches_object(to->kept);
-        keep_in(snapshot, leave_cache, to->kept);
+        keep_in(snapshot, caches_leave, to->kept);
     }
 }
 
