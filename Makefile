@@ -7,7 +7,7 @@ WARNINGS = -Wall -Wextra -Werror -Wshadow -Wvla -Walloca -Wundef -Wformat=2 -Wst
 	-Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wpointer-arith -Wconversion -Wno-sign-conversion
 COMMON = -std=gnu17 -D_GNU_SOURCE -g -fno-omit-frame-pointer -fno-common -fcf-protection=branch \
 	-fstack-protector-strong -Isrc $(WARNINGS)
-PACKAGES = libcares libmaxminddb libpcre2-8 libssl libcrypto
+PACKAGES = libbrotlidec libbrotlienc libcares libmaxminddb libpcre2-8 libssl libcrypto libzstd zlib
 # libnghttp2 as an archive: a third less work for each request than through its shared object.
 LIBRARIES = $(shell pkg-config --libs $(PACKAGES)) -l:libnghttp2.a -lcrypt -lpthread
 COMMON += $(shell pkg-config --cflags $(PACKAGES))

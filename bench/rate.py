@@ -8,7 +8,7 @@ BURST = 50
 SECONDS = 60
 GOAL_RATE = 0.01    # of the rate
 KEYS = 1000000
-GOAL_BYTES = 32     # for each key: its place of 24 bytes, and room so that places are seldom full
+GOAL_BYTES = 44     # for each key: places of eight hold six, and their number is a power of two
 CALM = 2000         # requests a second whose latency is looked at
 GOAL_P99 = 1.1      # unchanged: of the same requests with one key, medians of pairs
 PAIRS = 5
@@ -19,12 +19,14 @@ upstream origin {{{{
 }}}}
 site * {{{{
     listen 127.0.0.1:{{port}}
-    rate_limit {rate}r/s burst={burst} by={{{{query}}}} keys={keys}
-    proxy origin
+    rate_limit {rate}r/s burst={burst} by={{{{uri}}}} keys={keys}
+    {answer}
 }}}}
 """
-EXACT = CONFIG.format(workers=4, rate=RATE, burst=BURST, keys=KEYS)
-MANY = CONFIG.format(workers=1, rate=1000000, burst=1000000, keys=KEYS)
+EXACT = CONFIG.format(workers=4, rate=RATE, burst=BURST, keys=KEYS,
+                      answer="proxy origin")
+MANY = CONFIG.format(workers=1, rate=1000000, burst=1000000, keys=KEYS,
+                     answer="respond 200 ok")
 
 
 def exact(load, proxy):
@@ -36,9 +38,10 @@ def exact(load, proxy):
 
 
 def many(load, proxy):
-    """Memory before, with a million keys and with two; p99 with one key and among many in turn."""
-    def fill(keys):
-        load(proxy.port, "--connections", 64, "--path", "/b/100", "--keys", keys, "--requests", keys,
+    """Memory before, with a million keys and with a million others; p99 with one key and among many
+    in turn."""
+    def fill(path):
+        load(proxy.port, "--connections", 64, "--path", path, "--keys", KEYS, "--requests", KEYS,
              "--seconds", 300)
         return proxy.memory()
 
@@ -47,9 +50,8 @@ def many(load, proxy):
                     CALM, "--seconds", 4)["p99"]
     load(proxy.port, "--connections", 64, "--path", "/b/100", "--keys", 1, "--requests", 20000)
     row = {"before": proxy.memory()}
-    row["one"] = [p99(1)]
-    row["filled"] = fill(KEYS)
-    row["twice"] = fill(2 * KEYS)
+    row["filled"] = fill("/b/100")
+    row["twice"] = fill("/c/100")
     row["one"], row["many"] = [], []
     for _ in range(PAIRS):
         row["one"].append(p99(1))

@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 export LC_ALL=C.UTF-8
 
 BUILD_PACKAGES=(gcc make libc6-dev pkgconf libc-ares-dev libcrypt-dev libmaxminddb-dev libpcre2-dev
-    libnghttp2-dev libssl-dev)
+    libbrotli-dev libnghttp2-dev libssl-dev libzstd-dev zlib1g-dev)
 
 # Installs the Debian packages that are missing and says which; does nothing, and needs no network
 # and no rights, when they are all there.

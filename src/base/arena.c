@@ -36,7 +36,8 @@ void arena_done(struct arena *arena)
     *arena = (struct arena){0};
 }
 
-static void *arena_grow(struct arena *arena, size_t size)
+/* Apart: what is there at once needs no registers of it. */
+__attribute__((noinline)) static void *arena_grow(struct arena *arena, size_t size)
 {
     size_t block_size = size > arena->next_size ? size : arena->next_size;
     struct arena_block *block = memory_alloc(sizeof *block + block_size);

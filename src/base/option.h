@@ -83,7 +83,8 @@ enum key_context {
     IN_SPLIT = 1024,
     IN_ADMIN = 2048,
     IN_CGI = 4096, /* of php, fastcgi, scgi and uwsgi */
-    IN_END = 8192, /* past the last */
+    IN_TRY = 8192,
+    IN_END = 16384, /* past the last */
 };
 
 enum key_flags {

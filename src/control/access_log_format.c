@@ -79,6 +79,7 @@ static void format_json(const struct exchange *x, int64_t now, struct buffer *ou
     json_field(out, "sticky", slice_from_cstring(x->sticky));
     json_field(out, "mirror", slice_from_cstring(x->mirrored));
     json_field(out, "cache", SLICE(""));
+    json_field(out, "encoding", slice_from_cstring(x->encoded));
     json_field(out, "tls", x->tls == NULL ? SLICE("") : x->tls->version);
     json_field(out, "tls_cipher", x->tls == NULL ? SLICE("") : x->tls->cipher);
     json_field(out, "sni", x->tls == NULL ? SLICE("") : cut(x->tls->server_name));

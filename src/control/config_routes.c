@@ -25,17 +25,25 @@ static void check_value(struct builder *builder, const struct config_word *word)
     }
 }
 
+/* Whether its words are values, one of which is enough. */
+static bool is_list_of(const struct match_line_config *match)
+{
+    return match->kind == MATCH_METHOD || match->kind == MATCH_CLIENT ||
+           match->kind == MATCH_LANGUAGE;
+}
+
 void config_check_match(struct builder *builder, const struct config_item *item)
 {
     const struct match_line_config *match = item->config;
     const struct config_node *node = item->node;
     if (match->values.count == 0)
         return;
-    bool is_list = match->kind == MATCH_METHOD || match->kind == MATCH_CLIENT;
-    enum option_type type = match->kind == MATCH_METHOD   ? OPTION_METHOD
-                            : match->kind == MATCH_CLIENT ? OPTION_CIDR
-                            : match->kind == MATCH_QUERY  ? OPTION_STRING
-                                                          : OPTION_FIELD;
+    bool is_list = is_list_of(match);
+    enum option_type type = match->kind == MATCH_METHOD     ? OPTION_METHOD
+                            : match->kind == MATCH_CLIENT   ? OPTION_CIDR
+                            : match->kind == MATCH_LANGUAGE ? OPTION_NAME
+                            : match->kind == MATCH_QUERY    ? OPTION_STRING
+                                                            : OPTION_FIELD;
     for (size_t i = 1; i < node->values_count; i++) {
         if (is_list || i == 1)
             check_word(builder, type, "match", &node->values[i]);
@@ -73,7 +81,7 @@ static struct slice match_text(struct arena *arena, const struct config_item *it
     struct slice *values = arena_alloc(arena, (match->values.count + 1) * sizeof(*values));
     for (size_t i = 0; i < match->values.count; i++)
         values[i] = match->values.items[i];
-    if (match->kind == MATCH_METHOD || match->kind == MATCH_CLIENT)
+    if (is_list_of(match))
         qsort(values, match->values.count, sizeof(*values), compare_slices);
     buffer_append_byte(&out, (char)('0' + match->kind));
     for (size_t i = 0; i < match->values.count; i++) {

@@ -66,6 +66,8 @@ const char *config_context_name(unsigned context)
         return "server";
     case IN_SPLIT:
         return "split";
+    case IN_TRY:
+        return "try";
     case IN_ADMIN:
         return "admin";
     case IN_CGI:

@@ -5,7 +5,8 @@
 static const char *const HALF_CLOSES[] = {"cancel", "allow", NULL};
 static const char *const FIELD_NAMES[] = {"reject", "drop", "allow", NULL};
 static const char *const ESCAPED_SLASHES[] = {"reject", "keep", NULL};
-static const char *const MATCHES[] = {"method", "header", "query", "cookie", "client", NULL};
+static const char *const MATCHES[] = {"method", "header",   "query", "cookie",
+                                      "client", "language", NULL};
 
 static const struct option HOSTS[] = {
     {.name = "hosts",
@@ -123,8 +124,9 @@ static const struct option MATCH_ARGUMENTS[] = {
      .type = OPTION_STRING,
      .flags = OPTION_REQUIRED | OPTION_MANY,
      .offset = offsetof(struct match_line_config, values),
-     .doc = "Methods, one of which it must be; address ranges; or a name, and the value that it "
-            "must have: exact, or ~regular-expression, or none to be there at all."},
+     .doc = "Methods, one of which it must be; address ranges; languages, one of which the client "
+            "must like best (de is de-CH too); or a name, and the value that it must have: exact, "
+            "or ~regular-expression, or none to be there at all."},
     {0},
 };
 

@@ -130,6 +130,8 @@ void metrics_on_end(const struct exchange *x)
                  metrics_key(access_log_status(x), x->request.head.method, protocol_of(x)));
     if (x->blame.refusal != REFUSAL_NONE)
         tally_of_add(&counts->refused, (uint64_t)x->blame.refusal);
+    if (x->encoded != NULL)
+        tally_of_add(&counts->encoded, (uint64_t)(uintptr_t)x->encoded);
     int64_t now = loop_now();
     histogram_add(&counts->duration, now - x->started);
     if (x->answered != 0)

@@ -16,6 +16,7 @@ struct route_counts {
     uint64_t ended;
     struct tally_of requests; /* by metrics_key() */
     struct tally_of refused;  /* by enum refusal */
+    struct tally_of encoded;  /* responses by the word that the log has for it: its address */
     struct histogram duration;
     struct histogram first_byte; /* until the head of the response was on its way */
     uint64_t bytes_in, bytes_out;

@@ -89,6 +89,21 @@ static void write_refused(struct metrics_out *m, const struct route_series *seri
     }
 }
 
+static void write_encoded(struct metrics_out *m, const struct route_series *series)
+{
+    struct tally_of sum = {0};
+    for (unsigned i = 0; i < METRICS_WORKERS_MAX; i++)
+        if (counts_at(series, i) != NULL)
+            tally_of_join(&sum, &counts_at(series, i)->encoded);
+    for (size_t i = 0; i < TALLY_SLOTS; i++) {
+        if (sum.keys[i] == 0)
+            continue;
+        route_labels(m, series);
+        metrics_label(m, "encoding", slice_from_cstring((const char *)(uintptr_t)sum.keys[i]));
+        metrics_value(m, sum.counts[i]);
+    }
+}
+
 static void write_histogram(struct metrics_out *m, const struct route_series *series, size_t offset)
 {
     struct histogram sum = {0};
@@ -154,4 +169,7 @@ void metrics_write_http(struct metrics_out *m)
     metrics_family(m, "weir_http_requests_rejected", "counter",
                    "Requests that weir has refused, by the rule that they broke.");
     EACH_SERIES(series) write_refused(m, series);
+    metrics_family(m, "weir_http_responses_encoded", "counter",
+                   "Responses that weir has encoded or decoded, or left alone for a reason.");
+    EACH_SERIES(series) write_encoded(m, series);
 }

@@ -349,8 +349,10 @@ void service_stop(void)
     held_watch_stop(service.held_watch);
     health_checks_stop(service.health_checks);
     discovery_stop(service.discovery);
-    if (service.has_offload)
+    if (service.has_offload) {
+        offload_leave();
         offload_stop();
+    }
     memory_watch_stop();
     workers_done(workers);
     while (service.snapshot != NULL) {

@@ -11,6 +11,7 @@
 #include "exchange/variable.h"
 #include "fiber/held.h"
 #include "steps/access.h"
+#include "steps/compress.h"
 #include "steps/proxy.h"
 #include "steps/redirect.h"
 #include "steps/steps.h"
@@ -259,7 +260,7 @@ static void build_match(struct snapshot_builder *b, const struct config_item *it
     const struct match_line_config *line = item->config;
     struct arena *arena = &b->snapshot->arena;
     *match = (struct match){.kind = (enum match_kind)line->kind};
-    if (match->kind == MATCH_METHOD) {
+    if (match->kind == MATCH_METHOD || match->kind == MATCH_LANGUAGE) {
         match->values = line->values.items;
         match->count = line->values.count;
         return;
@@ -322,6 +323,7 @@ static void build_route(struct snapshot_builder *b, const struct config_route *f
             route->timeouts.tunnel = proxy->tunnel_timeout;
     }
     access_settle(steps, from->path.count);
+    compress_settle(steps, from->path.count);
     route->matches = matches;
     route->matches_count = from->matches_count;
     route->steps = steps;

@@ -13,12 +13,14 @@
 #include "fiber/fiber.h"
 #include "fiber/file.h"
 #include "fiber/native.h"
+#include "fiber/offload.h"
 #include "fiber/process.h"
 #include "limit/tally.h"
 #include "net/pipe.h"
 #include "net/tunnel.h"
 #include "serve/handshake.h"
 #include "serve/listener.h"
+#include "steps/compressors.h"
 #include "upstream/upstream.h"
 
 #include <sched.h>
@@ -238,13 +240,14 @@ static void serve_until_stopped(struct worker *worker)
         loop_turn(loop_now() + MILLISECONDS(10));
     take_leave(worker);
     free_listeners(serve);
-    loop_turn(loop_now()); /* the last letters: some own what they carry */
+    offload_leave(); /* with the last letters: some own what they carry */
     access_log_worker_free(serve->log);
     timer_clear(&serve->thread.timers, &worker->cut);
     timer_clear(&serve->thread.timers, &worker->look);
     gate_pass(all_stopped);
     tunnel_release();
     file_cache_release();
+    compressors_release();
     pipe_release_all();
     thread_done(&serve->thread);
 }

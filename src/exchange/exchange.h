@@ -167,6 +167,7 @@ struct exchange {
     const char *detail;     /* static text: what it did not like, for the log; NULL */
     const char *sticky;     /* what became of the tie to its server, for the log; NULL */
     const char *mirrored;   /* what became of its mirror image, for the log; NULL */
+    const char *encoded;    /* the coding of its body that is ours, or why none is; NULL */
     const char *limited;    /* what a rate limit did or would have done to it, for the log; NULL */
     int64_t started;        /* monotonic */
     int64_t started_wall;

@@ -6,19 +6,20 @@
 #include "base/clock.h"
 #include "exchange/exchange.h"
 #include "exchange/file_source.h"
-#include "http/accept.h"
 #include "http/chars.h"
+#include "http/coding.h"
 #include "http/conditional.h"
 #include "http/media_type.h"
 #include "http/ranges.h"
 #include "http/status_text.h"
 
 static const struct {
-    struct slice name, ending;
-} CODINGS[FILE_CODINGS] = {
-    [FILE_CODING_ZSTD] = {{"zstd", 4}, {".zst", 4}},
-    [FILE_CODING_BROTLI] = {{"br", 2}, {".br", 3}},
-    [FILE_CODING_GZIP] = {{"gzip", 4}, {".gz", 3}},
+    enum coding coding;
+    struct slice ending;
+} COPIES[FILE_CODINGS] = {
+    [FILE_CODING_ZSTD] = {CODING_ZSTD, {".zst", 4}},
+    [FILE_CODING_BROTLI] = {CODING_BR, {".br", 3}},
+    [FILE_CODING_GZIP] = {CODING_GZIP, {".gz", 3}},
 };
 
 /* One decoding, of a path that was made canonical: what is escaped still is a byte of a name. */
@@ -127,17 +128,16 @@ static struct open_file *choose_copy(struct exchange *x, const struct file_answe
                                      struct slice path, const struct open_file *file,
                                      struct slice *coding, bool *varies)
 {
-    struct slice accepted =
-        fields_joined(&x->request.head.fields, SLICE("Accept-Encoding"), &x->arena);
+    struct coding_wish wish;
     struct open_file *best = NULL;
-    int best_weight = accept_coding(accepted, SLICE("identity"));
-    if (best_weight == ACCEPT_UNSAID || best_weight == ACCEPT_MOST)
-        best_weight = 0;
+    coding_wish_read(&x->request.head.fields, &wish);
+    /* Of equal weights a copy is the better one: it is shorter. */
+    int best_weight = wish.has_identity ? wish.weight[CODING_IDENTITY] - 1 : 0;
     *varies = false;
     for (size_t i = 0; i < how->codings_count; i++) {
         struct open_file *copy;
         char *name = arena_alloc(&x->arena, path.size + 4);
-        struct slice ending = CODINGS[how->codings[i]].ending;
+        struct slice ending = COPIES[how->codings[i]].ending;
         memcpy(name, path.data, path.size);
         memcpy(name + path.size, ending.data, ending.size);
         struct slice whole = slice_of(name, path.size + ending.size);
@@ -145,9 +145,9 @@ static struct open_file *choose_copy(struct exchange *x, const struct file_answe
             continue;
         bool is_good = copy->facts.kind == FILE_REGULAR && copy->facts.size > 0 &&
                        copy->facts.changed / SECONDS(1) >= file->facts.changed / SECONDS(1);
-        int weight = accept_coding(accepted, CODINGS[how->codings[i]].name);
+        int weight = wish.weight[COPIES[how->codings[i]].coding];
         *varies = *varies || is_good;
-        if (!is_good || weight <= best_weight) {
+        if (!is_good || weight == 0 || weight <= best_weight) {
             file_cache_leave(copy);
             continue;
         }
@@ -155,7 +155,7 @@ static struct open_file *choose_copy(struct exchange *x, const struct file_answe
             file_cache_leave(best);
         best = copy;
         best_weight = weight;
-        *coding = CODINGS[how->codings[i]].name;
+        *coding = coding_name(COPIES[how->codings[i]].coding);
     }
     return best;
 }

@@ -13,14 +13,21 @@ static size_t count_matches(const struct route *route, enum match_kind kind)
     return count;
 }
 
+/* Cookies and languages are fields too. */
+static size_t count_headers(const struct route *route)
+{
+    return count_matches(route, MATCH_HEADER) + count_matches(route, MATCH_COOKIE) +
+           count_matches(route, MATCH_LANGUAGE);
+}
+
 static int compare(size_t more_first, size_t other)
 {
     return more_first > other ? -1 : more_first < other;
 }
 
-/* Gateway API: exact, longest prefix, regular expression; then method, number of headers (cookies
- * are headers too), of query parameters; a client's address; then the order of the file. The site's
- * own answer (order SIZE_MAX) is behind all of them. */
+/* Gateway API: exact, longest prefix, regular expression; then method, number of headers, of query
+ * parameters; a client's address; then the order of the file. The site's own answer (order
+ * SIZE_MAX) is behind all of them. */
 static int by_precedence(const void *left, const void *right)
 {
     const struct route *a = left;
@@ -37,8 +44,7 @@ static int by_precedence(const void *left, const void *right)
     if (order == 0)
         order = compare(count_matches(a, MATCH_METHOD), count_matches(b, MATCH_METHOD));
     if (order == 0)
-        order = compare(count_matches(a, MATCH_HEADER) + count_matches(a, MATCH_COOKIE),
-                        count_matches(b, MATCH_HEADER) + count_matches(b, MATCH_COOKIE));
+        order = compare(count_headers(a), count_headers(b));
     if (order == 0)
         order = compare(count_matches(a, MATCH_QUERY), count_matches(b, MATCH_QUERY));
     if (order == 0)
@@ -109,6 +115,57 @@ static bool header_holds(const struct match *match, const struct fields *fields,
     return false;
 }
 
+/* The weight of "de-CH;q=0.8" in thousandths; 0 also for what is no weight. */
+static unsigned language_weight(struct slice element, struct slice *tag)
+{
+    size_t end = slice_find(element, ';');
+    struct slice parameter = slice_trim(slice_from(element, end + 1));
+    *tag = slice_trim(slice_first(element, end));
+    if (end == element.size)
+        return 1000;
+    if (!slice_starts_nocase(parameter, SLICE("q=")) || parameter.size < 3)
+        return 0;
+    unsigned weight = parameter.data[2] == '1' ? 1000 : 0;
+    unsigned unit = 100;
+    for (size_t i = 4; i < parameter.size && parameter.data[2] == '0'; i++, unit /= 10)
+        weight += parameter.data[i] >= '0' && parameter.data[i] <= '9'
+                      ? unit * (unsigned)(parameter.data[i] - '0')
+                      : 0;
+    return weight;
+}
+
+/* RFC 4647 §3.3.1: "de" is also "de-CH". */
+static bool is_in_range(struct slice tag, struct slice range)
+{
+    return slice_starts_nocase(tag, range) &&
+           (tag.size == range.size || tag.data[range.size] == '-');
+}
+
+/* Whether the language that the client likes best, of equal ones the first, is one of these. */
+static bool language_holds(const struct match *match, const struct fields *fields)
+{
+    struct slice best = SLICE("");
+    unsigned most = 0;
+    for (uint32_t i = 0; i < fields->count; i++) {
+        if (!slice_equal_nocase(fields->items[i].name, SLICE("Accept-Language")))
+            continue;
+        struct slice list = fields->items[i].value;
+        struct slice element;
+        while (slice_next_element(&list, &element)) {
+            struct slice tag;
+            unsigned weight = language_weight(element, &tag);
+            if (weight > most && !slice_equal(tag, SLICE("*"))) {
+                most = weight;
+                best = tag;
+            }
+        }
+    }
+    for (size_t i = 0; most > 0 && i < match->count; i++)
+        if (is_in_range(best, match->values[i]))
+            return true;
+    return false;
+}
+
 static bool match_holds(const struct match *match, const struct route_question *question,
                         bool *limit_hit)
 {
@@ -129,6 +186,8 @@ static bool match_holds(const struct match *match, const struct route_question *
                value_holds(match, value, limit_hit);
     case MATCH_CLIENT:
         return cidr_list_has(match->cidrs, match->count, question->client);
+    case MATCH_LANGUAGE:
+        return language_holds(match, question->fields);
     }
     return false;
 }

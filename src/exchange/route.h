@@ -61,6 +61,7 @@ enum match_kind {
     MATCH_QUERY,
     MATCH_COOKIE,
     MATCH_CLIENT,
+    MATCH_LANGUAGE,
 };
 
 /* One condition of a route; all must hold. */
@@ -71,7 +72,7 @@ struct match {
     bool any_value;             /* being there is enough */
     void *regex;                /* pcre2_code of a value ~regex; NULL: none */
     const struct cidr *cidrs;   /* MATCH_CLIENT */
-    const struct slice *values; /* METHOD: one of these */
+    const struct slice *values; /* METHOD, LANGUAGE: one of these */
     size_t count;               /* of cidrs or values */
 };
 
@@ -153,9 +154,26 @@ bool cookie_find(const struct fields *fields, struct slice name, struct slice *v
 
 /* Compiles a pattern with the limits of the house; NULL and an error text with its position. */
 void *regex_compile(struct slice pattern, char *error, size_t error_size, size_t *error_at);
-enum regex_result { REGEX_NO, REGEX_YES, REGEX_LIMIT };
+enum regex_result { REGEX_NO, REGEX_YES, REGEX_LIMIT, REGEX_PARTIAL };
 enum regex_result regex_match(const void *regex, struct slice text);
 void regex_free(void *regex);
 /* The same with captures: spans holds at most `max` slices ($0 is all); *count is set. */
 enum regex_result regex_capture(const void *regex, struct slice text, struct slice *spans,
                                 size_t max, size_t *count);
+
+/* A text that comes in pieces: how the one at hand lies in it. */
+struct regex_piece {
+    size_t start;  /* where to look from; what stands before is only looked back at */
+    bool is_begin; /* the piece begins where the text does */
+    bool is_end;   /* the piece ends where the text does */
+    bool is_all;   /* no more can be looked at than the piece: no REGEX_PARTIAL */
+};
+/* The same in such a piece. REGEX_PARTIAL: whether spans[0], up to the piece's end, begins a match
+ * depends on what follows. */
+enum regex_result regex_search(const void *regex, struct slice piece, const struct regex_piece *how,
+                               struct slice *spans, size_t max, size_t *count);
+
+struct buffer;
+/* Appends a text with the captures in the place of $0 to $9; "$$" is a dollar. */
+void regex_append_captures(struct buffer *out, struct slice text, const struct slice *captures,
+                           size_t count);

@@ -60,7 +60,7 @@ static struct block_store *store_of(struct thread *thread)
 }
 
 /* One whose pages are not there yet. */
-static void *take_cold(struct thread *thread)
+__attribute__((noinline)) static void *take_cold(struct thread *thread)
 {
     struct block_store *store = store_of(thread);
     if (store->cold_count == 0) {

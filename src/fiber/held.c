@@ -146,11 +146,17 @@ static enum status read_file(struct held *held, char *why, bool *is_new)
     arena_init(&arena, NULL, 0);
     int64_t changed = file_changed(held->place);
     enum status status = file_read(held->place, held->kind->size_max, &arena, &text, &reason);
+    bool is_absent = status == ERR_UNREACHABLE && held->kind->may_be_absent;
+    if (is_absent) {
+        text = slice_of(NULL, 0);
+        status = OK;
+    }
     *is_new = true;
     if (status != OK) {
         (void)snprintf(why, HELD_WHY_MAX, "cannot be read: %s", reason);
     } else {
-        uint64_t digest = hash_text(DIGEST_KEY, text);
+        /* One that is empty is not one that is not there. */
+        uint64_t digest = is_absent ? 0 : hash_text(DIGEST_KEY, text) | 1;
         *is_new = held->now == NULL || digest != held->digest;
         void *object = *is_new ? held->kind->read(text, why) : NULL;
         if (*is_new)
@@ -353,7 +359,7 @@ int64_t held_due(struct held *held)
 void held_give(struct held *held, struct slice text, const char *why)
 {
     char reason[HELD_WHY_MAX];
-    uint64_t digest = hash_text(DIGEST_KEY, text);
+    uint64_t digest = hash_text(DIGEST_KEY, text) | 1;
     bool is_same = text.data != NULL && held->now != NULL && digest == held->digest;
     void *object = NULL;
     (void)snprintf(reason, sizeof reason, "%s", why);

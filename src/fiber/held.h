@@ -20,6 +20,8 @@ struct held_kind {
     /* NULL: `why` says what is wrong with the text: "line 3: …". Does not wait. */
     void *(*read)(struct slice text, char why[HELD_WHY_MAX]);
     void (*release)(void *object);
+    /* A file that is not there is no mistake: read() gets a text whose data is NULL. */
+    bool may_be_absent;
 };
 
 /* Reads the file now. NULL: `why` continues the name of the file. */

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/list.h"
 #include "fiber/fiber.h"
+#include "fiber/loop.h"
 #include "fiber/thread.h"
 
 #include <pthread.h>
@@ -17,22 +18,23 @@ enum {
 };
 
 /* One call. The fiber that waits and the thread that works both look at it; it is freed by whoever
- * is last: on the loop of the fiber's thread in every case. */
+ * is last: on the loop of the fiber's thread, unless that has left. */
 struct call {
-    struct list link;
+    struct list link; /* in calls, then in running */
     void (*run)(void *job);
     void (*free_job)(void *job);
     void *job;
-    struct thread *thread;
-    struct fiber *fiber; /* NULL: it has given up */
+    struct thread *thread; /* NULL: it has left; under the mutex */
+    struct fiber *fiber;   /* NULL: it has given up */
     bool is_done;
 };
 
 static struct {
     pthread_mutex_t mutex;
     pthread_cond_t has_work;
-    struct list calls;
-    size_t count;
+    struct list calls;   /* that wait for a thread */
+    struct list running; /* that have one */
+    size_t count;        /* of calls */
     pthread_t threads[THREADS_MAX];
     unsigned threads_count;
     bool is_stopped;
@@ -51,6 +53,18 @@ static void on_done(void *argument)
     free(call);
 }
 
+/* Under the mutex: whoever leaves is here until then, or not asked any more. */
+static void conclude(struct call *call)
+{
+    list_remove(&call->link);
+    if (call->thread != NULL) {
+        check(thread_post(call->thread, on_done, call));
+        return;
+    }
+    call->free_job(call->job);
+    free(call);
+}
+
 static void *work(void *unused)
 {
     pthread_mutex_lock(&pool.mutex);
@@ -61,11 +75,12 @@ static void *work(void *unused)
             break;
         struct call *call = LIST_ENTRY(pool.calls.next, struct call, link);
         list_remove(&call->link);
+        list_append(&pool.running, &call->link);
         pool.count--;
         pthread_mutex_unlock(&pool.mutex);
         call->run(call->job);
-        check(thread_post(call->thread, on_done, call));
         pthread_mutex_lock(&pool.mutex);
+        conclude(call);
     }
     pthread_mutex_unlock(&pool.mutex);
     return unused;
@@ -75,6 +90,7 @@ enum status offload_start(unsigned threads)
 {
     check(pool.threads_count == 0 && threads > 0);
     list_init(&pool.calls);
+    list_init(&pool.running);
     pool.is_stopped = false;
     /* Signals are for control's loop. */
     sigset_t all;
@@ -97,6 +113,27 @@ void offload_stop(void)
     for (unsigned i = 0; i < pool.threads_count; i++)
         pthread_join(pool.threads[i], NULL);
     pool.threads_count = 0;
+}
+
+static void leave(struct list *calls, const struct thread *self)
+{
+    LIST_EACH(link, calls)
+    {
+        struct call *call = LIST_ENTRY(link, struct call, link);
+        if (call->thread == self)
+            call->thread = NULL;
+    }
+}
+
+void offload_leave(void)
+{
+    pthread_mutex_lock(&pool.mutex);
+    if (pool.threads_count > 0) {
+        leave(&pool.calls, thread_self());
+        leave(&pool.running, thread_self());
+    }
+    pthread_mutex_unlock(&pool.mutex);
+    loop_turn(loop_now()); /* what was done before */
 }
 
 enum status offload(void (*run)(void *job), void *job, void (*free_job)(void *job),

@@ -14,6 +14,10 @@
 MUST_CHECK enum status offload(void (*run)(void *job), void *job, void (*free_job)(void *job),
                                int64_t deadline);
 
+/* Before the calling thread ends, when no fiber of its waits any more: jobs that were given up go on
+ * and are freed by whoever does them. */
+void offload_leave(void);
+
 /* Starts the threads (once per process) and ends them. */
 enum status offload_start(unsigned threads);
 void offload_stop(void);

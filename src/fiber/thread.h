@@ -13,6 +13,7 @@
 
 struct block;
 struct block_store;
+struct compressors;
 struct fiber;
 struct loop;
 
@@ -35,11 +36,12 @@ struct thread {
     struct block_store *blocks;
     size_t blocks_free_count;
     size_t blocks_taken;
-    struct pipes *pipes;      /* of net/pipe: empty ones for splice */
-    struct tunnels *tunnels;  /* of net/tunnel */
-    struct file_cache *files; /* of exchange/file_cache: what is served */
-    struct list duplexes;     /* of net/duplex: who has something to say in this turn */
-    bool duplexes_are_asked;  /* a fiber will ask them */
+    struct pipes *pipes;             /* of net/pipe: empty ones for splice */
+    struct tunnels *tunnels;         /* of net/tunnel */
+    struct file_cache *files;        /* of exchange/file_cache: what is served */
+    struct compressors *compressors; /* of steps/compressors */
+    struct list duplexes;            /* of net/duplex: who has something to say in this turn */
+    bool duplexes_are_asked;         /* a fiber will ask them */
     struct random random;
     struct mailbox *mailbox;
     void *worker;             /* what control hangs here; lower floors do not look */

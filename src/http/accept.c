@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/accept.h"
 
-/* qvalue: 0, 1, and up to three digits behind a point; anything else is no wish at all. */
-static int parse_weight(struct slice text)
+int accept_weight(struct slice text)
 {
     if (text.size == 0 || (text.data[0] != '0' && text.data[0] != '1') || text.size > 5 ||
         (text.size > 1 && text.data[1] != '.'))
-        return 0;
+        return ACCEPT_UNSAID;
     int weight = text.data[0] == '1' ? ACCEPT_MOST : 0;
     int place = 100;
     for (size_t i = 2; i < text.size; i++, place /= 10) {
         if (text.data[i] < '0' || text.data[i] > '9')
-            return 0;
+            return ACCEPT_UNSAID;
         weight += (text.data[i] - '0') * place;
     }
-    return weight > ACCEPT_MOST ? 0 : weight;
+    return weight > ACCEPT_MOST ? ACCEPT_UNSAID : weight;
 }
 
-/* Splits "gzip;q=0.5" into its name and its weight; other parameters say nothing to us. */
+/* Splits "text/html;q=0.5" into its name and its weight; other parameters say nothing to us. */
 static struct slice split(struct slice element, int *weight)
 {
     size_t end = slice_find(element, ';');
@@ -28,26 +27,11 @@ static struct slice split(struct slice element, int *weight)
         end = slice_find(element, ';');
         struct slice parameter = slice_trim(slice_first(element, end));
         if (slice_starts_nocase(parameter, SLICE("q=")))
-            *weight = parse_weight(slice_from(parameter, 2));
+            *weight = accept_weight(slice_from(parameter, 2));
     }
+    if (*weight == ACCEPT_UNSAID) /* what is no weight is no wish */
+        *weight = 0;
     return name;
-}
-
-int accept_coding(struct slice value, struct slice coding)
-{
-    struct slice element;
-    int any = ACCEPT_UNSAID;
-    while (slice_next_element(&value, &element)) {
-        int weight;
-        struct slice name = split(element, &weight);
-        bool is_gzip = slice_equal(coding, SLICE("gzip")) &&
-                       slice_equal_nocase(name, SLICE("x-gzip")); /* RFC 9110 §8.4.1.3 */
-        if (is_gzip || slice_equal_nocase(name, coding))
-            return weight;
-        if (slice_equal(name, SLICE("*")))
-            any = weight;
-    }
-    return any;
 }
 
 int accept_type(struct slice value, struct slice type)

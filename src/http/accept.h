@@ -9,8 +9,8 @@ enum {
     ACCEPT_MOST = 1000,
 };
 
-/* The weight that an Accept-Encoding gives a content coding, in thousandths; 0: it is not wanted.
- * A coding that is not named has the weight of "*"; ACCEPT_UNSAID: of that there is none either. */
-int accept_coding(struct slice value, struct slice coding);
-/* The same of a media type ("text/html") in an Accept: of the range that fits it best. */
+/* A weight ("0.75", RFC 9110 §12.4.2), in thousandths; ACCEPT_UNSAID: it is none. */
+int accept_weight(struct slice text);
+/* The weight that an Accept gives a media type ("text/html"): of the range that fits it best;
+ * ACCEPT_UNSAID: none does. */
 int accept_type(struct slice value, struct slice type);

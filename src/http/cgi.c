@@ -52,7 +52,9 @@ struct slice cgi_field_name(struct slice field, struct arena *arena)
     memcpy(name, PREFIX.data, PREFIX.size);
     for (size_t i = 0; i < field.size; i++) {
         char c = ascii_lower(field.data[i]);
-        name[PREFIX.size + i] = c >= 'a' && c <= 'z' ? (char)(c - 32) : c == '-' ? '_' : c;
+        bool is_letter = c >= 'a' && c <= 'z';
+        bool is_digit = c >= '0' && c <= '9';
+        name[PREFIX.size + i] = is_letter ? (char)(c - 32) : is_digit ? c : '_';
     }
     return slice_of(name, PREFIX.size + field.size);
 }

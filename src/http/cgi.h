@@ -26,7 +26,9 @@ void cgi_set(struct cgi_parameters *list, struct slice name, struct slice value)
 /* The value; NULL: there is none of that name. */
 const struct slice *cgi_find(const struct cgi_parameters *list, struct slice name);
 
-/* "X-Forwarded-For" as "HTTP_X_FORWARDED_FOR", in the arena. */
+/* "X-Forwarded-For" as "HTTP_X_FORWARDED_FOR", in the arena. All but letters and digits becomes
+ * "_": programs make that of other bytes themselves, PHP of a dot, so names must not differ by
+ * them. */
 struct slice cgi_field_name(struct slice field, struct arena *arena);
 
 /* Reads the head of an answer: lines that end with LF or CRLF, up to an empty one (RFC 3875 §6.2),

@@ -14,6 +14,18 @@ struct h2_tokens {
     int64_t at;
 };
 
+/* What the other side has said of a stream (RFC 9218 §4). */
+struct h2_priority {
+    int32_t id;      /* 0: of none */
+    uint8_t urgency; /* 0 … 7, most urgent first */
+    bool is_incremental;
+};
+
+enum {
+    H2_EARLY_PRIORITIES = 8, /* of streams that have not come */
+    H2_UPDATE_MAX = 64,      /* bytes of a PRIORITY_UPDATE that are read */
+};
+
 struct h2_session {
     nghttp2_session *engine;
     enum h2_role role;
@@ -53,6 +65,11 @@ struct h2_session {
     bool is_leaving;            /* a GOAWAY came or went */
     bool is_over;               /* beyond repair */
 
+    struct h2_priority early[H2_EARLY_PRIORITIES];
+    uint32_t early_next;
+    uint32_t update_size; /* of the PRIORITY_UPDATE that is being read */
+    char update[H2_UPDATE_MAX];
+
     /* What h2_session_fill() writes to, and what of the last frame did not fit. */
     struct buffer *out;
     const uint8_t *rest;
@@ -78,6 +95,11 @@ void h2_set_receive_callbacks(nghttp2_session_callbacks *callbacks);
 void h2_stream_closed(struct h2_session *session, struct h2_stream *stream, uint32_t error);
 /* Takes it out of the session's list; the owner is not told. */
 void h2_stream_forget(struct h2_session *session, struct h2_stream *stream);
+/* Priorities. (h2_priority.c) */
+void h2_set_priority_callbacks(nghttp2_session_callbacks *callbacks, nghttp2_option *options);
+struct h2_priority h2_priority_read(struct slice value);
+/* The stream has come: what was said of it before holds. */
+void h2_priority_of_new(struct h2_session *session, int32_t id);
 /* Callbacks for what goes. (h2_send.c) */
 void h2_prepare_names(void);
 void h2_set_send_callbacks(nghttp2_session_callbacks *callbacks);

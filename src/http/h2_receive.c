@@ -116,6 +116,7 @@ static int begin_request(struct h2_session *session, int32_t id)
     session->streams++;
     list_append(&session->open, &stream->link);
     nghttp2_session_set_stream_user_data(session->engine, id, stream);
+    h2_priority_of_new(session, id);
     h2_head_begin(&session->head, H2_BLOCK_REQUEST, &session->limits, stream->arena,
                   &stream->request->fields);
     session->head_stream = stream;
@@ -308,10 +309,6 @@ static int on_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *u
     case NGHTTP2_SETTINGS:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
             judge_windows(session, false);
-        break;
-    case NGHTTP2_PRIORITY_UPDATE:
-        if (((const nghttp2_ext_priority_update *)frame->ext.payload)->stream_id == 0)
-            h2_doom(session, H2_PROTOCOL_ERROR, "h2: the priority of no stream");
         break;
     case NGHTTP2_PING:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK)

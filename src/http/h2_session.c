@@ -39,7 +39,7 @@ static void prepare(void)
     nghttp2_option_set_max_continuations(options, CONTINUATIONS_MAX);
     /* By its own clock; ours counts resets of both sides. */
     nghttp2_option_set_stream_reset_rate_limit(options, UINT32_MAX, UINT32_MAX);
-    nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
+    h2_set_priority_callbacks(callbacks, options);
 }
 
 static void *engine_alloc(size_t size, void *memory)

@@ -56,6 +56,8 @@ const struct timeouts *h2_timeouts_of(const struct h2_exchange *e);
 /* Of a stream that is a tunnel: waits until the client has taken the chunk, or the end. */
 MUST_CHECK enum status h2_pass(struct h2_exchange *e, struct slice chunk);
 MUST_CHECK enum status h2_pass_end(struct h2_exchange *e);
+/* To a request for a WebSocket, as a server of HTTP/1 expects it. */
+void h2_tunnel_add_key(struct exchange *x);
 /* The server's connection becomes the stream's; the exchange ends, and its log line is kept. */
 void h2_tunnel_take(struct h2_exchange *e);
 /* Copies both ways until both have ended, then logs. OK: they did. */

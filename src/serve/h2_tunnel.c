@@ -10,6 +10,25 @@ enum {
     READ_SIZE = 4096,
 };
 
+/* A server of HTTP/1 wants a key to answer to, which a stream has no use for (RFC 8441 §5). */
+void h2_tunnel_add_key(struct exchange *x)
+{
+    static const char BASE64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    enum { DIGITS = 22, SIZE = 24 }; /* of 16 bytes: the last digit has 2 bits of them */
+    struct fields *fields = &x->request.head.fields;
+    if (!slice_equal_nocase(x->request.head.upgrade, SLICE("websocket")))
+        return;
+    char *key = arena_alloc(&x->arena, SIZE);
+    uint64_t bits = 0;
+    for (int i = 0; i < DIGITS; i++, bits >>= 6) {
+        if (i % 10 == 0)
+            bits = random_next(&thread_self()->random);
+        key[i] = BASE64[i == DIGITS - 1 ? bits & 0x30 : bits & 0x3f];
+    }
+    key[SIZE - 2] = key[SIZE - 1] = '=';
+    fields_set_named(fields, SLICE("Sec-WebSocket-Key"), slice_of(key, SIZE));
+}
+
 void h2_tunnel_take(struct h2_exchange *e)
 {
     struct exchange *x = &e->x;

@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum {
-    TOLD_MAX = 4,  /* streams of a connection that are refused with an answer at a time */
+    TOLD_MAX = 4,  /* streams that are refused with an answer at a time: that takes memory too */
     WARNING_S = 1, /* between "will go" and "nothing new": more than a round trip */
 };
 
@@ -166,25 +166,6 @@ static void end_left(struct h2_exchange *e)
         schedule(c);
 }
 
-/* A server of HTTP/1 wants a key to answer to, which a stream has no use for (RFC 8441 §5). */
-static void add_websocket_key(struct exchange *x)
-{
-    static const char BASE64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    enum { DIGITS = 22, SIZE = 24 }; /* of 16 bytes: the last digit has 2 bits of them */
-    struct fields *fields = &x->request.head.fields;
-    if (!slice_equal_nocase(x->request.head.upgrade, SLICE("websocket")))
-        return;
-    char *key = arena_alloc(&x->arena, SIZE);
-    uint64_t bits = 0;
-    for (int i = 0; i < DIGITS; i++, bits >>= 6) {
-        if (i % 10 == 0)
-            bits = random_next(&thread_self()->random);
-        key[i] = BASE64[i == DIGITS - 1 ? bits & 0x30 : bits & 0x3f];
-    }
-    key[SIZE - 2] = key[SIZE - 1] = '=';
-    fields_set_named(fields, SLICE("Sec-WebSocket-Key"), slice_of(key, SIZE));
-}
-
 /* The fiber of a stream. */
 static void serve_stream(void *argument)
 {
@@ -202,7 +183,7 @@ static void serve_stream(void *argument)
         x->tls = c->tls;
         c->duplex.write_stall = c->listener->config->timeouts.client_write;
         h2_request_body_init(e);
-        add_websocket_key(x);
+        h2_tunnel_add_key(x);
         if (e->refusal == REFUSAL_NONE)
             exchange_run(x);
         else
@@ -246,7 +227,6 @@ static struct h2_stream *on_begin(void *owner, int32_t id)
     (void)id;
     if (c->active >= active_max(c))
         return NULL;
-    /* An answer takes memory as well: a few are told in words. */
     if (c->active >= TOLD_MAX && overload_level(c->worker) >= PRESSURE_REFUSE) {
         counter_add(&c->worker->refused[REFUSAL_MEMORY], 1);
         return NULL;

@@ -69,7 +69,8 @@ static void release_keys(void *keys)
     api_keys_free(keys);
 }
 
-static const struct held_kind KEYS = {"API keys", API_KEYS_SIZE_MAX, read_keys, release_keys};
+static const struct held_kind KEYS = {"API keys", API_KEYS_SIZE_MAX, read_keys, release_keys,
+                                      false};
 
 static enum status prepare(void *config, struct prepare *p)
 {

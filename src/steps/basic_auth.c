@@ -89,7 +89,8 @@ static void release_users(void *users)
     passwords_free(users);
 }
 
-static const struct held_kind USERS = {"passwords", PASSWORDS_SIZE_MAX, read_users, release_users};
+static const struct held_kind USERS = {"passwords", PASSWORDS_SIZE_MAX, read_users, release_users,
+                                       false};
 
 static enum status prepare(void *config, struct prepare *p)
 {

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* error_page STATUS… FILE|TEXT: what clients read when weir itself says no. */
+/* error_page STATUS… FILE|TEXT|PATH from=UPSTREAM: what clients read when weir itself says no. */
+#include "base/buffer.h"
+#include "base/clock.h"
 #include "exchange/exchange.h"
 #include "exchange/variable.h"
 #include "fiber/file.h"
+#include "fiber/thread.h"
+#include "upstream/call.h"
 
 enum {
     PAGE_SIZE_MAX = 1024 * 1024,
+    CONNECT_TIMEOUT_S = 2,
+    TIMEOUT_S = 5,
+    BLOCK = 4096,
 };
 
 enum scope { OWN_RESPONSES, ALL_RESPONSES };
@@ -15,6 +22,8 @@ struct error_page_config {
     struct slice_list words; /* statuses, then the page */
     struct slice type;
     int scope;
+    struct slice from;
+    struct upstream *upstream; /* where the page is asked for; NULL: it is here */
     int64_t *statuses;
     size_t count;
     struct slice page;                /* of a file */
@@ -37,6 +46,12 @@ static const struct option OPTIONS[] = {
      .standard = "text/html; charset=utf-8",
      .offset = offsetof(struct error_page_config, type),
      .doc = "The Content-Type of the page."},
+    {.name = "from",
+     .type = OPTION_UPSTREAM,
+     .offset = offsetof(struct error_page_config, from),
+     .doc = "An upstream or server that is asked for the page; then the last word is the path "
+            "there, such as /errors/{status}.html. Within five seconds, at most 1 MiB; where it "
+            "fails the page stays as it was."},
     {.name = "of",
      .type = OPTION_ENUM,
      .standard = "own",
@@ -61,7 +76,14 @@ static const struct key key_error_page = {
 static enum status read_page(struct error_page_config *c, struct prepare *p, struct slice page)
 {
     static const struct slice PREFIX = {"file:", 5};
-    if (!slice_starts(page, PREFIX)) {
+    if (c->from.size > 0) {
+        c->upstream = p->find_upstream(p, c->from);
+        if (!slice_starts(page, SLICE("/")))
+            p->error(p, NULL, "with from= the last word is a path, such as /errors/{status}.html");
+        if (c->upstream == NULL || !slice_starts(page, SLICE("/")))
+            return ERR_CONFIG;
+    }
+    if (c->upstream != NULL || !slice_starts(page, PREFIX)) {
         c->page_text = p->compile_template(p, NULL, page);
         return c->page_text == NULL ? ERR_CONFIG : OK;
     }
@@ -100,6 +122,58 @@ static enum status prepare(void *config, struct prepare *p)
     return read_page(c, p, c->words.items[c->count]);
 }
 
+static struct upstream_call *build_call(struct exchange *x, const struct error_page_config *c)
+{
+    static const struct upstream_retry RETRY = {.connect = true, .reset = true};
+    struct fields *fields = arena_zero(&x->arena, sizeof *fields);
+    struct upstream_call *call = arena_zero(&x->arena, sizeof *call);
+    fields_init(fields, &x->arena, NULL, 0);
+    fields_set_checked(fields, FIELD_X_REQUEST_ID, x->request_id);
+    call->arena = &x->arena;
+    call->upstream = c->upstream;
+    call->policy = (struct upstream_policy){
+        .connect_timeout = SECONDS(CONNECT_TIMEOUT_S),
+        .first_byte_timeout = SECONDS(TIMEOUT_S),
+        .idle_timeout = SECONDS(TIMEOUT_S),
+        .tries = 2,
+        .retry = &RETRY,
+        .http = UPSTREAM_HTTP_INHERITED,
+    };
+    call->request = (struct upstream_request){
+        .method_text = SLICE("GET"),
+        .method = METHOD_GET,
+        .target = uri_encode(template_expand(c->page_text, x), &x->arena),
+        .fields = fields,
+        .body = body_none(),
+    };
+    return call;
+}
+
+/* Asks for the page; false: there is none, and what was to be said stays. */
+static bool fetch_page(struct exchange *x, const struct error_page_config *c, struct slice *type,
+                       struct slice *page)
+{
+    struct upstream_call *call = build_call(x, c);
+    int64_t deadline = loop_now() + SECONDS(TIMEOUT_S);
+    struct buffer out = buffer_in(&x->arena, BLOCK);
+    struct slice chunk = {0};
+    bool is_good = upstream_call(call, deadline) == OK && call->head.status == 200 &&
+                   fields_find(&call->head.fields, FIELD_CONTENT_ENCODING) == NULL;
+    while (is_good) {
+        is_good = call->body->read(call->body, &chunk, deadline) == OK;
+        if (!is_good || chunk.size == 0)
+            break;
+        is_good = out.size + chunk.size <= PAGE_SIZE_MAX;
+        if (is_good)
+            buffer_append(&out, chunk);
+    }
+    const struct field *said = is_good ? fields_find(&call->head.fields, FIELD_CONTENT_TYPE) : NULL;
+    *type = said == NULL ? c->type : arena_copy(&x->arena, said->value);
+    *page = buffer_slice(&out);
+    upstream_call_end(call);
+    return is_good;
+}
+
 static void on_response(struct exchange *x, const void *config)
 {
     const struct error_page_config *c = config;
@@ -109,10 +183,15 @@ static void on_response(struct exchange *x, const void *config)
     for (size_t i = 0; i < c->count; i++) {
         if (c->statuses[i] != response->status)
             continue;
-        struct slice page = c->page_text != NULL ? template_expand(c->page_text, x) : c->page;
+        struct slice type = c->type;
+        struct slice page = c->page;
+        if (c->upstream != NULL && !fetch_page(x, c, &type, &page))
+            return;
+        if (c->upstream == NULL && c->page_text != NULL)
+            page = template_expand(c->page_text, x);
         fields_remove(&response->fields, FIELD_CONTENT_ENCODING);
         fields_remove(&response->fields, FIELD_ETAG);
-        response_text(x, response->status, c->type, page);
+        response_text(x, response->status, type, page);
         return;
     }
 }

@@ -113,8 +113,8 @@ static void release(void *keys)
     jwt_keys_free(keys);
 }
 
-static const struct held_kind KEYS = {"keys", JWT_KEYS_SIZE_MAX, read_keys, release};
-static const struct held_kind SECRET = {"secret", 4096, read_secret, release};
+static const struct held_kind KEYS = {"keys", JWT_KEYS_SIZE_MAX, read_keys, release, false};
+static const struct held_kind SECRET = {"secret", 4096, read_secret, release, false};
 
 static enum status prepare_keys(struct jwt_config *c, struct prepare *p)
 {

@@ -135,7 +135,7 @@ static const struct option OPTIONS[] = {
 
 static const struct key key_proxy = {
     .name = "proxy",
-    .contexts = IN_SITE | IN_ROUTE | IN_SPLIT,
+    .contexts = IN_SITE | IN_ROUTE | IN_SPLIT | IN_TRY,
     .flags = KEY_STEP | KEY_ANSWER,
     .arguments = ARGUMENTS,
     .options = OPTIONS,

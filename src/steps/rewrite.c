@@ -3,20 +3,13 @@
  */
 #include "base/buffer.h"
 #include "exchange/exchange.h"
+#include "exchange/path_pattern.h"
 #include "exchange/variable.h"
-
-#include <stdio.h>
-
-enum {
-    CAPTURES = 10, /* $0 to $9 */
-};
 
 struct rewrite_config {
     struct slice from;
     struct slice to;
-    struct slice path; /* of a pattern that is no regular expression */
-    bool is_prefix;
-    void *regex;
+    struct path_pattern pattern;
     const struct template *to_template;
 };
 
@@ -52,59 +45,7 @@ static enum status prepare(void *config, struct prepare *p)
     c->to_template = p->compile_template(p, "to", c->to);
     if (c->to_template == NULL)
         return ERR_CONFIG;
-    if (c->from.size > 0 && c->from.data[0] == '~') {
-        char error[128];
-        size_t at;
-        c->regex = regex_compile(slice_from(c->from, 1), error, sizeof error, &at);
-        if (c->regex == NULL) {
-            p->error(p, "from", "%s (at byte %zu)", error, at);
-            return ERR_CONFIG;
-        }
-        p->keep(p, regex_free, c->regex);
-        return OK;
-    }
-    c->is_prefix = slice_ends(c->from, SLICE("/*"));
-    c->path = slice_first(c->from, c->from.size - (c->is_prefix ? 2 : 0));
-    return OK;
-}
-
-/* Puts the captures in place of $0 … $9; "$$" is a dollar. */
-static void append_with_captures(struct buffer *out, struct slice text,
-                                 const struct slice *captures, size_t count)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        bool has_next = text.data[i] == '$' && i + 1 < text.size;
-        char next = has_next ? text.data[i + 1] : 0;
-        if (next >= '0' && next <= '9') {
-            size_t number = (size_t)(next - '0');
-            if (number < count)
-                buffer_append(out, captures[number]);
-            i++;
-        } else {
-            buffer_append_byte(out, text.data[i]);
-            i += next == '$';
-        }
-    }
-}
-
-static bool find(const struct rewrite_config *c, struct slice path, struct slice *captures,
-                 size_t *count, bool *limit_hit)
-{
-    if (c->regex != NULL) {
-        enum regex_result result = regex_capture(c->regex, path, captures, CAPTURES, count);
-        *limit_hit = result == REGEX_LIMIT;
-        return result == REGEX_YES;
-    }
-    captures[0] = path;
-    *count = 1;
-    if (!c->is_prefix)
-        return slice_equal(path, c->path);
-    if (!slice_starts(path, c->path) ||
-        (path.size > c->path.size && path.data[c->path.size] != '/'))
-        return false;
-    captures[1] = slice_from(path, c->path.size + 1);
-    *count = 2;
-    return true;
+    return path_pattern_prepare(&c->pattern, c->from, "from", p) ? OK : ERR_CONFIG;
 }
 
 static enum verdict on_request(struct exchange *x, const void *config)
@@ -112,20 +53,22 @@ static enum verdict on_request(struct exchange *x, const void *config)
     const struct rewrite_config *c = config;
     struct slice target = x->request.target;
     size_t mark = slice_find(target, '?');
-    struct slice captures[CAPTURES];
+    struct slice captures[PATH_CAPTURES];
     size_t count = 0;
-    bool limit_hit = false;
-    if (!find(c, slice_first(target, mark), captures, &count, &limit_hit)) {
-        if (limit_hit)
-            return exchange_blame(x, ERR_LIMIT, SIDE_CLIENT, 400, "http_request_denied",
-                                  "rewrite: the regular expression ran into its limit");
+    switch (path_pattern_find(&c->pattern, slice_first(target, mark), captures, &count)) {
+    case PATH_DIFFERS:
         return NEXT;
+    case PATH_LIMIT:
+        return exchange_blame(x, ERR_LIMIT, SIDE_CLIENT, 400, "http_request_denied",
+                              "rewrite: the regular expression ran into its limit");
+    case PATH_FITS:
+        break;
     }
     struct slice to = template_expand(c->to_template, x);
     struct buffer out = buffer_in(&x->arena, to.size + target.size + 1);
     if (to.size == 0 || to.data[0] != '/')
         buffer_append_byte(&out, '/');
-    append_with_captures(&out, to, captures, count);
+    regex_append_captures(&out, to, captures, count);
     if (slice_find(to, '?') == to.size)
         buffer_append(&out, slice_from(target, mark));
     x->request.target = uri_encode(buffer_slice(&out), &x->arena);

@@ -162,6 +162,16 @@ CASES = {
                                    connection()),
     "9218 an update of stream zero": (frame(PRIORITY_UPDATE, 0, 0, bytes(4) + b"u=1"),
                                       connection()),
+    "9218 an update before its stream": (frame(PRIORITY_UPDATE, 0, 0, struct.pack(">I", 1) + b"u=1")
+                                         + headers(1), answer()),
+    "9218 an update of a stream that never comes": (
+        frame(PRIORITY_UPDATE, 0, 0, struct.pack(">I", 3) + b"u=1") + headers(1), answer()),
+    "9218 an update of ours": (frame(PRIORITY_UPDATE, 0, 0, struct.pack(">I", 2) + b"u=1"),
+                               connection()),
+    "9218 an update that is too short": (frame(PRIORITY_UPDATE, 0, 0, bytes(3)),
+                                         connection(FRAME_SIZE_ERROR)),
+    "9218 an update that is long": (headers(1) + frame(PRIORITY_UPDATE, 0, 0, struct.pack(">I", 1)
+                                                       + b"u=1," * 1000 + b"i"), answer()),
     "9218 nonsense": (headers(1) + frame(PRIORITY_UPDATE, 0, 0, struct.pack(">I", 1) + b"((("),
                       ("any", None)),
     # §6.1: DATA

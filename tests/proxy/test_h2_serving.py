@@ -296,12 +296,25 @@ def test_a_websocket_that_the_server_does_not_want(pair):
         assert got.status == 502  # a 200 would say that it is one
 
 
-def test_urgent_streams_first(pair):
+@pytest.mark.parametrize("how", ["field", "update", "early update"])
+def test_urgent_streams_first(pair, how):
     _, weir = pair
+    said = {"slow": b"u=7", "fast": b"u=0"}
+
+    def update(number, name):
+        return frame(h2.PRIORITY_UPDATE, 0, 0, struct.pack(">I", number) + said[name])
+
+    def ask(client, name):
+        if how == "early update":
+            client.send(update(client.next_id, name))
+        number = client.request(path="/big", extra=[("priority", said[name].decode())]
+                                if how == "field" else [])
+        if how == "update":
+            client.send(update(number, name))
+        return number
     with Client(weir.port, window=0) as client:
         client.until(lambda: client.peer)
-        slow = client.request(path="/big", extra=[("priority", "u=7")])
-        fast = client.request(path="/big", extra=[("priority", "u=0")])
+        slow, fast = ask(client, "slow"), ask(client, "fast")
         time.sleep(0.5)  # the connection's window is used up; both have more to send
         client.send(window(slow, 1 << 20), window(fast, 1 << 20))
         have = len(client.stream(slow).body), len(client.stream(fast).body)
@@ -309,6 +322,23 @@ def test_urgent_streams_first(pair):
         client.until(lambda: len(client.stream(slow).body) + len(client.stream(fast).body)
                      >= 165535)
         assert len(client.stream(fast).body) > 2 * len(client.stream(slow).body) - 65535, have
+
+
+def test_priorities_that_come_before_their_streams_leave_nothing_behind(pair):
+    """Hundreds of them, for streams that come, that are passed over and that are reset."""
+    _, weir = pair
+    with Client(weir.port) as client:
+        client.until(lambda: client.peer)
+        for turn in range(150):
+            first = client.next_id
+            client.send(*[frame(h2.PRIORITY_UPDATE, 0, 0, struct.pack(">I", first + 2 * i) + b"u=1, i")
+                          for i in range(3)])
+            client.next_id += 2  # never comes
+            gone = client.request()
+            if turn % 10 == 0:
+                client.send(rst(gone))
+            assert client.ask().status == 200
+        assert client.lives() and client.goaway is None
 
 
 def test_http1_goes_on_beside_it(pair):

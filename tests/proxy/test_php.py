@@ -17,7 +17,7 @@ import pytest
 
 from fcgi_origin import STDERR, STDOUT, FastcgiOrigin, end, record
 from fpm import APPS, Fpm, Nginx
-from weir import Weir, free_port
+from weir import Weir, free_port, run
 
 MIB = 1 << 20
 
@@ -220,6 +220,9 @@ def test_what_clients_cannot_say(site):
     ([("X_Own", "b"), ("X-Own", "a")], 400),
     ([("X_Own", "b")], 200),
     ([("X_Forwarded_For", "1.2.3.4")], 200),
+    ([("X.Forwarded.For", "1.2.3.4")], 200),  # PHP makes a dot an underscore
+    ([("X.Own", "a"), ("X-Own", "b")], 400),
+    ([("X~Own", "a"), ("X_Own", "b")], 400),
 ])
 def test_names_that_become_the_same(site, fields, status):
     response = site.ask("/server.php", host="odd.test", fields=fields)
@@ -329,7 +332,7 @@ def test_a_script_that_says_much_does_not_fill_the_log(site):
     before = len(site.lines)
     assert site.ask("/act.php?do=logs").body == b"logged"
     time.sleep(0.2)
-    assert len([line for line in site.lines[before:] if "cgi_stderr" in line]) <= 12
+    assert len([line for line in site.lines[before:] if "cgi_stderr" in line]) <= 40  # of 200
 
 
 def test_a_script_that_fails_in_the_middle(site):
@@ -348,7 +351,7 @@ def test_a_client_that_hangs_up_ends_the_script(site, root):
     with site.connect() as client:
         client.request(f"/act.php?do=abort&file={mark}")
         client.head()
-    time.sleep(2.5)
+    time.sleep(1.2)
     assert not mark.exists()
     assert site.ask("/act.php?do=hello").body == b"hello"
 
@@ -406,8 +409,8 @@ def test_what_a_redirect_inside_asks():
         assert json.loads(response.body) == {
             "REQUEST_METHOD": "GET", "PATH_INFO": "/sec ond", "QUERY_STRING": "a=b",
             "CONTENT_LENGTH": None, "REQUEST_URI": "/sec%20ond?a=b"}
-        line = weir.log()[0]
-        assert line["method"] == "POST" and line["path"] == "/first" and line["status"] == 200
+        line = json.loads(weir.log()[0])
+        assert line["method"] == "POST" and line["uri"] == "/first" and line["status"] == 200
 
 
 def test_redirects_inside_only_where_they_are_switched_on(site):
@@ -463,7 +466,7 @@ def test_a_busy_server_and_idle_connections_of_others(root):
     """Two processes, both kept busy; a third request waits for one of them on a new connection, and
     gets it when one is done, though its connection could have been kept."""
     with Fpm(children=2) as fpm, \
-            Weir("upstream php {\nserver @php\nkeepalive 100 idle=1s\n}\n"
+            Weir("upstream php {\nserver @php\nkeepalive 100 idle=3s\n}\n"
                  "site * {\nlisten @listen\nphp php root=@root\n}\n", php=fpm.unix,
                  root=root) as weir:
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
@@ -472,13 +475,12 @@ def test_a_busy_server_and_idle_connections_of_others(root):
             time.sleep(0.1)
             third = pool.submit(weir.ask, "/act.php?do=hello")
             assert third.result(10).body == b"hello"
-            assert time.monotonic() - started < 2
+            # Else it would have waited until an idle one had ended.
+            assert time.monotonic() - started < 2.9
             assert [one.result(10).body for one in slow] == [b"slept"] * 2
             # More at a time than there are processes, over and over: nobody starves.
-            started = time.monotonic()
             many = [pool.submit(weir.ask, "/act.php?do=sleep&ms=10") for _ in range(160)]
-            assert all(one.result(30).body == b"slept" for one in many)
-            assert time.monotonic() - started < 15
+            assert all(one.result(50).body == b"slept" for one in many)
         if not os.path.exists("/usr/sbin/nginx"):
             return
         # What is idle here keeps others from their processes for some seconds at most.
@@ -491,7 +493,8 @@ def test_a_busy_server_and_idle_connections_of_others(root):
 def test_restarts_under_load(root):
     """With retries no request fails, whatever PHP-FPM does meanwhile."""
     with Fpm(children=3) as fpm, \
-            Weir("site * {\nlisten @listen\nphp @php root=@root tries=5\n}\n", php=fpm.unix,
+            Weir("upstream php {\nserver @php\nqueue 1024 timeout=40s\n}\n"
+                 "site * {\nlisten @listen\nphp php root=@root tries=5\n}\n", php=fpm.unix,
                  root=root) as weir:
         stop = threading.Event()
         done, bad = [], []
@@ -602,7 +605,8 @@ def test_connections_are_used_again_only_when_they_are_clean():
 def test_the_same_server_over_http_and_fastcgi_shares_no_connection(origin):
     from origin import reply
     origin.on("/", reply(body=b"http"))
-    config = "site * {\nlisten @listen\nroute /f {\nfastcgi @app tries=1 first_byte_timeout=200ms\n}\nroute /* {\nproxy @app\n}\n}\n"
+    config = ("site * {\nlisten @listen\nroute /f {\nfastcgi @app tries=1 "
+              "first_byte_timeout=200ms\n}\nroute /* {\nproxy @app\n}\n}\n")
     with Weir(config, app=origin) as weir, weir.connect() as client:
         for _ in range(3):
             assert client.ask("/").body == b"http"
@@ -690,3 +694,28 @@ def test_uwsgi_and_scgi_under_uwsgi(kind, tmp_path):
         process.kill()
         process.wait()
         log.close()
+
+
+@pytest.mark.parametrize("line, error", [
+    ("php 127.0.0.1:9000", "php needs root=DIR"),
+    ("php 127.0.0.1:9000 root=/nothing/there", "is no directory, or may not be read"),
+    ("php 127.0.0.1:9000 root=/tmp fallback=/index.html", "is not the path of a script"),
+    ("php 127.0.0.1:9000 root=/tmp fallback=index.php", "is not the path of a script"),
+    ("php 127.0.0.1:9000 root=/tmp fallback=/../index.php", "is not the path of a script"),
+    ("php 127.0.0.1:9000 root=/tmp fallback=/i.php?x={nothing}", "nothing"),
+    ("php 127.0.0.1:9000 root=/tmp index=a/b.php", "is not the name of a file"),
+    ("php 127.0.0.1:9000 root=/tmp retry_on=sometimes", "no reason to try again"),
+    ("php 127.0.0.1:9000 root=/tmp buffer_body=-1", "buffer_body"),
+    ("fastcgi 127.0.0.1:9000 {\nparam 1A x\n}", "is no name"),
+    ("fastcgi 127.0.0.1:9000 {\nparam A-B x\n}", "is no name"),
+    ("fastcgi 127.0.0.1:9000 {\nparam A\n}", "value"),
+    ("fastcgi 127.0.0.1:9000 {\nparam A {nothing}\n}", "nothing"),
+    ("fastcgi 127.0.0.1:9000 {\nheader set A b\n}", "header"),
+    ("scgi nothing:x", "nothing:x"),
+    ("internal\nrespond 200", "internal"),
+])
+def test_errors_of_the_configuration(line, error):
+    result = run("run", "--alone", "--config", "@config",
+                 config="site * {\nlisten 127.0.0.1:%d\n%s\n}\n" % (free_port(), line))
+    assert result.returncode == 78, result.stderr
+    assert error in result.stderr

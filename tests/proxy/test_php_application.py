@@ -183,3 +183,22 @@ def test_uploads(ada, wiki, mebibytes):
     assert status == 200
     assert response.headers["Content-Type"] == "application/zip"
     assert hashlib.sha256(got).digest() == hashlib.sha256(data).digest()
+
+
+NODE = pathlib.Path(__file__).resolve().parent / "node"
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(CHROMIUM is None or not (NODE / "node_modules/playwright-core").exists(),
+                    reason="there is no chromium, or no playwright-core")
+def test_in_a_browser(wiki, tmp_path):
+    """Somebody logs in, writes a page, and puts a file of 50 MB beside it."""
+    file = tmp_path / "browser.zip"
+    file.write_bytes(b"PK\x03\x04" + random.Random(5).randbytes((50 << 20) - 4))
+    got = subprocess.run(["node", str(NODE / "wiki.js"), CHROMIUM, f"http://{wiki.address}",
+                          str(file)], capture_output=True, text=True, timeout=110)
+    assert got.returncode == 0, got.stderr
+    assert json.loads(got.stdout) == {"login": True, "page": True, "style": True, "upload": True}
+    status, body, _ = Browser(wiki).get("/_media/browser.zip")
+    assert status == 200 and body == file.read_bytes()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every way in which weir says no is shown once: the status, and the reason in the access log."""
+import gzip
 import json
+import random
 import time
 
 import pytest
@@ -38,6 +40,9 @@ site test {
     route /small {
         respond 200
     }
+    route /program {
+        fastcgi @app buffer_body=1000B
+    }
     route /auth/key {
         api_key env:WEIR_TEST_KEYS
         respond 200
@@ -62,10 +67,21 @@ site test {
         deny all
         respond 200
     }
+    route /decoded {
+        decompress size=100KiB
+        proxy @app
+    }
 }
 """
 HEAD = b"POST /routed HTTP/1.1\r\nHost: test\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+
+def packed(body, coding="gzip"):
+    return (b"POST /decoded HTTP/1.1\r\nHost: test\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n"
+            % (coding.encode(), len(body)) + body)
+
 
 # What to send for each of them.
 SENT = {
@@ -97,9 +113,14 @@ SENT = {
     "LINE_SIZE": b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\nHost: test\r\n\r\n",
     "FIELDS_SIZE": HEAD + b"X-A: " + b"x" * 70000 + b"\r\n\r\n",
     "FIELDS_COUNT": HEAD + b"X-A: b\r\n" * 120 + b"\r\n",
+    "BODY_UNKNOWN": CHUNKED.replace(b"/routed", b"/program") + b"3e9\r\n" + b"x" * 1001 + b"\r\n",
     "BODY_SIZE": HEAD + b"Content-Length: 200001\r\n\r\nx",
     "HEAD_TIMEOUT": b"GET /routed HTTP/1.1\r\nHost:",
     "BODY_TIMEOUT": HEAD + b"Content-Length: 5\r\n\r\nx",
+    "CONTENT_CODING": packed(b"x", "deflate"),
+    "BODY_DAMAGED": packed(b"no gzip"),
+    "BODY_DECODED_SIZE": packed(gzip.compress(random.Random(3).randbytes(102401))),
+    "BODY_RATIO": packed(gzip.compress(b"a" * 100000)),
     "NO_SITE": b"GET / HTTP/1.1\r\nHost: other\r\n\r\n",
     "NO_ROUTE": b"GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n",
     "CREDENTIALS": b"GET /auth/key HTTP/1.1\r\nHost: test\r\n\r\n",

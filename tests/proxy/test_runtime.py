@@ -76,7 +76,7 @@ class Load:
 
 
 def test_draining_loses_nothing_under_load(servers):
-    with Weir("workers 2\n" + CONFIG, **servers) as weir:
+    with Weir("workers 2\nlimits requests_per_connection=off\n" + CONFIG, **servers) as weir:
         with Load(weir) as load:
             for _ in range(15):
                 for server in ("one", "two"):
@@ -93,7 +93,7 @@ def test_draining_loses_nothing_under_load(servers):
 
 
 def test_adding_and_removing_loses_nothing_under_load(servers):
-    with Weir("workers 2\n" + CONFIG, **servers) as weir:
+    with Weir("workers 2\nlimits requests_per_connection=off\n" + CONFIG, **servers) as weir:
         with Load(weir) as load:
             for _ in range(10):
                 result = weir.command("server", "add", "api", servers["three"].address,

@@ -154,6 +154,16 @@ enum status offload(void (*run)(void *job), void *job, void (*free_job)(void *jo
     return OK;
 }
 
+void offload_leave(void)
+{
+    for (struct call *call = calls; call != NULL; call = call->next)
+        if (call->thread == thread_self() && !call->is_done && call->fiber == NULL) {
+            call->is_done = true;
+            call->free_job(call->job);
+        }
+    loop_turn(loop_now());
+}
+
 enum status offload_start(unsigned threads)
 {
     (void)threads;

@@ -44,6 +44,7 @@ static void usual(void)
         .refused_by = "",
         .sticky = "kept",
         .mirrored = "sent",
+        .encoded = "br",
     };
     struct request_head *head = &x.request.head;
     head->method_text = SLICE("GET");
@@ -79,7 +80,8 @@ static void json(void **state)
         "\"route\":\"/api/"
         "*\",\"upstream\":\"api\",\"server\":\"10.0.0.12:3000\",\"server_state\":\"up\","
         "\"upstream_status\":200,\"connect\":0.0004,\"first_byte\":0.029,\"tries\":1,"
-        "\"sticky\":\"kept\",\"mirror\":\"sent\",\"cache\":\"\",\"tls\":\"\",\"tls_cipher\":\"\","
+        "\"sticky\":\"kept\",\"mirror\":\"sent\",\"cache\":\"\",\"encoding\":\"br\",\"tls\":\"\","
+        "\"tls_cipher\":\"\","
         "\"sni\":\"\",\"tls_resumed\":\"\","
         "\"handshake\":0,\"step\":\"\",\"rule\":\"\",\"error\":\"\",\"reason\":\"\","
         "\"detail\":\"\",\"limit\":\"\",\"limited\":\"\",\"config\":42}\n");
@@ -110,7 +112,7 @@ static void what_was_refused(void **state)
     x.site = NULL;
     x.route = NULL;
     x.upstream = (struct upstream_facts){0};
-    x.sticky = x.mirrored = NULL;
+    x.sticky = x.mirrored = x.encoded = NULL;
     x.response.status = 431;
     x.blame = (struct blame){.side = SIDE_CLIENT,
                              .status = ERR_LIMIT,
@@ -127,7 +129,8 @@ static void what_was_refused(void **state)
            "\"user_agent\":\"\",\"request_id\":\"0193\",\"trace_id\":\"4bf92f35\",\"site\":\"\","
            "\"route\":\"\",\"upstream\":\"\",\"server\":\"\",\"server_state\":\"\",\"upstream_"
            "status\":0,\"connect\":0,"
-           "\"first_byte\":0,\"tries\":0,\"sticky\":\"\",\"mirror\":\"\",\"cache\":\"\",\"tls\":"
+           "\"first_byte\":0,\"tries\":0,\"sticky\":\"\",\"mirror\":\"\",\"cache\":\"\","
+           "\"encoding\":\"\",\"tls\":"
            "\"\",\"tls_cipher\":\"\",\"sni\":\"\",\"tls_resumed\":\"\",\"handshake\":0,"
            "\"step\":\"\",\"rule\":\"\","
            "\"error\":\"http_request_denied\",\"reason\":\"fields_size\","

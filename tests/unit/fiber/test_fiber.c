@@ -224,11 +224,41 @@ static void offloader(void *argument)
 static void offloaded_work_is_waited_for_or_detached(void **state)
 {
     (void)state;
+    freed = 0;
     assert_int_equal(offload_start(2), OK);
     assert_int_equal(fiber_start(NULL, "offloader", offloader, NULL, NULL), OK);
     loop_run();
     assert_int_equal(freed, 1);
     offload_stop();
+}
+
+static void free_quietly(void *job)
+{
+    freed++;
+    free(job);
+}
+
+static void giver_up(void *argument)
+{
+    (void)argument;
+    int *job = memory_zero(sizeof *job);
+    assert_int_equal(offload(slow_job, job, free_quietly, loop_now() + MILLISECONDS(2)),
+                     ERR_TIMEOUT);
+    loop_stop();
+}
+
+/* A thread that ends meanwhile is not told: the job is freed all the same. */
+static void work_of_a_thread_that_leaves_is_freed(void **state)
+{
+    (void)state;
+    freed = 0;
+    assert_int_equal(offload_start(1), OK);
+    assert_int_equal(fiber_start(NULL, "giver up", giver_up, NULL, NULL), OK);
+    loop_run();
+    offload_leave();
+    assert_int_equal(freed, 0); /* it still runs */
+    offload_stop();
+    assert_int_equal(freed, 1);
 }
 
 static void at_limit(void *argument)
@@ -268,6 +298,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_cancelled_join_cancels_the_children, set_up, tear_down),
         cmocka_unit_test_setup_teardown(readiness_wakes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(queues_are_bounded_and_in_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(work_of_a_thread_that_leaves_is_freed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(offloaded_work_is_waited_for_or_detached, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(fibers_are_limited, set_up, tear_down),

@@ -36,7 +36,7 @@ static void release_word(void *word)
     free(word);
 }
 
-static const struct held_kind WORD = {"word", 64, read_word, release_word};
+static const struct held_kind WORD = {"word", 64, read_word, release_word, false};
 static char path[] = "/tmp/weir-held-XXXXXX";
 
 static void put(const char *text)
@@ -57,6 +57,41 @@ static void expect(struct held *held, const char *word, uint64_t version)
     }
     assert_int_equal(now, version);
     assert_int_equal(held_version(held), version);
+}
+
+/* A file that may be absent: that is an object too, and another one than an empty file. */
+static void *read_presence(struct slice text, char why[HELD_WHY_MAX])
+{
+    (void)why;
+    char *word = memory_alloc(16);
+    alive++;
+    (void)snprintf(word, 16, text.data == NULL ? "absent" : "%zu bytes", text.size);
+    return word;
+}
+
+static const struct held_kind PRESENCE = {"presence", 64, read_presence, release_word, true};
+
+static void files_that_may_be_absent(void **state)
+{
+    (void)state;
+    char why[HELD_WHY_MAX] = "";
+    unlink(path);
+    struct held *held = held_file(&PRESENCE, slice_from_cstring(path), why);
+    assert_non_null(held);
+    expect(held, "absent", 1);
+    held_look();
+    expect(held, "absent", 1);
+    put("");
+    held_look();
+    expect(held, "0 bytes", 2);
+    put("four");
+    held_look();
+    expect(held, "4 bytes", 3);
+    unlink(path);
+    held_look();
+    expect(held, "absent", 4);
+    held_leave(held);
+    assert_int_equal(alive, 0);
 }
 
 static void files(void **state)
@@ -180,6 +215,7 @@ int main(void)
     close(fd);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files),
+        cmocka_unit_test(files_that_may_be_absent),
         cmocka_unit_test(remotes),
         cmocka_unit_test(texts),
     };

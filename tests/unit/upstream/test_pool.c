@@ -60,6 +60,60 @@ static void run_last_in_first_out(void)
 }
 ON_FIBER(last_in_first_out)
 
+static void run_what_is_spoken_is_told_apart(void)
+{
+    struct origin origin = {0};
+    origin_start(&origin, script_hello);
+    struct upstream *upstream = make_upstream(&origin.address, 1, NULL);
+    struct server *server = &upstream->servers[0];
+    struct server_connection *h1 = dial(server), *fastcgi = dial(server);
+    fastcgi->http = UPSTREAM_FASTCGI;
+    pool_put(h1);
+    pool_put(fastcgi);
+    assert_null(pool_take_spoken(server, false, UPSTREAM_SCGI));
+    assert_ptr_equal(pool_take(server, false), h1);
+    assert_null(pool_take(server, false));
+    assert_ptr_equal(pool_take_spoken(server, true, UPSTREAM_FASTCGI), fastcgi);
+    assert_null(pool_take_spoken(server, true, UPSTREAM_FASTCGI));
+    pool_put(h1);
+    pool_put(fastcgi);
+    drop_upstream(upstream);
+    origin_stop(&origin);
+}
+ON_FIBER(what_is_spoken_is_told_apart)
+
+/* Who waits for a process of the server gets an idle connection closed, or the next one. */
+static void run_who_waits_is_yielded_to(void)
+{
+    struct origin origin = {0};
+    origin_start(&origin, script_hello);
+    struct upstream *upstream = make_upstream(&origin.address, 1, NULL);
+    struct server *server = &upstream->servers[0];
+    struct server_connection *idle = dial(server);
+    struct pool_wait first = {0}, second = {0}, never = {0};
+    idle->http = UPSTREAM_FASTCGI;
+    pool_put(idle);
+    assert_false(pool_yield(server));
+    pool_wait_begin(&first, server, UPSTREAM_FASTCGI); /* that one goes */
+    assert_int_equal(server->idle, 0);
+    assert_false(first.is_listed || pool_yield(server));
+    pool_wait_begin(&first, server, UPSTREAM_FASTCGI);
+    pool_wait_begin(&second, server, UPSTREAM_FASTCGI);
+    pool_wait_begin(&first, server, UPSTREAM_FASTCGI); /* once more: it stands there */
+    assert_true(first.is_listed && second.is_listed);
+    assert_int_equal(server->waits_count, 2);
+    assert_true(pool_yield(server));
+    assert_true(!first.is_listed && second.is_listed);
+    pool_wait_end(&first);
+    pool_wait_end(&second);
+    pool_wait_end(&never);
+    assert_false(pool_yield(server));
+    assert_int_equal(server->waits_count, 0);
+    drop_upstream(upstream);
+    origin_stop(&origin);
+}
+ON_FIBER(who_waits_is_yielded_to)
+
 static void keep_two(struct upstream_config *config, struct server_config *servers)
 {
     (void)servers;
@@ -406,6 +460,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(last_in_first_out, world_open, world_close),
+        cmocka_unit_test_setup_teardown(what_is_spoken_is_told_apart, world_open, world_close),
+        cmocka_unit_test_setup_teardown(who_waits_is_yielded_to, world_open, world_close),
         cmocka_unit_test_setup_teardown(no_more_are_kept_than_allowed, world_open, world_close),
         cmocka_unit_test_setup_teardown(idle_ones_expire, world_open, world_close),
         cmocka_unit_test_setup_teardown(surplus_is_swept, world_open, world_close),

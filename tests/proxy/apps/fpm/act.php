@@ -87,10 +87,10 @@ case 'kill':
     break;
 case 'abort':
     ignore_user_abort(false);
-    for ($i = 0; $i < 100; $i++) {
+    for ($i = 0; $i < 50; $i++) {
         echo str_repeat('x', 65536);
         flush();
-        usleep(20000);
+        usleep(10000);
     }
     file_put_contents($_GET['file'], 'it ran to its end');
     break;
