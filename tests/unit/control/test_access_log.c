@@ -80,13 +80,8 @@ static void json(void **state)
         "\"route\":\"/api/"
         "*\",\"upstream\":\"api\",\"server\":\"10.0.0.12:3000\",\"server_state\":\"up\","
         "\"upstream_status\":200,\"connect\":0.0004,\"first_byte\":0.029,\"tries\":1,"
-<<<<<<< HEAD
         "\"sticky\":\"kept\",\"mirror\":\"sent\",\"cache\":\"\",\"cache_why\":\"\","
         "\"encoding\":\"br\",\"tls\":\"\","
-=======
-        "\"sticky\":\"kept\",\"mirror\":\"sent\",\"cache\":\"\",\"cache_why\":\"\",\"encoding\":"
-        "\"br\",\"tls\":\"\","
->>>>>>> bal
         "\"tls_cipher\":\"\","
         "\"sni\":\"\",\"tls_resumed\":\"\","
         "\"handshake\":0,\"step\":\"\",\"rule\":\"\",\"error\":\"\",\"reason\":\"\","
@@ -135,14 +130,8 @@ static void what_was_refused(void **state)
            "\"user_agent\":\"\",\"request_id\":\"0193\",\"trace_id\":\"4bf92f35\",\"site\":\"\","
            "\"route\":\"\",\"upstream\":\"\",\"server\":\"\",\"server_state\":\"\",\"upstream_"
            "status\":0,\"connect\":0,"
-<<<<<<< HEAD
            "\"first_byte\":0,\"tries\":0,\"sticky\":\"\",\"mirror\":\"\",\"cache\":\"\","
            "\"cache_why\":\"\",\"encoding\":\"\",\"tls\":"
-=======
-           "\"first_byte\":0,\"tries\":0,\"sticky\":\"\",\"mirror\":\"\",\"cache\":\"\",\"cache_"
-           "why\":\"\","
-           "\"encoding\":\"\",\"tls\":"
->>>>>>> bal
            "\"\",\"tls_cipher\":\"\",\"sni\":\"\",\"tls_resumed\":\"\",\"handshake\":0,"
            "\"step\":\"\",\"rule\":\"\","
            "\"error\":\"http_request_denied\",\"reason\":\"fields_size\","
