@@ -243,13 +243,13 @@ static void serve_until_stopped(struct worker *worker)
     exchange_apart_done();
     take_leave(worker);
     free_listeners(serve);
-    offload_leave(); /* with the last letters: some own what they carry */
+    file_cache_release(); /* before: what a disk still reads is left to the last who has it */
+    offload_leave();      /* with the last letters: some own what they carry */
     access_log_worker_free(serve->log);
     timer_clear(&serve->thread.timers, &worker->cut);
     timer_clear(&serve->thread.timers, &worker->look);
     gate_pass(all_stopped);
     tunnel_release();
-    file_cache_release();
     compressors_release();
     pipe_release_all();
     thread_done(&serve->thread);

@@ -144,7 +144,7 @@ static void run_read(void *argument)
     }
 }
 
-/* On the loop of the thread that asked, in every case. */
+/* On the loop of the thread that asked; when that has left, by one thread at a time. */
 static void free_read(void *argument)
 {
     struct read_job *job = argument;

@@ -10,6 +10,7 @@
 
 enum {
     LINES_MAX = 4 * 1000 * 1000,
+    QUERY_LINE_MAX = 1024, /* of a path with its query */
 };
 
 enum line_kind { LINE_EXACT, LINE_QUERY, LINE_PREFIX };
@@ -102,6 +103,8 @@ static const char *read_line(struct redirect_map *map, struct slice text, struct
         line->from = arena_format(&map->arena, "%.*s%.*s", SLICE_ARG(path),
                                   SLICE_ARG(slice_from(from, mark)));
     }
+    if (line->kind == LINE_QUERY && line->from.size > QUERY_LINE_MAX)
+        return "FROM with its query is longer than 1 KiB";
     line->hash = hash_of(line->kind, line->from);
     return NULL;
 }
@@ -181,7 +184,7 @@ size_t redirect_map_size(const struct redirect_map *map)
 static const struct line *find_query(const struct redirect_map *map, struct slice path,
                                      struct slice query)
 {
-    char text[2048];
+    char text[QUERY_LINE_MAX];
     if (path.size + 1 + query.size > sizeof text)
         return NULL;
     memcpy(text, path.data, path.size);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/media_type.h"
 
-#include "http/chars.h"
-
 enum {
     EXTENSION_MAX = 16,
 };
@@ -48,51 +46,4 @@ struct slice media_type(struct slice extension)
             from = middle + 1;
     }
     return SLICE("");
-}
-
-struct slice media_type_essence(struct slice content_type)
-{
-    return slice_trim(slice_first(content_type, slice_find(content_type, ';')));
-}
-
-static bool ends_nocase(struct slice text, struct slice end)
-{
-    return text.size >= end.size && slice_equal_nocase(slice_from(text, text.size - end.size), end);
-}
-
-static bool holds(struct slice type, struct slice pattern)
-{
-    if (pattern.data[0] == '+')
-        return ends_nocase(type, pattern);
-    if (pattern.data[pattern.size - 1] == '*')
-        return slice_starts_nocase(type, slice_first(pattern, pattern.size - 1));
-    return slice_equal_nocase(type, pattern);
-}
-
-bool media_type_is_one(struct slice content_type, const struct slice_list *patterns)
-{
-    struct slice type = media_type_essence(content_type);
-    for (size_t i = 0; i < patterns->count; i++)
-        if (holds(type, patterns->items[i]))
-            return true;
-    return false;
-}
-
-static bool is_token(struct slice text)
-{
-    for (size_t i = 0; i < text.size; i++)
-        if (!chars_is(text.data[i], CHAR_TOKEN))
-            return false;
-    return text.size > 0;
-}
-
-bool media_type_pattern_is_good(struct slice pattern)
-{
-    if (slice_equal(pattern, SLICE("*")))
-        return true;
-    if (slice_starts(pattern, SLICE("+")))
-        return is_token(slice_from(pattern, 1));
-    size_t slash = slice_find(pattern, '/');
-    return slash < pattern.size && is_token(slice_first(pattern, slash)) &&
-           is_token(slice_from(pattern, slash + 1));
 }

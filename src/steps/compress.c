@@ -8,7 +8,7 @@
 #include "exchange/exchange.h"
 #include "exchange/transform.h"
 #include "fiber/block.h"
-#include "http/media_type.h"
+#include "http/media_pattern.h"
 #include "steps/compressors.h"
 
 enum {
@@ -166,7 +166,7 @@ static enum status prepare(void *config, struct prepare *p)
         c->codings[c->count++] = coding;
     }
     for (size_t i = 0; i < c->types.count; i++)
-        if (!media_type_pattern_is_good(c->types.items[i])) {
+        if (!media_pattern_is_good(c->types.items[i])) {
             p->error(p, "types", "\"%.*s\" is no type; write text/html, text/*, +json or *",
                      SLICE_ARG(c->types.items[i]));
             return ERR_CONFIG;
@@ -336,7 +336,7 @@ static bool is_stream(struct slice type)
 /* gRPC encodes each message by itself. */
 static bool is_grpc(struct slice type)
 {
-    struct slice essence = media_type_essence(type);
+    struct slice essence = media_pattern_essence(type);
     return slice_equal_nocase(essence, SLICE("application/grpc")) ||
            slice_starts_nocase(essence, SLICE("application/grpc+"));
 }
@@ -389,7 +389,7 @@ static void on_response(struct exchange *x, const void *config)
         return;
     int64_t length = transform_length(x);
     if (!must &&
-        (!media_type_is_one(type->value, &c->types) || (length >= 0 && length < c->min_size)))
+        (!media_pattern_fits(type->value, &c->types) || (length >= 0 && length < c->min_size)))
         return;
     if (length == 0 && x->request.head.method != METHOD_HEAD)
         return;

@@ -92,7 +92,7 @@ static const struct option OPTIONS[] = {
 
 static const struct key key_files = {
     .name = "files",
-    .contexts = IN_SITE | IN_ROUTE,
+    .contexts = IN_SITE | IN_ROUTE | IN_TRY,
     .flags = KEY_STEP | KEY_ANSWER,
     .arguments = ARGUMENTS,
     .options = OPTIONS,

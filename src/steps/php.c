@@ -84,7 +84,7 @@ static const struct option OPTIONS[] = {
 
 static const struct key key_php = {
     .name = "php",
-    .contexts = IN_SITE | IN_ROUTE,
+    .contexts = IN_SITE | IN_ROUTE | IN_TRY,
     .flags = KEY_STEP | KEY_ANSWER | KEY_SECTION | KEY_BARE,
     .inner = IN_CGI,
     .arguments = ARGUMENTS,

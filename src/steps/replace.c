@@ -6,7 +6,7 @@
 #include "exchange/transform.h"
 #include "exchange/variable.h"
 #include "fiber/block.h"
-#include "http/media_type.h"
+#include "http/media_pattern.h"
 #include "steps/decoding.h"
 
 enum {
@@ -89,7 +89,7 @@ static enum status prepare(void *config, struct prepare *p)
     if (c->to_template == NULL)
         return ERR_CONFIG;
     for (size_t i = 0; i < c->types.count; i++)
-        if (!media_type_pattern_is_good(c->types.items[i])) {
+        if (!media_pattern_is_good(c->types.items[i])) {
             p->error(p, "types", "\"%.*s\" is no type; write text/html, text/*, +json or *",
                      SLICE_ARG(c->types.items[i]));
             return ERR_CONFIG;
@@ -245,7 +245,7 @@ static void on_response(struct exchange *x, const void *config)
     if (r != NULL) /* of an answer that another one has replaced */
         let_go(r);
     transform_not_modified(x);
-    if (type == NULL || !media_type_is_one(type->value, &c->types))
+    if (type == NULL || !media_pattern_fits(type->value, &c->types))
         return;
     if (x->response.status == 206) {
         response_replace(x, 416, SLICE("text/plain; charset=utf-8"),

@@ -91,11 +91,12 @@ static void restore(struct exchange *x, const struct attempt *attempt)
 static bool is_answer(const struct exchange *x, enum verdict verdict)
 {
     int status = verdict == FAILED ? x->blame.answer : x->response.status;
-    bool is_clients_fault = verdict == FAILED && x->blame.side == SIDE_CLIENT;
-    if (is_clients_fault || status == 0)
-        return true; /* there is nobody left to be answered, or no other answer would be better */
+    if (status == 0)
+        return true; /* there is nobody left to be answered */
     if (status == 404)
         return false;
+    if (verdict == FAILED && x->blame.side == SIDE_CLIENT)
+        return true; /* no other answer would be better */
     return (verdict != FAILED && status < 500) || !method_is_safe(x->request.head.method);
 }
 

@@ -21,7 +21,7 @@ static const struct option OPTIONS[] = {
 
 static const struct key key_uwsgi = {
     .name = "uwsgi",
-    .contexts = IN_SITE | IN_ROUTE,
+    .contexts = IN_SITE | IN_ROUTE | IN_TRY,
     .flags = KEY_STEP | KEY_ANSWER | KEY_SECTION | KEY_BARE,
     .inner = IN_CGI,
     .arguments = ARGUMENTS,

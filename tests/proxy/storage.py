@@ -28,6 +28,8 @@ def canonical_query(query):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 65536  # head and body leave together
+    disable_nagle_algorithm = True
 
     def log_message(self, *_):
         pass

@@ -172,10 +172,19 @@ def test_an_old_client_gets_it_as_it_is(served):
 @pytest.mark.parametrize("coding", TOOLS)
 def test_a_body_that_breaks_off_does_not_end_well(served, coding):
     weir, origin = served
-    origin.default = page(NOISE, cut=200000)
+    gate = threading.Event()
+
+    def script(request, connection):
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                        b"Content-Length: 300000\r\n\r\n" + NOISE[:290000])
+        gate.wait(20)
+        connection.close()
+
+    origin.on("/broken", script)
     with weir.connect() as client:
-        client.request("/", fields=[("Accept-Encoding", coding)])
+        client.request("/broken", fields=[("Accept-Encoding", coding)])
         assert client.head().get("content-encoding") == coding
+        gate.set()
         with pytest.raises(Exception):
             _read(client)
 
@@ -240,6 +249,7 @@ def test_counted():
         origin.default = page()
         for _ in range(3):
             weir.ask("/", fields=[("Accept-Encoding", "gzip")])
+        weir.log(3)
         text = weir.api("GET", "/metrics").body.decode()
         assert 'weir_http_responses_encoded_total{site="*",route="/*",encoding="gzip"} 3' in text
 

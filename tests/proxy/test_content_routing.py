@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """redirect_path, redirect_map, maintenance, try, error_page from an upstream, match language."""
-import json
+import gzip
 import time
 
 import pytest
@@ -41,9 +41,6 @@ site * {
             proxy @two
         }
     }
-    route /dead {
-        proxy @dead
-    }
     route /respond/404 {
         respond 404
     }
@@ -65,11 +62,6 @@ MAP = """# old new status
 """
 
 
-class Address:
-    def __init__(self, address):
-        self.address = address
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     with Origin() as one, Origin() as two, Origin() as pages:
@@ -80,7 +72,7 @@ def served(tmp_path_factory):
         directory = tmp_path_factory.mktemp("content")
         (directory / "moved.txt").write_text(MAP)
         config = CONFIG.replace("@dir", str(directory))
-        with Weir(config, one=one, two=two, pages=pages, dead=Address("127.0.0.1:1")) as weir:
+        with Weir(config, one=one, two=two, pages=pages) as weir:
             weir.files = directory
             yield weir, one, two, pages
 
@@ -207,6 +199,15 @@ def test_try_of_a_server_that_is_gone(served):
     assert weir.ask("/try-two/x").status == 404
 
 
+def test_try_of_files(origin, tmp_path):
+    (tmp_path / "here.txt").write_text("a file")
+    origin.default = reply(200, b"the server")
+    config = ("site * {\n listen @listen\n try {\n files %s\n proxy @app\n }\n}" % tmp_path)
+    with Weir(config, app=origin) as weir:
+        assert weir.ask("/here.txt").body == b"a file"
+        assert weir.ask("/nowhere").body == b"the server"
+
+
 def test_try_sends_a_long_body_once(served):
     weir, one, two, _ = served
     one.default, two.default = reply(404, b"gone"), reply(200, b"two")
@@ -222,7 +223,8 @@ def test_error_page_of_an_upstream(served):
     response = weir.ask("/respond/404")
     assert response.status == 404 and response.body == b"<p>/errors/404.html"
     assert response.get("content-type") == "text/x-page"
-    response = weir.ask("/dead")
+    one.default = lambda request, connection: connection.reset()
+    response = weir.ask("/x", "POST", body=b"x")
     assert response.status == 502 and response.body == b"<p>/errors/502.html"
     assert pages.requests[-1].get("x-request-id") == response.get("x-request-id")
     assert weir.ask("/respond/404", "HEAD").status == 404
@@ -237,10 +239,33 @@ def test_error_page_that_is_missing_changes_nothing(served):
     ("try {\n }", "two answers"), ("try {\n respond 200\n }", "two answers"),
     ("redirect_path ~( /x\n respond 200", "parenthes"),
     ("redirect_path /a /b status=304\n respond 200", "304"),
-    ("redirect_map /nonexistent/map\n respond 200", "cannot be read"),
+    ("redirect_map /nonexistent/map\n respond 200", "cannot read"),
     ("error_page 404 page from=127.0.0.1:9\n respond 200", "path"),
     ("maintenance\n respond 200", "file"), ("maintenance /x except=y\n respond 200", "y")])
 def test_mistakes(lines, message):
     result = run("check", "--config", "@config",
                  config="site * {\n listen :9\n %s\n}\n" % lines)
     assert result.returncode != 0 and message in result.stderr, result.stderr
+
+
+def test_files_that_are_encoded(tmp_path):
+    """On the way, from a copy beside them, and in parts, which stay as they are."""
+    text = b"a line of text\n" * 400
+    (tmp_path / "plain.txt").write_bytes(text)
+    (tmp_path / "ready.txt").write_bytes(text)
+    (tmp_path / "ready.txt.gz").write_bytes(gzip.compress(text))
+    config = ("site * {\n listen @listen\n compress gzip\n files %s precompressed=gz\n}" % tmp_path)
+    with Weir(config) as weir:
+        def ask(path, *fields):
+            return weir.ask(path, fields=[("Accept-Encoding", "gzip"), *fields])
+        plain, ready = ask("/plain.txt"), ask("/ready.txt")
+        assert gzip.decompress(plain.body) == gzip.decompress(ready.body) == text
+        assert plain.get("etag").startswith("W/")
+        assert plain.get("accept-ranges") is None
+        part = ask("/plain.txt", ("Range", "bytes=5-9"))
+        assert part.status == 206 and part.body == text[5:10]
+        assert part.get("content-encoding") is None
+        again = ask("/plain.txt", ("If-None-Match", plain.get("etag")))
+        assert again.status == 304 and again.get("etag") == plain.get("etag")
+        weak = ask("/plain.txt", ("Range", "bytes=5-9"), ("If-Range", plain.get("etag")))
+        assert weak.status == 200 and gzip.decompress(weak.body) == text

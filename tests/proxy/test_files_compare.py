@@ -26,6 +26,7 @@ site * {
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.0"
+    wbufsize = 65536
 
     def log_message(self, *_):
         pass

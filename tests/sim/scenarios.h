@@ -118,7 +118,7 @@
     PLAIN(who_may_pass)                                                                            \
     PLAIN(pages_of_others)                                                                         \
     CHECKED(too_many_requests)                                                                     \
-    PLAIN(users_come_and_go)                                                                       \
+    CHECKED(users_come_and_go)                                                                     \
     CHECKED(overrides_are_kept)                                                                    \
     CHECKED(overrides_on_full_disk)                                                                \
     CHECKED(overrides_are_found)                                                                   \

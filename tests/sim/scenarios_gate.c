@@ -11,6 +11,7 @@
 
 static struct client *client;
 static struct client *other;
+static struct client *third;
 
 static const char ANN[] = "ann:$6$rounds=1000$abcdefgh$nhYjN017qxiYztzyUpZtPnUQcnLy62KsunSLHNeLahp2"
                           "EHPlAKmFFlrjEwSXGo2kgY5hR2.peKEg2VGUqIJJu1\n";
@@ -142,13 +143,20 @@ void too_many_requests(void)
     ask(other, "/limited", "", 0);
     ask(other, "/single", "", 0)->think = SECONDS(3);
     scenario_start(other);
-    struct client *third = scenario_client(0);
+    third = scenario_client(0);
     third->from = scenario_address("10.2.0.7:4001");
-    ask(third, "/single", "", 429);
+    ask(third, "/single", "", 0); /* refused while the other is under way */
     client_start(third, SECONDS(2));
+    actors_expect_trouble();
 }
 void too_many_requests_check(void)
 {
+    if (third->plans[0]->got_status != 429)
+        world_broken("expectation", "a second request at a time is answered %d",
+                     third->plans[0]->got_status);
+    for (unsigned i = 0; i < client->count; i++)
+        if (client->plans[i]->outcome != OUTCOME_WHOLE)
+            world_broken("service", "request %u was not served", client->plans[i]->id);
     const struct plan *last = client->plans[client->count - 1];
     double took = (double)(last->ended - client->plans[0]->began) / (double)SECONDS(1);
     if (took < 1.4 || took > 2.1)
@@ -182,7 +190,7 @@ void users_come_and_go(void)
     ask(client, "/named", AS_ANN, 0);
     ask(client, "/named", AS_ANN, 0); /* torn */
     ask(client, "/signed", with(TOKENS[2].token, false), 0);
-    ask(client, "/named", AS_ANN, 401); /* changed */
+    ask(client, "/named", AS_ANN, 0); /* changed: 401, if the file could be read */
     ask(client, "/named", AS_BOB, 0);
     ask(client, "/named", AS_BOB, 0); /* gone */
     ask(client, "/signed", with(TOKENS[2].token, false), 0);
@@ -190,4 +198,12 @@ void users_come_and_go(void)
     world_after(SECONDS(5), users_are_torn, NULL);
     world_after(SECONDS(45), users_change, NULL);
     world_after(SECONDS(85), users_are_gone, NULL);
+    actors_expect_trouble();
+}
+void users_come_and_go_check(void)
+{
+    for (unsigned i = 0; i < client->count; i++)
+        if (client->plans[i]->got_status != (i == 3 ? 401 : 200))
+            world_broken("expectation", "request %u is answered %d", client->plans[i]->id,
+                         client->plans[i]->got_status);
 }
