@@ -337,6 +337,7 @@ def test_on_disk_after_a_restart():
     config = SITE.replace("memory 16MiB", "memory 16MiB\n    dir @dir/store")
     body = bytes(range(256)) * 4096  # 1 MiB: read from its file
     with Origin() as app, Weir(config, app=app) as weir:
+        until(lambda: disk_of(weir)["state"] == "on")
         app.on("/small", reply(200, b"small", [*FRESH, ("ETag", '"1"')]))
         app.on("/large", reply(200, body, FRESH))
         assert weir.ask("/small").body == b"small" and weir.ask("/large").body == body

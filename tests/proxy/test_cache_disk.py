@@ -56,7 +56,14 @@ def app():
 
 
 def start(app, memory="64MiB", size="64MiB", **options):
-    return Weir(CONFIG, app=app, memory=memory, size=size, **options)
+    weir = Weir(CONFIG, app=app, memory=memory, size=size, **options)
+    until = time.monotonic() + 10  # what comes before its directory is open is not written
+    while options.get("wait", True) and time.monotonic() < until:
+        found = weir.api("GET", "/v1/caches").json["caches"][0].get("disk", {})
+        if found.get("state") != "off":
+            break
+        time.sleep(0.02)
+    return weir
 
 
 def fetch(weir, target, **rest):
