@@ -115,7 +115,8 @@ static enum status sink_move(struct exchange *x, struct body *body, bool *client
     if (!stream_is_plain(&e->connection->stream))
         return ERR_LIMIT;
     if (e->out.size > 0) {
-        e->connection->stream.more_follows = true;
+        /* Only where bytes are sure to follow: what is held back waits for an acknowledgement. */
+        e->connection->stream.more_follows = body->moves_first;
         enum status written = write_out(e, NULL, 0);
         e->connection->stream.more_follows = false;
         TRY(written);

@@ -505,3 +505,20 @@ def test_a_few_tiny_chunks_pass(pair):
         client.send(b"POST /few HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
                     + b"1\r\nx\r\n" * 2000 + b"0\r\n\r\n")
         assert client.response("POST").body == b"x" * 2000
+
+
+def test_a_short_body_behind_its_head_leaves_at_once():
+    """The head and the body come in two pieces; neither waits for an acknowledgement of the client's,
+    which takes 40 ms and more."""
+    def in_two(request, connection):
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        time.sleep(0.002)
+        connection.send(b"ok")
+    with Origin(script=in_two) as origin, Weir(SITE, app=origin) as weir:
+        with weir.connect() as client:
+            times = []
+            for _ in range(40):
+                began = time.monotonic()
+                assert client.ask().body == b"ok"
+                times.append(time.monotonic() - began)
+    assert sorted(times)[20] < 0.03, sorted(times)
