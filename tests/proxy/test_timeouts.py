@@ -91,7 +91,7 @@ def test_keepalive(origin):
             assert client.ask().status == 200
             start = time.monotonic()
             assert client.is_closed()
-            took(start, 0.8)
+            took(start, 0.7)
         assert len(weir.log(4)) == 4, "an idle connection that ends is no exchange"
 
 
