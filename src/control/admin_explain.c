@@ -27,7 +27,8 @@ static bool read_fields(struct admin_request *r, struct slice *fields, size_t *c
 
 void admin_get_explain(struct admin_request *r)
 {
-    struct slice fields[FIELDS_MAX];
+    struct slice *fields = arena_alloc(r->arena, FIELDS_MAX * sizeof *fields);
+    struct explanation *explanation = arena_alloc(r->arena, sizeof *explanation);
     struct slice client = SLICE("127.0.0.1");
     struct explain_question question = {.method = SLICE("GET"), .fields = fields};
     admin_parameter(r, "method", &question.method);
@@ -38,9 +39,8 @@ void admin_get_explain(struct admin_request *r)
                       SLICE("url is needed; client is an address; at most 32 times field"));
         return;
     }
-    struct explanation explanation;
     struct buffer out = buffer_in(r->arena, 1024);
-    explain(service_snapshot(), &question, r->arena, &explanation);
-    explain_write(&explanation, &out);
+    explain(service_snapshot(), &question, r->arena, explanation);
+    explain_write(explanation, &out);
     admin_answer(r, 200, &out);
 }
