@@ -108,7 +108,8 @@ struct call {
     void *job;
     struct thread *thread;
     struct fiber *fiber; /* NULL: it has given up */
-    bool is_done;
+    bool has_run;
+    bool is_done; /* and the letter of that was read */
     struct call *next;
 };
 static struct call *calls;
@@ -129,6 +130,7 @@ static void run_job(void *argument)
     if (call->is_done) /* the end came first */
         return;
     call->run(call->job);
+    call->has_run = true;
     check(thread_post(call->thread, on_done, call));
 }
 
@@ -157,7 +159,8 @@ enum status offload(void (*run)(void *job), void *job, void (*free_job)(void *jo
 void offload_leave(void)
 {
     for (struct call *call = calls; call != NULL; call = call->next)
-        if (call->thread == thread_self() && !call->is_done && call->fiber == NULL) {
+        if (call->thread == thread_self() && !call->has_run && !call->is_done &&
+            call->fiber == NULL) {
             call->is_done = true;
             call->free_job(call->job);
         }
