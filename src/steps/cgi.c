@@ -10,31 +10,18 @@
 #include "http/chars.h"
 #include "steps/param.h"
 #include "steps/proxy_affinity.h"
+#include "steps/retry.h"
 
 enum {
     BODY_KEPT = 64 * 1024, /* of one without a length, in memory */
 };
-
-static bool prepare_retry(struct cgi_config *c, struct prepare *p)
-{
-    bool is_off = c->retry_on.count == 1 && slice_equal(c->retry_on.items[0], SLICE("off"));
-    for (size_t i = 0; i < c->retry_on.count && !is_off; i++)
-        if (!upstream_retry_add(&c->retry, c->retry_on.items[i])) {
-            p->error(p, "retry_on",
-                     "\"%.*s\" is no reason to try again; there are connect, reset, timeout, "
-                     "non_idempotent and statuses such as 503, 502-504 or 5xx",
-                     SLICE_ARG(c->retry_on.items[i]));
-            return false;
-        }
-    return true;
-}
 
 enum status cgi_prepare(struct cgi_config *c, struct prepare *p, enum upstream_http http)
 {
     c->http = http;
     c->params = p->inner;
     c->params_count = p->inner_count;
-    bool is_good = prepare_retry(c, p);
+    bool is_good = retry_prepare(&c->retry_on, &c->retry, p);
     is_good = accel_prepare(&c->accel, p) && is_good;
     c->upstream = p->find_upstream(p, c->to);
     return c->upstream != NULL && is_good ? OK : ERR_CONFIG;

@@ -10,6 +10,7 @@
 #include "http/forwarded.h"
 #include "net/proxy_protocol.h"
 #include "steps/proxy_affinity.h"
+#include "steps/retry.h"
 #include "upstream/call.h"
 
 #include <pthread.h>
@@ -162,20 +163,6 @@ static struct slice via(void)
     return slice_from_cstring(via_text);
 }
 
-static bool prepare_retry(struct proxy_config *c, struct prepare *p)
-{
-    bool is_off = c->retry_on.count == 1 && slice_equal(c->retry_on.items[0], SLICE("off"));
-    for (size_t i = 0; i < c->retry_on.count && !is_off; i++)
-        if (!upstream_retry_add(&c->retry, c->retry_on.items[i])) {
-            p->error(p, "retry_on",
-                     "\"%.*s\" is no reason to try again; there are connect, reset, timeout, "
-                     "non_idempotent and statuses such as 503, 502-504 or 5xx",
-                     SLICE_ARG(c->retry_on.items[i]));
-            return false;
-        }
-    return true;
-}
-
 /* "20ms", "1s". */
 static bool read_duration(struct slice text, int64_t *duration)
 {
@@ -207,7 +194,7 @@ static enum status prepare(void *config, struct prepare *p)
 {
     struct proxy_config *c = config;
     c->upstream = p->find_upstream(p, c->to);
-    bool is_good = prepare_retry(c, p);
+    bool is_good = retry_prepare(&c->retry_on, &c->retry, p);
     is_good = prepare_hedge(c, p) && is_good;
     is_good = accel_prepare(&c->accel, p) && is_good;
     return c->upstream == NULL || !is_good ? ERR_CONFIG : OK;
