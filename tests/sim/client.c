@@ -379,6 +379,8 @@ static void sip(void *argument)
     client->is_paused = false;
     if (client->end != NULL)
         on_event(client->end);
+    if (client->end != NULL && client->has_paused && client->manner.ends_after_pause)
+        end_shutdown(client->end);
 }
 
 /* Whether the client reads now; else it comes back to it. */
