@@ -147,6 +147,7 @@ static enum status apply(struct loaded *loaded)
     enum status status = service.is_ending ? ERR_CLOSED : workers_swap(&service.workers, to);
     service.snapshot = to; /* also then: what has joined is its own */
     if (status != OK) {
+        certificates_unwatch(from->certificates);
         from->holders--;
         return status;
     }

@@ -156,7 +156,9 @@ static void on_head(struct reader *reader)
     unsigned number = id == NULL ? 0 : (unsigned)atoi(id);
     if (number != 0 && plan->own_status != 0)
         world_broken("route", "request %u is answered by a server: weir had to", plan->id);
-    bool is_expected = reader->status == (number == 0 ? plan->own_status : plan->status);
+    /* What a stranger gets is no answer to what it asked. */
+    bool is_expected =
+        reader->status == (number == 0 ? plan->own_status : plan->status) && !plan->is_unheard;
     if (is_expected && plan->client_field != NULL)
         reader_expect(reader, plan->id, plan->client_field, plan->client_value);
     if (number == 0 && is_expected) {
