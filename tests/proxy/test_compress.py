@@ -28,7 +28,7 @@ NOISE = random.Random(7).randbytes(300000)
 
 
 def decoded(coding, body):
-    done = subprocess.run(TOOLS[coding], input=body, capture_output=True, timeout=20)
+    done = subprocess.run(TOOLS[coding], input=body, capture_output=True, timeout=90)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -177,7 +177,7 @@ def test_a_body_that_breaks_off_does_not_end_well(served, coding):
     def script(request, connection):
         connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
                         b"Content-Length: 300000\r\n\r\n" + NOISE[:290000])
-        gate.wait(20)
+        gate.wait(90)
         connection.close()
 
     origin.on("/broken", script)
@@ -206,7 +206,7 @@ def test_events_arrive_when_they_come(served, coding, kind):
         connection.send(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n"
                         "Transfer-Encoding: chunked\r\n\r\n".encode())
         for number in range(12):
-            assert gate.acquire(timeout=20)
+            assert gate.acquire(timeout=90)
             event = b"data: event %d\n\n" % number
             connection.send(b"%x\r\n%s\r\n" % (len(event), event))
         connection.send(b"0\r\n\r\n")
@@ -263,7 +263,7 @@ def test_curl_reads_it(served):
         if coding != "gzip" and {"br": "brotli", "zstd": "zstd"}[coding] not in version:
             continue
         done = subprocess.run(["curl", "-s", "--compressed", "-H", f"Accept-Encoding: {coding}",
-                               f"http://{weir.address}/"], capture_output=True, timeout=20)
+                               f"http://{weir.address}/"], capture_output=True, timeout=90)
         assert done.stdout == TEXT
 
 
@@ -294,7 +294,7 @@ def test_memory_is_bounded(origin):
     def script(request, connection):
         connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
                         b"Content-Length: 5000\r\n\r\n" + b"a" * 2500)
-        gate.wait(20)
+        gate.wait(90)
         connection.send(b"b" * 2500)
 
     origin.on("/slow", script)

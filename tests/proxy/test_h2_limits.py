@@ -27,7 +27,7 @@ def held(origin):
     origin.go = threading.Event()
 
     def wait(request, connection):
-        origin.go.wait(20)
+        origin.go.wait(90)
         echo(request, connection)
     origin.default = wait
     yield origin

@@ -54,15 +54,15 @@ def test_curl_and_nghttp(pair, tmp_path):
     _, weir = pair
     url = f"http://{weir.address}/big"
     got = subprocess.run(["curl", "-s", "--http2-prior-knowledge", "-w", "%{http_version}", url],
-                         capture_output=True, timeout=30).stdout
+                         capture_output=True, timeout=90).stdout
     assert got == b"b" * 300000 + b"2"
     body = tmp_path / "body"
     body.write_bytes(bytes(range(256)) * 4000)
     got = subprocess.run(["curl", "-s", "--http2-prior-knowledge", "--data-binary", f"@{body}",
-                          f"http://{weir.address}/x"], capture_output=True, timeout=30).stdout
+                          f"http://{weir.address}/x"], capture_output=True, timeout=90).stdout
     assert got == body.read_bytes()
     if shutil.which("nghttp"):
-        got = subprocess.run(["nghttp", url], capture_output=True, timeout=30).stdout
+        got = subprocess.run(["nghttp", url], capture_output=True, timeout=90).stdout
         assert got == b"b" * 300000
         got = subprocess.run(["h2load", "-n400", "-c4", "-m32", url], capture_output=True,
                              timeout=60, text=True).stdout

@@ -220,7 +220,7 @@ class Peer:
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(90)
 
 
 def show(capsys, text):

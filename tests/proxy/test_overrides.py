@@ -129,7 +129,7 @@ def upgrade(weir):
     before = weir.working()
     done = weir.output.count('"upgraded"')
     weir.signal(signal.SIGUSR2)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while weir.output.count('"upgraded"') == done or weir.working() == before:
         assert time.monotonic() < end, weir.output
         time.sleep(0.05)

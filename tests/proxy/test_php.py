@@ -486,7 +486,7 @@ def test_a_busy_server_and_idle_connections_of_others(root):
         # What is idle here keeps others from their processes for some seconds at most.
         with Nginx(root, fpm.unix) as nginx:
             from client import Client
-            with Client(("127.0.0.1", nginx.port), timeout=20) as client:
+            with Client(("127.0.0.1", nginx.port), timeout=60) as client:
                 assert client.ask("/act.php?do=hello").body == b"hello"
 
 
@@ -500,7 +500,7 @@ def test_restarts_under_load(root):
         done, bad = [], []
 
         def load():
-            with weir.connect(timeout=30) as client:
+            with weir.connect(timeout=90) as client:
                 while not stop.is_set():
                     response = client.ask("/act.php?do=hello")
                     (done if response.body == b"hello" else bad).append(response)
@@ -679,7 +679,7 @@ def test_uwsgi_and_scgi_under_uwsgi(kind, tmp_path):
             except ConnectionRefusedError:
                 time.sleep(0.05)
         with Weir("site * {\nlisten @listen\n@kind 127.0.0.1:@port\n}\n", kind=kind,
-                  port=port) as weir, weir.connect(timeout=30) as client:
+                  port=port) as weir, weir.connect(timeout=90) as client:
             for _ in range(3):
                 response = client.ask("/", host="shop.example")
                 assert response.status == 200

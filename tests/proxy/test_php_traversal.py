@@ -121,7 +121,7 @@ def variants():
 
 
 def raw(weir, target, host="test"):
-    with socket.create_connection(("127.0.0.1", weir.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", weir.port), timeout=60) as connection:
         connection.sendall(b"GET " + target.encode("latin-1") + b" HTTP/1.1\r\nHost: " +
                            host.encode() + b"\r\nConnection: close\r\n\r\n")
         answer = b""

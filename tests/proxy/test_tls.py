@@ -78,7 +78,7 @@ def test_older_versions_are_refused(ca):
         for option in ("-tls1", "-tls1_1"):
             result = subprocess.run(
                 ["openssl", "s_client", "-connect", weir.address, "-servername", "a.example", option,
-                 "-cipher", "ALL:@SECLEVEL=0"], input=b"", capture_output=True, timeout=20)
+                 "-cipher", "ALL:@SECLEVEL=0"], input=b"", capture_output=True, timeout=90)
             assert b"Cipher is (NONE)" in result.stdout, result.stdout
 
 
@@ -89,7 +89,7 @@ def test_weak_ciphers_are_refused(ca, cipher):
     with Weir(SITES, pki=ca.directory) as weir:
         result = subprocess.run(
             ["openssl", "s_client", "-connect", weir.address, "-servername", "a.example",
-             "-tls1_2", "-cipher", cipher + ":@SECLEVEL=0"], input=b"", capture_output=True, timeout=20)
+             "-tls1_2", "-cipher", cipher + ":@SECLEVEL=0"], input=b"", capture_output=True, timeout=90)
         assert b"Cipher is (NONE)" in result.stdout or result.returncode != 0
 
 
@@ -97,7 +97,7 @@ def test_x25519_comes_first_and_there_is_no_renegotiation_and_no_compression(ca)
     with Weir(SITES, pki=ca.directory) as weir:
         result = subprocess.run(
             ["openssl", "s_client", "-connect", weir.address, "-servername", "a.example",
-             "-tls1_2"], input=b"R\n", capture_output=True, timeout=20)
+             "-tls1_2"], input=b"R\n", capture_output=True, timeout=90)
         assert b"Server Temp Key: X25519" in result.stdout
         assert b"Compression: NONE" in result.stdout
         assert b"no renegotiation" in result.stderr or b"no renegotiation" in result.stdout
@@ -189,9 +189,11 @@ def test_sessions_are_resumed_by_every_worker(ca, versions):
         for _ in range(8):
             answer, _, resumed = tls.ask(weir, "a.example", made=made, session=session)
             assert resumed and answer.body.split()[3] == b"yes"
-        line = json.loads(weir.log(9)[-1])
-        assert line["tls_resumed"] == "yes" and line["sni"] == "a.example"
-        assert line["tls"] in ("1.2", "1.3") and line["handshake"] > 0
+        lines = [json.loads(line) for line in weir.log(9)]  # of two workers, in any order
+        assert sorted(line["tls_resumed"] for line in lines) == ["no"] + ["yes"] * 8
+        for line in lines:
+            assert line["sni"] == "a.example"
+            assert line["tls"] in ("1.2", "1.3") and line["handshake"] > 0
 
 
 def without_tickets(ca):
@@ -236,10 +238,10 @@ def test_a_fatal_alert_ends_a_session(ca, way, is_kept):
                 client.sock.unwrap()
             elif way == "garble":
                 with socket.socket(fileno=os.dup(client.sock.fileno())) as raw:
-                    raw.settimeout(10)
+                    raw.settimeout(60)
                     raw.sendall(b"\x17\x03\x03\0\x40" + b"x" * 64)
                     assert raw.recv(100)[:1] == b"\x15"
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while (is_resumed := tls.ask(weir, "a.example", made=made, session=session)[2]) != is_kept:
             assert time.monotonic() < until, is_resumed
 
@@ -457,7 +459,7 @@ def test_curl_is_served(ca, origin):
     with Weir(ONE, pki=ca.directory, app=origin) as weir:
         result = subprocess.run(
             ["curl", "-sS", "--cacert", ca.file, "--resolve", f"a.example:{weir.port}:127.0.0.1",
-             f"https://a.example:{weir.port}/"], capture_output=True, timeout=20)
+             f"https://a.example:{weir.port}/"], capture_output=True, timeout=90)
         assert result.stdout == b"ok", result.stderr
 
 
@@ -621,7 +623,7 @@ def test_port_80_redirects_to_a_site_with_a_certificate(tmp_path):
                 client.close()
         finally:
             weir.terminate()
-            weir.wait(60)
+            weir.wait()
         print(json.dumps(answers))
     """)
     asked = json.dumps([(host, target) for host, target, _, _ in REDIRECTS])

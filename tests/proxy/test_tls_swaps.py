@@ -100,7 +100,7 @@ def swap(directory, rounds):
         swapped = 0
         for _ in range(rounds):
             wanted = {name: write(name, number) for number, name in enumerate(names)}
-            until = time.monotonic() + 30
+            until = time.monotonic() + 60
             for name in names:
                 while shown(name) != wanted[name]:
                     assert time.monotonic() < until, "a certificate was not read again"
