@@ -64,7 +64,7 @@ class Stream:
     """What came of one."""
 
     def __init__(self):
-        self.heads, self.body, self.trailers = [], b"", None
+        self.heads, self.body, self.trailers = [], bytearray(), None
         self.is_ended, self.reset = False, None
 
     @property

@@ -11,6 +11,7 @@ import pytest
 
 import pki
 from origin import reply
+from patience import until
 from weir import Weir, run
 
 CONFIG = """
@@ -233,13 +234,8 @@ def test_events_arrive_when_they_come(served, coding, kind):
 def test_log_says_how(served):
     weir, _ = served
     ask(served, page(), "br", target="/logged")
-    for _ in range(100):
-        lines = [json.loads(line) for line in (weir.path / "access.log").read_text().splitlines()]
-        mine = [line for line in lines if line["uri"] == "/logged"]
-        if mine:
-            break
-        time.sleep(0.05)
-    assert mine[0]["encoding"] == "br" and mine[0]["bytes_out"] < len(TEXT)
+    line = json.loads(weir.logged('"uri":"/logged"'))
+    assert line["encoding"] == "br" and line["bytes_out"] < len(TEXT)
 
 
 def test_counted():
@@ -291,9 +287,12 @@ def test_memory_is_bounded(origin):
     """Two contexts of gzip and no more; who comes then gets what there is."""
     gate = threading.Event()
 
+    begun = []
+
     def script(request, connection):
         connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
                         b"Content-Length: 5000\r\n\r\n" + b"a" * 2500)
+        begun.append(request)
         gate.wait(90)
         connection.send(b"b" * 2500)
 
@@ -302,8 +301,10 @@ def test_memory_is_bounded(origin):
         gate.clear()
         with Weir(CONFIG % line, app=origin) as weir:
             clients = [weir.connect() for _ in range(4)]
-            for client in clients:
+            begun.clear()
+            for number, client in enumerate(clients):
                 client.request("/slow", fields=[("Accept-Encoding", "gzip")])
+                until(lambda: len(begun) == number + 1)
                 time.sleep(0.05)
             assert clients[3].head().get("content-encoding") is None
             gate.set()
@@ -311,9 +312,8 @@ def test_memory_is_bounded(origin):
             assert [head.get("content-encoding") for head in heads] == ["gzip", "gzip", None]
             for client in clients:
                 client.close()
-            time.sleep(0.1)
-            assert weir.ask("/slow", fields=[("Accept-Encoding", "gzip")]).get(
-                "content-encoding") == "gzip"
+            until(lambda: weir.ask("/slow", fields=[("Accept-Encoding", "gzip")]).get(
+                "content-encoding") == "gzip")
             assert '"encoding":"busy"' in (weir.stop(), (weir.path / "access.log").read_text())[1]
 
 
