@@ -12,6 +12,7 @@ import tls
 from client import Client
 from origin import Origin, reply
 from refusals import REFUSALS
+from patience import until
 from weir import Weir
 
 SECRETS = {"WEIR_TEST_KEYS": "a:" + "0" * 64, "WEIR_TEST_SECRET": "x" * 32}
@@ -252,15 +253,12 @@ def test_connections_per_client():
         assert third.response().status == 503
         assert weir.wait_line(REFUSALS["CONNECTIONS_PER_CLIENT"].limit)
         held[0].close()
-        for _ in range(100):
-            again = connect()
-            again.request()
-            if again.response().status == 200:
-                break
-            again.close()
-            time.sleep(0.05)
-        else:
-            raise AssertionError("the place of a closed connection was not given away")
+
+        def is_served():
+            with connect() as again:
+                again.request()
+                return again.response().status == 200
+        until(is_served, "the place of a closed connection was not given away")
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 
 import pki
 import tls
+from patience import unless_late
 import weir as program
 from origin import reply
 from weir import Weir, free_port
@@ -345,7 +346,7 @@ def test_a_tunnel_copies_both_ways(ca, origin):
                            fields=[("Connection", "upgrade"), ("Upgrade", "echo")])
             assert client.head().status == 101
             data = os.urandom(300_000)
-            client.sock.settimeout(20)
+            client.sock.settimeout(60)
             for start in range(0, len(data), 30_000):
                 client.send(data[start:start + 30_000])
                 assert client.reader.exactly(30_000) == data[start:start + 30_000]
@@ -367,23 +368,23 @@ def test_a_handshake_has_its_time(ca):
     with Weir(config, pki=ca.directory) as weir:
         for sent in (b"", b"\x16\x03\x01"):
             began = time.monotonic()
-            with socket.create_connection(("127.0.0.1", weir.port), 10) as sock:
+            with socket.create_connection(("127.0.0.1", weir.port), 60) as sock:
                 sock.sendall(sent)
                 try:
                     assert sock.recv(100) == b""
                 except ConnectionResetError:
                     pass
             assert time.monotonic() - began > 0.25
-        assert tls.ask(weir, "a.example")[0].status == 200
+        unless_late(0.25, lambda: tls.ask(weir, "a.example"))
 
 
 def test_a_crowd_shakes_hands_at_once(ca):
     """More at a time than there are buffers of handshakes whose pages are kept."""
-    with Weir(SITES, pki=ca.directory) as weir:
+    with Weir("timeouts handshake=off request_header=off\n" + SITES, pki=ca.directory) as weir:
         made = tls.context(ca.file)
         crowd = []
         for _ in range(200):
-            sock = made.wrap_socket(socket.create_connection(("127.0.0.1", weir.port), 20),
+            sock = made.wrap_socket(socket.create_connection(("127.0.0.1", weir.port), 60),
                                     server_hostname="a.example", do_handshake_on_connect=False)
             crowd.append(sock)
             sock.setblocking(False)
@@ -391,7 +392,7 @@ def test_a_crowd_shakes_hands_at_once(ca):
                 sock.do_handshake()
         time.sleep(1)  # all of them are under way now, and nobody goes on
         for sock in crowd:
-            sock.settimeout(20)
+            sock.settimeout(60)
             sock.do_handshake()
         for _ in range(2):
             for sock in crowd:
@@ -432,7 +433,7 @@ def test_a_client_hello_may_come_byte_by_byte(ca):
     with Weir(SITES, pki=ca.directory) as weir:
         into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
         session = tls.context(ca.file).wrap_bio(into, out, server_hostname="a.example")
-        with socket.create_connection(("127.0.0.1", weir.port), 10) as sock:
+        with socket.create_connection(("127.0.0.1", weir.port), 60) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while True:
                 try:
@@ -611,9 +612,9 @@ def test_port_80_redirects_to_a_site_with_a_certificate(tmp_path):
         answers = []
         try:
             for host, target in asked:
-                for _ in range(500):
+                for _ in range(5000):
                     try:
-                        client = http.client.HTTPConnection("127.0.0.1", 80, timeout=20)
+                        client = http.client.HTTPConnection("127.0.0.1", 80, timeout=60)
                         client.request("GET", target, headers={"Host": host})
                         break
                     except ConnectionRefusedError:
@@ -629,7 +630,7 @@ def test_port_80_redirects_to_a_site_with_a_certificate(tmp_path):
     asked = json.dumps([(host, target) for host, target, _, _ in REDIRECTS])
     ran = subprocess.run([*alone, sys.executable, str(script), program.BINARY,
                           str(tmp_path / "weir.conf"), asked],
-                         capture_output=True, text=True, timeout=100,
+                         capture_output=True, text=True, timeout=250,
                          env=program.environment({"XDG_DATA_HOME": str(tmp_path)}, tmp_path))
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout) == [[status, where] for _, _, status, where in REDIRECTS]
