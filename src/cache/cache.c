@@ -56,6 +56,11 @@ struct cache *cache_new(const struct cache_settings *settings)
     return cache;
 }
 
+int64_t cache_max_object(const struct cache *cache)
+{
+    return store_max_object(cache->store);
+}
+
 struct cache *cache_hold(struct cache *cache)
 {
     __atomic_add_fetch(&cache->references, 1, __ATOMIC_RELAXED);

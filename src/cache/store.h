@@ -84,12 +84,14 @@ enum store_result {
 };
 const char *store_result_name(enum store_result result);
 void store_count(struct store *store, enum store_result result);
+void store_count_slice(struct store *store);
 
 struct store_counters {
     uint64_t results[STORE_RESULTS];
     uint64_t objects, bytes, bytes_max;
     uint64_t evicted, stored;
-    uint64_t fills; /* under way */
+    uint64_t fills;  /* under way */
+    uint64_t slices; /* that were fetched */
 };
 void store_counters(struct store *store, struct store_counters *counters);
 /* Lets go of what was not used for `inactive`; a bounded piece of it at a time. */

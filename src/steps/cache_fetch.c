@@ -3,14 +3,13 @@
  * Who began it is the first of those who follow; it goes on without him while somebody else follows
  * or what comes is to be stored. What cannot be stored is taken by the first as it stands, and read
  * from the server at his pace. */
+#include "steps/cache_fetch.h"
 #include "base/clock.h"
 #include "cache/disk.h"
 #include "exchange/apart.h"
 #include "fiber/thread.h"
-#include "http/cache_unkeyed.h"
 #include "http/cache_vary.h"
 #include "http/date.h"
-#include "steps/cache_inside.h"
 
 #include <stdlib.h>
 
@@ -20,31 +19,14 @@ enum {
     FLOW_LOOK_MS = 5,
 };
 
-/* Of one thread: the fetching exchange and the client's live there both. */
-struct cache_fetch {
-    unsigned references;
-    struct fill *fill;
-    struct cache *cache;
-    const struct cache_config *config; /* lives as long as the exchange apart */
-    struct exchange *apart;            /* NULL: it has ended */
-    struct cache_visit *first;         /* NULL: gone, or nobody */
-    struct object *stale;              /* that was asked about; NULL */
-    struct content *content;           /* that is filled; NULL */
-    uint64_t moment;                   /* of the disk when it began */
-    struct arena arena;
-    struct fields request_fields; /* as the client sent them, for Vary */
-    struct cache_request request;
-    bool is_background;
-    bool is_taken; /* the first has the answer */
-    bool is_flowing;
-};
-
 static void release(struct cache_fetch *fetch)
 {
     if (--fetch->references > 0)
         return;
     if (fetch->stale != NULL)
         object_release(fetch->stale);
+    if (fetch->root != NULL)
+        object_release(fetch->root);
     fill_release(fetch->fill);
     arena_done(&fetch->arena);
     free(fetch);
@@ -63,7 +45,7 @@ static void note_server(struct cache_fetch *fetch, const struct exchange *apart)
         fetch->first->x->upstream = apart->upstream;
 }
 
-static enum status fail(struct cache_fetch *fetch, const struct exchange *apart)
+enum status cache_fetch_fail(struct cache_fetch *fetch, const struct exchange *apart)
 {
     struct fill *fill = fetch->fill;
     const struct blame *blame = &apart->blame;
@@ -77,6 +59,22 @@ static enum status fail(struct cache_fetch *fetch, const struct exchange *apart)
     store_fill_end(fetch->cache->store, fill);
     if (fill_state(fill) == FILL_WAITING)
         fill_tell(fill, FILL_FAILED);
+    return ERR_CLOSED;
+}
+
+enum status cache_fetch_refuse(struct cache_fetch *fetch, const struct exchange *apart,
+                               enum cache_why why, bool look_again)
+{
+    struct fill *fill = fetch->fill;
+    fill->status = look_again ? ERR_CANCELLED : ERR_PROTOCOL;
+    fill->side = SIDE_UPSTREAM;
+    fill->answer = look_again ? apart->response.status : 502;
+    fill->error = "http_response_incomplete";
+    fill->reason = "a part came that does not belong to the rest";
+    fill->why = why;
+    note_server(fetch, apart);
+    store_fill_end(fetch->cache->store, fill);
+    fill_tell(fill, FILL_FAILED);
     return ERR_CLOSED;
 }
 
@@ -114,7 +112,7 @@ static enum status hand_over(struct cache_fetch *fetch, struct exchange *apart, 
     return ERR_CLOSED;
 }
 
-static void put(struct cache_fetch *fetch, struct object *object)
+void cache_fetch_put(struct cache_fetch *fetch, struct object *object)
 {
     fetch->fill->object = object;
     fill_tell(fetch->fill, FILL_STARTED);
@@ -145,8 +143,9 @@ static void add_date(struct cache_fetch *fetch, struct fields *fields, int64_t w
     fields_add(fields, FIELD_DATE, date_http(wall, date));
 }
 
-static struct object *make_object(struct cache_fetch *fetch, int status, struct fields *fields,
-                                  const struct cache_terms *terms, struct content *content)
+struct object *cache_fetch_object(struct cache_fetch *fetch, int status, struct fields *fields,
+                                  const struct cache_terms *terms, struct content *content,
+                                  const struct object_slices *slices)
 {
     struct arena *arena = &fetch->arena;
     struct object_parts parts = {
@@ -158,11 +157,13 @@ static struct object *make_object(struct cache_fetch *fetch, int status, struct 
     cache_vary_values(parts.vary_names, &fetch->request_fields, &values);
     parts.vary_values = buffer_slice(&values);
     parts.url = url_of(fetch->apart, arena);
+    if (slices != NULL)
+        parts.slices = *slices;
     return object_new(&parts, content);
 }
 
-static struct cache_answer answer_of(const struct cache_fetch *fetch, int status,
-                                     const struct fields *fields)
+struct cache_answer cache_fetch_answer(const struct cache_fetch *fetch, int status,
+                                       const struct fields *fields)
 {
     return (struct cache_answer){
         .status = status,
@@ -186,20 +187,21 @@ static enum status renew(struct cache_fetch *fetch, struct exchange *apart)
         !slice_equal(fresh.etag, stale->validators.etag)) {
         const struct store_key key = {fetch->fill->key, fetch->fill->hash};
         cache_forget(fetch->cache, &key); /* it speaks of something else */
-        return fail(fetch, apart);
+        return cache_fetch_fail(fetch, apart);
     }
     object_fields(stale, &fetch->arena, apart->response.fields.count + 4, &fields);
     add_date(fetch, &apart->response.fields, clock_wall());
     cache_strip(&apart->response.fields, &fetch->config->policy, &fetch->arena);
     cache_freshen(&fields, &apart->response.fields);
-    struct cache_answer answer = answer_of(fetch, stale->status, &fields);
+    struct cache_answer answer = cache_fetch_answer(fetch, stale->status, &fields);
     enum cache_why why =
         cache_may_store(&fetch->request, &answer, &fetch->config->policy, &fetch->arena, &terms);
-    struct object *object = make_object(fetch, stale->status, &fields, &terms, stale->content);
+    struct object *object =
+        cache_fetch_object(fetch, stale->status, &fields, &terms, stale->content, &stale->slices);
     object->was_validated = true;
     object->disk_id = __atomic_load_n(&stale->disk_id, __ATOMIC_RELAXED);
     note_server(fetch, apart);
-    put(fetch, object);
+    cache_fetch_put(fetch, object);
     bool is_stored = why == CACHE_WHY_NONE && store_put(store, fetch->fill, object, loop_now());
     store_fill_end(store, fetch->fill);
     if (is_stored)
@@ -207,19 +209,19 @@ static enum status renew(struct cache_fetch *fetch, struct exchange *apart)
     return ERR_CLOSED;
 }
 
-static enum status begin_content(struct cache_fetch *fetch, struct exchange *apart,
-                                 const struct cache_terms *terms)
+enum status cache_fetch_begin(struct cache_fetch *fetch, struct exchange *apart,
+                              const struct cache_terms *terms)
 {
     int64_t length = apart->response.framing == FRAMING_NONE ? 0 : apart->response.body->length;
     struct object *object;
     fetch->content = content_new(length);
-    object =
-        make_object(fetch, apart->response.status, &apart->response.fields, terms, fetch->content);
+    object = cache_fetch_object(fetch, apart->response.status, &apart->response.fields, terms,
+                                fetch->content, NULL);
     note_server(fetch, apart);
     /* Before anything comes: what grows too large goes as soon as nobody is to read it. */
     if (fetch->first != NULL)
         fetch->first->is_reading = content_open(fetch->content, &fetch->first->cursor);
-    put(fetch, object);
+    cache_fetch_put(fetch, object);
     return OK;
 }
 
@@ -232,17 +234,21 @@ static enum status sink_head(struct exchange *apart, bool hold)
     if (fill_state(fetch->fill) != FILL_WAITING)
         return ERR_CLOSED; /* an error in place of what broke off */
     if (apart->blame.status != OK)
-        return fail(fetch, apart);
+        return cache_fetch_fail(fetch, apart);
+    if (fetch->root != NULL)
+        return cache_slices_more(fetch, apart);
     if (response->status == 304 && fetch->stale != NULL)
         return renew(fetch, apart);
-    struct cache_answer answer = answer_of(fetch, response->status, &response->fields);
+    if (fetch->is_sliced && (response->status == 206 || response->status == 416))
+        return cache_slices_begin(fetch, apart);
+    struct cache_answer answer = cache_fetch_answer(fetch, response->status, &response->fields);
     enum cache_why why =
         cache_may_store(&fetch->request, &answer, &fetch->config->policy, &fetch->arena, &terms);
     if (why == CACHE_WHY_NONE && response->body->length > store_max_object(fetch->cache->store))
         why = CACHE_WHY_TOO_LARGE;
     if (why != CACHE_WHY_NONE)
         return hand_over(fetch, apart, why);
-    return begin_content(fetch, apart, &terms);
+    return cache_fetch_begin(fetch, apart, &terms);
 }
 
 /* It has grown too large to be stored: those who read it get the rest, and nobody else. */
@@ -295,7 +301,7 @@ static void sink_abort(struct exchange *apart)
 {
     struct cache_fetch *fetch = of(apart);
     if (fill_state(fetch->fill) == FILL_WAITING)
-        (void)fail(fetch, apart);
+        (void)cache_fetch_fail(fetch, apart);
     else if (fetch->content != NULL)
         content_end(fetch->content, false);
     store_fill_end(fetch->cache->store, fetch->fill);
@@ -329,56 +335,6 @@ static const struct sink SINK = {
     .tunnel = sink_tunnel,
 };
 
-/* --- Asking --- */
-
-/* The whole is asked for, as everybody may have it; what is stored is asked about. */
-static void shape_request(struct cache_fetch *fetch, struct exchange *apart)
-{
-    static const enum field_id NEVER[] = {FIELD_RANGE,
-                                          FIELD_IF_RANGE,
-                                          FIELD_IF_MATCH,
-                                          FIELD_IF_NONE_MATCH,
-                                          FIELD_IF_UNMODIFIED_SINCE,
-                                          FIELD_IF_MODIFIED_SINCE};
-    struct fields *fields = &apart->request.head.fields;
-    struct slice proto = arena_copy(&apart->arena, cache_told(apart, FIELD_X_FORWARDED_PROTO));
-    struct slice host = arena_copy(&apart->arena, cache_told(apart, FIELD_X_FORWARDED_HOST));
-    cache_strip_unkeyed(fields);
-    if (proto.size > 0) /* a trusted proxy has said so, and the key has it */
-        fields_add(fields, FIELD_X_FORWARDED_PROTO, proto);
-    if (host.size > 0)
-        fields_add(fields, FIELD_X_FORWARDED_HOST, host);
-    for (size_t i = 0; i < sizeof NEVER / sizeof *NEVER; i++)
-        fields_remove(fields, NEVER[i]);
-    /* What steps behind this one add is for all; what the client said is not. */
-    if (!apart->client_trusted)
-        cache_strip_unkeyed(fields);
-    if (fields_find(fields, FIELD_ACCEPT_ENCODING) != NULL)
-        fields_set(fields, FIELD_ACCEPT_ENCODING, encodings_text(encodings_accepted(fields)));
-    if (apart->request.head.method == METHOD_HEAD) { /* the whole answers it too */
-        apart->request.head.method = METHOD_GET;
-        apart->request.head.method_text = SLICE("GET");
-    }
-    if (fetch->stale == NULL)
-        return;
-    const struct validators *known = &fetch->stale->validators;
-    if (known->etag.size > 0)
-        fields_add(fields, FIELD_IF_NONE_MATCH, known->etag);
-    if (known->last_modified.size > 0)
-        fields_add(fields, FIELD_IF_MODIFIED_SINCE, known->last_modified);
-}
-
-static void give_body(struct exchange *apart, struct slice body)
-{
-    if (body.size == 0)
-        return;
-    struct body_text *text = arena_alloc(&apart->arena, sizeof *text);
-    body_text_init(text, arena_copy(&apart->arena, body));
-    apart->request.body = &text->body;
-    apart->request.head.framing = FRAMING_LENGTH;
-    apart->request.head.length = body.size;
-}
-
 static void on_end(struct exchange *apart)
 {
     struct cache_fetch *fetch = of(apart);
@@ -398,14 +354,48 @@ static bool enter_background(struct cache *cache)
     return false;
 }
 
-bool cache_fetch_start(struct cache_visit *visit, struct fill *fill, struct object *stale,
-                       bool is_background)
+static void set_asked(struct cache_fetch *fetch, const struct cache_asked *asked)
+{
+    struct object *stale = asked->stale;
+    bool can_be_asked = stale != NULL && (stale->validators.etag.size > 0 ||
+                                          stale->validators.last_modified.size > 0);
+    fetch->stale = can_be_asked ? object_hold(stale) : NULL;
+    fetch->is_background = asked->is_background;
+    fetch->is_sliced = asked->slice_size > 0;
+    fetch->slice_size = asked->slice_size;
+    fetch->part.first = asked->slice * asked->slice_size;
+    fetch->part.last = fetch->part.first + asked->slice_size - 1;
+    if (asked->root == NULL)
+        return;
+    fetch->root = object_hold(asked->root);
+    fetch->root_key = arena_copy(&fetch->arena, asked->root_key);
+    if (fetch->part.last >= asked->root->slices.total)
+        fetch->part.last = asked->root->slices.total - 1;
+}
+
+/* What the client said, as the exchange apart has it: for Vary and the rules. */
+static void copy_request(struct cache_fetch *fetch)
+{
+    const struct request_head *head = &fetch->apart->request.head;
+    struct fields *fields = &fetch->request_fields;
+    fields_init(fields, &fetch->arena, NULL, 0);
+    for (uint32_t i = 0; i < head->fields.count; i++)
+        fields_append_checked(fields, (enum field_id)head->fields.items[i].id,
+                              head->fields.items[i].name, head->fields.items[i].value);
+    enum method method = head->method == METHOD_HEAD ? METHOD_GET : head->method;
+    cache_request_read(&fetch->request, method, fields, &fetch->config->policy);
+}
+
+bool cache_fetch_start(struct cache_visit *visit, struct fill *fill,
+                       const struct cache_asked *asked)
 {
     struct cache *cache = visit->config->cache;
-    if (is_background && !enter_background(cache))
+    if (asked->is_background && !enter_background(cache))
         return false;
     struct cache_fetch *fetch = memory_zero(sizeof *fetch);
     struct exchange *apart = exchange_apart_new(visit->x, &SINK, fetch);
+    /* Who reads slices asks for more of them when other steps have been reached. */
+    apart->steps_from = apart->steps_reached = visit->steps_reached;
     arena_init(&fetch->arena, NULL, 0);
     fetch->references = 1;
     fetch->fill = fill_hold(fill);
@@ -413,29 +403,18 @@ bool cache_fetch_start(struct cache_visit *visit, struct fill *fill, struct obje
     fetch->moment = cache->disk == NULL ? 0 : disk_moment(cache->disk);
     fetch->config = visit->config;
     fetch->apart = apart;
-    fetch->is_background = is_background;
-    bool can_be_asked = stale != NULL && (stale->validators.etag.size > 0 ||
-                                          stale->validators.last_modified.size > 0);
-    fetch->stale = can_be_asked ? object_hold(stale) : NULL;
-    struct fields *fields = &fetch->request_fields;
-    const struct fields *from = &apart->request.head.fields; /* text of the exchange apart */
-    fields_init(fields, &fetch->arena, NULL, 0);
-    for (uint32_t i = 0; i < from->count; i++)
-        fields_append_checked(fields, (enum field_id)from->items[i].id, from->items[i].name,
-                              from->items[i].value);
-    enum method method =
-        apart->request.head.method == METHOD_HEAD ? METHOD_GET : apart->request.head.method;
-    cache_request_read(&fetch->request, method, fields, &visit->config->policy);
-    shape_request(fetch, apart);
-    give_body(apart, visit->body);
-    if (!is_background) {
+    set_asked(fetch, asked);
+    copy_request(fetch);
+    cache_fetch_shape(fetch, apart);
+    cache_fetch_give_body(apart, visit->body);
+    if (!asked->is_background) {
         fetch->first = visit;
         fetch->references++;
         visit->fetch = fetch;
     }
     if (exchange_apart_start(apart, "cache_fetch", on_end) == OK)
         return true;
-    if (is_background)
+    if (asked->is_background)
         __atomic_sub_fetch(&cache->background, 1, __ATOMIC_RELAXED);
     visit->fetch = NULL;
     fetch->references = 1;
