@@ -20,6 +20,7 @@ struct cache {
     struct slice name;
     struct slice dir;
     struct store *store;
+    int64_t max_object;  /* bytes of one body; atomic */
     struct disk *disk;   /* NULL: none */
     uint32_t references; /* atomic */
     uint32_t background; /* fetches that no client waits for; atomic */

@@ -158,6 +158,7 @@ void store_counters(struct store *store, struct store_counters *counters)
         pthread_mutex_unlock(&shard->mutex);
     }
     pthread_mutex_lock(&store->evict_mutex);
+    counters->bytes += __atomic_load_n(&store->filling, __ATOMIC_RELAXED);
     counters->bytes_max = store->evict.bytes_max;
     counters->bytes = evict_bytes(&store->evict);
     pthread_mutex_unlock(&store->evict_mutex);

@@ -8,8 +8,6 @@
 #include "cache/disk.h"
 #include "exchange/apart.h"
 #include "fiber/thread.h"
-#include "http/cache_vary.h"
-#include "http/date.h"
 
 #include <stdlib.h>
 
@@ -17,6 +15,8 @@ enum {
     HIT_FOR_MISS_S = 120,
     FLOW_BEHIND = 4 * 1024 * 1024, /* of what is too large to store: so far the slowest may lag */
     FLOW_LOOK_MS = 5,
+    CROWDED_FROM = 64 * 1024, /* small ones are stored however much is fetched */
+    SPILL_PART = 4,           /* of what memory may keep of one: what is not announced as larger */
 };
 
 static void release(struct cache_fetch *fetch)
@@ -93,7 +93,7 @@ static enum status hand_over(struct cache_fetch *fetch, struct exchange *apart, 
     struct store *store = fetch->cache->store;
     const struct store_key key = {fill->key, fill->hash};
     int status = apart->response.status;
-    if (is_lasting(why, status)) {
+    if (is_lasting(why, status) && !fetch->is_unwanted) {
         if (fetch->stale != NULL)
             cache_forget(fetch->cache, &key);
         store_hit_for_miss(store, &key, loop_now() + SECONDS(HIT_FOR_MISS_S));
@@ -118,60 +118,21 @@ void cache_fetch_put(struct cache_fetch *fetch, struct object *object)
     fill_tell(fetch->fill, FILL_STARTED);
 }
 
-/* As purges name it. */
-static struct slice url_of(const struct exchange *x, struct arena *arena)
+/* What it takes of memory now. False: all that is fetched takes too much. */
+static bool charge(struct cache_fetch *fetch)
 {
-    const struct request_head *head = &x->request.head;
-    struct buffer text = buffer_in(arena, x->request.target.size + head->host.size + 24);
-    buffer_append(&text, x->scheme);
-    buffer_append(&text, SLICE("://"));
-    buffer_append(&text, head->host);
-    if (head->port != 0 && head->port != cache_standard_port(x->scheme)) {
-        buffer_append_byte(&text, ':');
-        buffer_append_u64(&text, head->port);
-    }
-    buffer_append(&text, x->request.target);
-    return buffer_slice(&text);
+    uint64_t bytes = fetch->content == NULL ? 0 : fetch->content->bytes;
+    if (bytes == fetch->charged)
+        return true;
+    int64_t more = (int64_t)(bytes - fetch->charged);
+    fetch->charged = bytes;
+    return store_charge(fetch->cache->store, more);
 }
 
-/* RFC 9110 §6.6.1: what came without a date gets that of its coming. */
-static void add_date(struct cache_fetch *fetch, struct fields *fields, int64_t wall)
+static void uncharge(struct cache_fetch *fetch)
 {
-    if (fields_find(fields, FIELD_DATE) != NULL)
-        return;
-    char *date = arena_alloc(&fetch->arena, DATE_HTTP_SIZE);
-    fields_add(fields, FIELD_DATE, date_http(wall, date));
-}
-
-struct object *cache_fetch_object(struct cache_fetch *fetch, int status, struct fields *fields,
-                                  const struct cache_terms *terms, struct content *content,
-                                  const struct object_slices *slices)
-{
-    struct arena *arena = &fetch->arena;
-    struct object_parts parts = {
-        .status = status, .fields = fields, .terms = *terms, .wall = clock_wall()};
-    cache_strip(fields, &fetch->config->policy, arena);
-    add_date(fetch, fields, parts.wall);
-    cache_vary_names(fields, arena, &parts.vary_names);
-    struct buffer values = buffer_in(arena, 64);
-    cache_vary_values(parts.vary_names, &fetch->request_fields, &values);
-    parts.vary_values = buffer_slice(&values);
-    parts.url = url_of(fetch->apart, arena);
-    if (slices != NULL)
-        parts.slices = *slices;
-    return object_new(&parts, content);
-}
-
-struct cache_answer cache_fetch_answer(const struct cache_fetch *fetch, int status,
-                                       const struct fields *fields)
-{
-    return (struct cache_answer){
-        .status = status,
-        .fields = fields,
-        .wall = clock_wall(),
-        .delay = loop_now() - fetch->apart->started,
-        .received = loop_now(),
-    };
+    (void)store_charge(fetch->cache->store, -(int64_t)fetch->charged);
+    fetch->charged = 0;
 }
 
 /* What is stored is good still: its head is made new, its content stays (RFC 9111 §4.3.4). */
@@ -190,7 +151,7 @@ static enum status renew(struct cache_fetch *fetch, struct exchange *apart)
         return cache_fetch_fail(fetch, apart);
     }
     object_fields(stale, &fetch->arena, apart->response.fields.count + 4, &fields);
-    add_date(fetch, &apart->response.fields, clock_wall());
+    cache_fetch_add_date(fetch, &apart->response.fields, clock_wall());
     cache_strip(&apart->response.fields, &fetch->config->policy, &fetch->arena);
     cache_freshen(&fields, &apart->response.fields);
     struct cache_answer answer = cache_fetch_answer(fetch, stale->status, &fields);
@@ -202,7 +163,11 @@ static enum status renew(struct cache_fetch *fetch, struct exchange *apart)
     object->disk_id = __atomic_load_n(&stale->disk_id, __ATOMIC_RELAXED);
     note_server(fetch, apart);
     cache_fetch_put(fetch, object);
-    bool is_stored = why == CACHE_WHY_NONE && store_put(store, fetch->fill, object, loop_now());
+    bool is_stored = why == CACHE_WHY_NONE;
+    if (stale->content->reader != NULL) /* it lies on the disk: memory does not hold files open */
+        is_stored = is_stored && store_is_wanted(store, fetch->fill);
+    else
+        is_stored = is_stored && store_put(store, fetch->fill, object, loop_now());
     store_fill_end(store, fetch->fill);
     if (is_stored)
         cache_disk_write(fetch->cache, fetch->fill->key, object, fetch->moment);
@@ -218,6 +183,13 @@ enum status cache_fetch_begin(struct cache_fetch *fetch, struct exchange *apart,
     object = cache_fetch_object(fetch, apart->response.status, &apart->response.fields, terms,
                                 fetch->content, NULL);
     note_server(fetch, apart);
+    if (length > store_max_object(fetch->cache->store) && !cache_spill_begin(fetch, object)) {
+        fetch->is_unwanted = !store_is_wanted(fetch->cache->store, fetch->fill);
+        object_release(object);
+        content_release(fetch->content);
+        fetch->content = NULL;
+        return hand_over(fetch, apart, CACHE_WHY_TOO_LARGE);
+    }
     /* Before anything comes: what grows too large goes as soon as nobody is to read it. */
     if (fetch->first != NULL)
         fetch->first->is_reading = content_open(fetch->content, &fetch->first->cursor);
@@ -244,26 +216,29 @@ static enum status sink_head(struct exchange *apart, bool hold)
     struct cache_answer answer = cache_fetch_answer(fetch, response->status, &response->fields);
     enum cache_why why =
         cache_may_store(&fetch->request, &answer, &fetch->config->policy, &fetch->arena, &terms);
-    if (why == CACHE_WHY_NONE && response->body->length > store_max_object(fetch->cache->store))
+    if (why == CACHE_WHY_NONE && response->body->length > cache_max_object(fetch->cache))
         why = CACHE_WHY_TOO_LARGE;
     if (why != CACHE_WHY_NONE)
         return hand_over(fetch, apart, why);
     return cache_fetch_begin(fetch, apart, &terms);
 }
 
-/* It has grown too large to be stored: those who read it get the rest, and nobody else. */
-static enum status flow(struct cache_fetch *fetch)
+/* It cannot be stored, or no more: those who read it get the rest, and nobody else. */
+static enum status flow(struct cache_fetch *fetch, bool is_lasting)
 {
     struct store *store = fetch->cache->store;
     uint64_t behind;
     if (!fetch->is_flowing) {
         fetch->is_flowing = true;
         const struct store_key key = {fetch->fill->key, fetch->fill->hash};
-        store_hit_for_miss(store, &key, loop_now() + SECONDS(HIT_FOR_MISS_S));
+        if (is_lasting)
+            store_hit_for_miss(store, &key, loop_now() + SECONDS(HIT_FOR_MISS_S));
         store_fill_end(store, fetch->fill);
         content_flow(fetch->content);
+        cache_spill_abort(fetch);
     }
     while (content_trim(fetch->content, &behind)) {
+        (void)charge(fetch);
         if (behind < FLOW_BEHIND)
             return OK;
         TRY(fiber_sleep(loop_now() + MILLISECONDS(FLOW_LOOK_MS)));
@@ -271,14 +246,48 @@ static enum status flow(struct cache_fetch *fetch)
     return ERR_CLOSED; /* nobody reads any more */
 }
 
+/* From where on it goes to the disk: what was not announced is not to fill memory until then. */
+static uint64_t spills_from(const struct cache_fetch *fetch)
+{
+    uint64_t most = (uint64_t)store_max_object(fetch->cache->store);
+    return fetch->content->length >= 0 ? most : most / SPILL_PART;
+}
+
 static enum status sink_chunk(struct exchange *apart, struct slice chunk, bool more)
 {
     (void)more;
     struct cache_fetch *fetch = of(apart);
-    content_append(fetch->content, chunk);
-    if (fetch->content->size <= (uint64_t)store_max_object(fetch->cache->store))
-        return OK;
-    return flow(fetch);
+    struct content *content = fetch->content;
+    content_append(content, chunk);
+    bool has_room = charge(fetch) || content->size < CROWDED_FROM;
+    if (fetch->is_flowing)
+        return flow(fetch, true);
+    if (content->size > (uint64_t)cache_max_object(fetch->cache))
+        return flow(fetch, true);
+    if (fetch->spill == NULL && (!has_room || content->size > spills_from(fetch)))
+        (void)cache_spill_begin(fetch, fetch->fill->object);
+    if (fetch->spill != NULL) {
+        enum status status = cache_spill_more(fetch);
+        (void)charge(fetch);
+        if (status == ERR_CANCELLED)
+            return status;
+        return status == OK ? OK : flow(fetch, false);
+    }
+    if (!has_room || content->size > (uint64_t)store_max_object(fetch->cache->store))
+        return flow(fetch, has_room);
+    return OK;
+}
+
+static void end_spilled(struct cache_fetch *fetch)
+{
+    struct store *store = fetch->cache->store;
+    const struct store_key key = {fetch->fill->key, fetch->fill->hash};
+    cache_spill_end(fetch);
+    bool is_stored = fetch->content->reader != NULL;
+    content_end(fetch->content, true);
+    store_fill_end(store, fetch->fill);
+    if (is_stored) /* what memory has is older */
+        (void)store_purge_key(store, &key, false);
 }
 
 static enum status sink_finish(struct exchange *apart, const struct fields *trailers)
@@ -287,7 +296,12 @@ static enum status sink_finish(struct exchange *apart, const struct fields *trai
     struct cache_fetch *fetch = of(apart);
     if (fetch->content == NULL)
         return OK;
+    if (fetch->spill != NULL) {
+        end_spilled(fetch);
+        return OK;
+    }
     content_end(fetch->content, true);
+    uncharge(fetch);
     struct fill *fill = fetch->fill;
     bool is_stored =
         !fetch->is_flowing && store_put(fetch->cache->store, fill, fill->object, loop_now());
@@ -304,6 +318,7 @@ static void sink_abort(struct exchange *apart)
         (void)cache_fetch_fail(fetch, apart);
     else if (fetch->content != NULL)
         content_end(fetch->content, false);
+    cache_spill_abort(fetch);
     store_fill_end(fetch->cache->store, fetch->fill);
 }
 
@@ -340,6 +355,8 @@ static void on_end(struct exchange *apart)
     struct cache_fetch *fetch = of(apart);
     if (fetch->is_background)
         __atomic_sub_fetch(&fetch->cache->background, 1, __ATOMIC_RELAXED);
+    uncharge(fetch);
+    cache_spill_abort(fetch);
     if (fetch->content != NULL)
         content_release(fetch->content);
     fetch->apart = NULL;
