@@ -11,6 +11,7 @@
 enum {
     FIELDS_MORE = 8, /* that this and other steps add */
     STATUS_SIZE = 192,
+    YIELD_BYTES = 256 * 1024, /* so much of what is at hand, then others run */
 };
 
 struct content_source {
@@ -37,11 +38,16 @@ struct content_body {
     struct body body;
     struct content_cursor *cursor;
     uint64_t offset;
+    uint64_t yielded; /* where others have run last */
 };
 
 static enum status read_content(struct body *body, struct slice *chunk, int64_t deadline)
 {
     struct content_body *b = LIST_ENTRY(body, struct content_body, body);
+    if (b->offset - b->yielded >= YIELD_BYTES) {
+        b->yielded = b->offset;
+        TRY(fiber_yield());
+    }
     TRY(content_read(b->cursor, b->offset, UINT64_MAX, chunk, deadline));
     b->offset += chunk->size;
     return OK;
