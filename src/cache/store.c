@@ -191,7 +191,8 @@ void store_make_room(struct store *store)
 {
     for (;;) {
         pthread_mutex_lock(&store->evict_mutex);
-        struct evict_item *item = evict_over(&store->evict, 0);
+        struct evict_item *item =
+            evict_over(&store->evict, __atomic_load_n(&store->filling, __ATOMIC_RELAXED));
         pthread_mutex_unlock(&store->evict_mutex);
         if (item == NULL)
             return;
@@ -403,6 +404,33 @@ static bool put(struct store *store, const struct store_key *key, struct fill *f
     if (is_stored)
         store_make_room(store);
     return is_stored;
+}
+
+static bool is_purged(const struct store *store, const struct fill *fill)
+{
+    return fill->is_purged ||
+           fill->generation != __atomic_load_n(&store->generation, __ATOMIC_ACQUIRE);
+}
+
+bool store_is_wanted(struct store *store, const struct fill *fill)
+{
+    struct store_shard *shard = store_shard_of(store, fill->hash);
+    const struct store_key key = {fill->key, fill->hash};
+    pthread_mutex_lock(&shard->mutex);
+    int64_t min_uses = shard->settings.min_uses;
+    const struct store_entry *entry = store_entry_find(shard, &key);
+    bool is_wanted =
+        !is_purged(store, fill) && (min_uses <= 1 || (entry != NULL && entry->uses >= min_uses));
+    pthread_mutex_unlock(&shard->mutex);
+    return is_wanted;
+}
+
+bool store_charge(struct store *store, int64_t bytes)
+{
+    uint64_t filling = __atomic_add_fetch(&store->filling, (uint64_t)bytes, __ATOMIC_RELAXED);
+    if (bytes > 0)
+        store_make_room(store);
+    return filling <= store->evict.bytes_max / 2;
 }
 
 bool store_put(struct store *store, struct fill *fill, struct object *object, int64_t now)
