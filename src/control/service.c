@@ -18,6 +18,7 @@
 #include "control/service_inside.h"
 #include "control/snapshot.h"
 #include "control/supervised.h"
+#include "control/versions.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
 #include "limit/verified.h"
@@ -119,6 +120,7 @@ static void read_config(struct loaded *loaded)
         .text = loaded->text,
         .has_text = loaded->text.data != NULL,
         .is_json = loaded->is_json,
+        .is_text = loaded->text.data != NULL && !loaded->is_json,
         .check_files = true,
         .source = service.is_watching ? &CONFIG_WATCHED : NULL,
     };
@@ -227,6 +229,7 @@ static enum status start_admin(void)
 {
     struct loaded *loaded = service.snapshot->loaded;
     TRY(admin_open(loaded->admin, loaded->config, NULL));
+    versions_prepare(loaded->config);
     overrides_reconcile(runtime_edit(), loaded->config, service_say_dropped, NULL);
     runtime_start();
     runtime_push(runtime_overrides(), service.snapshot);
@@ -286,6 +289,7 @@ static enum status serve(const struct service_start *start)
     if (service.has_admin) {
         admin_serve(snapshot->loaded->admin);
         snapshot->loaded->admin = NULL;
+        service_keep_first();
     }
     if (service.is_watching)
         TRY(fiber_start(&service.watch, "config_watch", watch, NULL, NULL));
@@ -295,23 +299,62 @@ static enum status serve(const struct service_start *start)
     return OK;
 }
 
+/* Where the admin API owns the configuration, what was served last, in the place of the file's. */
+static struct loaded *take_owned(struct loaded *loaded, const struct service_start *start)
+{
+    const struct version *latest = versions_latest();
+    struct slice text;
+    service.is_api = loaded->config->is_api;
+    if (!service.is_api || latest == NULL)
+        return loaded;
+    struct loaded *owned = loaded_new(start->name, SLICE(""), false);
+    uint64_t number = latest->number;
+    if (versions_read(number, &owned->arena, &text) != OK) {
+        loaded_free(owned);
+        snapshot_free(loaded->snapshot);
+        loaded->snapshot = NULL; /* it has been logged: the file's is not what was asked for */
+        return loaded;
+    }
+    loaded_free(loaded);
+    owned->text = text;
+    loaded_read(owned);
+    start->show(&owned->errors, start->name);
+    log_write(LOG_INFO, "config_owned", "version %" PRIu64 " of the admin API is served", number);
+    return owned;
+}
+
+static uint64_t first_version(const struct config *config)
+{
+    struct arena arena;
+    if (!service.has_admin)
+        return 1;
+    arena_init(&arena, NULL, 0);
+    uint64_t number = versions_number(versions_write(config, &arena));
+    arena_done(&arena);
+    return number;
+}
+
 enum status service_start(const struct service_start *start)
 {
     service = (struct service){.name = start->name, .text = start->text};
     list_init(&service.reload_queue);
     service.is_watching = start->is_watching;
     fiber_scope_init(&service.watch);
+    fiber_scope_init(&service.back);
     service.has_admin = start->control != NULL;
     service.has_admin_by_default = start->has_admin_by_default;
     service.started = clock_wall();
     if (service.has_admin) {
         admin_init(start->control);
         runtime_load(start->name);
+        versions_load(start->name);
     }
     metrics_begin();
     struct loaded *loaded = loaded_new(start->name, start->text, false);
     loaded_read(loaded);
     start->show(&loaded->errors, start->name);
+    if (service.has_admin && loaded->snapshot != NULL)
+        loaded = take_owned(loaded, start);
     struct snapshot *snapshot = loaded->snapshot;
     if (snapshot == NULL) {
         loaded_free(loaded);
@@ -321,7 +364,8 @@ enum status service_start(const struct service_start *start)
     workers_init(&service.workers, snapshot->workers);
     service_take_snapshot(snapshot, loaded);
     service.snapshot = snapshot;
-    snapshot->version = 1;
+    snapshot->version = first_version(loaded->config);
+    service.file_version = snapshot->version;
     service.counters.applied_at = clock_wall();
     return serve(start);
 }
@@ -339,7 +383,9 @@ void service_stop(void)
     if (service.has_admin)
         admin_stop();
     fiber_scope_cancel_soon(&service.watch);
-    while (service.reloads_waiting > 0 || service.watch.count > 0) {
+    fiber_scope_cancel_soon(&service.back);
+    while (service.reloads_waiting > 0 || service.watch.count > 0 || service.back.count > 0 ||
+           (service.has_offload && !versions_are_written())) {
         LIST_EACH(link, &service.reload_queue)
         {
             service_wake_reload(link);
@@ -370,6 +416,9 @@ void service_stop(void)
     if (service.has_admin) {
         admin_done();
         runtime_done();
+        versions_done();
+        free((void *)(uintptr_t)service.owned.data);
+        service.owned = (struct slice){NULL, 0};
     }
 }
 
@@ -410,6 +459,11 @@ const struct config *service_config(void)
 const struct snapshot *service_snapshot(void)
 {
     return service.snapshot;
+}
+
+bool service_is_api(void)
+{
+    return service.is_api;
 }
 
 bool service_is_ephemeral(void)
