@@ -9,6 +9,7 @@
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/held_watch.h"
+#include "control/log_tail.h"
 #include "control/memory_watch.h"
 #include "control/metrics.h"
 #include "control/privileges.h"
@@ -38,6 +39,7 @@ static void log_exchange(const struct exchange *x)
 {
     metrics_on_end(x);
     access_log_write(serve_self()->log, x);
+    log_tail_exchange(x);
 }
 
 void service_set_error_log(const struct config *config)
@@ -309,6 +311,7 @@ enum status service_start(const struct service_start *start)
         runtime_load(start->name);
     }
     metrics_begin();
+    log_tail_start();
     struct loaded *loaded = loaded_new(start->name, start->text, false);
     loaded_read(loaded);
     start->show(&loaded->errors, start->name);
@@ -371,6 +374,7 @@ void service_stop(void)
         admin_done();
         runtime_done();
     }
+    log_tail_stop();
 }
 
 void service_drain(void)
