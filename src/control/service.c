@@ -9,6 +9,7 @@
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/held_watch.h"
+#include "control/log_tail.h"
 #include "control/memory_watch.h"
 #include "control/metrics.h"
 #include "control/privileges.h"
@@ -39,6 +40,7 @@ static void log_exchange(const struct exchange *x)
 {
     metrics_on_end(x);
     access_log_write(serve_self()->log, x);
+    log_tail_exchange(x);
 }
 
 void service_set_error_log(const struct config *config)
@@ -299,41 +301,6 @@ static enum status serve(const struct service_start *start)
     return OK;
 }
 
-/* Where the admin API owns the configuration, what was served last, in the place of the file's. */
-static struct loaded *take_owned(struct loaded *loaded, const struct service_start *start)
-{
-    const struct version *latest = versions_latest();
-    struct slice text;
-    service.is_api = loaded->config->is_api;
-    if (!service.is_api || latest == NULL)
-        return loaded;
-    struct loaded *owned = loaded_new(start->name, SLICE(""), false);
-    uint64_t number = latest->number;
-    if (versions_read(number, &owned->arena, &text) != OK) {
-        loaded_free(owned);
-        snapshot_free(loaded->snapshot);
-        loaded->snapshot = NULL; /* it has been logged: the file's is not what was asked for */
-        return loaded;
-    }
-    loaded_free(loaded);
-    owned->text = text;
-    loaded_read(owned);
-    start->show(&owned->errors, start->name);
-    log_write(LOG_INFO, "config_owned", "version %" PRIu64 " of the admin API is served", number);
-    return owned;
-}
-
-static uint64_t first_version(const struct config *config)
-{
-    struct arena arena;
-    if (!service.has_admin)
-        return 1;
-    arena_init(&arena, NULL, 0);
-    uint64_t number = versions_number(versions_write(config, &arena));
-    arena_done(&arena);
-    return number;
-}
-
 enum status service_start(const struct service_start *start)
 {
     service = (struct service){.name = start->name, .text = start->text};
@@ -350,11 +317,12 @@ enum status service_start(const struct service_start *start)
         versions_load(start->name);
     }
     metrics_begin();
+    log_tail_start();
     struct loaded *loaded = loaded_new(start->name, start->text, false);
     loaded_read(loaded);
     start->show(&loaded->errors, start->name);
     if (service.has_admin && loaded->snapshot != NULL)
-        loaded = take_owned(loaded, start);
+        loaded = service_take_owned(loaded, start);
     struct snapshot *snapshot = loaded->snapshot;
     if (snapshot == NULL) {
         loaded_free(loaded);
@@ -364,7 +332,7 @@ enum status service_start(const struct service_start *start)
     workers_init(&service.workers, snapshot->workers);
     service_take_snapshot(snapshot, loaded);
     service.snapshot = snapshot;
-    snapshot->version = first_version(loaded->config);
+    snapshot->version = service_first_version(loaded->config);
     service.file_version = snapshot->version;
     service.counters.applied_at = clock_wall();
     return serve(start);
@@ -420,6 +388,7 @@ void service_stop(void)
         free((void *)(uintptr_t)service.owned.data);
         service.owned = (struct slice){NULL, 0};
     }
+    log_tail_stop();
 }
 
 void service_drain(void)

@@ -84,6 +84,40 @@ static void expect_confirmation(const struct service_reload *reload)
     service.unconfirmed = 0;
 }
 
+struct loaded *service_take_owned(struct loaded *loaded, const struct service_start *start)
+{
+    const struct version *latest = versions_latest();
+    struct slice text;
+    service.is_api = loaded->config->is_api;
+    if (!service.is_api || latest == NULL)
+        return loaded;
+    struct loaded *owned = loaded_new(start->name, SLICE(""), false);
+    uint64_t number = latest->number;
+    if (versions_read(number, &owned->arena, &text) != OK) {
+        loaded_free(owned);
+        snapshot_free(loaded->snapshot);
+        loaded->snapshot = NULL; /* it has been logged: the file's is not what was asked for */
+        return loaded;
+    }
+    loaded_free(loaded);
+    owned->text = text;
+    loaded_read(owned);
+    start->show(&owned->errors, start->name);
+    log_write(LOG_INFO, "config_owned", "version %" PRIu64 " of the admin API is served", number);
+    return owned;
+}
+
+uint64_t service_first_version(const struct config *config)
+{
+    struct arena arena;
+    if (!service.has_admin)
+        return 1;
+    arena_init(&arena, NULL, 0);
+    uint64_t number = versions_number(versions_write(config, &arena));
+    arena_done(&arena);
+    return number;
+}
+
 void service_keep(const struct service_reload *reload)
 {
     struct arena arena;

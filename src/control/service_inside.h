@@ -64,6 +64,10 @@ void loaded_read(void *loaded);
 /* With its snapshot, when that is still its own. */
 void loaded_free(void *loaded);
 
+/* Where the admin API owns the configuration, what was served last, in the place of the file's. */
+struct loaded *service_take_owned(struct loaded *loaded, const struct service_start *start);
+/* The number of what is served first. Blocks, as the other. */
+uint64_t service_first_version(const struct config *config);
 /* Keeps what is served now for later, and arranges for what was before to come back. */
 MAY_WAIT void service_keep(const struct service_reload *reload);
 /* The same at the start. */
