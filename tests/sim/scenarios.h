@@ -89,6 +89,22 @@
     CHECKED(small_files)                                                                           \
     CHECKED(large_files)                                                                           \
     CHECKED(files_over_time)                                                                       \
+    CHECKED(one_fetch_for_many)                                                                    \
+    CHECKED(first_leaves_early)                                                                    \
+    CHECKED(first_leaves_inside)                                                                   \
+    CHECKED(all_leave_early)                                                                       \
+    CHECKED(all_leave_inside)                                                                      \
+    CHECKED(fetch_is_torn)                                                                         \
+    CHECKED(stale_while_fetched)                                                                   \
+    CHECKED(stored_is_asked_about)                                                                 \
+    CHECKED(stale_if_error)                                                                        \
+    CHECKED(private_pages)                                                                         \
+    CHECKED(names_and_cookies)                                                                     \
+    CHECKED(kinds_of_requests)                                                                     \
+    CHECKED(slower_than_it_lives)                                                                  \
+    CHECKED(page_is_changed)                                                                       \
+    CHECKED(shapes_of_answers)                                                                     \
+    CHECKED(too_large_to_store)                                                                    \
     CHECKED(queue_moves_on)                                                                        \
     CHECKED(log_is_reopened)                                                                       \
     PLAIN(log_goes_on)                                                                             \
