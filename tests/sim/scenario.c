@@ -111,6 +111,31 @@ void scenario_start(struct client *client)
     client_start(client, MILLISECONDS(START_MS));
 }
 
+struct client *scenario_traffic(unsigned count, unsigned servers_count,
+                                struct server_actor **servers)
+{
+    static const char *const GROUPS[] = {
+        "",
+        "upstream app {\n    server 10.0.0.1:8000\n}\n",
+        "upstream app {\n    server 10.0.0.1:8000\n    server 10.0.0.2:8000\n}\n",
+        "upstream app {\n    server 10.0.0.1:8000\n    server 10.0.0.2:8000\n"
+        "    server 10.0.0.3:8000\n}\n",
+    };
+    scenario_site(GROUPS[servers_count], "app");
+    for (unsigned i = 0; i < servers_count; i++)
+        servers[i] = scenario_server(i + 1);
+    struct client *client = scenario_client(count);
+    scenario_start(client);
+    return client;
+}
+
+void scenario_body(struct plan *plan, const char *method, enum plan_body kind, size_t size)
+{
+    plan->method = method;
+    plan->body = kind;
+    plan->body_size = size;
+}
+
 static void look_at_pause(void *argument)
 {
     uint64_t written = server_written(argument);
