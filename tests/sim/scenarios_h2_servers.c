@@ -15,8 +15,8 @@ enum {
     REPLY = 100,
     POSTED = 3000,
     STORM = 3000,
-    FIRST_WINDOW = 700,  /* less than is posted */
-    CONNECTIONS_MAX = 8, /* for two requests */
+    FIRST_WINDOW = 700,   /* less than is posted */
+    CONNECTIONS_MAX = 30, /* for two requests, and looks at one that is down once a second */
 };
 
 struct host;

@@ -117,6 +117,10 @@ void too_many_interims(void)
     client->plans[0]->interims = 9;
     actors_expect_trouble();
 }
+void too_many_interims_check(void)
+{
+    scenario_expect(client->plans[0], 502, 0);
+}
 
 void no_content(void)
 {

@@ -213,7 +213,3 @@ void short_head_check(void)
 {
     scenario_expect(client->plans[0], 502, 0);
 }
-void too_many_interims_check(void)
-{
-    scenario_expect(client->plans[0], 502, 0);
-}
