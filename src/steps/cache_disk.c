@@ -12,6 +12,7 @@
 
 enum {
     IN_MEMORY_MAX = 256 * 1024, /* a body up to this is taken into memory when it is found */
+    LOOK_S = 2,                 /* a disk that takes longer has nothing: the server is asked */
 };
 
 struct job {
@@ -112,13 +113,19 @@ bool cache_disk_look(struct cache_visit *visit)
                               arena_copy(&job->arena, field->name),
                               arena_copy(&job->arena, field->value));
     }
-    if (offload(run_look, job, free_job, visit->x->deadline) != OK)
+    int64_t deadline = loop_now() + SECONDS(LOOK_S);
+    if (visit->x->deadline < deadline)
+        deadline = visit->x->deadline;
+    uint64_t moment = disk_moment(cache->disk);
+    if (offload(run_look, job, free_job, deadline) != OK)
         return false;
     visit->loaded = job->found;
     job->found = NULL;
     free_job(job);
-    /* One that is read from its file holds that open: it is this request's alone. */
-    if (visit->loaded != NULL && visit->loaded->content->reader == NULL)
+    /* One that is read from its file holds that open: it is this request's alone. So is what may
+     * have been dropped meanwhile. */
+    if (visit->loaded != NULL && visit->loaded->content->reader == NULL &&
+        disk_moment(cache->disk) == moment)
         store_keep(cache->store, &visit->key, visit->loaded, loop_now());
     return visit->loaded != NULL;
 }
@@ -193,6 +200,9 @@ static void run_drop(void *argument)
     if (disk_drop_key(job->cache->disk, job->key, false, &count) != OK) {
         /* The disk says in the log what is wrong with it, and gives nothing any more. */
     }
+    /* Somebody may have taken it from the disk into memory before it was dropped there. */
+    const struct store_key key = store_key_of(job->cache->store, job->key);
+    (void)store_purge_key(job->cache->store, &key, false);
 }
 
 void cache_forget(struct cache *cache, const struct store_key *key)
