@@ -118,7 +118,7 @@ bool cache_disk_look(struct cache_visit *visit)
         deadline = visit->x->deadline;
     uint64_t moment = disk_moment(cache->disk);
     if (offload(run_look, job, free_job, deadline) != OK)
-        return false;
+        return true;
     visit->loaded = job->found;
     job->found = NULL;
     free_job(job);
@@ -127,7 +127,7 @@ bool cache_disk_look(struct cache_visit *visit)
     if (visit->loaded != NULL && visit->loaded->content->reader == NULL &&
         disk_moment(cache->disk) == moment)
         store_keep(cache->store, &visit->key, visit->loaded, loop_now());
-    return visit->loaded != NULL;
+    return true;
 }
 
 /* --- Writing --- */
@@ -207,8 +207,9 @@ static void run_drop(void *argument)
 
 void cache_forget(struct cache *cache, const struct store_key *key)
 {
-    (void)store_purge_key(cache->store, key, false);
-    if (cache->disk == NULL || !disk_may_have(cache->disk, key->text))
+    struct store_purged purged = store_purge_key(cache->store, key, false);
+    /* What was in memory may be on its way to the disk. */
+    if (cache->disk == NULL || (purged.objects == 0 && !disk_may_get(cache->disk, key->text)))
         return;
     struct job *job = new_job(cache, key->text);
     if (offload(run_drop, job, free_job, CLOCK_NEVER) == OK)
