@@ -63,7 +63,7 @@ class Fpm:
         """What applications want beside what is built in; -n has left the system's files out."""
         found = []
         for name in ("json", "xml", "ctype", "mbstring", "gd", "dom", "simplexml", "tokenizer",
-                     "intl", "iconv", "fileinfo"):
+                     "intl", "iconv", "fileinfo", "exif", "mysqlnd", "mysqli"):
             for directory in pathlib.Path("/usr/lib/php").glob("20*"):
                 if (directory / f"{name}.so").exists():
                     found += ["-d", f"extension={name}"]

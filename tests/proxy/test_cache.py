@@ -2,13 +2,14 @@
 """The cache as its clients and its operator see it: one fetch for many, who leaves and who follows,
 what stands in for a failing server, purges, reloads, the disk."""
 import json
+import subprocess
 import threading
 import time
 
 import pytest
 
 from origin import Origin, reply
-from weir import Weir, run
+from weir import ROOT, Weir, free_port, run
 
 SITE = """
 workers 2
@@ -367,3 +368,21 @@ def test_mistakes(line, wanted):
     config = f"cache pages\nsite * {{\n    {line}\n    respond 200 x\n}}\n"
     result = run("check", "@config", config=config)
     assert result.returncode != 0 and wanted in result.stdout + result.stderr, result
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_a_thousand_follow_a_slow_fetch(monkeypatch, capsys):
+    """One fetch of 10 MB; each has its first byte within 50 ms of the server's sending it."""
+    subprocess.run(["make", "-s", "build/bench/followers", "build/weir"], cwd=ROOT, check=True)
+    monkeypatch.setattr("weir.BINARY", str(ROOT / "build" / "weir"))
+    port = free_port()
+    with Weir(SITE.replace("16MiB", "64MiB"), app=f"127.0.0.1:{port}") as weir:
+        said = subprocess.run([ROOT / "build/bench/followers", "--port", str(weir.port), "--serve", str(port),
+                               "--clients", "1000"], capture_output=True, text=True, timeout=200)
+        result = json.loads(said.stdout)
+        collapsed = weir.api("GET", "/v1/caches").json["caches"][0]["collapsed"]
+    with capsys.disabled():
+        print(f"\n{result} (goal: 1 fetch, 50 ms)")
+    assert result["fetches"] == 1 and result["wrong"] == 0 and collapsed == 999
+    assert result["max_ms"] <= 50

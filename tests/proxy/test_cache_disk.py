@@ -17,6 +17,10 @@ from origin import Origin, reply
 from weir import Weir
 
 CONFIG = """
+limits {
+    requests_per_connection off
+    connection_age          off
+}
 cache pages {
     dir        @dir/cache
     memory     @memory

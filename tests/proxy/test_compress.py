@@ -357,3 +357,44 @@ def test_chromium_reads_it(tmp_path, origin, coding):
             capture_output=True, text=True, timeout=90)
         assert "row 2999 of many" in done.stdout and "the end" in done.stdout, done.stderr
         assert any('"/page"' in line and f'"encoding":"{coding}"' in line for line in weir.log(1))
+
+
+CACHED = """
+cache pages {
+    memory 16MiB
+}
+site * {
+    listen @listen
+    route /outside/* {
+        compress zstd br gzip
+        cache pages
+        proxy @app
+    }
+    route /inside/* {
+        cache pages
+        compress zstd br gzip
+        proxy @app
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("side,fetches", [("outside", 1), ("inside", 4)])
+def test_with_a_cache(origin, side, fetches):
+    """Outside of it: one body is kept, as it is. Inside: one for each coding."""
+    origin.default = page(fields=[("Cache-Control", "max-age=600"), ("ETag", '"a"')])
+    with Weir(CACHED, app=origin) as weir:
+        for _ in range(2):
+            for coding in (*TOOLS, None):
+                fields = [] if coding is None else [("Accept-Encoding", coding)]
+                response = weir.ask(f"/{side}/x", fields=fields)
+                assert response.get("content-encoding") == coding
+                body = response.body if coding is None else decoded(coding, response.body)
+                assert body == TEXT and response.get("vary") == "Accept-Encoding"
+                assert response.get("etag") == ('"a"' if coding is None else 'W/"a"')
+        assert len(origin.requests) == fetches
+        part = weir.ask(f"/{side}/x", fields=[("Range", "bytes=5-9")])
+        assert part.status in (200, 206) and part.body == (
+            TEXT[5:10] if part.status == 206 else TEXT)
+        same = weir.ask(f"/{side}/x", fields=[("If-None-Match", 'W/"a"'), ("Accept-Encoding", "br")])
+        assert same.status == 304 and same.get("etag") == 'W/"a"'

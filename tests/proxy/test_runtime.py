@@ -228,7 +228,7 @@ def test_commands_name_what_is_wrong(servers):
                 (["status", "--admin=unix:/nowhere"], 69, "no such file"),
                 (["status", "--admin=127.0.0.1:1"], 69, "nobody listens"),
                 (["reload", "/nowhere.conf"], 78, "cannot read"),
-                (["reload", "--no-wait", "--dry-run"], 2, "goes with neither")):
+                (["reload", "--no-wait", "--dry-run"], 2, "goes alone")):
             result = weir.command(*arguments)
             assert result.returncode == code, (arguments, result.stdout, result.stderr)
             assert text in result.stderr, (arguments, result.stderr)

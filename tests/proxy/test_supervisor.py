@@ -158,6 +158,27 @@ def test_stopped_process_is_replaced(origin):
         assert weir.ask().status == 200
 
 
+@pytest.mark.long
+def test_starved_process_goes_on(origin):
+    """A core that it shares with many others is no reason to end it, however long it is silent."""
+    def stand_back(pid):
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setaffinity(int(task.name), {0})
+            os.sched_setscheduler(int(task.name), os.SCHED_IDLE, os.sched_param(0))
+
+    with Weir(SITE, supervised=True, app=origin) as weir:
+        first = weir.working()
+        hogs = [subprocess.Popen(["timeout", "12", "sh", "-c", "while :; do :; done"],
+                                 preexec_fn=lambda: os.sched_setaffinity(0, {0}))
+                for _ in range(20)]
+        stand_back(first)
+        for hog in hogs:
+            hog.wait()
+        answer_within(weir.port, 30)
+        assert weir.working() == first
+        assert not [line for line in weir.lines if "working_silent" in line or "stuck" in line]
+
+
 def test_it_pauses_between_failures(origin):
     with Weir(SITE, supervised=True, app=origin) as weir:
         for _ in range(3):
