@@ -52,12 +52,13 @@ OBJECTS := $(patsubst src/%,$(OUT)/obj/%.o,$(basename $(SOURCES)))
 MAIN = $(OUT)/obj/main.o
 LIBRARY = $(OUT)/libweir.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/*/test_*.c))
-UNIT_SUPPORT := $(wildcard tests/unit/support/*.c)
+UNIT_SUPPORT := $(patsubst tests/unit/support/%.c,$(OUT)/unit/support/%.o,$(wildcard tests/unit/support/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 HEADERS := $(wildcard src/*/*.h)
 
 .PHONY: all program simulation unit fuzzers bench-tools check-headers format check-format tidy clean help generated
 .DELETE_ON_ERROR:
+.SECONDARY: $(UNIT_SUPPORT)
 
 all: $(if $(filter release,$(MODE)),build/weir,program)
 build/weir: program
@@ -81,6 +82,10 @@ $(OUT)/obj/%.o: src/%.S $(OUT)/flags
 	@mkdir -p $(@D)
 	@echo '  compile $<'
 	@$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(OUT)/unit/support/%.o: tests/unit/support/%.c $(OUT)/flags
+	@mkdir -p $(@D)
+	@echo '  compile $<'
+	@$(CC) $(CFLAGS) -Itests/unit -MMD -MP -c -o $@ $<
 $(OUT)/unit/%: tests/unit/%.c $(UNIT_SUPPORT) $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo '  link    $@'
