@@ -13,3 +13,10 @@ from origin import Origin  # noqa: E402
 def origin():
     with Origin() as server:
         yield server
+
+
+def pytest_make_parametrize_id(config, val, argname):
+    """A test's name stands in the environment of whatever it starts, where a long one does not fit."""
+    if isinstance(val, (bytes, str)) and len(val) > 200:
+        return f"{argname} of {len(val)}"
+    return None
