@@ -128,6 +128,7 @@ void response_text(struct exchange *x, int status, struct slice type, struct sli
     x->response.body = &body->body;
     x->response.has_length = false;
     x->response.is_ours = true;
+    x->response.is_page = false;
     fields_remove(&x->response.fields, FIELD_CONTENT_TYPE);
     if (type.size > 0)
         fields_add(&x->response.fields, FIELD_CONTENT_TYPE, type);

@@ -64,6 +64,7 @@ struct response {
     uint64_t length;      /* with LENGTH, or said by a response to HEAD */
     bool has_length;      /* a Content-Length is to be written though there is no body */
     bool is_ours;         /* weir made it: Proxy-Status is for these */
+    bool is_page;         /* and its text is the page that the configuration has for errors */
 };
 
 /* A server's connection after a 101, offered by the step that asked the server. */

@@ -48,6 +48,7 @@ void exchange_begin_round(struct exchange *x)
     x->response.body = NULL;
     x->response.has_length = false;
     x->response.is_ours = false;
+    x->response.is_page = false;
 }
 
 void exchange_carry(struct exchange *x)

@@ -30,6 +30,7 @@ static const struct key key_try = {
 struct attempt {
     struct fields fields;
     struct slice target;
+    int64_t deadline;
     struct slice body;
     bool has_body;
 };
@@ -62,6 +63,7 @@ static enum status keep(struct exchange *x, struct attempt *attempt, bool *may_g
     if (!*may_go_on)
         return OK;
     attempt->target = x->request.target;
+    attempt->deadline = x->deadline;
     copy_fields(x, &attempt->fields, &x->request.head.fields);
     attempt->has_body = body->length > 0;
     if (!attempt->has_body)
@@ -81,6 +83,7 @@ static void restore(struct exchange *x, const struct attempt *attempt)
 {
     copy_fields(x, &x->request.head.fields, &attempt->fields);
     x->request.target = attempt->target;
+    x->deadline = attempt->deadline; /* the timeout of one is not that of the next */
     if (!attempt->has_body)
         return;
     struct body_text *body = arena_alloc(&x->arena, sizeof *body);
