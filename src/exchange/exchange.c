@@ -261,6 +261,8 @@ static size_t first_step(const struct exchange *x)
 
 static enum verdict walk_steps(struct exchange *x)
 {
+    if (x->route->leads_elsewhere && x->asked == NULL)
+        exchange_keep_fields(x);
     for (size_t i = first_step(x); i < x->route->steps_count; i++) {
         const struct step_use *use = &x->route->steps[i];
         x->steps_reached = i + 1;

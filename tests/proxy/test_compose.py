@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Steps that change content, one behind the other: what is stored, what is sent, which parts may be
 asked for."""
+import base64
 import os
 import pathlib
 import subprocess
@@ -69,6 +70,26 @@ site * {
         compress zstd br gzip
         cache pages
         php @php root=@root
+    }
+    route /accel/* {
+        compress zstd br gzip
+        proxy @app accel=on
+    }
+    route /accel-cache/* {
+        compress zstd br gzip
+        cache pages
+        proxy @app accel=on
+    }
+    route /accel-replace/* {
+        compress zstd br gzip
+        replace old.internal example.com
+        proxy @app accel=on
+    }
+    route /inside/* {
+        internal
+        compress zstd br gzip
+        strip_prefix /inside
+        files @files
     }
     route /errors/* {
         compress zstd br gzip
@@ -231,6 +252,23 @@ def test_try_behind_a_cache(served):
     assert len(origin.requests) - before == 1
 
 
+@pytest.mark.parametrize("route", ["accel", "accel-cache", "accel-replace"])
+@pytest.mark.parametrize("coding", CODINGS)
+def test_answers_that_are_elsewhere(served, route, coding):
+    """The steps of the route that is led to work on what it sends."""
+    weir, origin = served
+    origin.default = reply(200, b"", [("X-Accel-Redirect", "/inside/cache-try/here.html"),
+                                      ("Content-Type", "text/html"), ("Set-Cookie", "seen=1")])
+    for _ in range(2):
+        response = weir.ask(f"/{route}/x", fields=accept(coding))
+        assert response.status == 200, response
+        assert response.get("set-cookie") == "seen=1"
+        assert response.get("content-encoding") == coding
+        assert text_of(response) == TEXT
+    part = weir.ask(f"/{route}/x", fields=[("Range", "bytes=4-15")])
+    assert part.status == 206 and part.body == TEXT[4:16]
+
+
 @pytest.mark.parametrize("coding", CODINGS)
 def test_error_pages_are_encoded(served, coding):
     weir, origin = served
@@ -256,3 +294,39 @@ def test_decoded_and_encoded_again(served):
     assert response.get("content-encoding") == "gzip" and text_of(response) == TEXT
     response = weir.ask("/decompress/x")
     assert response.get("content-encoding") is None and text_of(response) == TEXT
+
+
+GUARDED = """
+site * {
+    listen @listen
+    basic_auth @users
+    header set X-Site once on=request
+    route /inside/* {
+        internal
+        strip_prefix /inside
+        proxy @other
+    }
+    proxy @app accel=on
+}
+"""
+
+
+def test_who_may_see_what_is_elsewhere(origin, tmp_path):
+    """A site's steps run again for the path that is led to, on what the client sent: whoever was let
+    in still is, and what was added for the first server does not reach the second."""
+    hashed = subprocess.run(["openssl", "passwd", "-6", "secret"], check=True, capture_output=True,
+                            text=True).stdout.strip()
+    (tmp_path / "users").write_text(f"ada:{hashed}\n")
+    origin.default = reply(200, b"", [("X-Accel-Redirect", "/inside/there")])
+    with Origin(script=reply(200, b"from the other")) as other, \
+            Weir(GUARDED, app=origin, other=other, users=f"file:{tmp_path / 'users'}") as weir:
+        word = base64.b64encode(b"ada:secret").decode()
+        response = weir.ask("/x", fields=[("Authorization", f"Basic {word}"), ("X-Own", "1")])
+        assert response.status == 200 and response.body == b"from the other"
+        asked = other.requests[0]
+        assert asked.target == "/there" and asked.all("x-site") == ["once"]
+        assert asked.all("x-own") == ["1"] and asked.get("authorization") is None
+        assert len(asked.all("via")) == 1 and "," not in asked.get("via")
+        assert "," not in asked.get("x-forwarded-for")
+        assert weir.ask("/x").status == 401
+        assert weir.ask("/inside/there", fields=[("Authorization", f"Basic {word}")]).status == 404
