@@ -30,13 +30,17 @@ struct seen {
 
 static struct {
     pthread_mutex_t mutex;
-    enum log_level level;
+    enum log_level level;     /* as configured */
+    enum log_level for_while; /* what holds until then */
+    int64_t until;            /* monotonic; 0: never */
     enum log_style style;
+    void (*listener)(enum log_level level, struct slice line);
     struct seen seen[EVENTS_MAX];
     char last[LAST_LINES][LAST_BYTES]; /* a ring of messages, cut, NUL-terminated */
     unsigned last_count;
     char message[MESSAGE_MAX]; /* under the mutex, as the rest: fibers have small stacks */
     char line[LINE_BYTES];
+    char told[LINE_BYTES]; /* the same for the listener, where the line itself is text */
 } logger = {.mutex = PTHREAD_MUTEX_INITIALIZER, .level = LOG_INFO};
 
 static int raw_also = -1;
@@ -44,6 +48,49 @@ static int raw_also = -1;
 void log_set_level(enum log_level level)
 {
     __atomic_store_n(&logger.level, level, __ATOMIC_RELAXED);
+}
+
+void log_level_set(enum log_level level, int64_t seconds)
+{
+    pthread_mutex_lock(&logger.mutex);
+    __atomic_store_n(&logger.for_while, level, __ATOMIC_RELAXED);
+    __atomic_store_n(&logger.until, seconds <= 0 ? 0 : clock_monotonic() + SECONDS(seconds),
+                     __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&logger.mutex);
+}
+
+enum log_level log_level_now(int64_t *seconds_left)
+{
+    int64_t until = __atomic_load_n(&logger.until, __ATOMIC_ACQUIRE);
+    int64_t left = until == 0 ? 0 : until - clock_monotonic();
+    if (left > 0) {
+        *seconds_left = (left + SECONDS(1) - 1) / SECONDS(1);
+        return __atomic_load_n(&logger.for_while, __ATOMIC_RELAXED);
+    }
+    *seconds_left = 0;
+    return __atomic_load_n(&logger.level, __ATOMIC_RELAXED);
+}
+
+const char *log_level_name(enum log_level level)
+{
+    return LEVELS[level];
+}
+
+bool log_level_parse(struct slice name, enum log_level *level)
+{
+    for (size_t i = 0; i < sizeof LEVELS / sizeof LEVELS[0]; i++)
+        if (slice_equal(name, slice_from_cstring(LEVELS[i]))) {
+            *level = (enum log_level)i;
+            return true;
+        }
+    return false;
+}
+
+void log_set_listener(void (*listener)(enum log_level level, struct slice line))
+{
+    pthread_mutex_lock(&logger.mutex);
+    logger.listener = listener;
+    pthread_mutex_unlock(&logger.mutex);
 }
 
 void log_set_style(enum log_style style)
@@ -129,6 +176,12 @@ static void write_line(enum log_level level, const char *event, struct slice mes
         append_text(&out, level, message);
     else
         append_json(&out, level, event, message);
+    if (logger.listener != NULL) {
+        struct buffer told = buffer_fixed(logger.told, sizeof logger.told);
+        if (is_text)
+            append_json(&told, level, event, message);
+        logger.listener(level, buffer_slice(is_text ? &told : &out));
+    }
     logger.line[out.size++] = '\n';
     if (write(2, logger.line, out.size) < 0) {
         /* Nobody reads stderr: there is nobody else to tell. */
@@ -172,7 +225,8 @@ void log_print_last(void)
 
 void log_write(enum log_level level, const char *event, const char *format, ...)
 {
-    if (level < __atomic_load_n(&logger.level, __ATOMIC_RELAXED) && !is_audit(event))
+    int64_t left;
+    if (level < log_level_now(&left) && !is_audit(event))
         return;
     va_list arguments;
     pthread_mutex_lock(&logger.mutex);

@@ -9,6 +9,7 @@
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/held_watch.h"
+#include "control/log_tail.h"
 #include "control/memory_watch.h"
 #include "control/metrics.h"
 #include "control/privileges.h"
@@ -18,6 +19,7 @@
 #include "control/service_inside.h"
 #include "control/snapshot.h"
 #include "control/supervised.h"
+#include "control/versions.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
 #include "limit/verified.h"
@@ -38,6 +40,7 @@ static void log_exchange(const struct exchange *x)
 {
     metrics_on_end(x);
     access_log_write(serve_self()->log, x);
+    log_tail_exchange(x);
 }
 
 void service_set_error_log(const struct config *config)
@@ -119,6 +122,7 @@ static void read_config(struct loaded *loaded)
         .text = loaded->text,
         .has_text = loaded->text.data != NULL,
         .is_json = loaded->is_json,
+        .is_text = loaded->text.data != NULL && !loaded->is_json,
         .check_files = true,
         .source = service.is_watching ? &CONFIG_WATCHED : NULL,
     };
@@ -227,6 +231,7 @@ static enum status start_admin(void)
 {
     struct loaded *loaded = service.snapshot->loaded;
     TRY(admin_open(loaded->admin, loaded->config, NULL));
+    versions_prepare(loaded->config);
     overrides_reconcile(runtime_edit(), loaded->config, service_say_dropped, NULL);
     runtime_start();
     runtime_push(runtime_overrides(), service.snapshot);
@@ -286,6 +291,7 @@ static enum status serve(const struct service_start *start)
     if (service.has_admin) {
         admin_serve(snapshot->loaded->admin);
         snapshot->loaded->admin = NULL;
+        service_keep_first();
     }
     if (service.is_watching)
         TRY(fiber_start(&service.watch, "config_watch", watch, NULL, NULL));
@@ -301,17 +307,22 @@ enum status service_start(const struct service_start *start)
     list_init(&service.reload_queue);
     service.is_watching = start->is_watching;
     fiber_scope_init(&service.watch);
+    fiber_scope_init(&service.back);
     service.has_admin = start->control != NULL;
     service.has_admin_by_default = start->has_admin_by_default;
     service.started = clock_wall();
     if (service.has_admin) {
         admin_init(start->control);
         runtime_load(start->name);
+        versions_load(start->name);
     }
     metrics_begin();
+    log_tail_start();
     struct loaded *loaded = loaded_new(start->name, start->text, false);
     loaded_read(loaded);
     start->show(&loaded->errors, start->name);
+    if (service.has_admin && loaded->snapshot != NULL)
+        loaded = service_take_owned(loaded, start);
     struct snapshot *snapshot = loaded->snapshot;
     if (snapshot == NULL) {
         loaded_free(loaded);
@@ -321,7 +332,8 @@ enum status service_start(const struct service_start *start)
     workers_init(&service.workers, snapshot->workers);
     service_take_snapshot(snapshot, loaded);
     service.snapshot = snapshot;
-    snapshot->version = 1;
+    snapshot->version = service_first_version(loaded->config);
+    service.file_version = snapshot->version;
     service.counters.applied_at = clock_wall();
     return serve(start);
 }
@@ -339,7 +351,9 @@ void service_stop(void)
     if (service.has_admin)
         admin_stop();
     fiber_scope_cancel_soon(&service.watch);
-    while (service.reloads_waiting > 0 || service.watch.count > 0) {
+    fiber_scope_cancel_soon(&service.back);
+    while (service.reloads_waiting > 0 || service.watch.count > 0 || service.back.count > 0 ||
+           (service.has_offload && !versions_are_written())) {
         LIST_EACH(link, &service.reload_queue)
         {
             service_wake_reload(link);
@@ -370,7 +384,11 @@ void service_stop(void)
     if (service.has_admin) {
         admin_done();
         runtime_done();
+        versions_done();
+        free((void *)(uintptr_t)service.owned.data);
+        service.owned = (struct slice){NULL, 0};
     }
+    log_tail_stop();
 }
 
 void service_drain(void)
@@ -410,6 +428,11 @@ const struct config *service_config(void)
 const struct snapshot *service_snapshot(void)
 {
     return service.snapshot;
+}
+
+bool service_is_api(void)
+{
+    return service.is_api;
 }
 
 bool service_is_ephemeral(void)
