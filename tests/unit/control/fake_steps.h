@@ -242,9 +242,9 @@ static inline const struct config_schema *fake_schema(void)
         &FAKE_ASK,    &FAKE_PROXY, &FAKE_REDIRECT, &FAKE_RESPOND,    &FAKE_SPLIT,
         &FAKE_RATE,   &FAKE_CACHE, NULL,
     };
-    static const struct key *const *const LISTS[] = {KEYS_TOP,     KEYS_TIMES, KEYS_UPSTREAM,
-                                                     KEYS_BALANCE, KEYS_SITE,  KEYS_TLS,
-                                                     KEYS_ADMIN,   KEYS_CACHE, STEPS};
+    static const struct key *const *const LISTS[] = {
+        KEYS_TOP, KEYS_TIMES, KEYS_UPSTREAM, KEYS_BALANCE, KEYS_SITE,
+        KEYS_TLS, KEYS_ADMIN, KEYS_CACHE,    KEYS_LOG,     STEPS};
     static const struct key *keys[128];
     static struct config_schema schema = {.keys = keys, .placeholder = fake_placeholder};
     if (schema.count == 0)
