@@ -121,7 +121,7 @@ FORCE:
 $(OUT)/obj/cli/version.o $(OUT)/obj/control/admin_status.o $(OUT)/obj/control/metrics_process.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
 
 bench-tools: build/bench/load build/bench/origin build/bench/h2_floor build/bench/load_tls build/bench/tls \
-	build/bench/balance build/bench/upkeep build/bench/gate build/bench/told build/bench/ledger build/bench/cache_trace ## what script/bench runs
+	build/bench/balance build/bench/upkeep build/bench/gate build/bench/told build/bench/ledger build/bench/cache_trace build/bench/followers ## what script/bench runs
 # It measures the program's own modules.
 build/bench/balance: bench/balance.c build/release/libweir.a
 	@mkdir -p $(@D)

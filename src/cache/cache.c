@@ -47,6 +47,7 @@ struct cache *cache_new(const struct cache_settings *settings)
     cache->references = 1;
     cache->name = keep(&at, settings->name);
     cache->dir = keep(&at, settings->dir);
+    cache->max_object = settings->max_object;
     struct store_settings store = of_store(settings);
     cache->store = store_new(&store);
     if (cache->dir.size > 0) {
@@ -54,6 +55,13 @@ struct cache *cache_new(const struct cache_settings *settings)
         cache->disk = disk_new(&disk);
     }
     return cache;
+}
+
+int64_t cache_max_object(const struct cache *cache)
+{
+    int64_t most = store_max_object(cache->store);
+    int64_t on_disk = __atomic_load_n(&cache->max_object, __ATOMIC_RELAXED);
+    return cache->disk == NULL || on_disk < most ? most : on_disk;
 }
 
 struct cache *cache_hold(struct cache *cache)
@@ -76,6 +84,7 @@ void cache_set(struct cache *cache, const struct cache_settings *settings)
 {
     struct store_settings store = of_store(settings);
     store_set(cache->store, &store);
+    __atomic_store_n(&cache->max_object, settings->max_object, __ATOMIC_RELAXED);
     if (cache->disk != NULL) {
         struct disk_settings disk = of_disk(cache, settings);
         disk_set(cache->disk, &disk);

@@ -47,6 +47,7 @@ struct object *object_new(const struct object_parts *parts, struct content *cont
         .fields_count = count,
         .present = parts->fields->present[0],
         .content = content_hold(content),
+        .slices = parts->slices,
         .born_wall = parts->wall,
         .bytes = size,
     };

@@ -137,8 +137,8 @@ static int find_place(struct admin_client *client, struct slice *place, struct a
 static void write_request(const struct admin_question *question, bool is_unix, struct buffer *out)
 {
     const char *token = getenv("WEIR_ADMIN_TOKEN");
-    buffer_format(out, "%s %.*s HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n",
-                  question->method, SLICE_ARG(question->path));
+    buffer_format(out, "%s %.*s HTTP/1.0\r\nHost: localhost\r\nAccept: %s\r\n", question->method,
+                  SLICE_ARG(question->path), question->is_text ? "text/weir" : "application/json");
     if (!is_unix && token != NULL && token[0] != '\0')
         buffer_format(out, "Authorization: Bearer %s\r\n", token);
     if (question->match != NULL)

@@ -34,6 +34,7 @@ struct admin_question {
     struct slice body;
     const char *match; /* If-Match; NULL: none */
     int64_t timeout;   /* ns; 0: 90 s */
+    bool is_text;      /* a configuration is wanted as text */
 };
 
 struct admin_reply {
@@ -65,6 +66,14 @@ bool admin_is(const struct json_value *object, const char *name);
 
 /* "30s", "500ms", "2m" in ns; −1: it is none. */
 int64_t admin_duration(const char *text);
+/* Whether it is one longer than nothing, or not given (NULL). */
+bool admin_is_duration(const char *text);
+/* What came of a reload, or would; and where one is asked for. */
+void admin_show_changes(const struct admin_reply *reply, const char *verb);
+void admin_show_reload(const struct admin_client *client, const struct admin_reply *reply,
+                       bool is_dry);
+struct slice admin_reload_path(struct admin_client *client, struct slice path, bool is_dry,
+                               const char *rollback_after);
 /* How long ago: "12s", "3d". */
 struct slice admin_age(struct arena *arena, struct slice iso);
 

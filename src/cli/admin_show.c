@@ -85,6 +85,11 @@ int64_t admin_duration(const char *text)
     return slice_to_u64(number, 1000000, &value) ? (int64_t)value * unit : -1;
 }
 
+bool admin_is_duration(const char *text)
+{
+    return text == NULL || admin_duration(text) > 0;
+}
+
 struct slice admin_age(struct arena *arena, struct slice iso)
 {
     struct tm t = {0};

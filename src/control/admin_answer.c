@@ -73,13 +73,10 @@ bool admin_flag(struct admin_request *r, const char *name, bool *is_bad)
     return false;
 }
 
-int64_t admin_wait(struct admin_request *r, bool *is_bad)
+static int64_t read_duration(struct admin_request *r, struct slice value, bool *is_bad)
 {
-    struct slice value;
     uint64_t number = 0;
     int64_t unit = SECONDS(1);
-    if (!admin_parameter(r, "wait", &value) && !admin_parameter(r, "drain", &value))
-        return 0;
     if (slice_ends(value, SLICE("ms"))) {
         value.size -= 2;
         unit = MILLISECONDS(1);
@@ -95,6 +92,29 @@ int64_t admin_wait(struct admin_request *r, bool *is_bad)
         return 0;
     }
     return (int64_t)number * unit;
+}
+
+int64_t admin_wait(struct admin_request *r, bool *is_bad)
+{
+    struct slice value;
+    if (!admin_parameter(r, "wait", &value) && !admin_parameter(r, "drain", &value))
+        return 0;
+    return read_duration(r, value, is_bad);
+}
+
+int64_t admin_duration_of(struct admin_request *r, const char *name, int64_t most, bool *is_bad)
+{
+    struct slice value;
+    if (!admin_parameter(r, name, &value))
+        return 0;
+    int64_t duration = read_duration(r, value, is_bad);
+    bool is_out = !*is_bad && (duration <= 0 || duration > most);
+    if (is_out)
+        refuse_parameter(r, name,
+                         arena_cstring(r->arena, arena_format(r->arena, "is 1ms to %llds",
+                                                              (long long)(most / SECONDS(1)))));
+    *is_bad = *is_bad || is_out;
+    return duration;
 }
 
 void admin_answer(struct admin_request *r, int status, const struct buffer *json)

@@ -70,6 +70,9 @@ static void build_top(struct builder *builder)
             ->max_series;
     config->core_dumps =
         ((const struct switch_config *)config_value_of(builder, top, IN_TOP, "core_dumps"))->is_on;
+    config->is_api =
+        ((const struct word_choice_config *)config_value_of(builder, top, IN_TOP, "config"))
+            ->choice == 1;
     config->workers =
         ((const struct number_config *)config_value_of(builder, top, IN_TOP, "workers"))->number;
     config->timeouts = *(const struct timeouts *)config_value_of(builder, top, IN_TOP, "timeouts");
@@ -109,7 +112,8 @@ struct config_tree *config_load_tree(const struct config_request *request, struc
     const struct config_schema *schema =
         request->schema == NULL ? config_schema() : request->schema;
     struct config_tree *tree = config_tree_new(arena, errors, source);
-    bool is_json = request->is_json || slice_ends(request->path, SLICE(".json"));
+    bool is_json =
+        request->is_json || (!request->is_text && slice_ends(request->path, SLICE(".json")));
     if (is_json && request->has_text)
         config_json_parse(tree, schema, request->path, request->text);
     else if (is_json)

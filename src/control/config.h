@@ -133,6 +133,7 @@ struct config {
     int64_t fibers_max;       /* per worker */
     struct slice user, group; /* empty: not written */
     bool core_dumps;
+    bool is_api; /* the admin API says what is served, the file only at the first start */
     int64_t metrics_series_max;
     struct resolver_keys_config resolver;
     struct proxies_config trusted_proxies; /* no ranges: none */
@@ -159,6 +160,7 @@ struct config_request {
     struct slice text; /* with has_text: read in its place, path is its name */
     bool has_text;
     bool is_json;     /* else the text form; a path that ends in .json is JSON as well */
+    bool is_text;     /* the text form, whatever the path ends in */
     bool check_files; /* files that are named must be readable */
     const struct config_source *source; /* NULL: CONFIG_SYSTEM */
     const struct config_schema *schema; /* NULL: config_schema() */

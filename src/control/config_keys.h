@@ -28,6 +28,10 @@ struct number_config { /* config_version, workers (0: auto) */
     int64_t number;
 };
 
+struct word_choice_config { /* config: 1 is api */
+    int choice;
+};
+
 struct words_config { /* alias' and others' plain lists */
     struct slice_list words;
 };

@@ -7,6 +7,8 @@
 static const char *const AUTO[] = {"auto", NULL};
 static const char *const PROXY_HEADERS[] = {"x_forwarded_for", "forwarded", "proxy_protocol", NULL};
 
+static const char *const CONFIG_OWNERS[] = {"file", "api", NULL};
+
 static const struct option GEOIP_ARGUMENTS[] = {
     {.name = "file",
      .type = OPTION_FILE,
@@ -52,6 +54,16 @@ static const struct option CORE_DUMPS_ARGUMENTS[] = {
      .standard = "off",
      .offset = offsetof(struct switch_config, is_on),
      .doc = "on or off."},
+    {0},
+};
+static const struct option CONFIG_ARGUMENTS[] = {
+    {.name = "owner",
+     .type = OPTION_ENUM,
+     .flags = OPTION_REQUIRED,
+     .standard = "file",
+     .words = CONFIG_OWNERS,
+     .offset = offsetof(struct word_choice_config, choice),
+     .doc = "file or api."},
     {0},
 };
 static const struct option FIBERS[] = {
@@ -226,6 +238,18 @@ static const struct key CORE_DUMPS = {
     .example = "core_dumps on",
     .since = "0.1",
 };
+static const struct key CONFIG = {
+    .name = "config",
+    .contexts = IN_TOP,
+    .arguments = CONFIG_ARGUMENTS,
+    .config_size = sizeof(struct word_choice_config),
+    .doc = "Who says what is served. file: this file, and what PUT /v1/config brings is served "
+           "until the next reload. api: the admin API; this file is for the first start alone, and "
+           "later ones serve what was served last, which is kept in weir's state directory. A "
+           "change needs a restart.",
+    .example = "config api",
+    .since = "0.1",
+};
 static const struct key METRICS = {
     .name = "metrics",
     .contexts = IN_TOP,
@@ -288,19 +312,7 @@ static const struct key DEFAULTS = {
 };
 
 const struct key *const KEYS_TOP[] = {
-    &CONFIG_VERSION_KEY,
-    &INCLUDE,
-    &SNIPPET,
-    &USE,
-    &USER,
-    &GROUP,
-    &WORKERS_KEY,
-    &CORE_DUMPS,
-    &METRICS,
-    &FIBERS_MAX,
-    &RESOLVER,
-    &TRUSTED_PROXIES,
-    &GEOIP,
-    &DEFAULTS,
-    NULL,
+    &CONFIG_VERSION_KEY, &INCLUDE,    &SNIPPET,  &USE,     &USER,       &GROUP,
+    &WORKERS_KEY,        &CORE_DUMPS, &CONFIG,   &METRICS, &FIBERS_MAX, &RESOLVER,
+    &TRUSTED_PROXIES,    &GEOIP,      &DEFAULTS, NULL,
 };

@@ -22,6 +22,7 @@
 #include "control/service_inside.h"
 #include "control/snapshot.h"
 #include "control/supervised.h"
+#include "control/versions.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
 #include "limit/verified.h"
@@ -115,6 +116,7 @@ static void read_config(struct loaded *loaded)
         .text = loaded->text,
         .has_text = loaded->text.data != NULL,
         .is_json = loaded->is_json,
+        .is_text = loaded->text.data != NULL && !loaded->is_json,
         .check_files = true,
         .source = service.is_watching ? &CONFIG_WATCHED : NULL,
     };
@@ -226,6 +228,7 @@ static enum status start_admin(void)
 {
     struct loaded *loaded = service.snapshot->loaded;
     TRY(admin_open(loaded->admin, loaded->config, NULL));
+    versions_prepare(loaded->config);
     overrides_reconcile(runtime_edit(), loaded->config, service_say_dropped, NULL);
     runtime_start();
     runtime_push(runtime_overrides(), service.snapshot);
@@ -285,6 +288,7 @@ static enum status serve(const struct service_start *start)
     if (service.has_admin) {
         admin_serve(snapshot->loaded->admin);
         snapshot->loaded->admin = NULL;
+        service_keep_first();
     }
     if (service.is_watching)
         TRY(fiber_start(&service.watch, "config_watch", watch, NULL, NULL));
@@ -300,18 +304,22 @@ enum status service_start(const struct service_start *start)
     list_init(&service.reload_queue);
     service.is_watching = start->is_watching;
     fiber_scope_init(&service.watch);
+    fiber_scope_init(&service.back);
     service.has_admin = start->control != NULL;
     service.has_admin_by_default = start->has_admin_by_default;
     service.started = clock_wall();
     if (service.has_admin) {
         admin_init(start->control);
         runtime_load(start->name);
+        versions_load(start->name);
     }
     metrics_begin();
     log_tail_start();
     struct loaded *loaded = loaded_new(start->name, start->text, false);
     loaded_read(loaded);
     start->show(&loaded->errors, start->name);
+    if (service.has_admin && loaded->snapshot != NULL)
+        loaded = service_take_owned(loaded, start);
     struct snapshot *snapshot = loaded->snapshot;
     if (snapshot == NULL) {
         loaded_free(loaded);
@@ -321,7 +329,8 @@ enum status service_start(const struct service_start *start)
     service_take_snapshot(snapshot, loaded);
     service.snapshot = snapshot;
     error_log_use(snapshot->error_log);
-    snapshot->version = 1;
+    snapshot->version = service_first_version(loaded->config);
+    service.file_version = snapshot->version;
     service.counters.applied_at = clock_wall();
     service.counters.hash = loaded->hash;
     return serve(start);
@@ -340,7 +349,9 @@ void service_stop(void)
     if (service.has_admin)
         admin_stop();
     fiber_scope_cancel_soon(&service.watch);
-    while (service.reloads_waiting > 0 || service.watch.count > 0) {
+    fiber_scope_cancel_soon(&service.back);
+    while (service.reloads_waiting > 0 || service.watch.count > 0 || service.back.count > 0 ||
+           (service.has_offload && !versions_are_written())) {
         LIST_EACH(link, &service.reload_queue)
         {
             service_wake_reload(link);
@@ -372,6 +383,9 @@ void service_stop(void)
     if (service.has_admin) {
         admin_done();
         runtime_done();
+        versions_done();
+        free((void *)(uintptr_t)service.owned.data);
+        service.owned = (struct slice){NULL, 0};
     }
     log_tail_stop();
     log_targets_finish(clock_monotonic() + SECONDS(LAST_LINES_S));
@@ -415,6 +429,11 @@ const struct config *service_config(void)
 const struct snapshot *service_snapshot(void)
 {
     return service.snapshot;
+}
+
+bool service_is_api(void)
+{
+    return service.is_api;
 }
 
 bool service_is_ephemeral(void)

@@ -11,6 +11,7 @@
 enum {
     FIELDS_MORE = 8, /* that this and other steps add */
     STATUS_SIZE = 192,
+    YIELD_BYTES = 256 * 1024, /* so much of what is at hand, then others run */
 };
 
 struct content_source {
@@ -37,11 +38,16 @@ struct content_body {
     struct body body;
     struct content_cursor *cursor;
     uint64_t offset;
+    uint64_t yielded; /* where others have run last */
 };
 
 static enum status read_content(struct body *body, struct slice *chunk, int64_t deadline)
 {
     struct content_body *b = LIST_ENTRY(body, struct content_body, body);
+    if (b->offset - b->yielded >= YIELD_BYTES) {
+        b->yielded = b->offset;
+        TRY(fiber_yield());
+    }
     TRY(content_read(b->cursor, b->offset, UINT64_MAX, chunk, deadline));
     b->offset += chunk->size;
     return OK;
@@ -53,13 +59,18 @@ static bool is_content_ready(struct body *body)
     return content_is_ready(b->cursor->content, b->offset);
 }
 
-static int64_t length_of(const struct content *content)
+static int64_t length_of(const struct object *object)
 {
+    const struct content *content = object->content;
+    if (object->slices.size > 0)
+        return (int64_t)object->slices.total;
     return content_is_whole(content) ? (int64_t)content->size : content->length;
 }
 
 static struct body *whole_body(struct cache_visit *visit, int64_t length)
 {
+    if (visit->object->slices.size > 0)
+        return ranges_whole_body(&visit->x->arena, (uint64_t)length, cache_slices_source(visit));
     struct content_body *b = arena_alloc(&visit->x->arena, sizeof *b);
     *b = (struct content_body){
         .body = {.read = read_content, .is_ready = is_content_ready, .length = length},
@@ -84,6 +95,16 @@ static void answer_not_modified(struct exchange *x)
     x->response.body = body_none();
 }
 
+static struct range_source *source_of(struct cache_visit *visit)
+{
+    if (visit->object->slices.size > 0)
+        return cache_slices_source(visit);
+    struct content_source *source = arena_alloc(&visit->x->arena, sizeof *source);
+    *source =
+        (struct content_source){{.read_at = read_at, .is_ready_at = is_ready_at}, &visit->cursor};
+    return &source->source;
+}
+
 /* Parts of the content, if such are asked for and it can be told where they are. */
 static bool answer_parts(struct cache_visit *visit, uint64_t length)
 {
@@ -105,12 +126,10 @@ static bool answer_parts(struct cache_visit *visit, uint64_t length)
         x->response.length = 0;
         return true;
     }
-    struct content_source *source = arena_alloc(&x->arena, sizeof *source);
-    *source =
-        (struct content_source){{.read_at = read_at, .is_ready_at = is_ready_at}, &visit->cursor};
+    visit->first_byte = ranges.items[0].first;
     x->response.status = 206;
     x->response.body =
-        ranges_body(&x->arena, &x->response.fields, &ranges, length, &source->source);
+        ranges_body(&x->arena, &x->response.fields, &ranges, length, source_of(visit));
     return true;
 }
 
@@ -125,19 +144,28 @@ static void add_age(struct cache_visit *visit, int64_t now)
     fields_set_checked(&x->response.fields, FIELD_AGE, buffer_slice(&text));
 }
 
+static bool open_content(struct cache_visit *visit)
+{
+    struct content *content = visit->object->content;
+    if (visit->is_reading && visit->cursor.content != content) {
+        content_close(&visit->cursor);
+        visit->is_reading = false;
+    }
+    if (!visit->is_reading && !content_open(content, &visit->cursor))
+        return false;
+    visit->is_reading = true;
+    return true;
+}
+
 bool cache_answer(struct cache_visit *visit)
 {
     struct exchange *x = visit->x;
     struct object *object = visit->object;
     struct response *response = &x->response;
-    if (visit->is_reading && visit->cursor.content != object->content) {
-        content_close(&visit->cursor);
-        visit->is_reading = false;
-    }
-    if (!visit->is_reading && !content_open(object->content, &visit->cursor))
+    if (!open_content(visit))
         return false;
-    visit->is_reading = true;
-    int64_t length = length_of(object->content);
+    int64_t length = length_of(object);
+    visit->first_byte = 0;
     object_fields(object, &x->arena, FIELDS_MORE, &response->fields);
     response->status = object->status;
     response->is_ours = false;
@@ -154,6 +182,9 @@ bool cache_answer(struct cache_visit *visit)
         response->has_length = x->request.head.method == METHOD_HEAD && length >= 0;
         response->length = (uint64_t)(length < 0 ? 0 : length);
     }
+    bool has_body = x->request.head.method != METHOD_HEAD && response->body->length != 0;
+    if (object->slices.size > 0 && has_body && cache_slices_ready(visit, visit->first_byte) != OK)
+        return false;
     visit->is_answered = true;
     cache_say(visit);
     return true;

@@ -301,7 +301,7 @@ static void on_interim(void *argument, int status, const struct fields *fields)
 {
     struct exchange *x = argument;
     if (x->sink->interim(x, status, fields) != OK) {
-        /* The client is gone: the cancel of this exchange says so. */
+        /* The sink keeps it in mind: nothing follows an interim answer that was cut off. */
     }
 }
 

@@ -94,7 +94,7 @@ def test_redirects(served, target, status, location):
 
 
 def until(condition, what):
-    for _ in range(200):
+    for _ in range(1200):
         if condition():
             return
         time.sleep(0.05)

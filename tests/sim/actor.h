@@ -55,7 +55,8 @@ struct client {
     bool is_paused, has_paused, is_sipping, is_sending_later, is_idling;
     bool is_lingering, was_told_to_go;
     bool is_of_server; /* the answer that is being read … */
-    bool is_own;       /* … or weir's own, as planned */
+    bool is_own;       /* … or weir's own, as planned … */
+    bool is_wish;      /* … or what more was asked for */
     size_t got;        /* bytes of answers */
     uint64_t tunnel_sent;
     char *cookie;         /* the last that it was given */

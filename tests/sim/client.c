@@ -2,6 +2,7 @@
 /* Clients: send what is planned as their manner is, and hold every answer against the ledger. */
 #include "actor.h"
 #include "outside.h"
+#include "wish.h"
 #include "world.h"
 
 #include <signal.h>
@@ -151,12 +152,17 @@ static void on_head(struct reader *reader)
     keep_cookie(client, reader);
     const char *id = reader_field(reader, "X-Sim");
     plan->got_status = reader->status;
-    client->is_own = false;
-    client->is_of_server = id != NULL;
     unsigned number = id == NULL ? 0 : (unsigned)atoi(id);
+    client->is_own = false;
+    client->is_wish = plan->wish != NULL && wish_head(plan, reader);
+    client->is_of_server = number != 0 && !client->is_wish;
+    if (client->is_wish)
+        return;
     if (number != 0 && plan->own_status != 0)
         world_broken("route", "request %u is answered by a server: weir had to", plan->id);
-    bool is_expected = reader->status == (number == 0 ? plan->own_status : plan->status);
+    /* What a stranger gets is no answer to what it asked. */
+    bool is_expected =
+        reader->status == (number == 0 ? plan->own_status : plan->status) && !plan->is_unheard;
     if (is_expected && plan->client_field != NULL)
         reader_expect(reader, plan->id, plan->client_field, plan->client_value);
     if (number == 0 && is_expected) {
@@ -186,6 +192,8 @@ static void on_body(struct reader *reader, const char *data, size_t size)
     struct client *client = reader->owner;
     struct plan *plan = awaited(client);
     plan->got_bytes += size;
+    if (client->is_wish)
+        wish_body(plan, data, size);
     if (!client->is_of_server)
         return;
     size_t same = plan_same(plan, true, reader->body, data, size);
@@ -213,7 +221,11 @@ static void on_end(struct reader *reader)
                      plan->got_bytes, plan->reply_size);
     bool was_cut = is_whole && !has_none && plan->got_bytes != plan->reply_size;
     is_whole = is_whole || client->is_own;
-    settle(client, plan, was_cut ? OUTCOME_CUT : is_whole ? OUTCOME_WHOLE : OUTCOME_REFUSED);
+    settle(client, plan,
+           client->is_wish ? wish_end(plan)
+           : was_cut       ? OUTCOME_CUT
+           : is_whole      ? OUTCOME_WHOLE
+                           : OUTCOME_REFUSED);
     client->reading++;
     if (client->sending < client->reading && reader->says_close) { /* no use in sending the rest */
         client->sending = client->reading;
