@@ -29,7 +29,7 @@ struct gathered {
 
 struct access_log_worker {
     size_t count;
-    char *scratch;
+    struct access_log_scratch scratch;
     struct gathered logs[];
 };
 
@@ -154,7 +154,6 @@ struct access_log_worker *access_log_worker_new(struct access_log *log)
     struct access_log_worker *worker =
         memory_zero(sizeof *worker + log->count * sizeof *worker->logs);
     worker->count = log->count;
-    worker->scratch = memory_alloc(ACCESS_LOG_SCRATCH);
     for (size_t i = 0; i < log->count; i++) {
         struct gathered *gathered = &worker->logs[i];
         size_t size = (size_t)log->logs[i].config.buffer + ACCESS_LOG_LINE_MAX;
@@ -174,7 +173,6 @@ void access_log_worker_free(struct access_log_worker *worker)
         flush(&worker->logs[i]);
         free(worker->logs[i].pending.data);
     }
-    free(worker->scratch);
     free(worker);
 }
 
@@ -196,7 +194,7 @@ void access_log_write(struct access_log_worker *worker, const struct exchange *x
         const struct access_log_config *config = &gathered->log->config;
         if (!is_wanted(config, x))
             continue;
-        if (!access_log_format_line(&config->shape, x, loop_now(), worker->scratch,
+        if (!access_log_format_line(&config->shape, x, loop_now(), &worker->scratch,
                                     &gathered->pending)) {
             log_lose(LOG_ACCESS, 1);
             continue;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/access_log_format.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "control/access_log_redact.h"
 #include "control/config_error.h"
@@ -19,17 +20,17 @@ struct view {
     const struct exchange *x;
     const struct access_log_shape *shape;
     int64_t now;
-    char *scratch; /* for the URI, then for the referer */
-    char ip[ADDRESS_TEXT_MAX];
-    char date[DATE_ISO_SIZE];
+    struct access_log_scratch *scratch;
 };
 
 enum field_name {
 #define LOG_TEXT(name, value)    NAME_##name,
+#define LOG_WORD(name, value)    NAME_##name,
 #define LOG_NUMBER(name, value)  NAME_##name,
 #define LOG_SECONDS(name, value) NAME_##name,
 #include "control/access_log_fields.def"
 #undef LOG_TEXT
+#undef LOG_WORD
 #undef LOG_NUMBER
 #undef LOG_SECONDS
     NAMES,
@@ -37,10 +38,12 @@ enum field_name {
 
 static const char *const FIELD_NAMES[NAMES] = {
 #define LOG_TEXT(name, value)    #name,
+#define LOG_WORD(name, value)    #name,
 #define LOG_NUMBER(name, value)  #name,
 #define LOG_SECONDS(name, value) #name,
 #include "control/access_log_fields.def"
 #undef LOG_TEXT
+#undef LOG_WORD
 #undef LOG_NUMBER
 #undef LOG_SECONDS
 };
@@ -74,7 +77,23 @@ int access_log_status(const struct exchange *x)
 static struct slice client_of(struct view *view)
 {
     return access_log_mask_ip(view->x->client_ip, view->shape->mask_v4, view->shape->mask_v6,
-                              view->ip);
+                              view->scratch->ip);
+}
+
+/* The date is the same for a second. */
+static struct slice moment_of(const struct view *view)
+{
+    struct access_log_scratch *scratch = view->scratch;
+    int64_t wall = view->x->started_wall;
+    if (scratch->second != wall / SECONDS(1) || scratch->date[0] == '\0') {
+        scratch->second = wall / SECONDS(1);
+        date_iso(wall, scratch->date);
+        return slice_of(scratch->date, DATE_ISO_SIZE);
+    }
+    int64_t rest = wall % SECONDS(1) / 1000;
+    for (size_t i = DATE_ISO_SIZE - 2; i > DATE_ISO_SIZE - 8; i--, rest /= 10)
+        scratch->date[i] = (char)('0' + rest % 10);
+    return slice_of(scratch->date, DATE_ISO_SIZE);
 }
 
 /* The target, and nothing of a head that could not be read. */
@@ -83,8 +102,8 @@ static struct slice target_of(const struct view *view)
     struct slice target = cut(view->x->request.head.target);
     if (view->shape->redact.count == 0)
         return target;
-    return access_log_redact_query(target, &view->shape->redact, view->scratch,
-                                   ACCESS_LOG_SCRATCH / 2);
+    return access_log_redact_query(target, &view->shape->redact, view->scratch->uri,
+                                   sizeof view->scratch->uri);
 }
 
 static struct slice referer_of(const struct view *view)
@@ -92,8 +111,8 @@ static struct slice referer_of(const struct view *view)
     struct slice referer = request_field(view->x, FIELD_REFERER);
     if (view->shape->redact.count == 0)
         return referer;
-    return access_log_redact_query(referer, &view->shape->redact,
-                                   view->scratch + ACCESS_LOG_SCRATCH / 2, ACCESS_LOG_SCRATCH / 2);
+    return access_log_redact_query(referer, &view->shape->redact, view->scratch->referer,
+                                   sizeof view->scratch->referer);
 }
 
 static struct slice protocol_of(const struct request_head *head)
@@ -116,8 +135,11 @@ static struct slice limit_of(const struct exchange *x)
     return slice_starts(why, SLICE("timeouts.")) ? why : SLICE("");
 }
 
+/* These are written out for each field: what stands before its value is then a few stores. */
+#define IN_PLACE static inline __attribute__((always_inline))
+
 /* With a comma, its name and what opens it. */
-static void put_text(struct buffer *out, struct slice opening, struct slice text)
+IN_PLACE void put_text(struct buffer *out, struct slice opening, struct slice text)
 {
     buffer_append(out, opening);
     if (text.size > 0)
@@ -125,7 +147,14 @@ static void put_text(struct buffer *out, struct slice opening, struct slice text
     buffer_append_byte(out, '"');
 }
 
-static void put_number(struct buffer *out, struct slice opening, int64_t number)
+IN_PLACE void put_word(struct buffer *out, struct slice opening, struct slice word)
+{
+    buffer_append(out, opening);
+    buffer_append(out, word);
+    buffer_append_byte(out, '"');
+}
+
+IN_PLACE void put_number(struct buffer *out, struct slice opening, int64_t number)
 {
     buffer_append(out, opening);
     if (number >= 0 && number < 10)
@@ -134,7 +163,7 @@ static void put_number(struct buffer *out, struct slice opening, int64_t number)
         buffer_append_u64(out, number < 0 ? 0 : (uint64_t)number);
 }
 
-static void put_seconds(struct buffer *out, struct slice opening, int64_t ns)
+IN_PLACE void put_seconds(struct buffer *out, struct slice opening, int64_t ns)
 {
     buffer_append(out, opening);
     if (ns == 0)
@@ -150,10 +179,12 @@ static void format_json(struct view *view, struct buffer *out)
     const struct tls_facts *tls = x->tls;
     size_t start = out->size;
 #define LOG_TEXT(name, value)    put_text(out, SLICE(",\"" #name "\":\""), value);
+#define LOG_WORD(name, value)    put_word(out, SLICE(",\"" #name "\":\""), value);
 #define LOG_NUMBER(name, value)  put_number(out, SLICE(",\"" #name "\":"), (int64_t)(value));
 #define LOG_SECONDS(name, value) put_seconds(out, SLICE(",\"" #name "\":"), value);
 #include "control/access_log_fields.def"
 #undef LOG_TEXT
+#undef LOG_WORD
 #undef LOG_NUMBER
 #undef LOG_SECONDS
     buffer_append(out, SLICE("}\n"));
@@ -223,6 +254,10 @@ static void format_field(struct view *view, unsigned field, struct buffer *out)
     case NAME_##name:                                                                              \
         escaped(out, value);                                                                       \
         return;
+#define LOG_WORD(name, value)                                                                      \
+    case NAME_##name:                                                                              \
+        escaped(out, value);                                                                       \
+        return;
 #define LOG_NUMBER(name, value)                                                                    \
     case NAME_##name:                                                                              \
         buffer_append_u64(out, (uint64_t)(value));                                                 \
@@ -233,6 +268,7 @@ static void format_field(struct view *view, unsigned field, struct buffer *out)
         return;
 #include "control/access_log_fields.def"
 #undef LOG_TEXT
+#undef LOG_WORD
 #undef LOG_NUMBER
 #undef LOG_SECONDS
     default:
@@ -256,7 +292,7 @@ static void format_template(struct view *view, struct buffer *out)
 }
 
 bool access_log_format_line(const struct access_log_shape *shape, const struct exchange *x,
-                            int64_t now, char scratch[ACCESS_LOG_SCRATCH], struct buffer *out)
+                            int64_t now, struct access_log_scratch *scratch, struct buffer *out)
 {
     struct view view = {.x = x, .shape = shape, .now = now, .scratch = scratch};
     size_t start = out->size;

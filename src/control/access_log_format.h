@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/option.h"
 #include "exchange/exchange.h"
+#include "http/date.h"
 
 enum access_log_format {
     ACCESS_LOG_JSON,
@@ -16,9 +17,17 @@ enum access_log_format {
 };
 
 enum {
-    ACCESS_LOG_LINE_MAX = 96 * 1024,  /* the longest line: fields at their bound, all escaped */
-    ACCESS_LOG_TEMPLATE_MAX = 64,     /* placeholders of a template */
-    ACCESS_LOG_SCRATCH = 2 * 5 * 1024 /* where texts are changed before they are written */
+    ACCESS_LOG_LINE_MAX = 96 * 1024, /* the longest line: fields at their bound, all escaped */
+    ACCESS_LOG_TEMPLATE_MAX = 64,    /* placeholders of a template */
+};
+
+/* Where texts are made before they are written, and what was made for the line before. Zeroed at
+ * first; of one thread. */
+struct access_log_scratch {
+    int64_t second; /* that `date` was made for */
+    char date[DATE_ISO_SIZE];
+    char ip[ADDRESS_TEXT_MAX];
+    char uri[5 * 1024], referer[5 * 1024]; /* with secrets taken out */
 };
 
 struct access_log_piece;
@@ -46,4 +55,4 @@ int access_log_status(const struct exchange *x);
 /* The line itself, with its newline. False: `out` has not that much room, and gets nothing: only a
  * template that repeats itself asks for more than ACCESS_LOG_LINE_MAX. */
 bool access_log_format_line(const struct access_log_shape *shape, const struct exchange *x,
-                            int64_t now, char scratch[ACCESS_LOG_SCRATCH], struct buffer *out);
+                            int64_t now, struct access_log_scratch *scratch, struct buffer *out);

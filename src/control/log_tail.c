@@ -34,7 +34,8 @@ static struct {
     struct log_ring history;
     int64_t second; /* … of which so many failures were kept: */
     unsigned failures;
-    char line[ACCESS_LOG_LINE_MAX], scratch[ACCESS_LOG_SCRATCH];
+    char line[ACCESS_LOG_LINE_MAX];
+    struct access_log_scratch scratch;
 } watched = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static bool wants(const struct log_filter *filter, const struct log_record *record)
@@ -130,7 +131,7 @@ void log_tail_exchange(const struct exchange *x, const struct access_log_shape *
         struct buffer out = buffer_fixed(watched.line, sizeof watched.line);
         struct access_log_shape shape = *hiding;
         shape.format = ACCESS_LOG_JSON;
-        if (access_log_format_line(&shape, x, now, watched.scratch, &out))
+        if (access_log_format_line(&shape, x, now, &watched.scratch, &out))
             record.text = slice_first(buffer_slice(&out), out.size - 1);
         hand_out(&record, is_kept);
     }

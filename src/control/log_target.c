@@ -327,14 +327,7 @@ enum status log_target_open(struct slice to, enum log_name name, struct log_targ
     }
     target->meant.path = SLICE("");
     log_wrap_init(&target->wrap, NAMES[name]);
-    target->lane = lane_start(LOG_TARGET_WAITING);
-    if (target->lane == NULL) {
-        *why = "the system has no thread for it";
-        struct order *order = memory_zero(sizeof *order);
-        order->target = target;
-        perform_end(&order->job);
-        return ERR_CONFIG;
-    }
+    target->lane = lane_new(LOG_TARGET_WAITING);
     *made = target;
     return OK;
 }

@@ -268,6 +268,7 @@ static enum status serve(const struct service_start *start)
     if (service.has_admin)
         TRY(start_admin());
     TRY(privileges_drop(config->user, config->group, config->core_dumps));
+    error_log_use(snapshot->error_log); /* before, there may be no thread that writes it */
     if (offload_start(OFFLOAD_THREADS) != OK) {
         log_write(LOG_ERROR, "start_failed", "the threads for files could not be started");
         return ERR_SYSTEM;
@@ -328,7 +329,6 @@ enum status service_start(const struct service_start *start)
     workers_init(&service.workers, snapshot->workers);
     service_take_snapshot(snapshot, loaded);
     service.snapshot = snapshot;
-    error_log_use(snapshot->error_log);
     snapshot->version = service_first_version(loaded->config);
     service.file_version = snapshot->version;
     service.counters.applied_at = clock_wall();

@@ -15,7 +15,7 @@ struct lane {
     pthread_cond_t has_work;
     struct lane_job *first, *last;
     size_t size, size_max;
-    bool is_ended;
+    bool is_started, is_ended;
 };
 
 /* All that are not gone yet. */
@@ -68,14 +68,20 @@ static void *work(void *argument)
     return NULL;
 }
 
-struct lane *lane_start(size_t size_max)
+struct lane *lane_new(size_t size_max)
 {
     struct lane *lane = memory_zero(sizeof *lane);
-    pthread_attr_t detached;
-    pthread_t thread;
     pthread_mutex_init(&lane->mutex, NULL);
     pthread_cond_init(&lane->has_work, NULL);
     lane->size_max = size_max;
+    return lane;
+}
+
+/* Under the lane's mutex. */
+static bool start(struct lane *lane)
+{
+    pthread_attr_t detached;
+    pthread_t thread;
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     /* Signals are for control's loop. */
@@ -83,24 +89,21 @@ struct lane *lane_start(size_t size_max)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     pthread_mutex_lock(&alive.mutex);
-    alive.count++;
-    bool has_one = pthread_create(&thread, &detached, work, lane) == 0;
-    alive.count -= !has_one;
+    lane->is_started = pthread_create(&thread, &detached, work, lane) == 0;
+    alive.count += lane->is_started;
     pthread_mutex_unlock(&alive.mutex);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&detached);
-    if (has_one)
-        return lane;
-    lane_free(lane);
-    return NULL;
+    return lane->is_started;
 }
 
 bool lane_post(struct lane *lane, struct lane_job *job)
 {
     pthread_mutex_lock(&lane->mutex);
     check(!lane->is_ended);
-    bool has_room = lane->size + job->size <= lane->size_max || lane->size == 0 ||
-                    job->size == 0; /* an order */
+    bool has_thread = lane->is_started || start(lane);
+    bool has_room = has_thread &&
+                    (lane->size + job->size <= lane->size_max || lane->size == 0 || job->size == 0);
     if (has_room) {
         job->next = NULL;
         if (lane->last == NULL)
@@ -112,15 +115,21 @@ bool lane_post(struct lane *lane, struct lane_job *job)
         pthread_cond_signal(&lane->has_work);
     }
     pthread_mutex_unlock(&lane->mutex);
-    return has_room;
+    if (has_thread || job->size > 0)
+        return has_room;
+    job->run(job); /* there is no thread to be had, and nothing before it */
+    return true;
 }
 
 void lane_end(struct lane *lane)
 {
     pthread_mutex_lock(&lane->mutex);
     lane->is_ended = true;
+    bool is_started = lane->is_started;
     pthread_cond_signal(&lane->has_work);
     pthread_mutex_unlock(&lane->mutex);
+    if (!is_started)
+        lane_free(lane);
 }
 
 bool lanes_finish(int64_t deadline)

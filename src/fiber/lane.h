@@ -18,9 +18,10 @@ struct lane_job {
     size_t size; /* what it counts against the bound; 0: there is always room for it */
 };
 
-/* NULL: the system has no thread. At most `size_max` wait, by their sizes. */
-struct lane *lane_start(size_t size_max);
-/* From any thread. False: too much waits; the job is still the caller's. */
+/* At most `size_max` wait, by their sizes. The thread is started with the first job. */
+struct lane *lane_new(size_t size_max);
+/* From any thread. False: too much waits, or the system has no thread; the job is still the
+ * caller's. */
 bool lane_post(struct lane *lane, struct lane_job *job);
 /* No more jobs: those that wait are done, then the lane is gone by itself. Waits for nothing. */
 void lane_end(struct lane *lane);

@@ -11,7 +11,7 @@ struct lane {
     size_t size_max;
 };
 
-struct lane *lane_start(size_t size_max)
+struct lane *lane_new(size_t size_max)
 {
     struct lane *lane = memory_zero(sizeof *lane);
     lane->size_max = size_max;

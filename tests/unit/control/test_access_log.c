@@ -58,13 +58,13 @@ static void usual(void)
     assert_true(fields_add(&head->fields, FIELD_REFERER, SLICE("http://a/")));
 }
 
-static char scratch[ACCESS_LOG_SCRATCH];
+static struct access_log_scratch scratch;
 
 static void expect_of(const struct access_log_shape *shape, const char *line)
 {
     static char memory[16384];
     struct buffer out = buffer_fixed(memory, sizeof memory);
-    assert_true(access_log_format_line(shape, &x, x.started + 31200000, scratch, &out));
+    assert_true(access_log_format_line(shape, &x, x.started + 31200000, &scratch, &out));
     assert_false(out.is_full);
     memory[out.size] = '\0';
     assert_string_equal(memory, line);
@@ -176,7 +176,7 @@ static void long_fields_are_cut(void **state)
     struct buffer out = buffer_fixed(memory, sizeof memory);
     struct access_log_shape shape = ACCESS_LOG_PLAIN;
     shape.format = ACCESS_LOG_COMMON;
-    assert_true(access_log_format_line(&shape, &x, x.started, scratch, &out));
+    assert_true(access_log_format_line(&shape, &x, x.started, &scratch, &out));
     memory[out.size] = '\0';
     assert_int_equal(strspn(strchr(memory, 'G') + 4, "a"), 2048);
     assert_non_null(strstr(memory, "a HTTP/1.1\" 200 5120\n"));
@@ -241,7 +241,7 @@ static void never_half_a_line(void **state)
     usual();
     struct buffer out = buffer_fixed(memory, sizeof memory);
     buffer_append(&out, SLICE("before"));
-    assert_false(access_log_format_line(&ACCESS_LOG_PLAIN, &x, x.started, scratch, &out));
+    assert_false(access_log_format_line(&ACCESS_LOG_PLAIN, &x, x.started, &scratch, &out));
     assert_int_equal(out.size, 6);
     assert_false(out.is_full);
 }
@@ -320,7 +320,7 @@ static void redacted(void **state)
     x.request.head.target = slice_of(target, sizeof target);
     char memory[16384];
     struct buffer out = buffer_fixed(memory, sizeof memory);
-    assert_true(access_log_format_line(&shape, &x, x.started, scratch, &out));
+    assert_true(access_log_format_line(&shape, &x, x.started, &scratch, &out));
     assert_non_null(memmem(memory, out.size, "&a=***&a HTTP/1.1\"", 18));
 }
 
