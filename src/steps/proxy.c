@@ -464,8 +464,11 @@ static enum verdict on_request(struct exchange *x, const void *config)
 static void on_finish(struct exchange *x, const void *config)
 {
     struct upstream_call *call = exchange_state(x, config);
-    if (call != NULL)
-        upstream_call_end(call);
+    if (call == NULL)
+        return;
+    if (x->blame.status != OK && x->blame.side == SIDE_UPSTREAM && call->body != NULL)
+        upstream_call_broke_off(call, x->blame.error);
+    upstream_call_end(call);
 }
 
 const struct step step_proxy = {

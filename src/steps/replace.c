@@ -258,6 +258,7 @@ static void on_response(struct exchange *x, const void *config)
     if (type == NULL || !media_pattern_fits(type->value, &c->types))
         return;
     if (x->response.status == 206) {
+        x->detail = "replace: no parts of what is changed";
         response_replace(x, 416, SLICE("text/plain; charset=utf-8"),
                          SLICE("416 Range Not Satisfiable\nThis is changed on its way: there are "
                                "no parts of it.\n"));

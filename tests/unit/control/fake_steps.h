@@ -271,9 +271,9 @@ static inline const struct config_schema *fake_schema(void)
         &FAKE_RESPOND,  &FAKE_SPLIT, &FAKE_RATE,    &FAKE_CACHE,
         &FAKE_COMPRESS, &FAKE_FILES, &FAKE_PHP,     NULL,
     };
-    static const struct key *const *const LISTS[] = {KEYS_TOP,     KEYS_TIMES, KEYS_UPSTREAM,
-                                                     KEYS_BALANCE, KEYS_SITE,  KEYS_TLS,
-                                                     KEYS_ADMIN,   KEYS_CACHE, STEPS};
+    static const struct key *const *const LISTS[] = {
+        KEYS_TOP, KEYS_TIMES, KEYS_UPSTREAM, KEYS_BALANCE, KEYS_SITE,
+        KEYS_TLS, KEYS_ADMIN, KEYS_CACHE,    KEYS_LOG,     STEPS};
     static const struct key *keys[128];
     static struct config_schema schema = {.keys = keys, .placeholder = fake_placeholder};
     if (schema.count == 0)
