@@ -3,14 +3,10 @@
 #include "base/json.h"
 #include "cli/config_args.h"
 #include "cli/top_numbers.h"
+#include "fiber/terminal.h"
 
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
-#include <termios.h>
-#include <unistd.h>
 
 static const char USAGE[] =
     "usage: weir top [OPTIONS]\n"
@@ -38,41 +34,6 @@ struct screen {
     bool is_paused, is_once, is_terminal, with_colour;
     int64_t interval; /* ms */
 };
-
-static volatile sig_atomic_t is_ended;
-static struct termios terminal_before;
-static bool is_terminal_changed;
-
-static void on_signal(int signal)
-{
-    (void)signal;
-    is_ended = 1;
-}
-
-static void leave_terminal(void)
-{
-    if (!is_terminal_changed)
-        return;
-    is_terminal_changed = false;
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
-    (void)fputs("\033[?25h\033[?1049l", stdout);
-    (void)fflush(stdout);
-}
-
-static void enter_terminal(void)
-{
-    struct termios raw;
-    if (tcgetattr(STDIN_FILENO, &terminal_before) != 0)
-        return;
-    raw = terminal_before;
-    raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-    raw.c_cc[VMIN] = 0;
-    raw.c_cc[VTIME] = 0;
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw);
-    is_terminal_changed = true;
-    (void)fputs("\033[?1049h\033[?25l", stdout);
-    (void)atexit(leave_terminal);
-}
 
 /* "1,734", "12.3k", "4.5M". */
 static void put_number(struct buffer *out, double number, int width)
@@ -266,11 +227,10 @@ static void show(struct screen *s)
 
 static void draw(struct screen *s)
 {
-    struct winsize size = {.ws_row = 24, .ws_col = 80};
+    s->rows = 24;
+    s->columns = 80;
     if (s->is_terminal)
-        (void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
-    s->rows = size.ws_row > 0 ? size.ws_row : 24;
-    s->columns = size.ws_col > 0 ? size.ws_col : 80;
+        terminal_size(&s->rows, &s->columns);
     s->out = buffer_in(&s->client.arena, 8192);
     size_t room = s->is_terminal ? (size_t)(s->rows > 10 ? s->rows - 7 : 3) : TOP_ROWS_MAX;
     put_head(s);
@@ -327,7 +287,7 @@ static void write_json(struct screen *s)
     (void)fflush(stdout);
 }
 
-static bool press(struct screen *s, char key)
+static void press(struct screen *s, int key)
 {
     if (key >= '1' && key <= '4')
         s->view = (enum view)(key - '1');
@@ -335,21 +295,6 @@ static bool press(struct screen *s, char key)
         s->sort = (enum sort)((s->sort + 1) % SORTS);
     if (key == 'p')
         s->is_paused = !s->is_paused;
-    return key == 'q';
-}
-
-/* Until the next look is due. True: that is enough. */
-static bool wait_for_key(struct screen *s)
-{
-    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
-    char key;
-    if (!s->is_terminal) {
-        (void)poll(NULL, 0, (int)s->interval);
-        return is_ended;
-    }
-    if (poll(&in, 1, (int)s->interval) <= 0 || read(STDIN_FILENO, &key, 1) != 1)
-        return is_ended;
-    return press(s, key) || is_ended;
 }
 
 static void forget_memory(struct admin_client *client)
@@ -364,10 +309,14 @@ static int watch(struct screen *s)
     if (code != EXIT_DONE)
         return code;
     if (s->is_terminal) {
-        enter_terminal();
+        terminal_enter();
         draw(s);
     }
-    while (!wait_for_key(s)) {
+    for (;;) {
+        int key = terminal_key(s->is_terminal, s->interval);
+        if (key == 'q' || key == TERMINAL_END)
+            break;
+        press(s, key);
         forget_memory(&s->client);
         if (!s->is_paused)
             code = top_look(s->top, &s->client);
@@ -380,7 +329,7 @@ static int watch(struct screen *s)
         if (s->is_once)
             break;
     }
-    leave_terminal();
+    terminal_leave();
     return code;
 }
 
@@ -404,11 +353,8 @@ int command_top(int argc, char **argv)
     if (code < 0 && (s.interval < 50 || s.interval > 3600000))
         code = cli_usage_error("top", "--interval is 50ms to 60m");
     if (code < 0) {
-        struct sigaction action = {.sa_handler = on_signal};
-        s.is_terminal =
-            !s.is_once && !s.client.json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-        (void)sigaction(SIGINT, &action, NULL);
-        (void)sigaction(SIGTERM, &action, NULL);
+        s.is_terminal = !s.is_once && !s.client.json && terminal_is_there();
+        terminal_watch_end();
         code = watch(&s);
     }
     return admin_client_end(&s.client, code);

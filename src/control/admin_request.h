@@ -80,7 +80,8 @@ admin_endpoint admin_get_config, admin_put_config, admin_check_config, admin_get
 admin_endpoint admin_get_versions, admin_get_version, admin_confirm_config, admin_rollback_config,
     admin_get_schema;
 admin_endpoint admin_stream_log, admin_stream_events, admin_get_level, admin_set_level;
-admin_endpoint admin_get_sites, admin_get_routes;
+admin_endpoint admin_get_sites, admin_get_routes, admin_get_certs;
+admin_endpoint admin_get_connections, admin_end_connection;
 admin_endpoint admin_get_upstreams, admin_get_upstream, admin_get_server;
 admin_endpoint admin_add_server, admin_change_server, admin_remove_server;
 admin_endpoint admin_get_caches, admin_purge_cache;
