@@ -60,10 +60,11 @@ struct response {
     int status; /* 0: none yet */
     struct fields fields;
     struct body *body;
-    enum framing framing; /* NONE: no body to this method and status */
-    uint64_t length;      /* with LENGTH, or said by a response to HEAD */
-    bool has_length;      /* a Content-Length is to be written though there is no body */
-    bool is_ours;         /* weir made it: Proxy-Status is for these */
+    enum framing framing;          /* NONE: no body to this method and status */
+    uint64_t length;               /* with LENGTH, or said by a response to HEAD */
+    bool has_length;               /* a Content-Length is to be written though there is no body */
+    bool is_ours;                  /* weir made it: Proxy-Status is for these */
+    struct fields_written written; /* what stands first in `fields`, if that is still so */
 };
 
 /* A server's connection after a 101, offered by the step that asked the server. */
