@@ -64,8 +64,12 @@ class Stream:
     """What came of one."""
 
     def __init__(self):
-        self.heads, self.body, self.trailers = [], bytearray(), None
+        self.heads, self.came, self.trailers = [], bytearray(), None
         self.is_ended, self.reset = False, None
+
+    @property
+    def body(self):
+        return bytes(self.came)
 
     @property
     def status(self):
@@ -163,7 +167,7 @@ class Client:
             else:
                 stream.heads.append(got.fields)
         if got.kind == DATA:
-            stream.body += got.payload
+            stream.came += got.payload
             if self.updates and got.payload:
                 self.send(window(0, len(got.payload)), window(got.stream, len(got.payload)))
         if got.kind in (HEADERS, DATA) and got.flags & END_STREAM:

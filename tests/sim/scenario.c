@@ -31,8 +31,9 @@ static struct {
     bool has_checked, has_ended;
     bool dropped[PIECES_MAX];
     unsigned pieces;
-    uint64_t turns; /* of threads, before the rest … */
-    uint64_t reads; /* … and what they had read by then */
+    uint64_t turns;        /* of threads, before the rest … */
+    uint64_t reads;        /* … and what they had read by then */
+    void (*between)(void); /* its lives */
 } stage;
 
 void scenario_config(const char *format, ...)
@@ -159,6 +160,11 @@ void scenario_end_after(int64_t ns)
     stage.end_after = ns;
 }
 
+void scenario_lives_again(void (*between)(void))
+{
+    stage.between = between;
+}
+
 void scenario_rests_for(int64_t ns)
 {
     stage.end_after = stage.rest = ns;
@@ -205,6 +211,8 @@ static void end_weir(void *argument)
 
 static void look_at_clients(void)
 {
+    if (stage.between != NULL)
+        return;
     if (stage.scenario->check != NULL && !world_is_tortured() && !stage.has_checked)
         stage.scenario->check();
     stage.has_checked = true;
@@ -235,6 +243,14 @@ static void see_clients_off(void)
     look_at_clients();
 }
 
+/* From its start to its end. */
+static void live(void)
+{
+    world_after(MILLISECONDS(LOOK_MS), conduct, NULL);
+    machine_run(run_weir, NULL);
+    truth_after_end(stage.exit_code);
+}
+
 void scenario_run(const struct scenario *scenario, uint64_t seed, bool quiet)
 {
     truth_before();
@@ -242,13 +258,20 @@ void scenario_run(const struct scenario *scenario, uint64_t seed, bool quiet)
     stage.scenario = scenario;
     stage.end_after = stage.rest = SECONDS(REST_S);
     stage.pieces = 0;
+    stage.between = NULL;
     scenario->set_up();
     if (world_is_tortured())
         actors_expect_trouble();
-    world_after(MILLISECONDS(LOOK_MS), conduct, NULL);
     int64_t began = world_now();
-    machine_run(run_weir, NULL);
-    truth_after_end(stage.exit_code);
+    live();
+    while (stage.between != NULL) {
+        void (*between)(void) = stage.between;
+        stage.between = NULL;
+        stage.has_ended = false;
+        signals_forget();
+        between();
+        live();
+    }
     see_clients_off();
     truth_in_the_log();
     if (!quiet)

@@ -31,6 +31,8 @@ void scenario_expect_pause(const struct server_actor *server, int seconds);
 void scenario_descriptors(unsigned limit);
 /* Another moment for SIGTERM than when all is silent; 0: at once when the clients are done. */
 void scenario_end_after(int64_t ns);
+/* When it has ended weir is started once more, after `between`. */
+void scenario_lives_again(void (*between)(void));
 /* All is silent after that time already: idle connections live for less, and what is done once a
  * second shall not be done for minutes. */
 void scenario_rests_for(int64_t ns);
