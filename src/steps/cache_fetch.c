@@ -31,6 +31,7 @@ struct cache_fetch {
     struct object *stale;              /* that was asked about; NULL */
     struct content *content;           /* that is filled; NULL */
     uint64_t moment;                   /* of the disk when it began */
+    struct address local;              /* that the client has come to */
     struct arena arena;
     struct fields request_fields; /* as the client sent them, for Vary */
     struct cache_request request;
@@ -319,6 +320,11 @@ static enum status sink_tunnel(struct exchange *apart)
     return ERR_PROTOCOL;
 }
 
+static void sink_local_address(struct exchange *apart, struct address *address)
+{
+    *address = of(apart)->local;
+}
+
 static const struct sink SINK = {
     .interim = sink_interim,
     .head = sink_head,
@@ -327,6 +333,7 @@ static const struct sink SINK = {
     .finish = sink_finish,
     .abort = sink_abort,
     .tunnel = sink_tunnel,
+    .local_address = sink_local_address,
 };
 
 /* --- Asking --- */
@@ -412,6 +419,8 @@ bool cache_fetch_start(struct cache_visit *visit, struct fill *fill, struct obje
     fetch->cache = cache;
     fetch->moment = cache->disk == NULL ? 0 : disk_moment(cache->disk);
     fetch->config = visit->config;
+    if (visit->x->sink->local_address != NULL)
+        visit->x->sink->local_address(visit->x, &fetch->local);
     fetch->apart = apart;
     fetch->is_background = is_background;
     bool can_be_asked = stale != NULL && (stale->validators.etag.size > 0 ||
