@@ -91,7 +91,8 @@ const char *content_routes(const char *options)
     add(&text,
         "    route /replaced/* {\n        replace needle haystacks\n        proxy app %s\n    }\n",
         options);
-    add(&text, "    route /unpacked/* {\n        decompress of=response\n        proxy app %s\n    }",
+    add(&text,
+        "    route /unpacked/* {\n        decompress of=response\n        proxy app %s\n    }",
         options);
     return text.data;
 }
@@ -193,6 +194,9 @@ void content_take(struct plan *plan)
     plan->own_status = 0;
     plan->host = "sim.test";
     plan->method = "GET";
+    /* For hours, with what is large; and what has a length is encoded in large pieces. */
+    if (plan->manner == MANNER_SLOW)
+        plan->manner = MANNER_CLOSE;
     if (kind > 2) {
         take_page(plan);
         return;

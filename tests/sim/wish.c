@@ -369,7 +369,6 @@ static void check_line(const struct plan *plan, const char *log, const char *bef
 
 void wishes_in_the_log(const char *log, const char *before)
 {
-    coded_free_all();
     for (unsigned id = 1; id <= plans_count(); id++) {
         const struct plan *plan = plan_of(id);
         if (plan->wish != NULL && plan->path != NULL && plan->outcome == OUTCOME_WHOLE &&
