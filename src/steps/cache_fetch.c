@@ -200,6 +200,13 @@ static enum status renew(struct cache_fetch *fetch, struct exchange *apart)
     object->was_validated = true;
     object->disk_id = __atomic_load_n(&stale->disk_id, __ATOMIC_RELAXED);
     note_server(fetch, apart);
+    /* What the server says now may be for this one client: a cookie, or what is asked with a name.
+     */
+    fetch->fill->is_for_first = why != CACHE_WHY_NONE;
+    if (is_lasting(why, stale->status) && why != CACHE_WHY_NONE) {
+        const struct store_key key = {fetch->fill->key, fetch->fill->hash};
+        cache_forget(fetch->cache, &key);
+    }
     put(fetch, object);
     bool is_stored = why == CACHE_WHY_NONE && store_put(store, fetch->fill, object, loop_now());
     store_fill_end(store, fetch->fill);

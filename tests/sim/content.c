@@ -3,6 +3,7 @@
 
 #include "coded.h"
 #include "outside.h"
+#include "server_cgi.h"
 #include "wish.h"
 #include "world.h"
 
@@ -51,7 +52,7 @@ static void draw_page(unsigned i)
     drawn.pages[i] = page;
 }
 
-const char *content_top(bool is_calm)
+const char *content_top(bool is_calm, const struct network *network)
 {
     static struct text text;
     text.size = 0;
@@ -67,7 +68,10 @@ const char *content_top(bool is_calm)
         1 + room % 3, max_object, min_uses);
     if (drawn.has_disk)
         add(&text, "    dir /cache\n    max_size 1MiB\n");
-    add(&text, "}\n");
+    add(&text, "}\nupstream programs {\n    server 10.0.0.20:9000\n    keepalive %u\n}\n",
+        world_below(4));
+    struct cgi_server *program = world_alloc(sizeof *program);
+    cgi_server_start(program, "10.0.0.20:9000", network);
     if (is_full)
         files_room_left(room);
     for (unsigned i = 0; i < DRAWN_PAGES; i++)
@@ -92,7 +96,8 @@ const char *content_routes(const char *options)
         "    route /replaced/* {\n        replace needle haystacks\n        proxy app %s\n    }\n",
         options);
     add(&text,
-        "    route /unpacked/* {\n        decompress of=response\n        proxy app %s\n    }",
+        "    route /unpacked/* {\n        decompress of=response\n        proxy app %s\n    }"
+        "\n    route /program/* {\n        fastcgi programs\n    }",
         options);
     return text.data;
 }
@@ -183,17 +188,26 @@ static void take_page(struct plan *plan)
 void content_take(struct plan *plan)
 {
     static const char *const WAYS[] = {"/packed", "/replaced", "/unpacked"};
-    uint32_t kind = world_below(6);
+    uint32_t kind = world_below(8);
     size_t size = 1 + world_below(BODY_MAX);
-    plan->body = BODY_NONE;
-    plan->body_size = 0;
+    bool is_program = kind > 5;
+    if (!is_program) {
+        plan->body = BODY_NONE;
+        plan->body_size = 0;
+        plan->method = "GET";
+    }
     plan->expects_continue = plan->is_minor_0 = false;
     plan->server_field = plan->client_field = NULL;
     plan->arrives = NULL;
     plan->query = plan->fields = "";
     plan->own_status = 0;
     plan->host = "sim.test";
-    plan->method = "GET";
+    if (is_program) {
+        plan->way = "/program";
+        if (plan->manner == MANNER_SLOW && plan->reply_size > 2000)
+            plan->reply_size = 2000;
+        return;
+    }
     /* For hours, with what is large; and what has a length is encoded in large pieces. */
     if (plan->manner == MANNER_SLOW)
         plan->manner = MANNER_CLOSE;

@@ -7,7 +7,7 @@
 struct network;
 
 /* Draws it; lines for the top of the configuration. */
-const char *content_top(bool is_calm);
+const char *content_top(bool is_calm, const struct network *network);
 /* Routes of the site, which ask with these options. */
 const char *content_routes(const char *options);
 /* Whether a clock that jumps would make what is stored seem younger than it is. */

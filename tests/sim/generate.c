@@ -64,7 +64,7 @@ static void draw_config(void)
         generate_upstream(first, drawn.servers_count, drawn.is_calm, &drawn.server_side);
     const char *options = generate_options(drawn.is_calm);
     const char *lines = generate_lines(drawn.is_calm, &drawn.server_side);
-    const char *content = content_top(drawn.is_calm);
+    const char *content = content_top(drawn.is_calm, &drawn.server_side);
     unsigned workers = 1 + world_below(3);
     unsigned keepalive = drawn.is_calm ? 75 : 1 + world_below(75);
     unsigned client_write = 5 + world_below(56);
