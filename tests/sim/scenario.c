@@ -38,7 +38,7 @@ static struct {
 
 void scenario_config(const char *format, ...)
 {
-    static char text[16384];
+    static char text[24576];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
