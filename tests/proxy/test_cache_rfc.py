@@ -11,6 +11,7 @@ import pytest
 from cache_rows import A, ROWS, text_of
 from client import Client
 from origin import Origin
+from patience import until
 from weir import Weir
 
 CONFIG = """
@@ -114,6 +115,8 @@ def run(weir, server, number):
         seen = []
         server.steps[number] = (step, seen, path)
         response = ask(weir, step, path)
+        if step.source == "background":
+            until(lambda: seen, f"{path}: the server is asked behind the answer")
         if step.then:
             time.sleep(step.then)
         asked = len(seen)
