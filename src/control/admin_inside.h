@@ -22,6 +22,9 @@ enum {
 uint64_t operation_drain(struct slice what, struct slice upstream, size_t index,
                          uint32_t generation, int64_t deadline);
 
+/* Whoever looked on does so no more. */
+void admin_end_stream(struct exchange *x);
+
 /* A configuration in the form that is asked for, without its secrets. */
 struct config_node;
 void admin_answer_config(struct admin_request *r, const struct config_node *root);
@@ -31,6 +34,11 @@ struct service_reload;
 bool admin_read_how(struct admin_request *r, bool must_match, struct service_reload *asked);
 /* Brings what is asked for, as this client, and answers; `what` is for the audit log. */
 void admin_bring(struct admin_request *r, struct service_reload *asked, const char *what);
+
+/* How many there were below each bound; and the bounds. */
+struct histogram;
+void admin_write_histogram(struct buffer *out, const char *name, const struct histogram *histogram);
+void admin_write_bounds(struct buffer *out);
 
 /* One server, as JSON. */
 struct upstream;

@@ -38,6 +38,8 @@ bool admin_flag(struct admin_request *r, const char *name, bool *is_bad);
 int64_t admin_wait(struct admin_request *r, bool *is_bad);
 /* ?NAME=30s in ns, 0 where it is not there; at most `most`, or the answer is set, and *is_bad. */
 int64_t admin_duration_of(struct admin_request *r, const char *name, int64_t most, bool *is_bad);
+/* "30s", "500ms", "5m", "2h" or "30" (seconds) in ns. */
+bool admin_parse_duration(struct slice text, int64_t *duration);
 /* "%2F" and the like. False: a broken escape, or a NUL. */
 bool admin_decode(struct slice text, struct arena *arena, struct slice *decoded);
 
@@ -77,6 +79,9 @@ admin_endpoint admin_get_config, admin_put_config, admin_check_config, admin_get
     admin_get_drift, admin_reload, admin_patch_config;
 admin_endpoint admin_get_versions, admin_get_version, admin_confirm_config, admin_rollback_config,
     admin_get_schema;
+admin_endpoint admin_stream_log, admin_stream_events, admin_get_level, admin_set_level;
+admin_endpoint admin_get_sites, admin_get_routes, admin_get_certs;
+admin_endpoint admin_get_connections, admin_end_connection;
 admin_endpoint admin_get_upstreams, admin_get_upstream, admin_get_server;
 admin_endpoint admin_add_server, admin_change_server, admin_remove_server;
 admin_endpoint admin_get_caches, admin_purge_cache;

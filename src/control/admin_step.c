@@ -54,6 +54,17 @@ static const struct endpoint ENDPOINTS[] = {
     {METHOD_DELETE, "/v1/overrides/:", admin_remove_override, TAKES_NOTHING, true, ""},
     {METHOD_GET, "/v1/caches", admin_get_caches, TAKES_NOTHING, false, ""},
     {METHOD_POST, "/v1/caches/:/purge", admin_purge_cache, TAKES_JSON, true, ""},
+    {METHOD_GET, "/v1/certs", admin_get_certs, TAKES_NOTHING, false, ""},
+    {METHOD_GET, "/v1/connections", admin_get_connections, TAKES_NOTHING, false,
+     "site,client,slow,limit,after,"},
+    {METHOD_DELETE, "/v1/connections/:", admin_end_connection, TAKES_NOTHING, true, ""},
+    {METHOD_GET, "/v1/sites", admin_get_sites, TAKES_NOTHING, false, ""},
+    {METHOD_GET, "/v1/routes", admin_get_routes, TAKES_NOTHING, false, ""},
+    {METHOD_GET, "/v1/log", admin_stream_log, TAKES_NOTHING, false,
+     "status,slow,failed,site,events,level,recent,follow,"},
+    {METHOD_GET, "/v1/events", admin_stream_events, TAKES_NOTHING, false, "level,recent,follow,"},
+    {METHOD_GET, "/v1/log/level", admin_get_level, TAKES_NOTHING, false, ""},
+    {METHOD_PUT, "/v1/log/level", admin_set_level, TAKES_JSON, true, ""},
     {METHOD_POST, "/v1/log/reopen", admin_reopen_logs, TAKES_NOTHING, true, ""},
 };
 
@@ -217,6 +228,13 @@ static enum verdict on_request(struct exchange *x, const void *config)
     return ANSWERED;
 }
 
+static void on_finish(struct exchange *x, const void *config)
+{
+    (void)config;
+    admin_end_stream(x);
+}
+
 static const struct key key_admin_step = {.name = "admin", .doc = "The admin API."};
 
-const struct step step_admin = {.key = &key_admin_step, .on_request = on_request};
+const struct step step_admin = {
+    .key = &key_admin_step, .on_request = on_request, .on_finish = on_finish};

@@ -92,6 +92,8 @@ struct serve_worker {
     uint64_t exchanges;            /* begun */
     uint64_t h2_opened;            /* connections of HTTP/2 */
     uint64_t h2_refused;           /* of those, ended for what they did */
+    struct histogram turns;        /* of the loop, how long each took */
+    struct histogram shaken;       /* handshakes of TLS: how long each took that succeeded */
     uint64_t handshakes_full;      /* of TLS */
     uint64_t handshakes_resumed;   /* likewise */
     uint64_t handshakes_failed;    /* likewise */

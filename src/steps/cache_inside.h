@@ -76,7 +76,8 @@ void cache_fetch_take(struct cache_visit *visit);
 /* The visit is over, or wants no more of it. */
 void cache_fetch_leave(struct cache_visit *visit);
 
-/* Takes what the disk has for this request into memory. Waits. Whether there was something. */
+/* Takes what the disk has for this request into memory. Whether it has waited: then it is to be
+ * looked there again, whatever the disk had. */
 bool cache_disk_look(struct cache_visit *visit);
 /* Has it on the disk too. `moment`: of the disk when it was asked for. Waits. */
 void cache_disk_write(struct cache *cache, struct slice key, struct object *object,

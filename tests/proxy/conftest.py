@@ -17,6 +17,13 @@ def origin():
         yield server
 
 
+def pytest_make_parametrize_id(config, val, argname):
+    """A test's name stands in the environment of whatever it starts, where a long one does not fit."""
+    if isinstance(val, (bytes, str)) and len(val) > 200:
+        return f"{argname} of {len(val)}"
+    return None
+
+
 def pytest_collection_modifyitems(items):
     """WEIR_TEST_ORDER=NUMBER: the files, and the tests in each, in another order, the same one for
     the same number. No test may need another before it."""

@@ -31,7 +31,17 @@ void files_room_left(int64_t bytes);
 /* A bit of the nth of those files turns over. */
 void files_spoil(unsigned nth);
 
+/* All of those files as they are now, and as they were then: what a process that is killed, or
+ * (`is_cut`) a machine without power, leaves behind. */
+void files_keep_places(void);
+void files_return_places(bool is_cut);
+
+/* How long what is done aside (mostly for a disk) takes at most. */
+void offload_takes(int64_t ns);
+
 void signal_send(int number);
+/* For another process. */
+void signals_forget(void);
 /* When it was sent first; 0: never. */
 int64_t signal_sent_at(int number);
 

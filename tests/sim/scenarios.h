@@ -105,6 +105,13 @@
     CHECKED(page_is_changed)                                                                       \
     CHECKED(shapes_of_answers)                                                                     \
     CHECKED(too_large_to_store)                                                                    \
+    CHECKED(disk_is_warm)                                                                          \
+    CHECKED(disk_after_kill)                                                                       \
+    CHECKED(disk_after_power_cut)                                                                  \
+    CHECKED(disk_is_full)                                                                          \
+    CHECKED(disk_is_stalled)                                                                       \
+    CHECKED(disk_is_changed)                                                                       \
+    CHECKED(disk_is_damaged)                                                                       \
     CHECKED(queue_moves_on)                                                                        \
     CHECKED(log_is_reopened)                                                                       \
     PLAIN(log_goes_on)                                                                             \

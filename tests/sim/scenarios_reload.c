@@ -142,6 +142,15 @@ void reload_and_end_check(void)
         world_broken("reload", "%u were refused", log_count("reload_refused"));
 }
 
+static void write_with_certificates(const char *server)
+{
+    scenario_config("workers 1\n"
+                    "upstream app {\n    server 10.0.0.1:8000\n%s}\n"
+                    "site * {\n    listen 10.1.0.1:80\n    proxy app\n}\n"
+                    "site sim.test {\n    listen 10.1.0.1:443\n    tls local\n    respond 200\n}\n",
+                    server);
+}
+
 /* The new configuration waits for a name, and the end comes before it. */
 static void end_before_names(void *argument)
 {
@@ -154,14 +163,14 @@ static void end_before_names(void *argument)
 static void reload_with_name(void *unused)
 {
     (void)unused;
-    scenario_site("upstream app {\n    server 10.0.0.1:8000\n    server slow.sim:8000\n}\n", "app");
+    write_with_certificates("    server slow.sim:8000\n");
     signal_send(SIGHUP);
     world_after(MILLISECONDS(1), end_before_names, NULL);
 }
 
 void reload_ends_before_names(void)
 {
-    scenario_site("upstream app {\n    server 10.0.0.1:8000\n}\n", "app");
+    write_with_certificates("");
     scenario_server(1);
     crowd[0] = scenario_client(1);
     scenario_start(crowd[0]);
