@@ -96,20 +96,28 @@ unsigned cache_standard_port(struct slice scheme)
     return slice_equal(scheme, SLICE("https")) ? 443 : 80;
 }
 
-static void write_part(struct buffer *out, struct slice text)
+static char *write_part(char *at, struct slice text)
 {
     uint32_t size = (uint32_t)text.size;
-    buffer_append(out, slice_of((const char *)&size, sizeof size));
-    buffer_append(out, text);
+    memcpy(at, &size, sizeof size);
+    if (text.size > 0)
+        memcpy(at + sizeof size, text.data, text.size);
+    return at + sizeof size + text.size;
 }
 
 void cache_write_key(struct buffer *out, struct slice scheme, struct slice host, unsigned port,
                      struct slice target, struct slice body)
 {
     uint16_t number = (uint16_t)(port == 0 ? cache_standard_port(scheme) : port);
-    write_part(out, scheme);
-    write_part(out, host);
-    buffer_append(out, slice_of((const char *)&number, sizeof number));
-    write_part(out, target);
-    write_part(out, body);
+    size_t size =
+        4 * sizeof(uint32_t) + sizeof number + scheme.size + host.size + target.size + body.size;
+    if (!buffer_reserve(out, size))
+        return;
+    char *at = out->data + out->size;
+    at = write_part(at, scheme);
+    at = write_part(at, host);
+    memcpy(at, &number, sizeof number);
+    at = write_part(at + sizeof number, target);
+    (void)write_part(at, body);
+    out->size += size;
 }

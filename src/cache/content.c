@@ -153,6 +153,15 @@ bool content_open(struct content *content, struct content_cursor *cursor)
     return true;
 }
 
+bool content_at_once(const struct content *content, struct slice *bytes)
+{
+    if (!content_is_whole(content) || content->first != content->last || content->reader != NULL ||
+        content->is_spilling)
+        return false;
+    *bytes = content->first == NULL ? SLICE("") : slice_of(content->first->data, content->size);
+    return true;
+}
+
 void content_close(struct content_cursor *cursor)
 {
     struct content *content = cursor->content;

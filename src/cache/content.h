@@ -80,6 +80,9 @@ void content_close(struct content_cursor *cursor);
  * grows. ERR_CLOSED: it broke off; ERR_TIMEOUT, ERR_CANCELLED. */
 MAY_WAIT MUST_CHECK enum status content_read(struct content_cursor *cursor, uint64_t offset,
                                              uint64_t size, struct slice *bytes, int64_t deadline);
+/* Sets *bytes to all of it when that is whole and in one piece, as small ones are: good as long as
+ * the content is held. */
+bool content_at_once(const struct content *content, struct slice *bytes);
 /* Whether content_read() there would not wait. */
 bool content_is_ready(const struct content *content, uint64_t offset);
 static inline bool content_is_whole(const struct content *content)

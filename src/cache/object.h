@@ -24,7 +24,8 @@ struct object {
     struct cache_terms terms;
     const struct field *fields;
     uint32_t fields_count;
-    uint64_t present; /* of struct fields */
+    uint64_t present;  /* of struct fields */
+    struct slice head; /* the fields as HTTP/1 writes them; empty: not to be used */
     struct validators validators;
     struct slice vary_names;  /* of cache_vary_names() */
     struct slice vary_values; /* of the request it was made for */

@@ -58,7 +58,7 @@ int64_t store_max_object(const struct store *store)
 
 struct store_key store_key_of(const struct store *store, struct slice text)
 {
-    return (struct store_key){text, hash_text(store->secret, text)};
+    return (struct store_key){text, hash_text_quick(store->secret, text)};
 }
 
 struct store_shard *store_shard_of(struct store *store, uint64_t hash)

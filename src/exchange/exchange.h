@@ -65,6 +65,7 @@ struct response {
     bool has_length;      /* a Content-Length is to be written though there is no body */
     bool is_ours;         /* weir made it: Proxy-Status is for these */
     bool is_page;         /* and its text is the page that the configuration has for errors */
+    struct fields_written written; /* what stands first in `fields`, if that is still so */
 };
 
 /* A server's connection after a 101, offered by the step that asked the server. */

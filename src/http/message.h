@@ -20,6 +20,14 @@ struct field {
     uint8_t id; /* enum field_id */
 };
 
+/* Fields that have been written already, as HTTP/1 has them: good for a list that begins with
+ * exactly these items. Empty text: there is none. */
+struct fields_written {
+    const struct field *items;
+    uint32_t count;
+    struct slice text;
+};
+
 /* A list of fields in their order. */
 struct fields {
     struct field *items;

@@ -71,6 +71,7 @@ static enum status sink_head(struct exchange *x, bool hold)
         .keep_alive = x->keep_client && x->request.head.minor == 0,
         .no_framing = response->framing == FRAMING_NONE && !response->has_length,
         .date = serve_date(e->connection->worker),
+        .written = &response->written,
     };
     if (is_upgrade)
         options.upgrade = x->request.head.upgrade;

@@ -11,6 +11,7 @@
 enum {
     FIELDS_MORE = 8, /* that this and other steps add */
     STATUS_SIZE = 192,
+    HIT_SIZE = 48,            /* "weir; hit; ttl=300"; it grows if it must */
     YIELD_BYTES = 256 * 1024, /* so much of what is at hand, then others run */
 };
 
@@ -133,6 +134,7 @@ static bool answer_parts(struct cache_visit *visit, uint64_t length)
     return true;
 }
 
+/* What was stored has none: it is taken off then. */
 static void add_age(struct cache_visit *visit, int64_t now)
 {
     struct exchange *x = visit->x;
@@ -141,7 +143,8 @@ static void add_age(struct cache_visit *visit, int64_t now)
         return;
     struct buffer text = buffer_in(&x->arena, 24);
     buffer_append_u64(&text, (uint64_t)age);
-    fields_set_checked(&x->response.fields, FIELD_AGE, buffer_slice(&text));
+    fields_append_checked(&x->response.fields, FIELD_AGE, field_name_of(FIELD_AGE),
+                          buffer_slice(&text));
 }
 
 static bool open_content(struct cache_visit *visit)
@@ -157,31 +160,80 @@ static bool open_content(struct cache_visit *visit)
     return true;
 }
 
+/* The head as it is stored, and what is of this answer alone. */
+static void begin_response(struct cache_visit *visit)
+{
+    struct exchange *x = visit->x;
+    const struct object *object = visit->object;
+    struct response *response = &x->response;
+    object_fields(object, &x->arena, FIELDS_MORE, &response->fields);
+    response->written = (struct fields_written){object->fields, object->fields_count, object->head};
+    response->status = object->status;
+    response->is_ours = false;
+    response->has_length = false;
+    add_age(visit, loop_now());
+    if (x->request_id.size > 0)
+        fields_append_checked(&response->fields, FIELD_X_REQUEST_ID,
+                              field_name_of(FIELD_X_REQUEST_ID), x->request_id);
+}
+
+static void give_whole(struct cache_visit *visit, int64_t length)
+{
+    struct exchange *x = visit->x;
+    struct response *response = &x->response;
+    response->body = whole_body(visit, length);
+    response->has_length = x->request.head.method == METHOD_HEAD && length >= 0;
+    response->length = (uint64_t)(length < 0 ? 0 : length);
+}
+
+/* Small ones, as most are: the body lies there in one piece, and the visit holds it. */
+static bool answer_at_once(struct cache_visit *visit)
+{
+    struct exchange *x = visit->x;
+    struct slice bytes;
+    if (visit->is_reading || visit->object->slices.size > 0 ||
+        fields_find(&x->request.head.fields, FIELD_RANGE) != NULL ||
+        !content_at_once(visit->object->content, &bytes))
+        return false;
+    begin_response(visit);
+    struct body_text *body = arena_alloc(&x->arena, sizeof *body);
+    body_text_init(body, bytes);
+    x->response.body = &body->body;
+    x->response.has_length = x->request.head.method == METHOD_HEAD;
+    x->response.length = bytes.size;
+    return true;
+}
+
+static bool is_not_modified(const struct cache_visit *visit)
+{
+    struct exchange *x = visit->x;
+    return visit->object->status == 200 &&
+           conditional_check_cached(x->request.head.method, &x->request.head.fields,
+                                    &visit->object->validators,
+                                    &x->arena) == CONDITION_NOT_MODIFIED;
+}
+
 bool cache_answer(struct cache_visit *visit)
 {
     struct exchange *x = visit->x;
     struct object *object = visit->object;
     struct response *response = &x->response;
+    visit->first_byte = 0;
+    if (answer_at_once(visit)) {
+        if (is_not_modified(visit))
+            answer_not_modified(x);
+        visit->is_answered = true;
+        cache_say(visit);
+        return true;
+    }
     if (!open_content(visit))
         return false;
     int64_t length = length_of(object);
-    visit->first_byte = 0;
-    object_fields(object, &x->arena, FIELDS_MORE, &response->fields);
-    response->status = object->status;
-    response->is_ours = false;
-    response->has_length = false;
-    add_age(visit, loop_now());
-    fields_set_checked(&response->fields, FIELD_X_REQUEST_ID, x->request_id);
-    bool is_good = object->status == 200;
-    if (is_good &&
-        conditional_check_cached(x->request.head.method, &x->request.head.fields,
-                                 &object->validators, &x->arena) == CONDITION_NOT_MODIFIED) {
+    begin_response(visit);
+    if (is_not_modified(visit))
         answer_not_modified(x);
-    } else if (!is_good || length < 0 || !answer_parts(visit, (uint64_t)length)) {
-        response->body = whole_body(visit, length);
-        response->has_length = x->request.head.method == METHOD_HEAD && length >= 0;
-        response->length = (uint64_t)(length < 0 ? 0 : length);
-    }
+    else if (object->status != 200 || length < 0 || !answer_parts(visit, (uint64_t)length))
+        give_whole(visit, length);
     bool has_body = x->request.head.method != METHOD_HEAD && response->body->length != 0;
     if (object->slices.size > 0 && has_body && cache_slices_ready(visit, visit->first_byte) != OK)
         return false;
@@ -210,28 +262,32 @@ static const char *forward_of(const struct cache_visit *visit)
                                                                         : visit->forward;
 }
 
+static void say_time_left(const struct cache_visit *visit, struct buffer *text)
+{
+    struct cache_terms terms = object_terms(visit->object);
+    int64_t left = cache_time_left(&terms, loop_now());
+    buffer_append(text, left < 0 ? SLICE("; ttl=-") : SLICE("; ttl="));
+    buffer_append_u64(text, (uint64_t)(left < 0 ? -left : left) / SECONDS(1));
+}
+
 void cache_say(struct cache_visit *visit)
 {
     struct exchange *x = visit->x;
-    struct buffer text = buffer_in(&x->arena, STATUS_SIZE);
-    buffer_append(&text, SLICE("weir"));
+    struct buffer text = buffer_in(&x->arena, visit->forward == NULL ? HIT_SIZE : STATUS_SIZE);
     if (visit->forward == NULL)
-        buffer_append(&text, SLICE("; hit"));
+        buffer_append(&text, SLICE("weir; hit"));
     else
-        buffer_format(&text, "; fwd=%s", forward_of(visit));
+        buffer_format(&text, "weir; fwd=%s", forward_of(visit));
     if (visit->forward_status != 0)
         buffer_format(&text, "; fwd-status=%d", visit->forward_status);
-    if (visit->object != NULL && visit->is_answered) {
-        struct cache_terms terms = object_terms(visit->object);
-        int64_t left = cache_time_left(&terms, loop_now());
-        buffer_append(&text, left < 0 ? SLICE("; ttl=-") : SLICE("; ttl="));
-        buffer_append_u64(&text, (uint64_t)(left < 0 ? -left : left) / SECONDS(1));
-    }
+    if (visit->object != NULL && visit->is_answered)
+        say_time_left(visit, &text);
     if (visit->is_stored)
         buffer_append(&text, SLICE("; stored"));
     if (visit->is_collapsed)
         buffer_append(&text, SLICE("; collapsed"));
     if (visit->why != CACHE_WHY_NONE)
         buffer_format(&text, "; detail=%s", cache_why_text(visit->why));
-    fields_add(&x->response.fields, FIELD_CACHE_STATUS, buffer_slice(&text));
+    fields_append_checked(&x->response.fields, FIELD_CACHE_STATUS,
+                          field_name_of(FIELD_CACHE_STATUS), buffer_slice(&text));
 }

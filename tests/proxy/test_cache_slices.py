@@ -4,6 +4,7 @@ of two versions."""
 import contextlib
 import hashlib
 import re
+import time
 
 import pytest
 
@@ -83,6 +84,13 @@ def part(slice_number):
 
 def cache_of(weir):
     return weir.api("GET", "/v1/caches").json["caches"][0]
+
+
+def until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_a_whole_body_is_put_together(world):
@@ -262,14 +270,12 @@ def test_they_are_found_after_a_restart():
     with Origin() as app, Weir(CONFIG, app=app) as weir:
         file = File(bytes_of("kept", 20 * SLICE))
         app.on("/kept", file)
+        until(lambda: cache_of(weir)["disk"]["state"] == "on")
         assert weir.ask("/kept").body == file.body
         count = len(file.asked)
-        files = list((weir.path / "cache").glob("??/????????????????"))
-        while len(files) < count + 1:
-            files = list((weir.path / "cache").glob("??/????????????????"))
+        until(lambda: cache_of(weir)["disk"]["written"] == count + 1)
         weir.restart()
-        while cache_of(weir).get("disk", {}).get("state") != "on":
-            pass
+        until(lambda: cache_of(weir)["disk"]["state"] == "on")
         response = weir.ask("/kept", fields=[("Range", f"bytes={7 * SLICE - 1}-{9 * SLICE}")])
         assert response.status == 206 and response.body == file.body[7 * SLICE - 1:9 * SLICE + 1]
         assert weir.ask("/kept").body == file.body

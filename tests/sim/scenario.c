@@ -31,9 +31,8 @@ static struct {
     bool has_checked, has_ended;
     bool dropped[PIECES_MAX];
     unsigned pieces;
-    uint64_t turns; /* of threads, before the rest … */
-    uint64_t reads; /* … and what they had read by then */
-    uint64_t turns;        /* of threads, before the rest */
+    uint64_t turns;        /* of threads, before the rest … */
+    uint64_t reads;        /* … and what they had read by then */
     void (*between)(void); /* its lives */
 } stage;
 
