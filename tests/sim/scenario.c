@@ -33,7 +33,6 @@ static struct {
     unsigned pieces;
     uint64_t turns;        /* of threads, before the rest … */
     uint64_t reads;        /* … and what they had read by then */
-    uint64_t turns;        /* of threads, before the rest */
     void (*between)(void); /* its lives */
 } stage;
 
