@@ -95,14 +95,16 @@ def test_a_thousand_clients_at_two_hundred_descriptors(origin):
         assert descriptors(weir) <= before + 2
 
 
-def settled(weir):
-    """How many it has open once what it keeps of its configuration is on disk."""
+def first_free(weir):
+    """The lowest number that no descriptor has, once what weir keeps of its configuration is on
+    disk: a limit there leaves none."""
     end = time.monotonic() + 30
     while not list(weir.path.glob("data/weir/config-*/*.conf")):
         assert time.monotonic() < end
         time.sleep(0.02)
     time.sleep(0.1)  # it is renamed, and then closed
-    return descriptors(weir)
+    taken = {int(name) for name in os.listdir(f"/proc/{weir.working()}/fd")}
+    return min(set(range(len(taken) + 1)) - taken)
 
 
 def test_who_finds_none_rests(origin):
@@ -112,7 +114,7 @@ def test_who_finds_none_rests(origin):
         assert kept.ask().status == 200
         pid = weir.working()
         _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (settled(weir), hard))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free(weir), hard))
         waiting = weir.connect()
         waiting.request()
         weir.wait_line("accept_failed")
