@@ -17,7 +17,8 @@
 
 enum {
     TIMES = 200000,
-    TURN = 64, /* exchanges in a turn of the loop */
+    TURN = 64,    /* exchanges in a turn of the loop */
+    PAUSE = 4096, /* exchanges between two rests */
     SERIES = 10000,
     SCRAPES = 20,
     PER_ROUTE = 24 * 2, /* at least: two histograms with their bounds, sum and count */
