@@ -95,6 +95,18 @@ def test_a_thousand_clients_at_two_hundred_descriptors(origin):
         assert descriptors(weir) <= before + 2
 
 
+def first_free(weir):
+    """The lowest number that no descriptor has, once what weir keeps of its configuration is on
+    disk: a limit there leaves none."""
+    end = time.monotonic() + 30
+    while not list(weir.path.glob("data/weir/config-*/*.conf")):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    time.sleep(0.1)  # it is renamed, and then closed
+    taken = {int(name) for name in os.listdir(f"/proc/{weir.working()}/fd")}
+    return min(set(range(len(taken) + 1)) - taken)
+
+
 def test_who_finds_none_rests(origin):
     """EMFILE: accepting rests, others are served meanwhile, and it goes on by itself."""
     with Weir(SITE, app=origin) as weir:
@@ -102,13 +114,7 @@ def test_who_finds_none_rests(origin):
         assert kept.ask().status == 200
         pid = weir.working()
         _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        # Files are open for a moment now and then: the lowest number that is free at any time.
-        lowest = hard
-        for _ in range(30):
-            used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
-            lowest = min(lowest, next(n for n in range(hard) if n not in used))
-            time.sleep(0.01)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest, hard))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free(weir), hard))
         waiting = weir.connect()
         waiting.request()
         weir.wait_line("accept_failed")
