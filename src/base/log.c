@@ -13,7 +13,7 @@
 enum {
     MESSAGE_MAX = 2048,
     LINE_BYTES = MESSAGE_MAX * 6 + 256, /* every byte may need an escape */
-    EVENTS_MAX = 64,
+    EVENTS_MAX = 128,
     PER_SECOND = 5,
     LAST_LINES = 16,
     LAST_BYTES = 256,
@@ -35,12 +35,14 @@ static struct {
     int64_t until;            /* monotonic; 0: never */
     enum log_style style;
     void (*listener)(enum log_level level, struct slice line);
+    bool (*taker)(void *argument, enum log_level level, const char *event, struct slice line);
+    void *taker_argument;
     struct seen seen[EVENTS_MAX];
     char last[LAST_LINES][LAST_BYTES]; /* a ring of messages, cut, NUL-terminated */
     unsigned last_count;
     char message[MESSAGE_MAX]; /* under the mutex, as the rest: fibers have small stacks */
     char line[LINE_BYTES];
-    char told[LINE_BYTES]; /* the same for the listener, where the line itself is text */
+    char told[LINE_BYTES]; /* the same as JSON */
 } logger = {.mutex = PTHREAD_MUTEX_INITIALIZER, .level = LOG_INFO};
 
 static int raw_also = -1;
@@ -93,6 +95,16 @@ void log_set_listener(void (*listener)(enum log_level level, struct slice line))
     pthread_mutex_unlock(&logger.mutex);
 }
 
+void log_set_taker(bool (*taker)(void *argument, enum log_level level, const char *event,
+                                 struct slice line),
+                   void *argument)
+{
+    pthread_mutex_lock(&logger.mutex);
+    logger.taker_argument = argument;
+    logger.taker = taker;
+    pthread_mutex_unlock(&logger.mutex);
+}
+
 void log_set_style(enum log_style style)
 {
     __atomic_store_n(&logger.style, style, __ATOMIC_RELAXED);
@@ -112,11 +124,10 @@ static bool may_write(const char *event, unsigned *left_out)
         return true;
     int64_t second = clock_monotonic() / SECONDS(1);
     struct seen *place = NULL;
-    *left_out = 0;
     if (strncmp(event, "reload_", sizeof "reload_" - 1) == 0)
         return true; /* what somebody asked for is answered each time */
     for (int i = 0; i < EVENTS_MAX && place == NULL; i++)
-        if (logger.seen[i].event == NULL || logger.seen[i].event == event)
+        if (logger.seen[i].event == NULL || strcmp(logger.seen[i].event, event) == 0)
             place = &logger.seen[i];
     if (place == NULL)
         return true;
@@ -167,8 +178,24 @@ static void append_json(struct buffer *out, enum log_level level, const char *ev
     buffer_append_byte(out, '}');
 }
 
+/* The line as JSON for those who asked for it. Whether it has been taken. */
+static bool offer(enum log_level level, const char *event, struct slice message)
+{
+    if (logger.listener == NULL && logger.taker == NULL)
+        return false;
+    struct buffer told = buffer_fixed(logger.told, sizeof logger.told - 1);
+    append_json(&told, level, event, message);
+    if (logger.listener != NULL)
+        logger.listener(level, buffer_slice(&told));
+    logger.told[told.size++] = '\n';
+    return logger.taker != NULL &&
+           logger.taker(logger.taker_argument, level, event, buffer_slice(&told));
+}
+
 static void write_line(enum log_level level, const char *event, struct slice message)
 {
+    if (offer(level, event, message))
+        return;
     enum log_style style = __atomic_load_n(&logger.style, __ATOMIC_RELAXED);
     bool is_text = style == LOG_STYLE_TEXT || (style == LOG_STYLE_AUTO && isatty(2));
     struct buffer out = buffer_fixed(logger.line, sizeof logger.line - 1);
@@ -176,12 +203,6 @@ static void write_line(enum log_level level, const char *event, struct slice mes
         append_text(&out, level, message);
     else
         append_json(&out, level, event, message);
-    if (logger.listener != NULL) {
-        struct buffer told = buffer_fixed(logger.told, sizeof logger.told);
-        if (is_text)
-            append_json(&told, level, event, message);
-        logger.listener(level, buffer_slice(is_text ? &told : &out));
-    }
     logger.line[out.size++] = '\n';
     if (write(2, logger.line, out.size) < 0) {
         /* Nobody reads stderr: there is nobody else to tell. */

@@ -45,4 +45,9 @@ bool log_level_parse(struct slice name, enum log_level *level);
 /* Is told of every line that is written, as JSON and without its end; NULL: nobody. It is called
  * under a mutex and must not log. */
 void log_set_listener(void (*listener)(enum log_level level, struct slice line));
+/* Is offered every line, as JSON with its newline, and says whether it has taken it; if not it is
+ * written to stderr. NULL: nobody. Called as the listener is. */
+void log_set_taker(bool (*taker)(void *argument, enum log_level level, const char *event,
+                                 struct slice line),
+                   void *argument);
 void log_set_style(enum log_style style);

@@ -416,6 +416,8 @@ void admin_done(void)
         if (admin.worker->listeners[i] != NULL)
             listener_free(admin.worker->listeners[i]); /* cut with its connections */
     free(admin.worker->listeners);
+    admin.worker->listeners = NULL;
+    admin.worker->listeners_count = 0;
     LIST_EACH(link, &admin.listeners)
     {
         on_gone(LIST_ENTRY(link, struct admin_listener, link));
@@ -424,5 +426,5 @@ void admin_done(void)
     admin_plan_free(admin.plan);
     arena_done(&admin.arena);
     admin.worker->thread.worker = NULL;
-    admin.worker = NULL;
+    memset(&admin, 0, sizeof admin);
 }

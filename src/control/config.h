@@ -138,8 +138,10 @@ struct config {
     struct resolver_keys_config resolver;
     struct proxies_config trusted_proxies; /* no ranges: none */
     struct config_admin admin;
-    const struct config_item *const *logs; /* config: struct log_config */
-    size_t logs_count;
+    const struct config_item *const *access_log_items; /* where these are written: */
+    const struct access_log_config *access_logs;
+    size_t access_logs_count;
+    const struct config_item *error_log, *audit_log; /* config: struct log_config; NULL: none */
     struct timeouts timeouts;
     struct limits limits; /* connections 0: auto */
     const struct config_listen *listens;

@@ -61,3 +61,13 @@ bool log_condition_holds(const struct log_condition *condition, int status, int6
     }
     return condition->any && asked > 0 ? held > 0 : held == asked;
 }
+
+bool log_condition_equal(const struct log_condition *a, const struct log_condition *b)
+{
+    bool are_equal = a->statuses_count == b->statuses_count && a->slow == b->slow &&
+                     a->failed == b->failed && a->any == b->any;
+    for (size_t i = 0; are_equal && i < a->statuses_count; i++)
+        are_equal =
+            a->statuses[i].low == b->statuses[i].low && a->statuses[i].high == b->statuses[i].high;
+    return are_equal;
+}

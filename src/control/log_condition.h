@@ -24,3 +24,4 @@ bool log_condition_add_status(struct log_condition *condition, struct slice text
 /* `took` in ns. What asks for nothing holds always. */
 bool log_condition_holds(const struct log_condition *condition, int status, int64_t took,
                          bool has_failed);
+bool log_condition_equal(const struct log_condition *a, const struct log_condition *b);

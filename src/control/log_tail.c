@@ -2,7 +2,6 @@
 #include "control/log_tail.h"
 
 #include "base/check.h"
-#include "control/access_log.h"
 #include "control/log_ring.h"
 #include "fiber/thread.h"
 
@@ -11,7 +10,6 @@
 
 enum {
     HISTORY_BYTES = 128 * 1024,
-    LINE_MAX_BYTES = 96 * 1024, /* the longest line of the access log */
     FAILURE_STATUS = 500,
 };
 
@@ -36,7 +34,8 @@ static struct {
     struct log_ring history;
     int64_t second; /* … of which so many failures were kept: */
     unsigned failures;
-    char line[LINE_MAX_BYTES];
+    char line[ACCESS_LOG_LINE_MAX];
+    struct access_log_scratch scratch;
 } watched = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static bool wants(const struct log_filter *filter, const struct log_record *record)
@@ -110,7 +109,7 @@ static bool is_wanted(const struct log_record *record)
     return false;
 }
 
-void log_tail_exchange(const struct exchange *x)
+void log_tail_exchange(const struct exchange *x, const struct access_log_shape *hiding)
 {
     if (thread_self()->index < 0) /* those of the admin API itself */
         return;
@@ -130,8 +129,10 @@ void log_tail_exchange(const struct exchange *x)
     bool is_kept = is_failure && may_keep_failure(now);
     if (watched.control != NULL && (is_kept || is_wanted(&record))) {
         struct buffer out = buffer_fixed(watched.line, sizeof watched.line);
-        access_log_format_line(ACCESS_LOG_JSON, x, now, &out);
-        record.text = slice_first(buffer_slice(&out), out.size - (out.size > 0));
+        struct access_log_shape shape = *hiding;
+        shape.format = ACCESS_LOG_JSON;
+        if (access_log_format_line(&shape, x, now, &watched.scratch, &out))
+            record.text = slice_first(buffer_slice(&out), out.size - 1);
         hand_out(&record, is_kept);
     }
     pthread_mutex_unlock(&watched.mutex);
@@ -183,7 +184,7 @@ struct log_tail *log_tail_open(const struct log_filter *filter)
     if (site.size > 0)
         memcpy(tail->site, site.data, site.size);
     tail->filter.site = slice_of(tail->site, site.size);
-    tail->text = memory_alloc(LINE_MAX_BYTES);
+    tail->text = memory_alloc(ACCESS_LOG_LINE_MAX);
     log_ring_init(&tail->ring, LOG_TAIL_BYTES);
     pthread_mutex_lock(&watched.mutex);
     if (filter->recent > 0)
@@ -215,7 +216,7 @@ enum status log_tail_read(struct log_tail *tail, struct log_tail_line *line, int
         pthread_mutex_lock(&watched.mutex);
         bool has_one = log_ring_take(&tail->ring, &record, &line->lost);
         if (has_one) {
-            check(record.text.size <= LINE_MAX_BYTES);
+            check(record.text.size <= ACCESS_LOG_LINE_MAX);
             memcpy(tail->text, record.text.data, record.text.size);
             line->kind = (enum log_tail_kind)record.kind;
             line->text = slice_of(tail->text, record.text.size);

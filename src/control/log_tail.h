@@ -5,8 +5,8 @@
 #pragma once
 
 #include "base/log.h"
+#include "control/access_log_format.h"
 #include "control/log_condition.h"
-#include "exchange/exchange.h"
 
 struct log_tail;
 
@@ -54,5 +54,6 @@ MAY_WAIT MUST_CHECK enum status log_tail_read(struct log_tail *tail, struct log_
 size_t log_tail_count(void);
 uint64_t log_tail_lost(void);
 
-/* An exchange has ended; from a worker. Costs next to nothing while nobody looks on. */
-void log_tail_exchange(const struct exchange *x);
+/* An exchange has ended; from a worker. What `hiding` does not show is not shown here either. Costs
+ * next to nothing while nobody looks on. */
+void log_tail_exchange(const struct exchange *x, const struct access_log_shape *hiding);

@@ -150,6 +150,7 @@ static enum status apply(struct loaded *loaded)
     enum status status = service.is_ending ? ERR_CLOSED : workers_swap(&service.workers, to);
     service.snapshot = to; /* also then: what has joined is its own */
     if (status != OK) {
+        certificates_unwatch(from->certificates);
         from->holders--;
         return status;
     }
@@ -157,11 +158,13 @@ static enum status apply(struct loaded *loaded)
     let_leave(to);
     health_checks_update(service.health_checks, config, to);
     swap_certificates(from, to);
-    service_set_error_log(config);
+    error_log_use(to->error_log);
     if (!is_override) {
         say_what_stays(from->config, config);
         service.counters.applied_at = clock_wall();
         service.counters.reloads_applied++;
+        service.counters.was_refused = false;
+        service.counters.hash = loaded->hash;
     }
     if (loaded->admin != NULL)
         admin_serve(loaded->admin);
@@ -352,6 +355,7 @@ enum status service_reload(struct service_reload *reload)
         return status;
     if (status == ERR_CONFIG) {
         service.counters.reloads_refused++;
+        service.counters.was_refused = true;
         say_refused(reload);
     } else if (status == OK) {
         say_applied(reload);

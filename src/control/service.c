@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "control/access_log.h"
 #include "control/admin.h"
 #include "control/certificates.h"
+#include "control/config_json.h"
 #include "control/config_watch.h"
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/held_watch.h"
 #include "control/log_tail.h"
+#include "control/log_target.h"
 #include "control/memory_watch.h"
 #include "control/metrics.h"
 #include "control/privileges.h"
@@ -31,6 +34,7 @@ enum {
     OFFLOAD_THREADS = 2,
     WATCH_MS = 500,
     WATCH_WAIT_S = 60,  /* for another reload that runs */
+    LAST_LINES_S = 2,   /* for what the logs have not taken yet */
     DRAIN_GRACE_S = 10, /* after timeouts.drain everything has ended, or hangs */
 };
 
@@ -40,18 +44,7 @@ static void log_exchange(const struct exchange *x)
 {
     metrics_on_end(x);
     access_log_write(serve_self()->log, x);
-    log_tail_exchange(x);
-}
-
-void service_set_error_log(const struct config *config)
-{
-    enum log_level level = LOG_INFO;
-    for (size_t i = 0; i < config->logs_count; i++) {
-        const struct log_config *log = config->logs[i]->config;
-        if (log->kind == LOG_KIND_ERROR)
-            level = (enum log_level)log->level;
-    }
-    log_set_level(level);
+    log_tail_exchange(x, access_log_hiding(serve_self()->log));
 }
 
 static void say_ready(const struct snapshot *snapshot)
@@ -103,6 +96,7 @@ struct loaded *loaded_again(struct loaded *base, const struct overrides *overrid
     loaded->base = base->base != NULL ? base->base : base;
     loaded->base->users++;
     loaded->config = base->config;
+    loaded->hash = base->hash;
     return loaded;
 }
 
@@ -131,6 +125,9 @@ static void read_config(struct loaded *loaded)
     loaded->config = config_load(&request, &loaded->arena, &loaded->errors);
     if (loaded->errors.errors > 0)
         return;
+    struct buffer text = buffer_in(&loaded->arena, 4096);
+    config_json_write(config_schema(), loaded->config->root, &text);
+    loaded->hash = hash_text((struct hash_key){0}, buffer_slice(&text));
     overrides_reconcile(&loaded->overrides, loaded->config, NULL, NULL);
     if (service.has_admin)
         loaded->admin =
@@ -271,6 +268,7 @@ static enum status serve(const struct service_start *start)
     if (service.has_admin)
         TRY(start_admin());
     TRY(privileges_drop(config->user, config->group, config->core_dumps));
+    error_log_use(snapshot->error_log); /* before, there may be no thread that writes it */
     if (offload_start(OFFLOAD_THREADS) != OK) {
         log_write(LOG_ERROR, "start_failed", "the threads for files could not be started");
         return ERR_SYSTEM;
@@ -328,13 +326,13 @@ enum status service_start(const struct service_start *start)
         loaded_free(loaded);
         return ERR_CONFIG;
     }
-    service_set_error_log(loaded->config);
     workers_init(&service.workers, snapshot->workers);
     service_take_snapshot(snapshot, loaded);
     service.snapshot = snapshot;
     snapshot->version = service_first_version(loaded->config);
     service.file_version = snapshot->version;
     service.counters.applied_at = clock_wall();
+    service.counters.hash = loaded->hash;
     return serve(start);
 }
 
@@ -372,6 +370,7 @@ void service_stop(void)
     }
     memory_watch_stop();
     workers_done(workers);
+    error_log_use(NULL);
     while (service.snapshot != NULL) {
         struct snapshot *snapshot = service.snapshot;
         service.snapshot = snapshot->next;
@@ -389,6 +388,7 @@ void service_stop(void)
         service.owned = (struct slice){NULL, 0};
     }
     log_tail_stop();
+    log_targets_finish(clock_monotonic() + SECONDS(LAST_LINES_S));
 }
 
 void service_drain(void)
@@ -418,6 +418,7 @@ bool service_is_ending(void)
 void service_reopen_logs(void)
 {
     access_log_reopen(service.snapshot->access_log);
+    error_log_reopen(service.snapshot->error_log);
 }
 
 const struct config *service_config(void)

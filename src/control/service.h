@@ -105,6 +105,8 @@ struct service_counters {
     uint64_t reloads_applied;
     uint64_t reloads_refused;
     int64_t applied_at; /* wall clock, ns since 1970: of the configuration that is served */
+    bool was_refused;   /* what was tried last, and nothing has been applied since */
+    uint64_t hash;      /* of the configuration that is served, as it is written */
     size_t snapshots;   /* that something still runs of, the present one included */
 };
 void service_look(struct service_counters *counters);

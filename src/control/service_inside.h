@@ -22,6 +22,7 @@ struct loaded {
     const struct config *config;     /* as it was read */
     const struct config *whole;      /* with servers that were added, without the removed */
     struct admin_plan *admin;        /* NULL: it is served already, or there is none */
+    uint64_t hash;                   /* of what is written */
     struct config_errors errors;
     struct snapshot *snapshot; /* NULL: it cannot be, or is control's already */
 };
@@ -75,7 +76,6 @@ void service_keep_first(void);
 
 /* Says which overrides the configuration has made void. */
 void service_say_dropped(const struct override *entry, void *argument);
-void service_set_error_log(const struct config *config);
 /* One snapshot more: its upstreams are control's from now on. */
 void service_take_snapshot(struct snapshot *snapshot, struct loaded *loaded);
 /* Frees what nothing needs any more of those that are not served. */

@@ -91,6 +91,14 @@ void log_set_listener(void (*listener)(enum log_level level, struct slice line))
     (void)listener;
 }
 
+void log_set_taker(bool (*taker)(void *argument, enum log_level level, const char *event,
+                                 struct slice line),
+                   void *argument)
+{
+    (void)taker;
+    (void)argument;
+}
+
 void log_set_style(enum log_style style)
 {
     (void)style;

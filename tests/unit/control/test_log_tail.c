@@ -110,9 +110,9 @@ static void filters(void *has_ended)
     log_write(LOG_WARN, "first", "one \"quoted\"");
     thread_self()->index = 0; /* a worker's */
     struct exchange x = ended(200, SECONDS(2));
-    log_tail_exchange(&x);
+    log_tail_exchange(&x, &ACCESS_LOG_PLAIN);
     x = ended(404, MILLISECONDS(999));
-    log_tail_exchange(&x);
+    log_tail_exchange(&x, &ACCESS_LOG_PLAIN);
     thread_self()->index = -1;
     expect(tails[0], "\"event\":\"first\",\"msg\":\"one \\\"quoted\\\"\"");
     expect(tails[1], "\"status\":200");
@@ -131,10 +131,10 @@ static void past(void *has_ended)
     thread_self()->index = 0;
     for (int i = 0; i < 3 * LOG_TAIL_FAILURES_PER_SECOND; i++) {
         struct exchange x = ended(502, MILLISECONDS(i + 1));
-        log_tail_exchange(&x);
+        log_tail_exchange(&x, &ACCESS_LOG_PLAIN);
     }
     struct exchange x = ended(200, 0);
-    log_tail_exchange(&x);
+    log_tail_exchange(&x, &ACCESS_LOG_PLAIN);
     thread_self()->index = -1;
     log_write(LOG_WARN, "second", "two");
     struct log_filter filter = {
@@ -172,7 +172,7 @@ static void *work(void *argument)
     assert_int_equal(thread_init(&thread, "worker", (int)(intptr_t)argument), OK);
     for (int i = 0; i < EACH; i++) {
         struct exchange x = ended(200, 0);
-        log_tail_exchange(&x);
+        log_tail_exchange(&x, &ACCESS_LOG_PLAIN);
     }
     thread_done(&thread);
     __atomic_sub_fetch(&working, 1, __ATOMIC_RELEASE);
