@@ -134,7 +134,7 @@ site plain.example {
         assert table.returncode == 0
         assert table.stdout.splitlines()[0].split() == [
             "NAME", "ISSUER", "EXPIRES", "STATE", "KEY", "OCSP", "SOURCE"]
-        assert re.search(r"^a\.example \(\+1\) .* in \d\d days +ok +EC .* local$", table.stdout, re.M)
+        assert re.search(r"^a\.example \(\+\d\) .* in \d\d days +ok +EC .* local$", table.stdout, re.M)
         assert json.loads(weir.command("certs", "--json").stdout)["certs"] == [cert]
         assert weir.command("certs", "x").returncode == 2
 
