@@ -320,6 +320,14 @@ struct fill *store_fill_alone(struct store *store, const struct store_key *key,
     return fill;
 }
 
+void store_fill_close(struct store *store, struct fill *fill)
+{
+    struct store_shard *shard = store_shard_of(store, fill->hash);
+    pthread_mutex_lock(&shard->mutex);
+    fill->is_joinable = false;
+    pthread_mutex_unlock(&shard->mutex);
+}
+
 void store_fill_end(struct store *store, struct fill *fill)
 {
     struct store_shard *shard = store_shard_of(store, fill->hash);
@@ -334,6 +342,20 @@ void store_fill_end(struct store *store, struct fill *fill)
     fill_release(fill);
 }
 
+static bool is_same_variant(const struct object *a, const struct object *b)
+{
+    return slice_equal(a->vary_names, b->vary_names) && slice_equal(a->vary_values, b->vary_values);
+}
+
+/* Of two that were fetched at the same time the one that came first may be whole last. */
+static bool is_outdated(const struct store_entry *entry, const struct object *object)
+{
+    const struct object *other = entry->objects;
+    while (other != NULL && !is_same_variant(other, object))
+        other = other->next;
+    return other != NULL && other->terms.received > object->terms.received;
+}
+
 /* In the place of the one for the same requests, before all others. */
 static void insert(struct store_shard *shard, struct store_entry *entry, struct object *object,
                    struct object **released)
@@ -341,9 +363,7 @@ static void insert(struct store_shard *shard, struct store_entry *entry, struct 
     size_t kept = 0;
     for (struct object **at = &entry->objects; *at != NULL;) {
         struct object *other = *at;
-        bool is_same = slice_equal(other->vary_names, object->vary_names) &&
-                       slice_equal(other->vary_values, object->vary_values);
-        if (!is_same && ++kept < STORE_VARIANTS_MAX) {
+        if (!is_same_variant(other, object) && ++kept < STORE_VARIANTS_MAX) {
             at = &other->next;
             continue;
         }
@@ -376,7 +396,8 @@ static bool put(struct store *store, const struct store_key *key, struct fill *f
     struct store_entry *entry = is_purged ? NULL : store_entry_find(shard, key);
     if (entry == NULL && !is_purged && min_uses <= 1)
         entry = add_entry(store, shard, key);
-    bool is_stored = entry != NULL && (min_uses <= 1 || entry->uses >= min_uses);
+    bool is_stored =
+        entry != NULL && (min_uses <= 1 || entry->uses >= min_uses) && !is_outdated(entry, object);
     if (is_stored) {
         insert(shard, entry, object, &released);
         entry->used = now;

@@ -52,7 +52,11 @@ struct fill *store_fill(struct store *store, const struct store_key *key,
 /* The same, whoever else does: what they fetch is not for this request. */
 struct fill *store_fill_alone(struct store *store, const struct store_key *key,
                               const struct fields *request, struct arena *arena);
-/* Nobody joins it any more. */
+/* Nobody joins it any more, and the next one who wants it fetches anew; it goes on and may be
+ * stored.
+ */
+void store_fill_close(struct store *store, struct fill *fill);
+/* Nobody joins it any more, and purges need not know of it. */
 void store_fill_end(struct store *store, struct fill *fill);
 /* Its object is whole: it takes the place of what matched before, unless it was purged meanwhile or
  * is not asked for often enough. Whether it is stored. */

@@ -28,7 +28,7 @@ enum {
     BUSY = 60,
     TIGHT_MS = 25,  /* where something is asked of the workers */
     TRIM_MS = 1000, /* between two trimmings */
-    END_MS = 500,   /* what was ended needs that long to be gone */
+    END_MS = 100,   /* what was ended needs that long to be gone, when workers have time */
     VICTIMS_MAX = 64,
     MIB = 1024 * 1024,
 };

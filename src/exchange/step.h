@@ -47,6 +47,7 @@ struct prepare {
     const uint32_t *inner_weights;
     size_t inner_count;
     bool without_files;     /* only check: files are not to be read */
+    bool leads_elsewhere;   /* set by a step that may redirect inside */
     struct slice directory; /* of the configuration file: relative paths start here */
     /* What file:PATH, env:NAME or credential:NAME stands for; false after an error was reported. */
     bool (*read_secret)(struct prepare *prepare, const char *option, struct slice reference,

@@ -51,6 +51,8 @@ bool fields_add_named(struct fields *fields, struct slice name, struct slice val
 /* For parsers, which have checked name and value themselves. */
 bool fields_append_checked(struct fields *fields, enum field_id id, struct slice name,
                            struct slice value);
+/* A list of its own with the same fields, whose text stays where it is. */
+void fields_copy(struct fields *to, const struct fields *from, struct arena *arena);
 /* Removes all of that name, then adds one in the place of the first. */
 bool fields_set(struct fields *fields, enum field_id id, struct slice value);
 bool fields_set_named(struct fields *fields, struct slice name, struct slice value);

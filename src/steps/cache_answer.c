@@ -121,6 +121,7 @@ static bool answer_parts(struct cache_visit *visit, uint64_t length)
     if (verdict == RANGES_UNSATISFIABLE) {
         ranges_refuse(&x->arena, &x->response.fields, length);
         x->response.status = 416;
+        x->detail = "no such part of the object";
         x->response.body = body_none();
         x->response.has_length = true;
         x->response.length = 0;

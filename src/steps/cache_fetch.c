@@ -461,7 +461,8 @@ void cache_fetch_leave(struct cache_visit *visit)
         bool is_alone = __atomic_load_n(&fetch->fill->followers, __ATOMIC_ACQUIRE) == 0;
         enum fill_state state = fill_state(fetch->fill);
         bool goes_on = state == FILL_STARTED || !is_alone;
-        if (goes_on && !fetch->is_taken && !fetch->is_background && is_alone) {
+        /* Who follows may leave as well, and would not be asked. */
+        if (goes_on && !fetch->is_taken && !fetch->is_background) {
             fetch->is_background = enter_background(fetch->cache);
             goes_on = fetch->is_background;
         }

@@ -76,7 +76,8 @@ void cache_fetch_take(struct cache_visit *visit);
 /* The visit is over, or wants no more of it. */
 void cache_fetch_leave(struct cache_visit *visit);
 
-/* Takes what the disk has for this request into memory. Waits. Whether there was something. */
+/* Takes what the disk has for this request into memory. Whether it has waited: then it is to be
+ * looked there again, whatever the disk had. */
 bool cache_disk_look(struct cache_visit *visit);
 /* Has it on the disk too. `moment`: of the disk when it was asked for. Waits. */
 void cache_disk_write(struct cache *cache, struct slice key, struct object *object,
@@ -84,6 +85,13 @@ void cache_disk_write(struct cache *cache, struct slice key, struct object *obje
 /* All that is stored of a key goes, in memory and on the disk. Waits. */
 void cache_forget(struct cache *cache, const struct store_key *key);
 
+enum {
+    CACHE_QUERY_BODY_MAX = 16 * 1024, /* of a QUERY, which is part of its key */
+};
+/* Sets visit->key. Reads the body of a QUERY, and waits for it. */
+enum status cache_make_key(struct cache_visit *visit);
+/* RFC 9111 §4.4: what an unsafe request has changed, and what it says of where else. Waits. */
+void cache_invalidate(struct exchange *x, const struct cache_config *c);
 /* What a trusted proxy says in X-Forwarded-Proto or X-Forwarded-Host; empty: nothing, or nobody
  * trusts it. */
 struct slice cache_told(const struct exchange *x, enum field_id id);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "exchange/exchange.h"
+#include "exchange/file_site.h"
 #include "exchange/spool.h"
 #include "exchange/variable.h"
 #include "fiber/loop.h"
@@ -177,17 +178,6 @@ struct cgi_parameters *cgi_describe(struct exchange *x)
     return list;
 }
 
-bool cgi_path(struct exchange *x, struct slice *path)
-{
-    struct slice target = x->request.target;
-    struct slice written = slice_first(target, slice_find(target, '?'));
-    if (slice_equal(written, x->request.path)) {
-        *path = x->request.path;
-        return true;
-    }
-    return uri_canonical_path(written, &x->site->path_rules, &x->arena, path);
-}
-
 static struct slice decoded(struct slice path, struct arena *arena)
 {
     if (slice_find(path, '%') == path.size)
@@ -207,7 +197,7 @@ static struct slice decoded(struct slice path, struct arena *arena)
 void cgi_add_path(struct exchange *x, struct cgi_parameters *parameters)
 {
     struct slice path;
-    if (!cgi_path(x, &path)) /* OPTIONS *, or what a rewrite made */
+    if (!file_site_path(x, &path)) /* OPTIONS *, or what a rewrite made */
         path = SLICE("");
     path = decoded(path, &x->arena);
     cgi_add(parameters, SLICE("SCRIPT_NAME"), SLICE(""));

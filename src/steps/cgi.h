@@ -101,8 +101,6 @@ enum status cgi_prepare(struct cgi_config *c, struct prepare *p, enum upstream_h
 struct cgi_parameters *cgi_describe(struct exchange *x);
 /* For programs that stand for all paths: SCRIPT_NAME is empty, PATH_INFO the path, decoded. */
 void cgi_add_path(struct exchange *x, struct cgi_parameters *parameters);
-/* The path that is looked for: what rewriting steps made of it, made canonical again. */
-bool cgi_path(struct exchange *x, struct slice *path);
 /* Sets the params of the block, and asks; ANSWERED or FAILED. `config` is the step's own. */
 enum verdict cgi_ask(struct exchange *x, const void *config, const struct cgi_config *c,
                      struct cgi_parameters *parameters);

@@ -52,7 +52,7 @@ class Hoard:
         for _ in range(count):
             sock = socket.socket()
             sock.bind((self.address, 0))
-            sock.settimeout(15)
+            sock.settimeout(60)
             sock.connect(("127.0.0.1", self.weir.port))
             sock.sendall(data)
             self.socks.append(sock)
@@ -83,7 +83,7 @@ def state(weir):
             return memory
 
 
-def wait_for(weir, *levels, timeout=15):
+def wait_for(weir, *levels, timeout=60):
     end = time.monotonic() + timeout
     while True:
         memory = state(weir)
@@ -134,7 +134,7 @@ def test_the_thresholds(origin):
         fill(weir, hoard, "close")
         assert weir.ask().get("connection") == "close"
         for client in kept:                             # and those that wait are closed
-            end = time.monotonic() + 5
+            end = time.monotonic() + 60
             while not client.is_closed():
                 assert time.monotonic() < end
         half = weir.connect()                           # a connection that is in use, for the next one
@@ -147,18 +147,20 @@ def test_the_thresholds(origin):
         answer = half.response()
         assert (answer.status, answer.get("retry-after"), answer.get("connection")) == (503, "1", "close")
         assert answer.get("proxy-status") == "weir; error=proxy_internal_response"
-        time.sleep(0.15)                                # it was accepted in the last turn otherwise
-        late = weir.connect(timeout=0.3)                # connected by the kernel, and not accepted
-        late.request()
-        with pytest.raises(TimeoutError):
-            late.response()
+        while True:
+            late = weir.connect(timeout=0.3)            # connected by the kernel, and not accepted
+            late.request()
+            try:
+                assert late.response().status == 503    # it was, in the last turn
+            except TimeoutError:
+                break
         shown = weir.command("status").stdout
         refused = weir.api("GET", "/v1/status").json["refused"]["memory"]
         assert "of 16 MiB, refuse" in shown and f"refused    {refused} memory" in shown
 
         hoard.leave()
         wait_for(weir, "normal")
-        late.sock.settimeout(10)
+        late.sock.settimeout(60)
         assert late.response().status == 200            # who has waited is answered
         client = weir.connect()
         assert client.ask().get("connection") is None
@@ -179,7 +181,7 @@ def test_who_holds_the_most_is_ended(origin):
         # Requests that were accepted before go on to need memory: bodies are read into blocks.
         weir.file.write_text(weir.config.replace("18MiB", f"{state(weir)['used'] // 1024}KiB"))
         weir.signal(1)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while state(weir)["connections_ended"] == 0:
             assert time.monotonic() < end, weir.output
             time.sleep(0.02)
@@ -201,7 +203,7 @@ def test_no_more_clients_than_memory_allows(origin):
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with Weir(CONFIG, app=origin) as weir, Hoard(weir, "127.0.0.6") as hoard:
         hoard.add(most, b"")
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while weir.api("GET", "/v1/status").json["connections"] < most:
             assert time.monotonic() < end
             time.sleep(0.05)
@@ -225,7 +227,7 @@ def test_streams_of_http_2_are_charged_and_refused(origin):
             numbers = [client.request(end=False, method="POST") for _ in range(50)]
             for number in numbers:
                 client.send(h2.data(number, b"x" * 1000))
-            end = time.monotonic() + 5
+            end = time.monotonic() + 60
             while state(weir)["used"] < 50 * 40 * 1024:
                 assert time.monotonic() < end, state(weir)
 
@@ -235,7 +237,7 @@ def test_tunnels_are_charged(origin):
     def stall(request, connection):
         connection.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n"
                         b"Upgrade: stall\r\n\r\n")
-        is_over.wait(20)
+        is_over.wait(90)
         connection.close()
     is_over = threading.Event()
     origin.default = stall
@@ -253,7 +255,7 @@ def test_tunnels_are_charged(origin):
             with pytest.raises(TimeoutError):
                 while True:
                     client.sock.sendall(data)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while state(weir)["used"] < quiet + count * 16 * 1024:
             assert time.monotonic() < end, state(weir)
     is_over.set()
@@ -300,7 +302,7 @@ class Group:
         return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill "))
 
     def remove(self):
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         while True:
             try:
                 self.path.rmdir()
@@ -396,7 +398,7 @@ def test_ten_times_what_fits(origin, way):
             assert weir.process.poll() is None and not (group and group.killed())
             assert seen & {"refuse", "end"}, seen
             # It recovers: all is as usual, it serves, and does nothing when there is nothing to do.
-            end = time.monotonic() + 30
+            end = time.monotonic() + 60
             while not is_well(weir):
                 assert time.monotonic() < end, state(weir)
                 time.sleep(0.1)

@@ -73,7 +73,7 @@ class Raw(Listening):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return False
         if self.end == "half-open":
-            self.over.wait(60)
+            self.over.wait(90)
         return True
 
 

@@ -47,7 +47,7 @@ def test_a_client_that_leaves_ends_it(origin):
         with weir.connect() as client:
             client.send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
             assert client.reader.exactly(100)
-        origin.wait_ended(0, 10)
+        origin.wait_ended(0)
 
 
 @pytest.mark.parametrize("line", ["throttle", "throttle 5MiB", "throttle 5", "throttle 100B/s",

@@ -10,6 +10,7 @@
 #include "memory.h"
 #include "mutex.h"
 #include "outside.h"
+#include "wish.h"
 #include "world.h"
 
 #include <signal.h>
@@ -126,10 +127,13 @@ void truth_in_the_log(void)
     files_text(LOGS[0], &size);
     if (size == 0 || files_torn() > 0)
         return;
+    wishes_in_the_log(files_text(LOGS[0], &size), files_text(LOGS[1], &size));
     for (unsigned id = 1; id <= plans_count(); id++) {
         const struct plan *plan = plan_of(id);
         int status = 0;
         unsigned long long bytes = 0;
+        if (plan->path != NULL)
+            continue;
         unsigned lines = lines_of(id, &status, &bytes);
         if (lines > 1)
             world_broken("log", "request %u has %u lines", id, lines);
