@@ -37,6 +37,7 @@ struct store *store_new(const struct store_settings *settings)
 {
     struct store *store = memory_zero(sizeof *store);
     store->max_object = settings->max_object;
+    store->bound = UINT64_MAX;
     random_bytes(&store->secret, sizeof store->secret);
     evict_init(&store->evict, (uint64_t)settings->memory, OBJECT_USUAL);
     pthread_mutex_init(&store->evict_mutex, NULL);
@@ -191,8 +192,11 @@ void store_make_room(struct store *store)
 {
     for (;;) {
         pthread_mutex_lock(&store->evict_mutex);
-        struct evict_item *item =
-            evict_over(&store->evict, __atomic_load_n(&store->filling, __ATOMIC_RELAXED));
+        uint64_t bound = __atomic_load_n(&store->bound, __ATOMIC_RELAXED);
+        uint64_t most = store->evict.bytes_max;
+        uint64_t spare = __atomic_load_n(&store->filling, __ATOMIC_RELAXED);
+        spare += bound < most ? most - bound : 0;
+        struct evict_item *item = evict_over(&store->evict, spare);
         pthread_mutex_unlock(&store->evict_mutex);
         if (item == NULL)
             return;

@@ -70,6 +70,11 @@ bool store_is_wanted(struct store *store, const struct fill *fill);
 /* What is being fetched takes memory too: what is stored makes room for it. False: half of the
  * memory is taken by such. */
 bool store_charge(struct store *store, int64_t bytes);
+/* What all that is stored and fetched takes of memory. */
+uint64_t store_bytes(struct store *store);
+/* Until it is called again no more than so many are taken, though `memory` allows it: what was used
+ * least goes. UINT64_MAX: no bound but that. */
+void store_bound(struct store *store, uint64_t bytes);
 /* The answer could not be stored: until then nobody waits for another's. */
 void store_hit_for_miss(struct store *store, const struct store_key *key, int64_t until);
 

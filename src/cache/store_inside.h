@@ -50,6 +50,7 @@ struct store {
     uint64_t slices;     /* fetched; atomic */
     uint64_t filling;    /* bytes of what is being fetched; atomic */
     size_t swept;        /* shards, so far */
+    uint64_t bound;      /* bytes beside the settings'; UINT64_MAX: none; atomic */
     pthread_mutex_t evict_mutex;
     struct evict evict;
     struct store_shard shards[STORE_SHARDS];

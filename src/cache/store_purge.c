@@ -38,6 +38,20 @@ void store_set(struct store *store, const struct store_settings *settings)
     store_make_room(store);
 }
 
+uint64_t store_bytes(struct store *store)
+{
+    pthread_mutex_lock(&store->evict_mutex);
+    uint64_t bytes = evict_bytes(&store->evict);
+    pthread_mutex_unlock(&store->evict_mutex);
+    return bytes + __atomic_load_n(&store->filling, __ATOMIC_RELAXED);
+}
+
+void store_bound(struct store *store, uint64_t bytes)
+{
+    __atomic_store_n(&store->bound, bytes, __ATOMIC_RELAXED);
+    store_make_room(store);
+}
+
 static void soften(struct store_entry *entry, struct store_purged *purged)
 {
     for (struct object *object = entry->objects; object != NULL; object = object->next) {

@@ -7,6 +7,7 @@
 #include "base/option.h"
 #include "base/status.h"
 
+struct buffer;
 struct cache;
 struct exchange;
 struct geo;
@@ -71,4 +72,7 @@ struct step {
     void (*on_response)(struct exchange *x,
                         const void *config); /* head known, body unread; may wait */
     void (*on_finish)(struct exchange *x, const void *config); /* last byte sent, or failed */
+    /* In a few words: what it would do with a request, by its head and the configuration alone; for
+     * weir explain. NULL: nothing that is not said already. */
+    void (*explain)(struct exchange *x, const void *config, struct buffer *out);
 };

@@ -20,7 +20,7 @@ static bool has_field(const struct exchange *x, enum field_id id)
     return fields_find(&x->request.head.fields, id) != NULL;
 }
 
-static enum cache_why reason_to_bypass(struct exchange *x, const struct cache_config *c)
+enum cache_why cache_reason_to_bypass(struct exchange *x, const struct cache_config *c)
 {
     const struct request_head *head = &x->request.head;
     bool is_query = head->method == METHOD_QUERY && c->has_query_method;
@@ -376,7 +376,7 @@ static enum verdict on_request(struct exchange *x, const void *config)
     visit->config = c;
     visit->x = x;
     exchange_keep_state(x, config, visit);
-    enum cache_why why = reason_to_bypass(x, c);
+    enum cache_why why = cache_reason_to_bypass(x, c);
     if (why != CACHE_WHY_NONE)
         return pass(visit, why, why == CACHE_WHY_METHOD ? "method" : "bypass");
     enum status status = cache_make_key(visit);
@@ -418,4 +418,5 @@ const struct step step_cache = {
     .prepare = cache_prepare,
     .on_request = on_request,
     .on_response = on_response,
+    .explain = cache_explain,
 };

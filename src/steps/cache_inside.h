@@ -113,6 +113,12 @@ void cache_slices_key(struct buffer *out, uint64_t id, uint64_t slice);
 /* Lets go of what a visit follows. */
 void cache_leave_fill(struct cache_visit *visit);
 
+/* Why a request goes by; scheme and target as the key has them. */
+enum cache_why cache_reason_to_bypass(struct exchange *x, const struct cache_config *c);
+struct slice cache_scheme_of(const struct exchange *x);
+struct slice cache_asked_target(const struct exchange *x, const struct cache_config *c);
+void cache_explain(struct exchange *x, const void *config, struct buffer *out);
+
 /* Answers from visit->object. False: its content cannot be read any more. */
 bool cache_answer(struct cache_visit *visit);
 /* Says in Cache-Status what was done (RFC 9211). */

@@ -11,6 +11,7 @@ import time
 import pytest
 
 import h2
+from origin import Origin, reply
 from weir import Weir, run
 
 MIB = 1024 * 1024
@@ -417,3 +418,38 @@ def cpu(weir):
     """Seconds of CPU that it has used."""
     fields = pathlib.Path(f"/proc/{weir.working()}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+CACHED = """
+limits memory=@budget
+cache large {
+    memory 1GiB
+}
+cache other {
+    memory 1GiB
+}
+site * {
+    listen @listen
+    route /other/* {
+        cache other ttl=1h
+        proxy @app
+    }
+    cache large ttl=1h
+    proxy @app
+}
+"""
+
+
+@pytest.mark.release
+def test_caches_give_way():
+    """What they hold goes before anything is refused, and they grow no further than that."""
+    body = os.urandom(200 * 1024)
+    whole = reply(200, body, [("Cache-Control", "max-age=600")])
+    with Origin(script=whole) as app, Weir(CACHED, app=app, budget="96MiB") as weir:
+        for n in range(1000):  # twice the budget
+            response = weir.ask(f"/other/{n}" if n % 3 == 0 else f"/{n}")
+            assert response.status == 200 and response.body == body
+        caches = weir.api("GET", "/v1/caches").json["caches"]
+        assert 20 * MIB < sum(cache["bytes"] for cache in caches) < 90 * MIB
+        assert all(cache["evicted"] > 0 for cache in caches)
+        assert weir.ask("/999").get("cache-status").startswith("weir; hit")
