@@ -3,6 +3,7 @@
 them (bench/h2_floor.c). h2load asks, in one process on core 1. For script/bench."""
 import re
 import subprocess
+import time
 
 # name: connections, streams on each, goal to the floor, nginx, haproxy (CPU per request)
 CASES = {
@@ -84,23 +85,35 @@ backend origin
 }
 
 
-def measure(proxy, case, seconds):
-    """CPU per request of one proxy in one round."""
+PROBE = 2000  # requests that say how many fit into the time
+
+
+def ask(proxy, case, count):
+    """Sends so many requests; how long that took. Not by h2load's own clock (-D): before that it opens
+    its connections, and sometimes it asks over those it has for ever and never opens the others."""
     connections, streams = CASES[case][:2]
-    before = proxy.cpu()
+    began = time.monotonic()
     out = subprocess.run(
         ["taskset", "-c", "1", "h2load", "-c", str(connections), "-m", str(streams), "-t", "1",
-         "-D", str(max(1, round(seconds))), "--connect-to", f"127.0.0.1:{proxy.port}",
+         "-n", str(count), "--connect-to", f"127.0.0.1:{proxy.port}",
          f"https://bench.example:{proxy.port}/b/100"],
-        check=True, capture_output=True, text=True).stdout
-    after = proxy.cpu()
+        check=True, capture_output=True, text=True, timeout=300).stdout
     found = re.search(r"(\d+) done, (\d+) succeeded, (\d+) failed", out)
     done, good, failed = (int(text) for text in found.groups())
-    if failed or good < done or done == 0 or "Application protocol: h2" not in out:
+    if failed or good < count or done < count or "Application protocol: h2" not in out:
         raise SystemExit(f"{proxy.name}: {out}")
+    return time.monotonic() - began
+
+
+def measure(proxy, case, seconds):
+    """CPU per request of one proxy in one round."""
+    count = max(PROBE, round(PROBE / ask(proxy, case, PROBE) * seconds))
+    before = proxy.cpu()
+    took = ask(proxy, case, count)
+    after = proxy.cpu()
     total, user, kernel = (b - a for a, b in zip(before, after))
-    return {"cpu": total / done, "user": user / done, "kernel": kernel / done,
-            "rate": done / max(1, round(seconds))}
+    return {"cpu": total / count, "user": user / count, "kernel": kernel / count,
+            "rate": count / took}
 
 
 def show(results, median, ratio):

@@ -17,6 +17,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +66,15 @@ static SSL_CTX *tls;
 static nghttp2_session_callbacks *callbacks;
 static nghttp2_option *options;
 
+/* What one connection ended with stays in the thread's list, where the next one's "not yet" would
+ * be taken for an error. */
+static int error_of(SSL *ssl, int result)
+{
+    int error = SSL_get_error(ssl, result);
+    ERR_clear_error();
+    return error;
+}
+
 static ssize_t receive(struct client *c, void *into, size_t size)
 {
     if (c->ssl == NULL)
@@ -72,7 +82,7 @@ static ssize_t receive(struct client *c, void *into, size_t size)
     int got = SSL_read(c->ssl, into, (int)size);
     if (got > 0)
         return got;
-    int error = SSL_get_error(c->ssl, got);
+    int error = error_of(c->ssl, got);
     errno = error == SSL_ERROR_WANT_READ ? EAGAIN : EIO;
     return error == SSL_ERROR_ZERO_RETURN ? 0 : -1;
 }
@@ -84,7 +94,7 @@ static ssize_t send_some(struct client *c, const char *data, size_t size)
     int sent = SSL_write(c->ssl, data, (int)size);
     if (sent > 0)
         return sent;
-    errno = SSL_get_error(c->ssl, sent) == SSL_ERROR_WANT_WRITE ? EAGAIN : EIO;
+    errno = error_of(c->ssl, sent) == SSL_ERROR_WANT_WRITE ? EAGAIN : EIO;
     return -1;
 }
 
@@ -282,7 +292,7 @@ static bool shake(struct client *c)
         int result = SSL_accept(c->ssl);
         if (result == 1)
             return true;
-        if (SSL_get_error(c->ssl, result) != SSL_ERROR_WANT_READ)
+        if (error_of(c->ssl, result) != SSL_ERROR_WANT_READ)
             return false;
         c->watch.ready &= (uint8_t)~READY_READ;
         if (loop_wait_readable(&c->watch, CLOCK_NEVER) != OK)

@@ -75,6 +75,17 @@ const struct admin_policy *admin_policy_of(const struct exchange *x)
     return NULL;
 }
 
+const struct address *admin_address_of(const struct exchange *x)
+{
+    LIST_EACH(link, &admin.listeners)
+    {
+        const struct admin_listener *listener = LIST_ENTRY(link, struct admin_listener, link);
+        if (x->sites == &listener->config.sites)
+            return &listener->config.address;
+    }
+    return NULL;
+}
+
 static const struct timeouts TIMEOUTS = {
     .handshake = SECONDS(10),
     .request_header = SECONDS(10),
@@ -205,6 +216,14 @@ void admin_plan_free(struct admin_plan *plan)
         return;
     arena_done(&plan->arena);
     free(plan);
+}
+
+bool admin_plan_has(const struct admin_plan *plan, const struct address *address)
+{
+    for (size_t i = 0; plan != NULL && i < plan->count; i++)
+        if (address_equal(&plan->items[i].address, address))
+            return true;
+    return false;
 }
 
 static struct admin_listener *find(const struct address *address)

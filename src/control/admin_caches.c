@@ -48,6 +48,7 @@ static void write_cache(struct buffer *out, const struct cache *cache)
     json_field_int(out, "stored", (int64_t)counters.stored);
     json_field_int(out, "evicted", (int64_t)counters.evicted);
     json_field_int(out, "fetching", (int64_t)counters.fills);
+    json_field_int(out, "slices", (int64_t)counters.slices);
     for (int i = 0; i < STORE_RESULTS; i++)
         json_field_int(out, store_result_name((enum store_result)i), (int64_t)counters.results[i]);
     if (cache->disk != NULL)

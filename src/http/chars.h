@@ -34,6 +34,8 @@ static inline size_t chars_span(struct slice text, enum chars kind)
 /* The same for field values, 16 bytes at a time: stops at the first control byte but tab, or DEL.
  */
 size_t chars_span_value(const char *data, size_t size);
+/* And for names that are plain (CHAR_NAME). */
+size_t chars_span_name(const char *data, size_t size);
 
 static inline int chars_hex(char c)
 {

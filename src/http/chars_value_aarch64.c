@@ -5,3 +5,8 @@ size_t chars_span_value(const char *data, size_t size)
 {
     return chars_span(slice_of(data, size), CHAR_VALUE);
 }
+
+size_t chars_span_name(const char *data, size_t size)
+{
+    return chars_span(slice_of(data, size), CHAR_NAME);
+}

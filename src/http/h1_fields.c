@@ -40,7 +40,7 @@ enum parse h1_take_line(struct h1_reader *reader, size_t max, enum refusal too_l
 static struct slice take_name(const char *start, const char *end, bool *is_plain)
 {
     unsigned kinds = CHAR_TOKEN | CHAR_NAME;
-    const char *at = start;
+    const char *at = start + chars_span_name(start, (size_t)(end - start));
     for (; at < end; at++) {
         unsigned kind = chars_table[(unsigned char)*at];
         if ((kind & CHAR_TOKEN) == 0)

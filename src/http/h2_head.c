@@ -38,6 +38,31 @@ static void set_pseudo(struct h2_head *head, struct slice *place, struct slice v
         *place = value.size == 0 ? SLICE("") : arena_copy(head->arena, value);
 }
 
+/* Where its value goes; NULL: it has no place in such a head. No two that are of one size begin
+ * with the same letter. */
+static struct slice *place_of_pseudo(struct h2_head *head, struct slice name)
+{
+    static const struct slice STATUS = {":status", 7}, METHOD = {":method", 7}, PATH = {":path", 5},
+                              SCHEME = {":scheme", 7}, AUTHORITY = {":authority", 10},
+                              PROTOCOL = {":protocol", 9};
+    if (head->kind == H2_BLOCK_RESPONSE)
+        return slice_equal(name, STATUS) ? &head->status : NULL;
+    switch (name.size) {
+    case 5:
+        return slice_equal(name, PATH) ? &head->path : NULL;
+    case 7:
+        if (name.data[1] == 'm')
+            return slice_equal(name, METHOD) ? &head->method : NULL;
+        return slice_equal(name, SCHEME) ? &head->scheme : NULL;
+    case 9:
+        return slice_equal(name, PROTOCOL) ? &head->protocol : NULL;
+    case 10:
+        return slice_equal(name, AUTHORITY) ? &head->authority : NULL;
+    default:
+        return NULL;
+    }
+}
+
 static void add_pseudo(struct h2_head *head, struct slice name, struct slice value)
 {
     bool is_request = head->kind == H2_BLOCK_REQUEST;
@@ -53,25 +78,12 @@ static void add_pseudo(struct h2_head *head, struct slice name, struct slice val
         refuse(head, REFUSAL_LINE_SIZE);
         return;
     }
-    if (!is_request) {
-        if (slice_equal(name, SLICE(":status")))
-            set_pseudo(head, &head->status, value);
-        else
-            malformed(head);
-    } else if (slice_equal(name, SLICE(":method"))) {
-        set_pseudo(head, &head->method, value);
-    } else if (slice_equal(name, SLICE(":path"))) {
-        set_pseudo(head, &head->path, value);
-    } else if (slice_equal(name, SLICE(":scheme"))) {
-        set_pseudo(head, &head->scheme, value);
-    } else if (slice_equal(name, SLICE(":authority"))) {
-        set_pseudo(head, &head->authority, value);
-    } else if (slice_equal(name, SLICE(":protocol"))) {
-        head->has_protocol = true;
-        set_pseudo(head, &head->protocol, value);
-    } else {
+    struct slice *place = place_of_pseudo(head, name);
+    if (place == NULL)
         malformed(head);
-    }
+    else
+        set_pseudo(head, place, value);
+    head->has_protocol = head->has_protocol || place == &head->protocol;
 }
 
 /* Names are tokens in lower case (RFC 9113 §8.2.1). */
@@ -317,12 +329,15 @@ void h2_head_end_request(struct h2_head *head, bool ends, struct request_head *r
             request->method = method_of(request->method_text = head->method);
         return;
     }
-    if (head->scheme.size == 0 || head->path.data == NULL) {
-        /* Both are missing of a plain CONNECT alone. */
-        if (!slice_equal(head->method, method_name(METHOD_CONNECT)) || head->has_protocol)
-            malformed(head);
-        else
-            read_method(head, request);
+    bool is_connect = slice_equal(head->method, method_name(METHOD_CONNECT)) && !head->has_protocol;
+    bool has_scheme = head->scheme.size > 0, has_path = head->path.data != NULL;
+    /* RFC 9113, 8.3.1 and 8.5: a plain CONNECT has none of these, all else both. */
+    if (has_scheme == is_connect || has_path == is_connect) {
+        malformed(head);
+        return;
+    }
+    if (is_connect) {
+        read_method(head, request);
         return;
     }
     read_method(head, request);

@@ -5,6 +5,7 @@
 #include "http/h2_head.h"
 #include "http/h2_memory.h"
 #include "http/h2_session.h"
+#include "http/hpack_encode.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -24,6 +25,7 @@ struct h2_priority {
 enum {
     H2_EARLY_PRIORITIES = 8, /* of streams that have not come */
     H2_UPDATE_MAX = 64,      /* bytes of a PRIORITY_UPDATE that are read */
+    H2_FOUND = 16,           /* streams that are found without the engine */
 };
 
 struct h2_session {
@@ -52,9 +54,8 @@ struct h2_session {
     uint32_t doom;   /* enum h2_error that the connection ends with; 0: none */
     const char *why; /* of that */
 
-    struct list open;             /* streams that are not closed */
-    struct h2_stream *last_found; /* of these, by h2_stream_of(); or NULL */
-    uint32_t heads_sent;
+    struct list open;                  /* streams that are not closed */
+    struct h2_stream *found[H2_FOUND]; /* of these, by h2_stream_of(); or NULL */
     uint32_t streams;
     uint64_t pongs;
     int64_t initial_window;     /* of streams, as the other side said before its last settings */
@@ -74,6 +75,9 @@ struct h2_session {
     struct buffer *out;
     const uint8_t *rest;
     size_t rest_size;
+    char *rest_memory; /* where that stands, if it is ours; or NULL */
+
+    struct hpack_encoder encoder; /* of what we send */
 };
 
 /* Counts. Each may doom the session. (h2_budget.c) */
@@ -93,13 +97,10 @@ struct h2_stream *h2_stream_of(struct h2_session *session, int32_t id);
 void h2_set_receive_callbacks(nghttp2_session_callbacks *callbacks);
 /* The stream is no longer the engine's. */
 void h2_stream_closed(struct h2_session *session, struct h2_stream *stream, uint32_t error);
-/* Takes it out of the session's list; the owner is not told. */
-void h2_stream_forget(struct h2_session *session, struct h2_stream *stream);
 /* Priorities. (h2_priority.c) */
 void h2_set_priority_callbacks(nghttp2_session_callbacks *callbacks, nghttp2_option *options);
 struct h2_priority h2_priority_read(struct slice value);
-/* The stream has come: what was said of it before holds. */
-void h2_priority_of_new(struct h2_session *session, int32_t id);
+/* The stream has come: what was said of it before holds; else what its head says. */
+void h2_priority_of_new(struct h2_session *session, const struct h2_stream *stream);
 /* Callbacks for what goes. (h2_send.c) */
-void h2_prepare_names(void);
 void h2_set_send_callbacks(nghttp2_session_callbacks *callbacks);

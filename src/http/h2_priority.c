@@ -54,11 +54,24 @@ static void remember(struct h2_session *session, struct h2_priority priority)
     session->early[session->early_next++ % count] = priority;
 }
 
-void h2_priority_of_new(struct h2_session *session, int32_t id)
+static void apply_field(struct h2_session *session, const struct h2_stream *stream)
 {
-    for (size_t i = 0; i < sizeof session->early / sizeof *session->early; i++)
-        if (session->early[i].id == id)
+    struct slice value =
+        fields_joined(&stream->request->fields, field_name_of(FIELD_PRIORITY), stream->arena);
+    struct h2_priority priority = h2_priority_read(value);
+    priority.id = stream->id;
+    apply(session, priority);
+}
+
+void h2_priority_of_new(struct h2_session *session, const struct h2_stream *stream)
+{
+    for (size_t i = 0; i < session->early_next && i < H2_EARLY_PRIORITIES; i++)
+        if (session->early[i].id == stream->id) {
             apply(session, session->early[i]);
+            return;
+        }
+    if (fields_find(&stream->request->fields, FIELD_PRIORITY) != NULL)
+        apply_field(session, stream);
 }
 
 static int on_chunk(nghttp2_session *engine, const nghttp2_frame_hd *frame, const uint8_t *data,

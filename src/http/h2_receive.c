@@ -33,13 +33,22 @@ static void reset(struct h2_session *session, struct h2_stream *stream, enum h2_
     nghttp2_submit_rst_stream(session->engine, NGHTTP2_FLAG_NONE, stream->id, error);
 }
 
-/* Several callbacks in a row ask for the same one. */
+static struct h2_stream **place_of(struct h2_session *session, int32_t id)
+{
+    return &session->found[(uint32_t)id / 2 % H2_FOUND];
+}
+
+/* Several callbacks ask for the same one, those of other streams in between. */
 struct h2_stream *h2_stream_of(struct h2_session *session, int32_t id)
 {
-    struct h2_stream *stream = session->last_found;
-    if (stream == NULL || stream->id != id)
-        session->last_found = stream = nghttp2_session_get_stream_user_data(session->engine, id);
-    return stream;
+    struct h2_stream **place = place_of(session, id);
+    if (*place == NULL || (*place)->id != id) {
+        struct h2_stream *stream = nghttp2_session_get_stream_user_data(session->engine, id);
+        if (stream != NULL)
+            *place = stream;
+        return stream;
+    }
+    return *place;
 }
 
 static int go_on(const struct h2_session *session)
@@ -98,8 +107,8 @@ static int on_begin_frame(nghttp2_session *engine, const nghttp2_frame_hd *frame
         judge_windows(session, true);
     if (frame->type == NGHTTP2_PRIORITY && frame->stream_id == 0)
         h2_doom(session, H2_PROTOCOL_ERROR, "h2: the priority of no stream");
-    h2_count_frame(session, frame,
-                   frame->stream_id != 0 && h2_stream_of(session, frame->stream_id) != NULL);
+    bool is_of_stream = frame->type == NGHTTP2_DATA || frame->type == NGHTTP2_RST_STREAM;
+    h2_count_frame(session, frame, is_of_stream && h2_stream_of(session, frame->stream_id) != NULL);
     return go_on(session);
 }
 
@@ -116,7 +125,6 @@ static int begin_request(struct h2_session *session, int32_t id)
     session->streams++;
     list_append(&session->open, &stream->link);
     nghttp2_session_set_stream_user_data(session->engine, id, stream);
-    h2_priority_of_new(session, id);
     h2_head_begin(&session->head, H2_BLOCK_REQUEST, &session->limits, stream->arena,
                   &stream->request->fields);
     session->head_stream = stream;
@@ -163,42 +171,36 @@ static int on_header(nghttp2_session *engine, const nghttp2_frame *frame, const 
     return go_on(session);
 }
 
-/* The engine found it wrong by itself: it would leave the field out; we refuse the head. */
-static int on_invalid_header(nghttp2_session *engine, const nghttp2_frame *frame,
-                             const uint8_t *name, size_t name_size, const uint8_t *value,
-                             size_t value_size, uint8_t flags, void *user_data)
+static void forget(struct h2_session *session, struct h2_stream *stream)
 {
-    struct h2_session *session = user_data;
-    (void)engine, (void)frame, (void)name, (void)name_size, (void)value, (void)value_size;
-    (void)flags;
-    if (session->head_stream != NULL)
-        session->head.is_malformed = true;
-    return 0;
-}
-
-void h2_stream_forget(struct h2_session *session, struct h2_stream *stream)
-{
-    nghttp2_session_set_stream_user_data(session->engine, stream->id, NULL);
+    struct h2_stream **place = place_of(session, stream->id);
     list_remove(&stream->link);
     session->streams--;
     stream->session = NULL;
     stream->is_closed = true;
     if (session->head_stream == stream)
         session->head_stream = NULL;
-    if (session->last_found == stream)
-        session->last_found = NULL;
+    if (*place == stream)
+        *place = NULL;
+}
+
+/* The engine has it still, and must not tell of it. */
+static void leave(struct h2_session *session, struct h2_stream *stream)
+{
+    nghttp2_session_set_stream_user_data(session->engine, stream->id, NULL);
+    forget(session, stream);
 }
 
 /* A head that was never told of: its owner may throw it away. */
 static void drop(struct h2_session *session, struct h2_stream *stream)
 {
-    h2_stream_forget(session, stream);
+    leave(session, stream);
     session->events->drop(session->owner, stream);
 }
 
 static void end_of_stream(struct h2_session *session, struct h2_stream *stream)
 {
-    if (h2_body_end(stream))
+    if (stream->has_head && h2_body_end(stream))
         stream->is_ended = true;
     else
         reset(session, stream, H2_PROTOCOL_ERROR);
@@ -214,6 +216,7 @@ static void request_is_whole(struct h2_session *session, struct h2_stream *strea
         drop(session, stream);
         return;
     }
+    h2_priority_of_new(session, stream);
     stream->has_head = true;
     stream->has_length = head->has_length;
     stream->declared = head->length;
@@ -249,8 +252,9 @@ static void response_is_whole(struct h2_session *session, struct h2_stream *stre
         keep_interim(stream);
     } else {
         stream->has_head = true;
-        stream->has_length = stream->response->framing == FRAMING_LENGTH;
-        stream->declared = head->length;
+        bool is_bodiless = stream->response->framing == FRAMING_NONE;
+        stream->has_length = is_bodiless || stream->response->framing == FRAMING_LENGTH;
+        stream->declared = is_bodiless ? 0 : head->length;
         if (ends)
             end_of_stream(session, stream);
     }
@@ -307,8 +311,12 @@ static int on_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *u
         session->is_leaving = true;
         break;
     case NGHTTP2_SETTINGS:
-        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
-            judge_windows(session, false);
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+            break;
+        judge_windows(session, false);
+        hpack_encoder_limit(&session->encoder,
+                            nghttp2_session_get_remote_settings(
+                                session->engine, NGHTTP2_SETTINGS_HEADER_TABLE_SIZE));
         break;
     case NGHTTP2_PING:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK)
@@ -371,7 +379,7 @@ static int on_data(nghttp2_session *engine, uint8_t flags, int32_t id, const uin
         return 0;
     }
     stream->received += size;
-    if (stream->has_length && stream->received > stream->declared) {
+    if (!stream->has_head || (stream->has_length && stream->received > stream->declared)) {
         nghttp2_session_consume(engine, id, size);
         reset(session, stream, H2_PROTOCOL_ERROR);
         return 0;
@@ -441,7 +449,7 @@ void h2_stream_closed(struct h2_session *session, struct h2_stream *stream, uint
     size_t unread = 0;
     for (const struct h2_block *block = stream->in_first; block != NULL; block = block->next)
         unread += block->end - block->start;
-    h2_stream_forget(session, stream);
+    forget(session, stream);
     /* The owner still reads what came of a stream that ended well; the window is opened now. */
     if (unread > 0)
         nghttp2_session_consume_connection(session->engine, unread);
@@ -477,7 +485,7 @@ void h2_stream_release(struct h2_stream *stream, enum h2_error error)
     if (session == NULL)
         return;
     reset(session, stream, error);
-    h2_stream_forget(session, stream);
+    leave(session, stream);
 }
 
 void h2_set_receive_callbacks(nghttp2_session_callbacks *callbacks)
@@ -485,7 +493,6 @@ void h2_set_receive_callbacks(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-    nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);

@@ -7,42 +7,89 @@
 #include "http/h2_inside.h"
 
 #include <endian.h>
+#include <stdlib.h>
 
 enum {
     FRAME_HEAD_SIZE = 9,
     ROOM_MIN = 1024, /* less is left for the next time: no frames of a few bytes */
     LENGTH_SIZE = 20,
-    LOWER_NAME_MAX = 24,
-    PSEUDO_MAX = 4,
-    EXTRA_MAX = 3,   /* content-length, date, te */
-    NAME_EVERY = 64, /* heads: then a name is said in full, lest it has left the table */
+    EXTRA_MAX = 8,             /* pseudo-fields; content-length, date, te */
+    EXTRA_TEXT = 96,           /* of those with a length that is known */
+    FRAME_PAYLOAD_MAX = 16384, /* what everybody takes (RFC 9113 §4.2) */
 };
 
-/* Known names as they stand in HTTP/2, written once before the first session. */
-static char lower_text[FIELD_IDS][LOWER_NAME_MAX];
-static struct slice lower_names[FIELD_IDS];
+/* A head that was said and not yet written: the table that it is written with must change in the
+ * order in which heads leave. Its text is a copy. */
+struct h2_out_head {
+    struct h2_out_head *next;
+    size_t count, text_size;
+    char *text; /* where the next one goes */
+    struct hpack_pair pairs[];
+};
 
-void h2_prepare_names(void)
+static void add(struct h2_out_head *head, uint8_t name, struct slice value)
 {
-    for (int id = FIELD_OTHER + 1; id < FIELD_IDS; id++) {
-        struct slice name = field_name_of((enum field_id)id);
-        check(name.size <= LOWER_NAME_MAX);
-        for (size_t i = 0; i < name.size; i++)
-            lower_text[id][i] = ascii_lower(name.data[i]);
-        lower_names[id] = slice_of(lower_text[id], name.size);
+    if (value.size > 0)
+        memcpy(head->text, value.data, value.size);
+    head->pairs[head->count++] =
+        (struct hpack_pair){.name = name, .value = slice_of(head->text, value.size)};
+    head->text += value.size;
+    head->text_size += value.size;
+}
+
+static void add_number(struct h2_out_head *head, uint8_t name, uint64_t value)
+{
+    char digits[LENGTH_SIZE];
+    struct buffer text = buffer_fixed(digits, sizeof digits);
+    buffer_append_u64(&text, value);
+    add(head, name, buffer_slice(&text));
+}
+
+static void add_status(struct h2_out_head *head, int status)
+{
+    const char digits[] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10),
+                           (char)('0' + status % 10)};
+    check(status >= 100 && status <= 999);
+    add(head, HPACK_STATUS, slice_of(digits, sizeof digits));
+}
+
+static void add_field(struct h2_out_head *head, const struct field *field)
+{
+    if (field->id == FIELD_OTHER) {
+        char *name = head->text;
+        for (size_t i = 0; i < field->name.size; i++)
+            name[i] = ascii_lower(field->name.data[i]);
+        head->text += field->name.size;
+        head->text_size += field->name.size;
+        add(head, FIELD_OTHER, field->value);
+        head->pairs[head->count - 1].other = slice_of(name, field->name.size);
+        return;
     }
+    add(head, field->id, field->value);
 }
 
-static nghttp2_nv pair(struct slice name, struct slice value, uint8_t flags)
+/* Has room for all these fields and what is put beside them, of which `text` bytes are of texts
+ * that may be long. */
+static struct h2_out_head *head_new(struct h2_stream *stream, const struct fields *fields,
+                                    size_t text)
 {
-    return (nghttp2_nv){(uint8_t *)(uintptr_t)name.data, (uint8_t *)(uintptr_t)value.data,
-                        name.size, value.size, flags};
+    text += EXTRA_TEXT;
+    for (uint32_t i = 0; i < fields->count; i++)
+        text += fields->items[i].value.size +
+                (fields->items[i].id == FIELD_OTHER ? fields->items[i].name.size : 0);
+    size_t size =
+        sizeof(struct h2_out_head) + (EXTRA_MAX + fields->count) * sizeof(struct hpack_pair);
+    struct h2_out_head *head = arena_alloc(stream->arena, size + text);
+    *head = (struct h2_out_head){.text = (char *)head + size};
+    return head;
 }
 
-/* A name that stays where it is. */
-static nghttp2_nv known(const char *name, struct slice value)
+static void head_say(struct h2_stream *stream, struct h2_out_head *head)
 {
-    return pair(slice_from_cstring(name), value, NGHTTP2_NV_FLAG_NO_COPY_NAME);
+    struct h2_out_head **last = &stream->out_heads;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = head;
 }
 
 static bool is_listed(const struct fields *fields, struct slice name)
@@ -53,17 +100,8 @@ static bool is_listed(const struct fields *fields, struct slice name)
     return false;
 }
 
-/* Secrets, and what will never be said again: that would only fill the other side's table, and make
- * each search of ours longer. The name of what is in every head is worth a place there. */
-static bool is_kept_out(const struct h2_session *session, enum field_id id)
-{
-    return id == FIELD_AUTHORIZATION || id == FIELD_COOKIE || id == FIELD_SET_COOKIE ||
-           (id == FIELD_X_REQUEST_ID && session->heads_sent % NAME_EVERY != 0);
-}
-
-/* Appends the fields that are passed on; what belongs to one hop is not. */
-static size_t add_fields(struct h2_session *session, nghttp2_nv *pairs, size_t count,
-                         const struct fields *fields, bool is_request)
+/* Adds the fields that are passed on; what belongs to one hop is not. */
+static void add_fields(struct h2_out_head *head, const struct fields *fields, bool is_request)
 {
     bool has_list = fields_find(fields, FIELD_CONNECTION) != NULL;
     for (uint32_t i = 0; i < fields->count; i++) {
@@ -73,22 +111,8 @@ static size_t add_fields(struct h2_session *session, nghttp2_nv *pairs, size_t c
             (is_request && (id == FIELD_HOST || id == FIELD_EXPECT)) ||
             (has_list && is_listed(fields, field->name)))
             continue;
-        uint8_t flags = is_kept_out(session, id) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
-        if (id != FIELD_OTHER)
-            pairs[count++] =
-                pair(lower_names[id], field->value, flags | NGHTTP2_NV_FLAG_NO_COPY_NAME);
-        else
-            pairs[count++] = pair(field->name, field->value, flags); /* lower-cased in its copy */
+        add_field(head, field);
     }
-    session->heads_sent++;
-    return count;
-}
-
-static struct slice number(struct arena *arena, uint64_t value)
-{
-    struct buffer text = buffer_in(arena, LENGTH_SIZE);
-    buffer_append_u64(&text, value);
-    return buffer_slice(&text);
 }
 
 /* False: there are none that may be sent. */
@@ -98,18 +122,15 @@ static bool submit_trailers(struct h2_stream *stream)
     stream->out_trailers = NULL;
     if (trailers->count == 0)
         return false;
-    nghttp2_nv *pairs = arena_alloc(stream->arena, trailers->count * sizeof *pairs);
-    size_t count = 0;
-    for (uint32_t i = 0; i < trailers->count; i++) {
-        const struct field *field = &trailers->items[i];
-        if (h1_may_trail(field))
-            pairs[count++] =
-                field->id == FIELD_OTHER
-                    ? pair(field->name, field->value, NGHTTP2_NV_FLAG_NONE)
-                    : pair(lower_names[field->id], field->value, NGHTTP2_NV_FLAG_NO_COPY_NAME);
-    }
-    return count > 0 &&
-           nghttp2_submit_trailer(stream->session->engine, stream->id, pairs, count) == 0;
+    struct h2_out_head *head = head_new(stream, trailers, 0);
+    for (uint32_t i = 0; i < trailers->count; i++)
+        if (h1_may_trail(&trailers->items[i]))
+            add_field(head, &trailers->items[i]);
+    if (head->count == 0 ||
+        nghttp2_submit_trailer(stream->session->engine, stream->id, NULL, 0) != 0)
+        return false;
+    head_say(stream, head);
+    return true;
 }
 
 static ssize_t read_body(nghttp2_session *engine, int32_t id, uint8_t *into, size_t room,
@@ -187,12 +208,71 @@ static ssize_t frame_length(nghttp2_session *engine, uint8_t type, int32_t id,
     return (ssize_t)length;
 }
 
+static char *frame_head(char *at, size_t size, unsigned type, unsigned flags, int32_t id)
+{
+    uint32_t length = htobe32((uint32_t)size << 8);
+    uint32_t number = htobe32((uint32_t)id);
+    memcpy(at, &length, 3);
+    at[3] = (char)type;
+    at[4] = (char)flags;
+    memcpy(at + 5, &number, sizeof number);
+    return at + FRAME_HEAD_SIZE;
+}
+
+/* The block stands where it would if it filled one frame; returns the size of all frames. */
+static size_t cut_block(char *frames, size_t size, unsigned flags, int32_t id)
+{
+    if (size <= FRAME_PAYLOAD_MAX) {
+        frame_head(frames, size, NGHTTP2_HEADERS, flags, id);
+        return FRAME_HEAD_SIZE + size;
+    }
+    size_t count = (size + FRAME_PAYLOAD_MAX - 1) / FRAME_PAYLOAD_MAX;
+    for (size_t i = count; i-- > 0;) {
+        size_t start = i * FRAME_PAYLOAD_MAX;
+        size_t part = size - start < FRAME_PAYLOAD_MAX ? size - start : FRAME_PAYLOAD_MAX;
+        char *frame = frames + i * (FRAME_HEAD_SIZE + FRAME_PAYLOAD_MAX);
+        memmove(frame + FRAME_HEAD_SIZE, frames + FRAME_HEAD_SIZE + start, part);
+        unsigned of_all = i == count - 1 ? NGHTTP2_FLAG_END_HEADERS : 0;
+        if (i == 0)
+            of_all |= flags & ~(unsigned)NGHTTP2_FLAG_END_HEADERS;
+        frame_head(frame, part, i == 0 ? NGHTTP2_HEADERS : NGHTTP2_CONTINUATION, of_all, id);
+    }
+    return count * FRAME_HEAD_SIZE + size;
+}
+
+/* The engine says when a head leaves, and of which stream; what it says is written here. Nothing is
+ * of one that its owner has left since: the reset comes behind it. */
+static void write_head(struct h2_session *session, const nghttp2_frame_hd *frame)
+{
+    struct h2_stream *stream = h2_stream_of(session, frame->stream_id);
+    if (stream == NULL)
+        return;
+    check(stream->out_heads != NULL && session->rest_size == 0);
+    struct h2_out_head *head = stream->out_heads;
+    stream->out_heads = head->next;
+    struct buffer *out = session->out;
+    size_t bound = hpack_bound(head->count, head->text_size);
+    bool is_short =
+        bound <= FRAME_PAYLOAD_MAX && bound + FRAME_HEAD_SIZE <= out->capacity - out->size;
+    if (!is_short)
+        session->rest_memory =
+            memory_alloc(bound + (bound / FRAME_PAYLOAD_MAX + 1) * FRAME_HEAD_SIZE);
+    char *into = is_short ? out->data + out->size : session->rest_memory;
+    size_t size = hpack_encode(&session->encoder, head->pairs, head->count, into + FRAME_HEAD_SIZE);
+    size = cut_block(into, size, frame->flags, frame->stream_id);
+    session->rest = (const uint8_t *)into;
+    session->rest_size = is_short ? 0 : size;
+    out->size += is_short ? size : 0;
+}
+
 static int on_frame_sent(nghttp2_session *engine, const nghttp2_frame *frame, void *user_data)
 {
     struct h2_session *session = user_data;
     (void)engine;
     switch (frame->hd.type) {
-    case NGHTTP2_HEADERS:
+    case NGHTTP2_HEADERS: /* before the engine closes the stream for it */
+        write_head(session, &frame->hd);
+        __attribute__((fallthrough));
     case NGHTTP2_DATA:
         if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
             struct h2_stream *stream = h2_stream_of(session, frame->hd.stream_id);
@@ -232,6 +312,10 @@ static void take_rest(struct h2_session *session)
     buffer_append(out, slice_of((const char *)session->rest, size));
     session->rest += size;
     session->rest_size -= size;
+    if (session->rest_size == 0) {
+        free(session->rest_memory);
+        session->rest_memory = NULL;
+    }
 }
 
 /* The engine ends a connection that opens a stream too many, where only that stream is to be
@@ -258,13 +342,17 @@ size_t h2_session_fill(struct h2_session *session, char *into, size_t room)
         take_rest(session);
         if (out.capacity - out.size < ROOM_MIN)
             break;
-        ssize_t size = nghttp2_session_mem_send(session->engine, &session->rest);
+        const uint8_t *frame;
+        ssize_t size = nghttp2_session_mem_send(session->engine, &frame);
         if (size <= 0) {
             session->is_over = session->is_over || size < 0;
             break;
         }
+        if (frame[3] == NGHTTP2_HEADERS) /* was written by ourselves */
+            continue;
+        session->rest = frame;
         session->rest_size = (size_t)size;
-        tell_streams(session, session->rest, session->rest_size);
+        tell_streams(session, frame, (size_t)size);
     }
     session->out = NULL;
     return out.size;
@@ -279,21 +367,21 @@ enum status h2_stream_request(struct h2_session *session, struct h2_stream *stre
                               const struct h2_request *request)
 {
     const struct fields *fields = request->fields;
-    nghttp2_nv *pairs =
-        arena_alloc(stream->arena, (PSEUDO_MAX + EXTRA_MAX + fields->count) * sizeof *pairs);
-    size_t count = 0;
-    pairs[count++] = known(":method", request->method);
-    pairs[count++] = known(":scheme", request->scheme);
-    pairs[count++] = known(":authority", request->authority);
-    pairs[count++] = known(":path", request->path);
-    count = add_fields(session, pairs, count, fields, true);
+    struct h2_out_head *head = head_new(stream, fields,
+                                        request->authority.size + request->path.size +
+                                            request->method.size + request->scheme.size);
+    add(head, HPACK_METHOD, request->method);
+    add(head, HPACK_SCHEME, request->scheme);
+    add(head, HPACK_AUTHORITY, request->authority);
+    add(head, HPACK_PATH, request->path);
+    add_fields(head, fields, true);
     const struct field *te = fields_find(fields, FIELD_TE);
     if (te != NULL && slice_list_has(te->value, SLICE("trailers")))
-        pairs[count++] = known("te", SLICE("trailers"));
+        add(head, FIELD_TE, SLICE("trailers"));
     if (request->length > 0 || (request->length == 0 && request->has_meaning))
-        pairs[count++] = known("content-length", number(stream->arena, (uint64_t)request->length));
+        add_number(head, FIELD_CONTENT_LENGTH, (uint64_t)request->length);
     nghttp2_data_provider provider = {.read_callback = read_body};
-    int32_t id = nghttp2_submit_request(session->engine, NULL, pairs, count,
+    int32_t id = nghttp2_submit_request(session->engine, NULL, NULL, 0,
                                         request->length == 0 ? NULL : &provider, stream);
     if (id < 0)
         return ERR_LIMIT;
@@ -301,6 +389,7 @@ enum status h2_stream_request(struct h2_session *session, struct h2_stream *stre
     stream->id = id;
     session->streams++;
     list_append(&session->open, &stream->link);
+    head_say(stream, head);
     return OK;
 }
 
@@ -308,11 +397,12 @@ void h2_stream_interim(struct h2_stream *stream, int status, const struct fields
 {
     if (stream->session == NULL)
         return;
-    nghttp2_nv *pairs = arena_alloc(stream->arena, (1 + fields->count) * sizeof *pairs);
-    pairs[0] = known(":status", number(stream->arena, (uint64_t)status));
-    size_t count = add_fields(stream->session, pairs, 1, fields, false);
-    nghttp2_submit_headers(stream->session->engine, NGHTTP2_FLAG_NONE, stream->id, NULL, pairs,
-                           count, NULL);
+    struct h2_out_head *head = head_new(stream, fields, 0);
+    add_status(head, status);
+    add_fields(head, fields, false);
+    if (nghttp2_submit_headers(stream->session->engine, NGHTTP2_FLAG_NONE, stream->id, NULL, NULL,
+                               0, NULL) == 0)
+        head_say(stream, head);
 }
 
 void h2_stream_respond(struct h2_stream *stream, int status, const struct fields *fields,
@@ -320,17 +410,19 @@ void h2_stream_respond(struct h2_stream *stream, int status, const struct fields
 {
     if (stream->session == NULL)
         return;
-    nghttp2_nv *pairs = arena_alloc(stream->arena, (1 + EXTRA_MAX + fields->count) * sizeof *pairs);
-    pairs[0] = known(":status", number(stream->arena, (uint64_t)status));
-    size_t count = add_fields(stream->session, pairs, 1, fields, false);
+    struct h2_out_head *head = head_new(stream, fields, date.size);
+    add_status(head, status);
+    add_fields(head, fields, false);
     if (length >= 0)
-        pairs[count++] = known("content-length", number(stream->arena, (uint64_t)length));
+        add_number(head, FIELD_CONTENT_LENGTH, (uint64_t)length);
     if (date.size > 0 && fields_find(fields, FIELD_DATE) == NULL)
-        pairs[count++] = known("date", date);
+        add(head, FIELD_DATE, date);
     nghttp2_data_provider provider = {.read_callback = read_body};
-    if (nghttp2_submit_response(stream->session->engine, stream->id, pairs, count,
+    if (nghttp2_submit_response(stream->session->engine, stream->id, NULL, 0,
                                 has_body ? &provider : NULL) != 0)
         stream->session->is_over = true; /* its memory has reached the bound */
+    else
+        head_say(stream, head);
 }
 
 bool h2_stream_fits(const struct h2_stream *stream, size_t size, size_t together)

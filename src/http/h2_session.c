@@ -27,11 +27,13 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void prepare(void)
 {
     check(nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&options) == 0);
-    h2_prepare_names();
+    hpack_prepare();
     h2_set_receive_callbacks(callbacks);
     h2_set_send_callbacks(callbacks);
     nghttp2_option_set_no_auto_window_update(options, 1);
     nghttp2_option_set_no_closed_streams(options, 1);
+    /* What heads may say and where bodies end is judged here, once. */
+    nghttp2_option_set_no_http_messaging(options, 1);
     nghttp2_option_set_peer_max_concurrent_streams(options, STREAMS_MAX_UNTOLD);
     nghttp2_option_set_max_reserved_remote_streams(options, 0);
     nghttp2_option_set_max_outbound_ack(options, ACKS_MAX);
@@ -106,6 +108,7 @@ struct h2_session *h2_session_new(enum h2_role role, const struct h2_limits *lim
     session->owner = owner;
     list_init(&session->open);
     h2_memory_init(&session->memory, MEMORY_MAX);
+    hpack_encoder_init(&session->encoder, &session->memory);
     nghttp2_mem memory = {&session->memory, engine_alloc, engine_free, engine_zero, engine_resize};
     int made =
         role == H2_SERVER
@@ -129,6 +132,8 @@ void h2_session_free(struct h2_session *session)
             session->events->drop(session->owner, stream);
     }
     nghttp2_session_del(session->engine);
+    hpack_encoder_done(&session->encoder);
+    free(session->rest_memory);
     h2_memory_done(&session->memory);
     free(session);
 }

@@ -11,6 +11,7 @@
 
 struct h2_session;
 struct h2_block;
+struct h2_out_head;
 
 enum h2_role { H2_SERVER, H2_CLIENT };
 
@@ -75,7 +76,8 @@ struct h2_stream {
     uint32_t error; /* enum h2_error, when it was closed before its end */
 
     /* What goes out. */
-    struct slice out[2]; /* not yet taken, in this order; the owner's memory */
+    struct h2_out_head *out_heads; /* not yet taken, oldest first */
+    struct slice out[2];           /* not yet taken, in this order; the owner's memory */
     const struct fields *out_trailers;
     uint64_t out_taken;
     bool out_last;    /* nothing follows behind `out` */

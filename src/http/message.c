@@ -137,6 +137,9 @@ enum field_id field_id_of(struct slice name)
     case CASE(8, 'l'):
         TRY_NAME(LOCATION);
         break;
+    case CASE(8, 'p'):
+        TRY_NAME(PRIORITY);
+        break;
     case CASE(9, 'f'):
         TRY_NAME(FORWARDED);
         break;
@@ -248,8 +251,15 @@ static bool is_value(struct slice value)
     return chars_span_value(value.data, value.size) == value.size;
 }
 
-/* Apart: nearly all fields find room. */
-__attribute__((noinline)) static bool grow(struct fields *fields)
+static void put(struct fields *fields, enum field_id id, struct slice name, struct slice value)
+{
+    fields->items[fields->count++] = (struct field){name, value, (uint8_t)id};
+    fields->present[0] |= UINT64_C(1) << id;
+}
+
+/* Apart, as nearly all fields find room: what is done for those needs no registers of it. */
+__attribute__((noinline)) static bool grow_and_put(struct fields *fields, enum field_id id,
+                                                   struct slice name, struct slice value)
 {
     if (fields->arena == NULL)
         return false;
@@ -259,15 +269,15 @@ __attribute__((noinline)) static bool grow(struct fields *fields)
         memcpy(items, fields->items, fields->count * sizeof *items);
     fields->items = items;
     fields->capacity = capacity;
+    put(fields, id, name, value);
     return true;
 }
 
 static bool append(struct fields *fields, enum field_id id, struct slice name, struct slice value)
 {
-    if (fields->count == fields->capacity && !grow(fields))
-        return false;
-    fields->items[fields->count++] = (struct field){name, value, (uint8_t)id};
-    fields->present[0] |= UINT64_C(1) << id;
+    if (fields->count == fields->capacity)
+        return grow_and_put(fields, id, name, value);
+    put(fields, id, name, value);
     return true;
 }
 
@@ -310,10 +320,9 @@ static bool may_have(const struct fields *fields, enum field_id id)
     return (fields->present[0] >> id & 1) != 0;
 }
 
-static bool set(struct fields *fields, enum field_id id, struct slice name, struct slice value)
+__attribute__((noinline)) static bool replace(struct fields *fields, enum field_id id,
+                                              struct slice name, struct slice value)
 {
-    if (!may_have(fields, id))
-        return append(fields, id, name, value);
     for (uint32_t i = 0; i < fields->count; i++) {
         if (!is_same(&fields->items[i], id, name))
             continue;
@@ -322,6 +331,21 @@ static bool set(struct fields *fields, enum field_id id, struct slice name, stru
         return true;
     }
     return append(fields, id, name, value);
+}
+
+void fields_copy(struct fields *to, const struct fields *from, struct arena *arena)
+{
+    fields_init(to, arena, arena_alloc(arena, (from->count + 1) * sizeof *to->items),
+                from->count + 1);
+    for (uint32_t i = 0; i < from->count; i++)
+        fields_append_checked(to, (enum field_id)from->items[i].id, from->items[i].name,
+                              from->items[i].value);
+}
+
+static bool set(struct fields *fields, enum field_id id, struct slice name, struct slice value)
+{
+    return may_have(fields, id) ? replace(fields, id, name, value)
+                                : append(fields, id, name, value);
 }
 
 bool fields_set(struct fields *fields, enum field_id id, struct slice value)

@@ -7,6 +7,7 @@
 
 enum {
     HOST_SIZE_MAX = 255,
+    LABEL_SIZE_MAX = 63,
     PORT_MAX = 65535,
 };
 
@@ -121,21 +122,28 @@ static bool parse_port(struct slice text, uint16_t *port)
     return true;
 }
 
-/* Labels of 1 to 63 bytes; one trailing dot is the root and goes. */
-static bool check_name(struct slice *host)
+/* Labels of 1 to 63 bytes; one trailing dot is the root and goes. Letters become small ones, in
+ * place. */
+static bool read_name(char *text, struct slice *host)
 {
     if (host->size > 0 && host->data[host->size - 1] == '.')
         host->size--;
-    if (host->size == 0 || host->size > HOST_SIZE_MAX || host->data[host->size - 1] == '.' ||
-        chars_span(*host, CHAR_HOST) != host->size)
+    if (host->size == 0 || host->size > HOST_SIZE_MAX)
         return false;
-    size_t label = 0;
+    size_t start = 0; /* of the label */
     for (size_t i = 0; i < host->size; i++) {
-        label = host->data[i] == '.' ? 0 : label + 1;
-        if (label > 63 || (host->data[i] == '.' && (i == 0 || host->data[i - 1] == '.')))
+        char c = text[i];
+        if (!chars_is(c, CHAR_HOST))
             return false;
+        if (c >= 'A' && c <= 'Z')
+            text[i] = (char)(c | 0x20);
+        if (c != '.')
+            continue;
+        if (i == start || i - start > LABEL_SIZE_MAX)
+            return false;
+        start = i + 1;
     }
-    return true;
+    return start < host->size && host->size - start <= LABEL_SIZE_MAX;
 }
 
 bool uri_parse_authority(char *text, size_t size, struct slice *host, uint16_t *port)
@@ -158,8 +166,8 @@ bool uri_parse_authority(char *text, size_t size, struct slice *host, uint16_t *
     }
     if (rest.size > 0 && (rest.data[0] != ':' || !parse_port(slice_from(rest, 1), port)))
         return false;
-    if (!is_v6 && !check_name(host))
-        return false;
+    if (!is_v6)
+        return read_name(text, host);
     for (size_t i = 0; i < host->size; i++)
         text[i] = ascii_lower(text[i]);
     return true;

@@ -20,7 +20,7 @@ static bool has_field(const struct exchange *x, enum field_id id)
     return fields_find(&x->request.head.fields, id) != NULL;
 }
 
-static enum cache_why reason_to_bypass(struct exchange *x, const struct cache_config *c)
+enum cache_why cache_reason_to_bypass(struct exchange *x, const struct cache_config *c)
 {
     const struct request_head *head = &x->request.head;
     bool is_query = head->method == METHOD_QUERY && c->has_query_method;
@@ -53,7 +53,7 @@ static void drop_object(struct object **object)
     *object = NULL;
 }
 
-static void leave_fill(struct cache_visit *visit)
+void cache_leave_fill(struct cache_visit *visit)
 {
     if (visit->fill == NULL)
         return;
@@ -70,7 +70,8 @@ static void end_visit(void *object, uint64_t key, bool has_outlived)
     (void)key, (void)has_outlived;
     if (visit->is_reading)
         content_close(&visit->cursor);
-    leave_fill(visit);
+    cache_slices_close(visit);
+    cache_leave_fill(visit);
     drop_object(&visit->object);
     drop_object(&visit->stale);
     drop_object(&visit->loaded);
@@ -83,7 +84,7 @@ static void outlive(void *object)
 
 static enum verdict pass(struct cache_visit *visit, enum cache_why why, const char *forward)
 {
-    leave_fill(visit);
+    cache_leave_fill(visit);
     visit->forward = forward;
     cache_note(visit, STORE_BYPASS, why);
     return NEXT;
@@ -97,7 +98,8 @@ static enum verdict answer(struct cache_visit *visit, enum store_result result, 
     visit->x->response.fields.count = 0;
     visit->x->response.fields.present[0] = 0;
     visit->is_answered = false;
-    return pass(visit, CACHE_WHY_TOO_LARGE, "miss");
+    bool is_sliced = visit->object->slices.size > 0;
+    return pass(visit, is_sliced ? CACHE_WHY_SLICE : CACHE_WHY_TOO_LARGE, "miss");
 }
 
 /* Nothing is to be fetched, and nothing is there (RFC 9111 §5.2.1.7). */
@@ -123,7 +125,7 @@ static bool stand_in(struct cache_visit *visit, enum verdict *verdict)
     if (!cache_may_serve_on_error(&terms, &visit->request, loop_now()))
         return false;
     int status = visit->fill == NULL ? 0 : visit->fill->answer;
-    leave_fill(visit);
+    cache_leave_fill(visit);
     drop_object(&visit->object);
     visit->object = object_hold(visit->stale);
     visit->forward = "stale";
@@ -179,7 +181,7 @@ static enum next take_started(struct cache_visit *visit, bool had_started, enum 
     bool is_match = is_first || (!fill->is_for_first && matches(visit, fill->object));
     visit->is_alone = visit->is_alone || !is_match;
     if (!is_match || (had_started && !may_join(visit))) {
-        leave_fill(visit);
+        cache_leave_fill(visit);
         return AGAIN;
     }
     bool is_renewed = fill->object->was_validated;
@@ -250,7 +252,13 @@ static enum next follow(struct cache_visit *visit, enum verdict *verdict)
         break;
     }
     if (visit->fill->status == ERR_CANCELLED || visit->fill->answer == 0) {
-        leave_fill(visit); /* its client left, and nobody had joined yet; or a 304 of another one */
+        /* A part from behind its end, or none that can be stored as one. */
+        if (visit->fill->why == CACHE_WHY_PARTIAL && visit->slice_first > 0)
+            visit->slice_first = 0;
+        else if (visit->fill->why == CACHE_WHY_PARTIAL)
+            visit->is_whole = true;
+        cache_leave_fill(
+            visit); /* its client left, and nobody had joined yet; or a 304 of another one */
         return AGAIN;
     }
     if (!stand_in(visit, verdict))
@@ -273,7 +281,9 @@ static enum next fetch(struct cache_visit *visit, enum verdict *verdict)
         return DONE;
     }
     visit->fill = fill;
-    if (is_first && !cache_fetch_start(visit, fill, visit->stale, false)) {
+    const struct cache_asked asked = {
+        .stale = visit->stale, .slice_size = cache_slices_size(visit), .slice = visit->slice_first};
+    if (is_first && !cache_fetch_start(visit, fill, &asked)) {
         store_fill_end(store, fill);
         fill->status = ERR_CANCELLED;
         fill_tell(fill, FILL_FAILED);
@@ -293,7 +303,9 @@ static enum verdict answer_stale(struct cache_visit *visit, bool is_fetched, enu
     struct fill *fill = NULL;
     if (!is_fetched)
         fill = store_fill(store, &visit->key, visit->request.fields, &visit->x->arena, &is_first);
-    if (is_first && fill != NULL && !cache_fetch_start(visit, fill, visit->object, true)) {
+    const struct cache_asked asked = {
+        .stale = visit->object, .is_background = true, .slice_size = cache_slices_size(visit)};
+    if (is_first && fill != NULL && !cache_fetch_start(visit, fill, &asked)) {
         store_fill_end(store, fill);
         fill->status = ERR_CANCELLED;
         fill_tell(fill, FILL_FAILED);
@@ -364,7 +376,7 @@ static enum verdict on_request(struct exchange *x, const void *config)
     visit->config = c;
     visit->x = x;
     exchange_keep_state(x, config, visit);
-    enum cache_why why = reason_to_bypass(x, c);
+    enum cache_why why = cache_reason_to_bypass(x, c);
     if (why != CACHE_WHY_NONE)
         return pass(visit, why, why == CACHE_WHY_METHOD ? "method" : "bypass");
     enum status status = cache_make_key(visit);
@@ -377,6 +389,9 @@ static enum verdict on_request(struct exchange *x, const void *config)
                        &c->policy);
     struct exchange_hold hold = {.outlive = outlive, .end = end_visit, .object = visit};
     exchange_hold(x, &hold);
+    visit->steps_reached = x->steps_reached;
+    if (c->slice > 0)
+        visit->slice_first = cache_slices_first(visit);
     enum verdict verdict = NEXT;
     for (int round = 0; round < ROUNDS_MAX; round++)
         if (look(visit, &verdict) == DONE)
@@ -403,4 +418,5 @@ const struct step step_cache = {
     .prepare = cache_prepare,
     .on_request = on_request,
     .on_response = on_response,
+    .explain = cache_explain,
 };

@@ -12,13 +12,13 @@ struct slice cache_told(const struct exchange *x, enum field_id id)
 }
 
 /* As the client has asked for it, when a proxy in between says so. */
-static struct slice scheme_of(const struct exchange *x)
+struct slice cache_scheme_of(const struct exchange *x)
 {
     struct slice told = cache_told(x, FIELD_X_FORWARDED_PROTO);
     return slice_equal(told, SLICE("https")) || slice_equal(told, SLICE("http")) ? told : x->scheme;
 }
 
-static struct slice target_of(const struct exchange *x, const struct cache_config *c)
+struct slice cache_asked_target(const struct exchange *x, const struct cache_config *c)
 {
     struct slice target = x->request.target;
     return c->ignores_query ? slice_first(target, slice_find(target, '?')) : target;
@@ -55,7 +55,7 @@ enum status cache_make_key(struct cache_visit *visit)
     struct exchange *x = visit->x;
     const struct cache_config *c = visit->config;
     const struct request_head *head = &x->request.head;
-    struct slice target = target_of(x, c);
+    struct slice target = cache_asked_target(x, c);
     struct slice query = SLICE("");
     if (head->method == METHOD_QUERY)
         TRY(read_query(visit, &query));
@@ -66,7 +66,7 @@ enum status cache_make_key(struct cache_visit *visit)
     if (c->key_template != NULL)
         cache_write_key(&key, SLICE("key"), c->name, 0, template_expand(c->key_template, x), query);
     else
-        cache_write_key(&key, scheme_of(x), head->host, head->port, target, query);
+        cache_write_key(&key, cache_scheme_of(x), head->host, head->port, target, query);
     visit->key = store_key_of(c->cache->store, buffer_slice(&key));
     return OK;
 }
@@ -75,7 +75,7 @@ static void invalidate(struct exchange *x, const struct cache_config *c, struct 
 {
     const struct request_head *head = &x->request.head;
     struct buffer key = buffer_in(&x->arena, target.size + head->host.size + 48);
-    cache_write_key(&key, scheme_of(x), head->host, head->port, target, SLICE(""));
+    cache_write_key(&key, cache_scheme_of(x), head->host, head->port, target, SLICE(""));
     struct store_key store_key = store_key_of(c->cache->store, buffer_slice(&key));
     cache_forget(c->cache, &store_key);
 }
@@ -90,7 +90,7 @@ void cache_invalidate(struct exchange *x, const struct cache_config *c)
         fields_joined(fields, SLICE("Location"), &x->arena),
         fields_joined(fields, SLICE("Content-Location"), &x->arena),
     };
-    invalidate(x, c, target_of(x, c));
+    invalidate(x, c, cache_asked_target(x, c));
     for (size_t i = 0; i < 2; i++) {
         struct slice target;
         if (said[i].size > 0 && cache_target_of(said[i], x->scheme, head->host, port,

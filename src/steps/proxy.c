@@ -264,6 +264,12 @@ static void add_forwarded(struct exchange *x, struct slice host)
     fields_set_checked(fields, FIELD_FORWARDED, buffer_slice(&out));
 }
 
+static struct slice passed_by(const struct fields *fields, struct arena *arena)
+{
+    bool is_first = fields_find(fields, FIELD_VIA) == NULL;
+    return is_first ? SLICE("") : fields_joined(fields, SLICE("Via"), arena);
+}
+
 /* X-Forwarded-*, X-Real-IP, Forwarded, Via, X-Request-ID: what the server learns about the client
  * is what weir knows itself, unless the one before it is trusted; what nobody has vouched for goes.
  */
@@ -272,7 +278,7 @@ static void introduce_client(struct exchange *x, struct slice host, enum client_
     static const enum field_id NAMES[] = {FIELD_X_FORWARDED_FOR, FIELD_X_FORWARDED_PROTO,
                                           FIELD_X_FORWARDED_HOST, FIELD_X_REAL_IP};
     struct fields *fields = &x->request.head.fields;
-    struct slice passed = fields_joined(fields, SLICE("Via"), &x->arena);
+    struct slice passed = passed_by(fields, &x->arena);
     if (wanted == HEADERS_FORWARDED || wanted == HEADERS_BOTH)
         add_forwarded(x, host);
     else
@@ -301,7 +307,7 @@ static void on_interim(void *argument, int status, const struct fields *fields)
 {
     struct exchange *x = argument;
     if (x->sink->interim(x, status, fields) != OK) {
-        /* The client is gone: the cancel of this exchange says so. */
+        /* The sink keeps it in mind: nothing follows an interim answer that was cut off. */
     }
 }
 
@@ -328,7 +334,7 @@ static void pass_on(struct exchange *x, const struct proxy_config *c, struct ups
 {
     struct response *response = &x->response;
     const struct field *length = fields_find(&call->head.fields, FIELD_CONTENT_LENGTH);
-    struct slice passed = fields_joined(&call->head.fields, SLICE("Via"), &x->arena);
+    struct slice passed = passed_by(&call->head.fields, &x->arena);
     response->status = call->head.status;
     response->fields = call->head.fields;
     response->body = call->body;
@@ -458,8 +464,11 @@ static enum verdict on_request(struct exchange *x, const void *config)
 static void on_finish(struct exchange *x, const void *config)
 {
     struct upstream_call *call = exchange_state(x, config);
-    if (call != NULL)
-        upstream_call_end(call);
+    if (call == NULL)
+        return;
+    if (x->blame.status != OK && x->blame.side == SIDE_UPSTREAM && call->body != NULL)
+        upstream_call_broke_off(call, x->blame.error);
+    upstream_call_end(call);
 }
 
 const struct step step_proxy = {

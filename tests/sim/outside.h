@@ -6,6 +6,8 @@
 
 /* The addresses a name has from now on; none: it does not resolve. */
 void names_set(const char *host, const struct address *addresses, size_t count);
+/* Somebody has asked for it and has not been told yet. */
+bool names_are_awaited(const char *host);
 
 /* The same for its services. */
 struct resolver_service;

@@ -21,6 +21,8 @@
     PLAIN(old_client)                                                                              \
     PLAIN(interim_answers)                                                                         \
     CHECKED(too_many_interims)                                                                     \
+    CHECKED(interims_are_cut)                                                                      \
+    CHECKED(unfinished_head)                                                                       \
     PLAIN(no_content)                                                                              \
     PLAIN(pipelined)                                                                               \
     PLAIN(byte_by_byte)                                                                            \
@@ -124,6 +126,7 @@
     CHECKED(reload_under_load)                                                                     \
     CHECKED(reload_is_refused)                                                                     \
     CHECKED(reload_and_end)                                                                        \
+    PLAIN(reload_ends_before_names)                                                                \
     CHECKED(drain_says_close)                                                                      \
     CHECKED(drain_takes_who_waits)                                                                 \
     CHECKED(sticky_cookie)                                                                         \

@@ -62,11 +62,31 @@ static void spans_of_values(void **state)
     assert_int_equal(chars_span(SLICE("token"), CHAR_TOKEN), 5);
 }
 
+/* The same for names. */
+static void spans_of_names(void **state)
+{
+    (void)state;
+    char text[40];
+    for (size_t size = 0; size <= sizeof text; size++) {
+        memset(text, 'n', sizeof text);
+        assert_int_equal(chars_span_name(text, size), size);
+        for (size_t at = 0; at < size; at++)
+            for (int c = 0; c < 256; c++) {
+                text[at] = (char)c;
+                size_t expected = chars_is(text[at], CHAR_NAME) ? size : at;
+                if (chars_span_name(text, size) != expected)
+                    fail_msg("byte %d at %zu of %zu", c, at, size);
+                text[at] = 'n';
+            }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_byte),
         cmocka_unit_test(spans_of_values),
+        cmocka_unit_test(spans_of_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
