@@ -11,8 +11,8 @@
 #include <stdio.h>
 
 enum {
-    BUDGET_MIB = 4,
-    GREEDY = 150,
+    BUDGET_MIB = 16,
+    GREEDY = 420,
     LOOK_MS = 100,
     SPARE_MIB = 1, /* what comes between two looks */
     SETTLED_S = 60,
@@ -61,7 +61,7 @@ static void come(unsigned i, const char *from)
     client->manner.pauses_at = 1;
     client->manner.pauses_for = SECONDS(SETTLED_S);
     greedy[i] = client;
-    client_start(client, SECONDS(1) + MILLISECONDS((int64_t)i * 20));
+    client_start(client, SECONDS(1) + MILLISECONDS((int64_t)i * 8));
 }
 
 static void check_recovery(void)
@@ -120,7 +120,7 @@ void memory_is_gone(void)
     begin();
     for (unsigned i = 0; i < GREEDY; i++) {
         come(i, i % 3 == 0 ? "10.2.7.8" : "10.2.7.7");
-        greedy[i]->plans[0]->think = SECONDS(6) - MILLISECONDS((int64_t)i * 20);
+        greedy[i]->plans[0]->think = SECONDS(6) - MILLISECONDS((int64_t)i * 8);
     }
     world_after(MILLISECONDS(300), look, NULL);
     world_after(SECONDS(SETTLED_S + 120), settled, NULL);
