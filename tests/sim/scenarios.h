@@ -118,6 +118,8 @@
     CHECKED(programs_misbehave)                                                                    \
     CHECKED(programs_have_too_much)                                                                \
     PLAIN(programs_are_slow)                                                                       \
+    CHECKED(memory_is_short)                                                                       \
+    CHECKED(memory_is_gone)                                                                        \
     CHECKED(queue_moves_on)                                                                        \
     CHECKED(log_is_reopened)                                                                       \
     PLAIN(log_goes_on)                                                                             \

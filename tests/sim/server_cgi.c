@@ -40,6 +40,9 @@ struct cgi_conversation {
     uint64_t body;
     long length; /* CONTENT_LENGTH; −1: none was said */
     bool keeps, is_answering, is_answered, is_early;
+    /* Weir had read of the answer, which begins there, when it had written so much; and read was.
+     */
+    uint64_t answer_from, written_then, taken;
     const char *tainted; /* why weir must not use this connection again */
     char *out;
     size_t out_size, out_at, out_stop;
@@ -155,9 +158,13 @@ static void take_end(struct cgi_conversation *c)
                      (unsigned long long)c->body, c->plan->body_size);
     c->plan->wholes++;
     c->state = HAS_ALL;
-    if (c->is_answered)
-        c->tainted = "its program had ended before it was asked";
-    else if (!c->is_answering)
+    if (c->is_early && c->taken > c->written_then)
+        c->tainted = "its program had answered before it was asked";
+    if (c->is_answered) {
+        c->plan = NULL;
+        c->is_answering = false;
+        c->state = AWAITS_BEGIN;
+    } else if (!c->is_answering)
         world_after(c->plan->think, answer, c);
 }
 
@@ -298,10 +305,8 @@ static void answered(struct cgi_conversation *c)
     if (c->manner == MANNER_STALL || c->manner == MANNER_STALL_INSIDE)
         return;
     c->is_answered = true;
-    if (c->state != HAS_ALL) {
-        c->tainted = "its program had ended before it was asked";
+    if (c->state != HAS_ALL)
         return;
-    }
     c->plan = NULL;
     c->is_answering = false;
     c->state = AWAITS_BEGIN;
@@ -345,6 +350,7 @@ static void answer(void *argument)
     c->is_answering = true;
     c->plan->answered = world_now();
     c->out_at = 0;
+    c->answer_from = c->end->other->in.written;
     build(c);
     send_more(c);
 }
@@ -361,6 +367,7 @@ static void take_bytes(struct cgi_conversation *c, const char *data, size_t size
         size_t part = wanted - c->have < size ? wanted - c->have : size;
         memcpy(c->record + c->have, data, part);
         c->have += part;
+        c->taken += part;
         data += part;
         size -= part;
         if (c->have < HEADER)
@@ -380,6 +387,11 @@ static void on_event(struct end *end)
     struct cgi_conversation *c = end->owner;
     char data[16 * 1024];
     size_t got;
+    if (c->is_answering && c->state != HAS_ALL && !c->is_early &&
+        end->other->in.read > c->answer_from) {
+        c->is_early = true;
+        c->written_then = end->in.written;
+    }
     while (!end->is_closed && (got = end_read(end, data, sizeof data)) > 0)
         take_bytes(c, data, got);
     if (!end->is_closed && end_is_over(end)) {
