@@ -67,6 +67,13 @@ program: $(OUT)/weir
 unit: $(UNIT_TESTS)
 fuzzers: $(FUZZERS)
 
+MANUALS = docs/man/weir.8 docs/man/weir.conf.5
+generated: program ## what the program's tables say, written anew: manual pages
+	@mkdir -p docs/man
+	@for page in $(notdir $(MANUALS)); do \
+		$(OUT)/weir schema --manual=$$page >docs/man/$$page.new && mv docs/man/$$page.new docs/man/$$page || exit 1; \
+	done
+
 $(OUT)/weir: $(MAIN) $(LIBRARY)
 	@echo '  link    $@'
 	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)
@@ -123,7 +130,7 @@ $(OUT)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(BUILT_FROM)' | cmp -s - $@ || echo '$(BUILT_FROM)' > $@
 FORCE:
-$(OUT)/obj/cli/version.o $(OUT)/obj/control/admin_status.o $(OUT)/obj/control/metrics_process.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
+$(OUT)/obj/cli/version.o $(OUT)/obj/cli/doctor.o $(OUT)/obj/control/admin_status.o $(OUT)/obj/control/metrics_process.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
 
 bench-tools: build/bench/load build/bench/origin build/bench/h2_floor build/bench/load_tls build/bench/tls \
 	build/bench/balance build/bench/upkeep build/bench/gate build/bench/told build/bench/ledger build/bench/cache_trace build/bench/followers ## what script/bench runs

@@ -17,7 +17,8 @@
 
 enum {
     TIMES = 200000,
-    TURN = 64, /* exchanges in a turn of the loop */
+    TURN = 64,    /* exchanges in a turn of the loop */
+    PAUSE = 4096, /* exchanges between two rests */
     SERIES = 10000,
     SCRAPES = 20,
     PER_ROUTE = 24 * 2, /* at least: two histograms with their bounds, sum and count */
@@ -116,6 +117,8 @@ static double measure(void (*what)(void))
     for (int i = 0; i < TIMES; i++) {
         if (i % TURN == 0)
             loop_turn(0);
+        if (i % PAUSE == 0) /* the thread that writes keeps up; it costs no CPU time here */
+            nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
         begin_exchange();
         what();
     }
@@ -186,6 +189,8 @@ int main(int count, char **arguments)
     report(only, "log_line", log_line);
     report(only, "all_of_it", all_of_it);
     scrape(only);
+    if (log_lost(LOG_ACCESS) > 0)
+        printf("lines_lost 1 %llu\n", (unsigned long long)log_lost(LOG_ACCESS) * 1000000);
     access_log_worker_free(worker);
     access_log_free(log);
     log_targets_finish(clock_monotonic() + SECONDS(10));

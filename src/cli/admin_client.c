@@ -131,8 +131,10 @@ static enum status run(struct talk *talk, int64_t timeout)
     return talk->status;
 }
 
-static int say_unreachable(struct slice place, const char *why)
+static int say_unreachable(const struct admin_client *client, struct slice place, const char *why)
 {
+    if (client->is_quiet)
+        return EXIT_NOT_RUNNING;
     fprintf(stderr, "weir: cannot reach a running weir at %.*s: %s\n", SLICE_ARG(place), why);
     fprintf(stderr, "hint: systemctl start weir, or weir run\n");
     return EXIT_NOT_RUNNING;
@@ -151,6 +153,8 @@ static int find_place(struct admin_client *client, struct slice *place, struct a
         name = arena_format(&client->arena, "127.0.0.1%.*s", SLICE_ARG(slice_from(name, 9)));
     if (name.size > 0 && name.data[0] == '/')
         name = arena_format(&client->arena, "unix:%.*s", SLICE_ARG(name));
+    if (place->size == 0 && client->is_quiet)
+        return EXIT_NOT_RUNNING;
     if (place->size == 0) {
         fprintf(stderr, "weir: where is the running weir? Write --admin=unix:/path\n");
         return EXIT_NOT_RUNNING;
@@ -163,7 +167,8 @@ static int find_place(struct admin_client *client, struct slice *place, struct a
     if (address->any.sa_family != AF_UNIX || access(address->un.sun_path, W_OK) == 0)
         return EXIT_DONE;
     if (errno != EACCES)
-        return say_unreachable(*place, errno == ENOENT ? "no such file" : "it cannot be used");
+        return say_unreachable(client, *place,
+                               errno == ENOENT ? "no such file" : "it cannot be used");
     fprintf(stderr, "weir: not permitted to ask the weir at %.*s\n", SLICE_ARG(*place));
     fprintf(stderr, "hint: run this as root, or as a member of the group that weir runs as\n");
     return EXIT_NOT_PERMITTED;
@@ -276,8 +281,8 @@ int admin_ask(struct admin_client *client, const struct admin_question *question
     enum status status =
         run(&talk, question->timeout == 0 ? SECONDS(TIMEOUT_S) : question->timeout);
     if (status == ERR_REFUSED || status == ERR_UNREACHABLE)
-        return say_unreachable(place, status == ERR_REFUSED ? "nobody listens there"
-                                                            : "it is not reachable");
+        return say_unreachable(
+            client, place, status == ERR_REFUSED ? "nobody listens there" : "it is not reachable");
     if (talk.is_open)
         talk.text = talk.head;
     if (status != OK ||

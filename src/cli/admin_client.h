@@ -14,6 +14,7 @@
 struct admin_client {
     const char *address; /* --admin; NULL: $WEIR_ADMIN, else where the system suggests */
     bool json;           /* --json: the answer as it came */
+    bool is_quiet;       /* whoever asks says himself what went wrong */
     struct arena arena;
 };
 /* The options for a command's table. */

@@ -9,15 +9,17 @@ static bool is_reference(struct slice text)
 
 /* What is done to each value whose option is known. */
 struct change {
-    void (*one)(const struct change *change, const struct option *option, struct config_word *word);
+    void (*one)(const struct change *change, const struct key *key, const struct option *option,
+                struct config_word *word);
     const struct config_schema *schema;
     struct arena *arena;
     struct slice directory; /* of the first file */
 };
 
-static void hide(const struct change *change, const struct option *option, struct config_word *word)
+static void hide(const struct change *change, const struct key *key, const struct option *option,
+                 struct config_word *word)
 {
-    (void)change;
+    (void)change, (void)key;
     if (option->type == OPTION_SECRET && !is_reference(word->text))
         word->text = word->template = SLICE("***");
 }
@@ -29,16 +31,17 @@ static struct slice directory_of(struct slice path)
     return path;
 }
 
-/* A relative path of a file that is included from elsewhere. */
-static void settle(const struct change *change, const struct option *option,
+/* A relative path of a file that is included from elsewhere. Logs are where weir was started. */
+static void settle(const struct change *change, const struct key *key, const struct option *option,
                    struct config_word *word)
 {
     static const struct slice PREFIX = {"file:", 5};
     struct slice directory =
         word->place.file == NULL ? change->directory : directory_of(word->place.file->path);
     bool is_path = option->type == OPTION_FILE || option->type == OPTION_DIR;
-    bool is_prefixed = slice_starts(word->text, PREFIX) &&
-                       (option->type == OPTION_SECRET || option->type == OPTION_STRING);
+    bool is_page = option->type == OPTION_STRING && strcmp(key->name, "error_page") == 0;
+    bool is_prefixed =
+        slice_starts(word->text, PREFIX) && (option->type == OPTION_SECRET || is_page);
     struct slice path = is_prefixed ? slice_from(word->text, PREFIX.size) : word->text;
     bool is_ours = (is_path || is_prefixed) && path.size > 0 && path.data[0] != '/';
     if (!is_ours || slice_equal(directory, change->directory))
@@ -48,11 +51,11 @@ static void settle(const struct change *change, const struct option *option,
                      SLICE_ARG(path));
 }
 
-static void apply(const struct change *change, const struct option *option,
+static void apply(const struct change *change, const struct key *key, const struct option *option,
                   struct config_word *word)
 {
     if (option != NULL)
-        change->one(change, option, word);
+        change->one(change, key, option, word);
 }
 
 static const struct option *option_of(const struct option *options, struct slice name)
@@ -99,13 +102,13 @@ static struct config_node *copy_node(const struct config_node *node, const struc
     for (size_t i = 0; i < node->options_count; i++) {
         options[i] = node->options[i];
         if (key != NULL)
-            apply(change, option_of(key->options, options[i].name.text), &options[i].value);
+            apply(change, key, option_of(key->options, options[i].name.text), &options[i].value);
     }
     for (size_t i = 0; i < node->values_count && key != NULL; i++)
-        apply(change, argument_of(key, i), &values[i]);
+        apply(change, key, argument_of(key, i), &values[i]);
     /* An option that is written as an inner line. */
     if (key == NULL && parent != NULL && node->values_count > 0)
-        apply(change, option_of(parent->options, node->name), &values[0]);
+        apply(change, parent, option_of(parent->options, node->name), &values[0]);
     unsigned inner = key != NULL && (key->flags & KEY_SECTION) ? key->inner : 0;
     copy_children(copy, key, inner, change);
     return copy;

@@ -53,6 +53,7 @@ struct request {
     struct request_head head; /* as it was read; fields are ours to change */
     struct slice path;        /* canonical: what routing, access rules and caches see */
     struct slice target;      /* what is sent on: path and query, changed by rewriting steps */
+    struct slice mount;       /* the beginning of the path that strip_prefix took off; empty */
     struct body *body;        /* pulled by whoever needs it; body_none() when there is none */
 };
 

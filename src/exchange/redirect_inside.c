@@ -39,6 +39,7 @@ void exchange_begin_round(struct exchange *x)
     query = slice_find(target, '?');
     if (x->asked != NULL)
         fields_copy(&head->fields, x->asked, &x->arena);
+    x->request.mount = SLICE("");
     head->target = target;
     head->path = slice_first(target, query);
     head->query = slice_from(target, query + 1);

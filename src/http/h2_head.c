@@ -329,12 +329,15 @@ void h2_head_end_request(struct h2_head *head, bool ends, struct request_head *r
             request->method = method_of(request->method_text = head->method);
         return;
     }
-    if (head->scheme.size == 0 || head->path.data == NULL) {
-        /* Both are missing of a plain CONNECT alone. */
-        if (!slice_equal(head->method, method_name(METHOD_CONNECT)) || head->has_protocol)
-            malformed(head);
-        else
-            read_method(head, request);
+    bool is_connect = slice_equal(head->method, method_name(METHOD_CONNECT)) && !head->has_protocol;
+    bool has_scheme = head->scheme.size > 0, has_path = head->path.data != NULL;
+    /* RFC 9113, 8.3.1 and 8.5: a plain CONNECT has none of these, all else both. */
+    if (has_scheme == is_connect || has_path == is_connect) {
+        malformed(head);
+        return;
+    }
+    if (is_connect) {
+        read_method(head, request);
         return;
     }
     read_method(head, request);

@@ -208,12 +208,71 @@ static ssize_t frame_length(nghttp2_session *engine, uint8_t type, int32_t id,
     return (ssize_t)length;
 }
 
+static char *frame_head(char *at, size_t size, unsigned type, unsigned flags, int32_t id)
+{
+    uint32_t length = htobe32((uint32_t)size << 8);
+    uint32_t number = htobe32((uint32_t)id);
+    memcpy(at, &length, 3);
+    at[3] = (char)type;
+    at[4] = (char)flags;
+    memcpy(at + 5, &number, sizeof number);
+    return at + FRAME_HEAD_SIZE;
+}
+
+/* The block stands where it would if it filled one frame; returns the size of all frames. */
+static size_t cut_block(char *frames, size_t size, unsigned flags, int32_t id)
+{
+    if (size <= FRAME_PAYLOAD_MAX) {
+        frame_head(frames, size, NGHTTP2_HEADERS, flags, id);
+        return FRAME_HEAD_SIZE + size;
+    }
+    size_t count = (size + FRAME_PAYLOAD_MAX - 1) / FRAME_PAYLOAD_MAX;
+    for (size_t i = count; i-- > 0;) {
+        size_t start = i * FRAME_PAYLOAD_MAX;
+        size_t part = size - start < FRAME_PAYLOAD_MAX ? size - start : FRAME_PAYLOAD_MAX;
+        char *frame = frames + i * (FRAME_HEAD_SIZE + FRAME_PAYLOAD_MAX);
+        memmove(frame + FRAME_HEAD_SIZE, frames + FRAME_HEAD_SIZE + start, part);
+        unsigned of_all = i == count - 1 ? NGHTTP2_FLAG_END_HEADERS : 0;
+        if (i == 0)
+            of_all |= flags & ~(unsigned)NGHTTP2_FLAG_END_HEADERS;
+        frame_head(frame, part, i == 0 ? NGHTTP2_HEADERS : NGHTTP2_CONTINUATION, of_all, id);
+    }
+    return count * FRAME_HEAD_SIZE + size;
+}
+
+/* The engine says when a head leaves, and of which stream; what it says is written here. Nothing is
+ * of one that its owner has left since: the reset comes behind it. */
+static void write_head(struct h2_session *session, const nghttp2_frame_hd *frame)
+{
+    struct h2_stream *stream = h2_stream_of(session, frame->stream_id);
+    if (stream == NULL)
+        return;
+    check(stream->out_heads != NULL && session->rest_size == 0);
+    struct h2_out_head *head = stream->out_heads;
+    stream->out_heads = head->next;
+    struct buffer *out = session->out;
+    size_t bound = hpack_bound(head->count, head->text_size);
+    bool is_short =
+        bound <= FRAME_PAYLOAD_MAX && bound + FRAME_HEAD_SIZE <= out->capacity - out->size;
+    if (!is_short)
+        session->rest_memory =
+            memory_alloc(bound + (bound / FRAME_PAYLOAD_MAX + 1) * FRAME_HEAD_SIZE);
+    char *into = is_short ? out->data + out->size : session->rest_memory;
+    size_t size = hpack_encode(&session->encoder, head->pairs, head->count, into + FRAME_HEAD_SIZE);
+    size = cut_block(into, size, frame->flags, frame->stream_id);
+    session->rest = (const uint8_t *)into;
+    session->rest_size = is_short ? 0 : size;
+    out->size += is_short ? size : 0;
+}
+
 static int on_frame_sent(nghttp2_session *engine, const nghttp2_frame *frame, void *user_data)
 {
     struct h2_session *session = user_data;
     (void)engine;
     switch (frame->hd.type) {
-    case NGHTTP2_HEADERS:
+    case NGHTTP2_HEADERS: /* before the engine closes the stream for it */
+        write_head(session, &frame->hd);
+        __attribute__((fallthrough));
     case NGHTTP2_DATA:
         if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
             struct h2_stream *stream = h2_stream_of(session, frame->hd.stream_id);
@@ -273,63 +332,6 @@ static void tell_streams(struct h2_session *session, const uint8_t *frame, size_
     memcpy((uint8_t *)(uintptr_t)frame + AT, &streams, sizeof streams);
 }
 
-static char *frame_head(char *at, size_t size, unsigned type, unsigned flags, int32_t id)
-{
-    uint32_t length = htobe32((uint32_t)size << 8);
-    uint32_t number = htobe32((uint32_t)id);
-    memcpy(at, &length, 3);
-    at[3] = (char)type;
-    at[4] = (char)flags;
-    memcpy(at + 5, &number, sizeof number);
-    return at + FRAME_HEAD_SIZE;
-}
-
-/* The block stands where it would if it filled one frame; returns the size of all frames. */
-static size_t cut_block(char *frames, size_t size, unsigned flags, int32_t id)
-{
-    if (size <= FRAME_PAYLOAD_MAX) {
-        frame_head(frames, size, NGHTTP2_HEADERS, flags, id);
-        return FRAME_HEAD_SIZE + size;
-    }
-    size_t count = (size + FRAME_PAYLOAD_MAX - 1) / FRAME_PAYLOAD_MAX;
-    for (size_t i = count; i-- > 0;) {
-        size_t start = i * FRAME_PAYLOAD_MAX;
-        size_t part = size - start < FRAME_PAYLOAD_MAX ? size - start : FRAME_PAYLOAD_MAX;
-        char *frame = frames + i * (FRAME_HEAD_SIZE + FRAME_PAYLOAD_MAX);
-        memmove(frame + FRAME_HEAD_SIZE, frames + FRAME_HEAD_SIZE + start, part);
-        unsigned of_all = i == count - 1 ? NGHTTP2_FLAG_END_HEADERS : 0;
-        if (i == 0)
-            of_all |= flags & ~(unsigned)NGHTTP2_FLAG_END_HEADERS;
-        frame_head(frame, part, i == 0 ? NGHTTP2_HEADERS : NGHTTP2_CONTINUATION, of_all, id);
-    }
-    return count * FRAME_HEAD_SIZE + size;
-}
-
-/* The engine says when a head leaves, and of which stream; what it says is written here. */
-static void write_head(struct h2_session *session, const uint8_t *frame)
-{
-    uint32_t number;
-    memcpy(&number, frame + 5, sizeof number);
-    int32_t id = (int32_t)be32toh(number);
-    struct h2_stream *stream = h2_stream_of(session, id);
-    check(stream != NULL && stream->out_heads != NULL);
-    struct h2_out_head *head = stream->out_heads;
-    stream->out_heads = head->next;
-    struct buffer *out = session->out;
-    size_t bound = hpack_bound(head->count, head->text_size);
-    bool is_short =
-        bound <= FRAME_PAYLOAD_MAX && bound + FRAME_HEAD_SIZE <= out->capacity - out->size;
-    if (!is_short)
-        session->rest_memory =
-            memory_alloc(bound + (bound / FRAME_PAYLOAD_MAX + 1) * FRAME_HEAD_SIZE);
-    char *into = is_short ? out->data + out->size : session->rest_memory;
-    size_t size = hpack_encode(&session->encoder, head->pairs, head->count, into + FRAME_HEAD_SIZE);
-    size = cut_block(into, size, frame[4], id);
-    session->rest = (const uint8_t *)into;
-    session->rest_size = is_short ? 0 : size;
-    out->size += is_short ? size : 0;
-}
-
 size_t h2_session_fill(struct h2_session *session, char *into, size_t room)
 {
     struct buffer out = buffer_fixed(into, room);
@@ -340,17 +342,17 @@ size_t h2_session_fill(struct h2_session *session, char *into, size_t room)
         take_rest(session);
         if (out.capacity - out.size < ROOM_MIN)
             break;
-        ssize_t size = nghttp2_session_mem_send(session->engine, &session->rest);
+        const uint8_t *frame;
+        ssize_t size = nghttp2_session_mem_send(session->engine, &frame);
         if (size <= 0) {
             session->is_over = session->is_over || size < 0;
             break;
         }
-        if (session->rest[3] == NGHTTP2_HEADERS) {
-            write_head(session, session->rest);
+        if (frame[3] == NGHTTP2_HEADERS) /* was written by ourselves */
             continue;
-        }
+        session->rest = frame;
         session->rest_size = (size_t)size;
-        tell_streams(session, session->rest, session->rest_size);
+        tell_streams(session, frame, (size_t)size);
     }
     session->out = NULL;
     return out.size;

@@ -40,11 +40,12 @@ static void read_names(const X509 *leaf, struct arena *arena, struct tls_shown *
         struct address address = {0};
         int size = ASN1_STRING_length(name->d.iPAddress);
         char memory[ADDRESS_TEXT_MAX];
+        if (size != 4 && size != 16)
+            continue;
+        address.size = size == 4 ? sizeof address.v4 : sizeof address.v6;
         address.any.sa_family = size == 4 ? AF_INET : AF_INET6;
-        if (size == 4)
-            memcpy(&address.v4.sin_addr, ASN1_STRING_get0_data(name->d.iPAddress), 4);
-        else if (size == 16)
-            memcpy(&address.v6.sin6_addr, ASN1_STRING_get0_data(name->d.iPAddress), 16);
+        memcpy(size == 4 ? (void *)&address.v4.sin_addr : (void *)&address.v6.sin6_addr,
+               ASN1_STRING_get0_data(name->d.iPAddress), (size_t)size);
         shown->names[shown->names_count++] = arena_copy(arena, address_format_ip(&address, memory));
     }
     GENERAL_NAMES_free(names);

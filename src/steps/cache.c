@@ -178,7 +178,7 @@ static enum next take_started(struct cache_visit *visit, bool had_started, enum 
 {
     struct fill *fill = visit->fill;
     bool is_first = visit->fetch != NULL;
-    bool is_match = is_first || matches(visit, fill->object);
+    bool is_match = is_first || (!fill->is_for_first && matches(visit, fill->object));
     visit->is_alone = visit->is_alone || !is_match;
     if (!is_match || (had_started && !may_join(visit))) {
         cache_leave_fill(visit);

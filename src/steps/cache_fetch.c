@@ -162,6 +162,13 @@ static enum status renew(struct cache_fetch *fetch, struct exchange *apart)
     object->was_validated = true;
     object->disk_id = __atomic_load_n(&stale->disk_id, __ATOMIC_RELAXED);
     note_server(fetch, apart);
+    /* What the server says now may be for this one client: a cookie, or what is asked with a name.
+     */
+    fetch->fill->is_for_first = why != CACHE_WHY_NONE;
+    if (is_lasting(why, stale->status) && why != CACHE_WHY_NONE) {
+        const struct store_key key = {fetch->fill->key, fetch->fill->hash};
+        cache_forget(fetch->cache, &key);
+    }
     cache_fetch_put(fetch, object);
     bool is_stored = why == CACHE_WHY_NONE;
     if (stale->content->reader != NULL) /* it lies on the disk: memory does not hold files open */
@@ -340,6 +347,11 @@ static enum status sink_tunnel(struct exchange *apart)
     return ERR_PROTOCOL;
 }
 
+static void sink_local_address(struct exchange *apart, struct address *address)
+{
+    *address = of(apart)->local;
+}
+
 static const struct sink SINK = {
     .interim = sink_interim,
     .head = sink_head,
@@ -348,6 +360,7 @@ static const struct sink SINK = {
     .finish = sink_finish,
     .abort = sink_abort,
     .tunnel = sink_tunnel,
+    .local_address = sink_local_address,
 };
 
 static void on_end(struct exchange *apart)
@@ -419,6 +432,8 @@ bool cache_fetch_start(struct cache_visit *visit, struct fill *fill,
     fetch->cache = cache;
     fetch->moment = cache->disk == NULL ? 0 : disk_moment(cache->disk);
     fetch->config = visit->config;
+    if (visit->x->sink->local_address != NULL)
+        visit->x->sink->local_address(visit->x, &fetch->local);
     fetch->apart = apart;
     set_asked(fetch, asked);
     copy_request(fetch);

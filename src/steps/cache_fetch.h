@@ -18,6 +18,7 @@ struct cache_fetch {
     struct object *stale;              /* that was asked about; NULL */
     struct content *content;           /* that is filled; NULL */
     uint64_t moment;                   /* of the disk when it began */
+    struct address local;              /* that the client has come to */
     struct arena arena;
     struct fields request_fields; /* as the client sent them, for Vary */
     struct cache_request request;

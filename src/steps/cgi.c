@@ -194,15 +194,26 @@ static struct slice decoded(struct slice path, struct arena *arena)
     return buffer_slice(&out);
 }
 
+struct slice cgi_script_name(struct exchange *x, struct slice name)
+{
+    struct slice mount = decoded(x->request.mount, &x->arena);
+    if (mount.size == 0)
+        return name;
+    return arena_format(&x->arena, "%.*s%.*s", SLICE_ARG(mount), SLICE_ARG(name));
+}
+
 void cgi_add_path(struct exchange *x, struct cgi_parameters *parameters)
 {
     struct slice path;
     if (!file_site_path(x, &path)) /* OPTIONS *, or what a rewrite made */
         path = SLICE("");
     path = decoded(path, &x->arena);
-    cgi_add(parameters, SLICE("SCRIPT_NAME"), SLICE(""));
+    struct slice name = cgi_script_name(x, SLICE(""));
+    cgi_add(parameters, SLICE("SCRIPT_NAME"), name);
     cgi_add(parameters, SLICE("PATH_INFO"), path);
-    cgi_add(parameters, SLICE("DOCUMENT_URI"), path);
+    cgi_add(parameters, SLICE("DOCUMENT_URI"),
+            name.size == 0 ? path
+                           : arena_format(&x->arena, "%.*s%.*s", SLICE_ARG(name), SLICE_ARG(path)));
 }
 
 /* What a program says beside its answer, in the error log. */

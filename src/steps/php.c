@@ -133,7 +133,7 @@ static enum verdict run_file(struct exchange *x, const struct php_config *c,
         return FAILED;
     struct arena *arena = &x->arena;
     struct slice root = script->root;
-    struct slice name = arena_format(arena, "/%.*s", SLICE_ARG(script->place));
+    struct slice name = cgi_script_name(x, arena_format(arena, "/%.*s", SLICE_ARG(script->place)));
     cgi_add(parameters, SLICE("DOCUMENT_ROOT"), root);
     cgi_add(parameters, SLICE("SCRIPT_FILENAME"), script->file);
     cgi_add(parameters, SLICE("SCRIPT_NAME"), name);

@@ -180,8 +180,8 @@ def test_what_is_confirmed_stays(owned):
 
 
 def test_an_unconfirmed_one_does_not_outlive_a_restart(owned):
-    assert push(owned, answering(text_of(owned), 207), query="?rollback_after=1h").status == 400
-    assert push(owned, answering(text_of(owned), 207), query="?rollback_after=60m").status == 200
+    assert push(owned, answering(text_of(owned), 207), query="?rollback_after=25h").status == 400
+    assert push(owned, answering(text_of(owned), 207), query="?rollback_after=1h").status == 200
     assert owned.ask().status == 207
     owned.restart()
     assert owned.ask().status == 200

@@ -18,7 +18,7 @@ MIB = 1024 * 1024
 CONFIG = """
 limits memory=16MiB
 timeouts {
-    request_header 60s
+    request_header 600s
     request_body off
     keepalive off
     drain 200ms

@@ -3,6 +3,7 @@
 what clients saw are the same thing said three times."""
 import collections
 import json
+import pathlib
 import re
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import urllib.request
 from origin import Origin, never
 from weir import Weir, free_port, run
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOG = "log access to=file:@dir/access.log flush=10ms\nadmin {\n listen unix:@dir/admin.sock\n}\n"
 LINE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
@@ -112,6 +114,18 @@ scrape_configs:
         finally:
             process.kill()
             process.wait()
+
+
+def test_alerts_are_about_metrics_that_there_are(tmp_path):
+    """Prometheus accepts the rules, and weir has every metric that they look at."""
+    rules = ROOT / "packaging" / "prometheus" / "weir.rules.yml"
+    result = subprocess.run(["promtool", "check", "rules", str(rules)], capture_output=True, text=True,
+                            timeout=60)
+    assert result.returncode == 0 and "SUCCESS: 9 rules found" in result.stdout, result
+    documented = (ROOT / "docs" / "metrics.md").read_text()
+    for name in re.findall(r"(?:weir|process)_\w+", re.sub(r"summary:.*", "", rules.read_text())):
+        name = re.sub(r"_bucket$", "", name)
+        assert f"`{name}`" in documented, name
 
 
 def test_reload_sets_nothing_back(origin):

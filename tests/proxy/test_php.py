@@ -43,6 +43,20 @@ site * {
         php @php root=@root
     }
 }
+site mounted.test {
+    listen @listen
+    route /app/* {
+        strip_prefix /app
+        php @unix root=@root
+    }
+    route /other%20place/* {
+        strip_prefix /other%20place
+        fastcgi @unix {
+            param SCRIPT_FILENAME @root/server.php
+        }
+    }
+    respond 404
+}
 site unix.test {
     listen @listen
     php @unix root=@root
@@ -237,6 +251,17 @@ def test_params_of_the_block(site):
     assert server["APP_ENV"] == "GET bare.test"
     assert server["REMOTE_ADDR"] == "192.0.2.1"
     assert server["PATH_INFO"] == "/any/path here"
+
+
+@pytest.mark.parametrize("target,script,info", [
+    ("/app/server.php", "/app/server.php", ""), ("/app/server.php/x%20y", "/app/server.php", "/x y"),
+    ("/other%20place/deep/er", "/other place", "/deep/er"), ("/other%20place", "/other place", "/")])
+def test_a_program_knows_where_it_is_mounted(site, target, script, info):
+    """What strip_prefix took off is part of the script's name: applications make their links of it."""
+    server = told(site, target + "?a=b", host="mounted.test")["server"]
+    assert server["SCRIPT_NAME"] == script and server.get("PATH_INFO", "") == info
+    assert server["DOCUMENT_URI"] == script + info
+    assert server["REQUEST_URI"] == target + "?a=b"
 
 
 def test_fallback_with_a_query(site):

@@ -20,12 +20,16 @@ struct coded {
     BrotliDecoderState *brotli;
     ZSTD_DStream *zstd;
     bool is_whole;
+    struct coded *next;
 };
+
+static struct coded *all;
 
 struct coded *coded_new(const char *coding)
 {
     struct coded *coded = world_alloc(sizeof *coded);
-    *coded = (struct coded){.is_whole = false};
+    *coded = (struct coded){.next = all};
+    all = coded;
     if (strcmp(coding, "br") == 0)
         coded->brotli = BrotliDecoderCreateInstance(NULL, NULL, NULL);
     else if (strcmp(coding, "zstd") == 0)
@@ -87,7 +91,7 @@ const char *coded_feed(struct coded *coded, const char *data, size_t size,
             return wrong;
         if (made > 0)
             give(argument, room, made);
-        else if (size == before)
+        else if (size == before && size > 0)
             return "encoded bytes that nobody can take";
     }
     return NULL;
@@ -98,14 +102,16 @@ bool coded_is_whole(const struct coded *coded)
     return coded->is_whole;
 }
 
-void coded_free(struct coded *coded)
+void coded_free_all(void)
 {
-    if (coded->brotli != NULL)
-        BrotliDecoderDestroyInstance(coded->brotli);
-    else if (coded->zstd != NULL)
-        ZSTD_freeDStream(coded->zstd);
-    else
-        inflateEnd(&coded->gzip);
+    for (; all != NULL; all = all->next) {
+        if (all->brotli != NULL)
+            BrotliDecoderDestroyInstance(all->brotli);
+        else if (all->zstd != NULL)
+            ZSTD_freeDStream(all->zstd);
+        else
+            inflateEnd(&all->gzip);
+    }
 }
 
 char *coded_gzip(const char *text, size_t size, size_t *coded_size)

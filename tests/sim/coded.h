@@ -14,6 +14,7 @@ const char *coded_feed(struct coded *coded, const char *data, size_t size,
                        void (*give)(void *argument, const char *data, size_t size), void *argument);
 /* Its end has come. */
 bool coded_is_whole(const struct coded *coded);
-void coded_free(struct coded *coded);
+/* What a world has made. */
+void coded_free_all(void);
 /* gzip of that text, in memory of the world. */
 char *coded_gzip(const char *text, size_t size, size_t *coded_size);

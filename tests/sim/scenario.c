@@ -33,13 +33,12 @@ static struct {
     unsigned pieces;
     uint64_t turns;        /* of threads, before the rest … */
     uint64_t reads;        /* … and what they had read by then */
-    uint64_t turns;        /* of threads, before the rest */
     void (*between)(void); /* its lives */
 } stage;
 
 void scenario_config(const char *format, ...)
 {
-    static char text[16384];
+    static char text[24576];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);

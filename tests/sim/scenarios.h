@@ -112,6 +112,12 @@
     CHECKED(disk_is_stalled)                                                                       \
     CHECKED(disk_is_changed)                                                                       \
     CHECKED(disk_is_damaged)                                                                       \
+    CHECKED(told_to_one_alone)                                                                     \
+    CHECKED(programs_are_asked)                                                                    \
+    CHECKED(programs_answer_early)                                                                 \
+    CHECKED(programs_misbehave)                                                                    \
+    CHECKED(programs_have_too_much)                                                                \
+    PLAIN(programs_are_slow)                                                                       \
     CHECKED(queue_moves_on)                                                                        \
     CHECKED(log_is_reopened)                                                                       \
     PLAIN(log_goes_on)                                                                             \

@@ -401,3 +401,22 @@ void too_large_to_store_check(void)
     if (plan_at(1)->outcome != OUTCOME_WHOLE)
         world_broken("expectation", "who reads slowly did not get all");
 }
+
+/* What is stored is still good, says the server to somebody with a name: how it says that is not
+ * for those who wait beside him. */
+void told_to_one_alone(void)
+{
+    begin("", "");
+    page = page_new("", &PAGE_SHORT);
+    for (int i = 0; i < 10; i++) {
+        struct plan *plan = ask(i == 0 ? 0 : 8000 + i);
+        plan->wish->is_authorized = i == 1;
+        plan->think = MILLISECONDS(800);
+        wish_say(plan);
+    }
+}
+void told_to_one_alone_check(void)
+{
+    if (plan_at(9)->outcome != OUTCOME_WHOLE || page->asked > 12)
+        world_broken("expectation", "servers were asked %u times", page->asked);
+}

@@ -2,6 +2,7 @@
 #include "truth.h"
 
 #include "actor.h"
+#include "coded.h"
 #include "descriptor.h"
 #include "fiber/thread.h"
 #include "http/h2_session.h"
@@ -124,6 +125,7 @@ static unsigned lines_of(unsigned id, int *status, unsigned long long *bytes)
 void truth_in_the_log(void)
 {
     size_t size;
+    coded_free_all();
     files_text(LOGS[0], &size);
     if (size == 0 || files_torn() > 0)
         return;

@@ -394,7 +394,7 @@ static void marks_of_what_cannot_be_stored(void **state)
     store_free(store);
 }
 
-static void put_one(struct store *store, unsigned key)
+static void keep_one(struct store *store, unsigned key)
 {
     char text[32];
     struct store_key k = store_key_of(store, key_text(key, text));
@@ -411,13 +411,13 @@ static void gives_back_what_it_is_told_to(void **state)
         .memory = 256 * 1024, .max_object = 1 << 20, .min_uses = 1, .inactive = 100};
     struct store *store = store_new(&settings);
     for (unsigned i = 0; i < 1000; i++)
-        put_one(store, i);
+        keep_one(store, i);
     uint64_t full = store_bytes(store);
     assert_true(full > 200 * 1024 && full <= 256 * 1024);
     store_bound(store, 100 * 1024);
     assert_true(store_bytes(store) <= 100 * 1024 && store_bytes(store) > 80 * 1024);
     for (unsigned i = 0; i < 1000; i++)
-        put_one(store, i);
+        keep_one(store, i);
     assert_true(store_bytes(store) <= 100 * 1024);
     /* What is fetched counts, and may be half of what the settings say. */
     assert_true(store_charge(store, 60 * 1024));
@@ -427,7 +427,7 @@ static void gives_back_what_it_is_told_to(void **state)
     assert_true(store_charge(store, -(128 * 1024 + 1)));
     store_bound(store, UINT64_MAX);
     for (unsigned i = 0; i < 1000; i++)
-        put_one(store, i);
+        keep_one(store, i);
     assert_true(store_bytes(store) > 200 * 1024 && store_bytes(store) <= 256 * 1024);
     store_bound(store, 0);
     assert_int_equal(store_bytes(store), 0);
