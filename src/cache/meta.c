@@ -112,7 +112,7 @@ static bool split_variant(struct slice variant, struct slice *names, struct slic
     *names = *values = SLICE("");
     if (variant.size == 0)
         return true;
-    if (!take(&variant, names) || !are_names(*names))
+    if (!take(&variant, names) || names->size == 0 || !are_names(*names))
         return false;
     *values = variant;
     return true;

@@ -299,7 +299,7 @@ def test_a_soak(app, capsys):
 
         def work(n):
             mine = random.Random(n)
-            with Client(("127.0.0.1", weir.port)) as client:
+            with Client(("127.0.0.1", weir.port), timeout=120) as client:
                 while time.monotonic() < end:
                     target = targets[int(len(targets) * mine.random() ** 2)]
                     response = client.ask(target)

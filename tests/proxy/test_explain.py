@@ -157,7 +157,8 @@ def test_what_runs_is_asked():
 
 
 CACHED = """
-cache pages {}
+cache pages {
+}
 cache keyed {
     key {path}/{header.x-tenant}
 }

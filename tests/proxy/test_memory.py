@@ -452,4 +452,4 @@ def test_caches_give_way():
         caches = weir.api("GET", "/v1/caches").json["caches"]
         assert 20 * MIB < sum(cache["bytes"] for cache in caches) < 90 * MIB
         assert all(cache["evicted"] > 0 for cache in caches)
-        assert weir.ask("/999").get("cache-status").startswith("weir; hit")
+        assert weir.ask("/998").get("cache-status").startswith("weir; hit")
