@@ -24,6 +24,8 @@ async function install(page, base) {
 
 async function login(page, base, password) {
     await page.goto(`${base}/wp-login.php`);
+    // The page sets the focus by itself a moment later; what is typed would go where it does not belong.
+    await page.waitForFunction(() => document.activeElement.id === 'user_login');
     await page.fill('#user_login', NAME);
     await page.fill('#user_pass', password);
     await page.click('#wp-submit');
@@ -68,10 +70,16 @@ async function upload(page, base, file) {
         args: ['--no-sandbox', '--disable-gpu', '--no-proxy-server',
             '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'] });
     const said = { failed: [] };
+    const pending = new Set();
     let page;
     try {
         page = await (await browser.newContext()).newPage();
         page.setDefaultTimeout(90000);
+        for (const [event, set] of [['request', true], ['requestfinished', false], ['requestfailed', false]]) {
+            page.on(event, (request) => set ? pending.add(request.url()) : pending.delete(request.url()));
+        }
+        page.on('pageerror', (error) => console.error(String(error)));
+        page.on('requestfailed', (request) => console.error(request.failure().errorText, request.url()));
         page.on('response', (answer) => {
             if (answer.status() >= 500) {
                 said.failed.push(`${answer.status()} ${answer.url()}`);
@@ -92,9 +100,7 @@ async function upload(page, base, file) {
         said.nowhere = (await reader.goto(`${base}/2001/01/01/nothing/`)).status();
         console.log(JSON.stringify(said));
     } catch (error) {
-        if (page && process.env.SHOT) {
-            await page.screenshot({ path: process.env.SHOT });
-        }
+        console.error('at', page && page.url(), 'without an answer:', ...pending);
         throw error;
     } finally {
         await browser.close();
