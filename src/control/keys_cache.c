@@ -93,7 +93,7 @@ static const struct key CACHE = {
     .arguments = CACHE_ARGUMENTS,
     .config_size = sizeof(struct name_config),
     .doc = "Where answers are stored, for the step cache.",
-    .example = "cache pages {}",
+    .example = "cache pages { … }",
     .since = "0.1",
 };
 static const struct key DIR_KEY = {

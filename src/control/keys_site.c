@@ -139,7 +139,7 @@ static const struct key SITE = {
     .config_size = sizeof(struct site_config),
     .doc = "Host names and what happens to their requests. An exact name wins over a wildcard, a "
            "longer wildcard over a shorter one, and * takes the rest.",
-    .example = "site example.com www.example.com {}",
+    .example = "site example.com www.example.com { … }",
     .since = "0.1",
 };
 static const struct key LISTEN = {
@@ -215,7 +215,7 @@ static const struct key ROUTE = {
     .doc = "Steps for the paths of a pattern. The most specific route wins, wherever it stands: "
            "an exact path, then the longest prefix, then a regular expression; then the one with "
            "more conditions. Its steps run from top to bottom, the last one answers.",
-    .example = "route /api/* {}",
+    .example = "route /api/* { … }",
     .since = "0.1",
 };
 static const struct key MATCH = {

@@ -185,7 +185,7 @@ static const struct key SNIPPET = {
     .arguments = A_NAME,
     .config_size = sizeof(struct name_config),
     .doc = "Lines with a name, to be pasted by use.",
-    .example = "snippet NAME {}",
+    .example = "snippet NAME { … }",
     .since = "0.1",
 };
 static const struct key USE = {
@@ -307,7 +307,7 @@ static const struct key DEFAULTS = {
     .flags = KEY_SECTION,
     .inner = IN_DEFAULTS,
     .doc = "Steps and limits of every site; a site or route that writes them itself wins.",
-    .example = "defaults {}",
+    .example = "defaults { … }",
     .since = "0.1",
 };
 

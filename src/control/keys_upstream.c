@@ -367,7 +367,7 @@ static const struct key UPSTREAM = {
     .arguments = UPSTREAM_ARGUMENTS,
     .config_size = sizeof(struct upstream_name_config),
     .doc = "A named group of servers.",
-    .example = "upstream api {}",
+    .example = "upstream api { … }",
     .since = "0.1",
 };
 static const struct key SERVER = {

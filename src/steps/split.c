@@ -33,7 +33,7 @@ static const struct key key_split = {
     .config_size = sizeof(struct split_config),
     .doc = "Shares the requests among several upstreams by the weights of the proxy lines in its "
            "block: canaries, slow moves. The log's `upstream` says which one it was.",
-    .example = "split by={client_ip} {}",
+    .example = "split by={client_ip} { … }",
     .since = "0.1",
 };
 

@@ -22,7 +22,7 @@ static const struct key key_try = {
            "the last one in any case. After 5xx and failures only safe methods go on (GET, HEAD, "
            "OPTIONS); with a request's body of more than 64 KiB, or of unknown length, or an "
            "upgrade, the first answer counts.",
-    .example = "try {}",
+    .example = "try { … }",
     .since = "0.1",
 };
 
