@@ -329,14 +329,15 @@ void h2_head_end_request(struct h2_head *head, bool ends, struct request_head *r
             request->method = method_of(request->method_text = head->method);
         return;
     }
-    if (head->scheme.size == 0 || head->path.data == NULL) {
-        /* Both are missing of a plain CONNECT alone. */
-        if (!slice_equal(head->method, method_name(METHOD_CONNECT)) || head->has_protocol)
-            malformed(head);
-        else
-            read_method(head, request);
+    /* Both are missing of a plain CONNECT, and of nothing else (RFC 9113 §8.5). */
+    bool is_connect = slice_equal(head->method, method_name(METHOD_CONNECT)) && !head->has_protocol;
+    if (is_connect ? head->scheme.data != NULL || head->path.data != NULL
+                   : head->scheme.size == 0 || head->path.data == NULL)
+        malformed(head);
+    if (is_connect && !head->is_malformed)
+        read_method(head, request);
+    if (is_connect || head->is_malformed)
         return;
-    }
     read_method(head, request);
     read_path(head, request);
     if (head->path.size + head->method.size + PSEUDO_SIZE > head->limits->head.line_size)

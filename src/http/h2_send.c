@@ -236,13 +236,6 @@ static int on_frame_sent(nghttp2_session *engine, const nghttp2_frame *frame, vo
     return 0;
 }
 
-void h2_set_send_callbacks(nghttp2_session_callbacks *callbacks)
-{
-    nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data);
-    nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, frame_length);
-    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
-}
-
 static void take_rest(struct h2_session *session)
 {
     struct buffer *out = session->out;
@@ -305,15 +298,12 @@ static size_t cut_block(char *frames, size_t size, unsigned flags, int32_t id)
     return count * FRAME_HEAD_SIZE + size;
 }
 
-/* The engine says when a head leaves, and of which stream; what it says is written here. */
-static void write_head(struct h2_session *session, const uint8_t *frame)
+/* A head's turn has come: what it says is written here, in place of the engine's frame. Afterwards
+ * the stream may be closed, and what the head stands in gone. */
+static void write_head(struct h2_session *session, struct h2_stream *stream, unsigned flags)
 {
-    uint32_t number;
-    memcpy(&number, frame + 5, sizeof number);
-    int32_t id = (int32_t)be32toh(number);
-    struct h2_stream *stream = h2_stream_of(session, id);
-    check(stream != NULL && stream->out_heads != NULL);
     struct h2_out_head *head = stream->out_heads;
+    check(head != NULL && session->rest_size == 0);
     stream->out_heads = head->next;
     struct buffer *out = session->out;
     size_t bound = hpack_bound(head->count, head->text_size);
@@ -324,10 +314,33 @@ static void write_head(struct h2_session *session, const uint8_t *frame)
             memory_alloc(bound + (bound / FRAME_PAYLOAD_MAX + 1) * FRAME_HEAD_SIZE);
     char *into = is_short ? out->data + out->size : session->rest_memory;
     size_t size = hpack_encode(&session->encoder, head->pairs, head->count, into + FRAME_HEAD_SIZE);
-    size = cut_block(into, size, frame[4], id);
-    session->rest = (const uint8_t *)into;
-    session->rest_size = is_short ? 0 : size;
-    out->size += is_short ? size : 0;
+    size = cut_block(into, size, flags, stream->id);
+    if (is_short) {
+        out->size += size;
+    } else {
+        session->rest = (const uint8_t *)into;
+        session->rest_size = size;
+    }
+}
+
+static int before_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *user_data)
+{
+    struct h2_session *session = user_data;
+    (void)engine;
+    if (frame->hd.type != NGHTTP2_HEADERS)
+        return 0;
+    struct h2_stream *stream = h2_stream_of(session, frame->hd.stream_id);
+    check(stream != NULL);
+    write_head(session, stream, frame->hd.flags);
+    return 0;
+}
+
+void h2_set_send_callbacks(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data);
+    nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, frame_length);
+    nghttp2_session_callbacks_set_before_frame_send_callback(callbacks, before_frame);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
 }
 
 size_t h2_session_fill(struct h2_session *session, char *into, size_t room)
@@ -340,15 +353,15 @@ size_t h2_session_fill(struct h2_session *session, char *into, size_t room)
         take_rest(session);
         if (out.capacity - out.size < ROOM_MIN)
             break;
-        ssize_t size = nghttp2_session_mem_send(session->engine, &session->rest);
+        const uint8_t *frame;
+        ssize_t size = nghttp2_session_mem_send(session->engine, &frame);
         if (size <= 0) {
             session->is_over = session->is_over || size < 0;
             break;
         }
-        if (session->rest[3] == NGHTTP2_HEADERS) {
-            write_head(session, session->rest);
-            continue;
-        }
+        if (frame[3] == NGHTTP2_HEADERS)
+            continue; /* before_frame() has written it */
+        session->rest = frame;
         session->rest_size = (size_t)size;
         tell_streams(session, session->rest, session->rest_size);
     }
