@@ -66,8 +66,8 @@ static SSL_CTX *tls;
 static nghttp2_session_callbacks *callbacks;
 static nghttp2_option *options;
 
-/* What one connection ended with stays in the thread's list, where the next one's "not yet" would be
- * taken for an error. */
+/* What one connection ended with stays in the thread's list, where the next one's "not yet" would
+ * be taken for an error. */
 static int error_of(SSL *ssl, int result)
 {
     int error = SSL_get_error(ssl, result);
