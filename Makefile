@@ -52,12 +52,13 @@ OBJECTS := $(patsubst src/%,$(OUT)/obj/%.o,$(basename $(SOURCES)))
 MAIN = $(OUT)/obj/main.o
 LIBRARY = $(OUT)/libweir.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/*/test_*.c))
-UNIT_SUPPORT := $(wildcard tests/unit/support/*.c)
+UNIT_SUPPORT := $(patsubst tests/unit/support/%.c,$(OUT)/unit/support/%.o,$(wildcard tests/unit/support/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 HEADERS := $(wildcard src/*/*.h)
 
 .PHONY: all program simulation unit fuzzers bench-tools check-headers format check-format tidy clean help generated
 .DELETE_ON_ERROR:
+.SECONDARY: $(UNIT_SUPPORT)
 
 all: $(if $(filter release,$(MODE)),build/weir,program)
 build/weir: program
@@ -65,6 +66,13 @@ build/weir: program
 program: $(OUT)/weir
 unit: $(UNIT_TESTS)
 fuzzers: $(FUZZERS)
+
+MANUALS = docs/man/weir.8 docs/man/weir.conf.5
+generated: program ## what the program's tables say, written anew: manual pages
+	@mkdir -p docs/man
+	@for page in $(notdir $(MANUALS)); do \
+		$(OUT)/weir schema --manual=$$page >docs/man/$$page.new && mv docs/man/$$page.new docs/man/$$page || exit 1; \
+	done
 
 $(OUT)/weir: $(MAIN) $(LIBRARY)
 	@echo '  link    $@'
@@ -81,6 +89,10 @@ $(OUT)/obj/%.o: src/%.S $(OUT)/flags
 	@mkdir -p $(@D)
 	@echo '  compile $<'
 	@$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(OUT)/unit/support/%.o: tests/unit/support/%.c $(OUT)/flags
+	@mkdir -p $(@D)
+	@echo '  compile $<'
+	@$(CC) $(CFLAGS) -Itests/unit -MMD -MP -c -o $@ $<
 $(OUT)/unit/%: tests/unit/%.c $(UNIT_SUPPORT) $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo '  link    $@'
@@ -93,7 +105,7 @@ $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIBRARY)
 		$(if $(filter fuzz,$(MODE)),,tests/fuzz/replay.c) $(LIBRARY) $(LIBRARIES)
 
 # The simulated world: the product's objects, but those that ask the kernel.
-SIM_REPLACED = base/clock base/entropy base/log fiber/bell fiber/file fiber/file_at fiber/native fiber/offload \
+SIM_REPLACED = base/clock base/entropy base/log fiber/bell fiber/file fiber/file_at fiber/lane fiber/native fiber/offload \
 	fiber/open_file fiber/poll fiber/process fiber/signal net/resolver net/socket net/stream_tls net/tls_client
 SIM_KEPT = $(filter-out $(SIM_REPLACED:%=$(OUT)/obj/%.o),$(OBJECTS))
 SIM_OBJECTS := $(patsubst tests/sim/%.c,$(OUT)/sim/%.o,$(wildcard tests/sim/*.c))
@@ -118,10 +130,10 @@ $(OUT)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(BUILT_FROM)' | cmp -s - $@ || echo '$(BUILT_FROM)' > $@
 FORCE:
-$(OUT)/obj/cli/version.o $(OUT)/obj/control/admin_status.o $(OUT)/obj/control/metrics_process.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
+$(OUT)/obj/cli/version.o $(OUT)/obj/cli/doctor.o $(OUT)/obj/control/admin_status.o $(OUT)/obj/control/metrics_process.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
 
 bench-tools: build/bench/load build/bench/origin build/bench/h2_floor build/bench/load_tls build/bench/tls \
-	build/bench/balance build/bench/upkeep build/bench/gate build/bench/ledger build/bench/cache_trace ## what script/bench runs
+	build/bench/balance build/bench/upkeep build/bench/gate build/bench/told build/bench/ledger build/bench/cache_trace build/bench/followers ## what script/bench runs
 # It measures the program's own modules.
 build/bench/balance: bench/balance.c build/release/libweir.a
 	@mkdir -p $(@D)
@@ -143,7 +155,7 @@ build/bench/tls: bench/tls.c $(LIBRARY)
 	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES)
 
 # What it measures are the product's own modules.
-build/bench/upkeep build/bench/gate build/bench/cache_trace: build/bench/%: bench/%.c $(LIBRARY)
+build/bench/upkeep build/bench/gate build/bench/told build/bench/cache_trace: build/bench/%: bench/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo '  link    $@'
 	@$(CC) $(CFLAGS) -o $@ $^ $(LIBRARIES) -lm

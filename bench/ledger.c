@@ -5,6 +5,7 @@
  *   ledger origin PORT FILE [THINK_US]      ends 200 ms after SIGTERM, as a polite server does
  *   ledger load PORT FILE RATE SECONDS ORIGIN_FILE…
  * RATE is that of an open loop; xN: N connections, each of which asks again when it was answered.
+ * Load ends with SIGTERM too: it asks no more, and reports when the last has been answered.
  * Every fifth request is a POST with a body, the others are GETs; the answer to every 32nd comes in
  * two parts, 3 ms apart. Each answer says its request's id in a field and in its body, and is held
  * against it; the path is the id, so that logs know it too. Talks to 127.0.0.1 alone. */
@@ -179,7 +180,6 @@ static void origin(uint16_t port, const char *path, int64_t think)
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     struct connection listener = {.fd = listen_at(port)};
     watch(epoll, &listener);
-    signal(SIGTERM, on_term);
     for (int64_t end = 0; end == 0 || now_us() < end;) {
         struct epoll_event events[EVENTS];
         bool has_more = first_answer != last_answer || first_second != last_second || is_ending;
@@ -451,6 +451,10 @@ static int load(uint16_t port, const char *path, const char *pace, double length
     int64_t end = until + LATE_S * 1000000LL;
     for (int64_t now = begun; now < end && (now < until || unfinished > 0); now = now_us()) {
         int64_t due;
+        if (is_ending && now < until) {
+            until = now;
+            end = now + LATE_S * 1000000LL;
+        }
         while (now < until && count + 1 < IDS &&
                (due = due_at(rate, closed, count + 1, begun, now)) <= now) {
             struct connection *c = NULL;
@@ -475,6 +479,7 @@ static int load(uint16_t port, const char *path, const char *pace, double length
 
 int main(int argc, char **argv)
 {
+    signal(SIGTERM, on_term);
     if (argc >= 4 && strcmp(argv[1], "origin") == 0) {
         origin((uint16_t)atoi(argv[2]), argv[3], argc > 4 ? atol(argv[4]) : 0);
         return 0;

@@ -48,9 +48,9 @@ LINES_MAX = 500
 OUTSIDE = {
     "base/check", "base/clock", "base/entropy", "base/log",
     "fiber/bell", "fiber/child", "fiber/crash", "fiber/file", "fiber/file_at", "fiber/memory_file",
-    "fiber/native", "fiber/offload", "fiber/open_file", "fiber/pages", "fiber/poll",
-    "fiber/process", "fiber/signal", "fiber/stack", "fiber/symbols", "net/channel", "net/given",
-    "net/socket",
+    "fiber/lane", "fiber/native", "fiber/offload", "fiber/open_file", "fiber/pages", "fiber/poll",
+    "fiber/process", "fiber/signal", "fiber/stack", "fiber/symbols", "fiber/terminal",
+    "net/channel", "net/given", "net/log_socket", "net/socket",
 }
 SYSTEM_CALLS = """
     accept accept4 bind chdir chmod chown clock_gettime close connect creat dup dup2 dup3

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes docs/errors.md from the tables in the source.
+"""Writes docs/errors.md, and the list of events in docs/logs.md, from what the source says.
 
-    tools/errors_page.py --write    write the page
-    tools/errors_page.py --check    exit 1 when it is not as it would be written"""
+    tools/errors_page.py --write    write them
+    tools/errors_page.py --check    exit 1 when they are not as they would be written"""
 import pathlib
 import re
 import sys
@@ -63,9 +63,64 @@ def gateway_errors():
     return sorted(found)
 
 
+def calls(name, folders):
+    """The texts between the brackets of each call of a function."""
+    for folder in folders:
+        for path in sorted((ROOT / "src" / folder).glob("*.c")):
+            for match in re.finditer(rf"\b{name}\(((?:[^()]|\([^()]*\))*)\);", path.read_text()):
+                yield match.group(1)
+
+
+def own_endings():
+    """(status, token, reason) of each way in which an exchange ends that is no rule for clients and
+    no server's failure; status 0: nothing can be said any more."""
+    found = set()
+    for text in calls("exchange_blame", ("exchange", "serve", "steps")):
+        texts = [match.group(1) for match in STRING.finditer(text)]
+        statuses = re.findall(r"(?<![\w.])([45]\d\d|0)(?![\w.])", re.sub(STRING, "", text)
+                              .split("SIDE_", 1)[-1].replace("== 0", "")) or ["0"]
+        token = [word for word in texts if re.fullmatch(r"(?:[a-z]+_){1,3}[a-z]+", word)
+                 and word != "client_closed"] or [""]
+        for status in statuses:
+            for reason in [word for word in texts if word and word not in token]:
+                found.add((status, " ".join(f"`{word}`" for word in token if word), reason))
+    return sorted(found)
+
+
+EVENTS = (ROOT / "docs" / "logs.md", "<!-- events: written by tools/errors_page.py -->",
+          "<!-- /events -->")
+
+
+def events():
+    """The names of what the error log tells, with its levels and first words, as a table."""
+    found = {}
+    for path in sorted((ROOT / "src").rglob("*.c")):
+        for match in re.finditer(r"\blog_write\((.*?)\);", path.read_text(), re.S):
+            texts = [text.group(1) for text in STRING.finditer(match.group(1))]
+            if not texts:
+                continue
+            words = re.sub(r"%(?:[-0-9.*]*(?:ll|l|z)?[a-z])|%$", "…", " ".join(texts[1:2]).rstrip())
+            levels, says = found.setdefault(texts[0], (set(), []))
+            levels.update(re.findall(r"LOG_(DEBUG|INFO|WARN|ERROR)", match.group(1)))
+            says.append(words.replace('\\"', '"'))
+    out = ["| event | level | says, for example |", "|---|---|---|"]
+    for name, (levels, says) in sorted(found.items()):
+        level = " ".join(sorted(word.lower() for word in levels))
+        out.append(f"| {code(name)} | {level} | {cell(max(says, key=len))} |")
+    return "\n".join(out)
+
+
+def logs_page():
+    path, begin, end = EVENTS
+    before, rest = path.read_text().split(begin)
+    after = rest.split(end)[1]
+    return f"{before}{begin}\n{events()}\n{end}{after}"
+
+
 def page():
     out = ["<!-- Written by tools/errors_page.py from src/http/refusal.def,"
-           " src/upstream/ and src/control/config_error.def. -->",
+           " src/upstream/, the calls of"
+           " exchange_blame() and src/control/config_error.def. -->",
            "# Errors", "",
            "## Requests that weir refuses itself", "",
            "The reason stands as `reason` in the access log; where a limit or a timeout was hit, its"
@@ -82,6 +137,12 @@ def page():
             "| status | token | reason |", "|---|---|---|"]
     out += [f"| {status} | {code(token)} | {cell(reason)} |"
             for status, token, reason in gateway_errors()]
+    out += ["", "## What else ends an exchange", "",
+            "Also with `reason` in the access log. 0: there is no answer any more: the client has gone,"
+            " or has had a part of one already, which is then broken off so that it cannot be taken for"
+            " the whole.", "",
+            "| status | token | reason |", "|---|---|---|"]
+    out += [f"| {status} | {token} | {cell(reason)} |" for status, token, reason in own_endings()]
     table = ROOT / "src/control/config_error.def"
     if table.exists():
         out += ["", "## Errors of the configuration", "",
@@ -104,10 +165,15 @@ def main():
         PAGE.parent.mkdir(exist_ok=True)
         if not PAGE.exists() or PAGE.read_text() != text:
             PAGE.write_text(text)
+        if EVENTS[0].read_text() != logs_page():
+            EVENTS[0].write_text(logs_page())
         return 0
     if sys.argv[1:] == ["--check"]:
         if not PAGE.exists() or PAGE.read_text() != text:
             print("docs/errors.md is out of date; run tools/errors_page.py --write")
+            return 1
+        if EVENTS[0].read_text() != logs_page():
+            print("docs/logs.md is out of date; run tools/errors_page.py --write")
             return 1
         return 0
     print(__doc__, file=sys.stderr)

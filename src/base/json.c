@@ -47,22 +47,46 @@ static void escape(struct buffer *out, unsigned char byte)
     }
 }
 
-void json_string(struct buffer *out, struct slice text)
+/* Whether one of eight bytes is a control byte, a quote, a backslash or no ASCII but for DEL: as
+ * numbers, all at once. */
+static bool has_special(uint64_t word)
 {
-    buffer_append_byte(out, '"');
-    size_t plain = 0; /* bytes from the start that need nothing */
-    while (text.size > 0) {
-        while (plain < text.size) {
-            unsigned char c = (unsigned char)text.data[plain];
-            if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
-                break;
-            plain++;
-        }
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    const uint64_t tops = ones << 7;
+    uint64_t quote = word ^ (ones * '"');
+    uint64_t backslash = word ^ (ones * '\\');
+    uint64_t deleted = word ^ (ones * 0x7f);
+    uint64_t found = (word - ones * 0x20) | (quote - ones) | (backslash - ones) | (deleted - ones);
+    return ((found | word) & tops) != 0;
+}
+
+/* Bytes from the start that need no escape. */
+static size_t plain_size(struct slice text)
+{
+    size_t plain = 0;
+    while (text.size - plain >= sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, text.data + plain, sizeof word);
+        if (has_special(word))
+            break;
+        plain += sizeof word;
+    }
+    for (; plain < text.size; plain++) {
+        unsigned char c = (unsigned char)text.data[plain];
+        if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
+            break;
+    }
+    return plain;
+}
+
+void json_escaped(struct buffer *out, struct slice text)
+{
+    for (;;) {
+        size_t plain = plain_size(text);
         buffer_append(out, slice_first(text, plain));
         text = slice_from(text, plain);
-        plain = 0;
         if (text.size == 0)
-            break;
+            return;
         size_t size = utf8_size(text);
         if (size > 1)
             buffer_append(out, slice_first(text, size));
@@ -70,6 +94,12 @@ void json_string(struct buffer *out, struct slice text)
             escape(out, (unsigned char)text.data[0]);
         text = slice_from(text, size > 1 ? size : 1);
     }
+}
+
+void json_string(struct buffer *out, struct slice text)
+{
+    buffer_append_byte(out, '"');
+    json_escaped(out, text);
     buffer_append_byte(out, '"');
 }
 
@@ -96,9 +126,8 @@ void json_field_int(struct buffer *out, const char *name, int64_t number)
     buffer_append_u64(out, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
 }
 
-void json_field_seconds(struct buffer *out, const char *name, int64_t ns)
+void json_seconds(struct buffer *out, int64_t ns)
 {
-    json_name(out, name);
     uint64_t us = ns < 0 ? 0 : (uint64_t)ns / 1000;
     buffer_append_u64(out, us / 1000000);
     us %= 1000000;
@@ -111,4 +140,10 @@ void json_field_seconds(struct buffer *out, const char *name, int64_t ns)
     while (digits[size - 1] == '0')
         size--;
     buffer_append(out, slice_of(digits, size));
+}
+
+void json_field_seconds(struct buffer *out, const char *name, int64_t ns)
+{
+    json_name(out, name);
+    json_seconds(out, ns);
 }

@@ -13,7 +13,7 @@
 enum {
     MESSAGE_MAX = 2048,
     LINE_BYTES = MESSAGE_MAX * 6 + 256, /* every byte may need an escape */
-    EVENTS_MAX = 64,
+    EVENTS_MAX = 128,
     PER_SECOND = 5,
     LAST_LINES = 16,
     LAST_BYTES = 256,
@@ -30,13 +30,19 @@ struct seen {
 
 static struct {
     pthread_mutex_t mutex;
-    enum log_level level;
+    enum log_level level;     /* as configured */
+    enum log_level for_while; /* what holds until then */
+    int64_t until;            /* monotonic; 0: never */
     enum log_style style;
+    void (*listener)(enum log_level level, struct slice line);
+    bool (*taker)(void *argument, enum log_level level, const char *event, struct slice line);
+    void *taker_argument;
     struct seen seen[EVENTS_MAX];
     char last[LAST_LINES][LAST_BYTES]; /* a ring of messages, cut, NUL-terminated */
     unsigned last_count;
     char message[MESSAGE_MAX]; /* under the mutex, as the rest: fibers have small stacks */
     char line[LINE_BYTES];
+    char told[LINE_BYTES]; /* the same as JSON */
 } logger = {.mutex = PTHREAD_MUTEX_INITIALIZER, .level = LOG_INFO};
 
 static int raw_also = -1;
@@ -44,6 +50,59 @@ static int raw_also = -1;
 void log_set_level(enum log_level level)
 {
     __atomic_store_n(&logger.level, level, __ATOMIC_RELAXED);
+}
+
+void log_level_set(enum log_level level, int64_t seconds)
+{
+    pthread_mutex_lock(&logger.mutex);
+    __atomic_store_n(&logger.for_while, level, __ATOMIC_RELAXED);
+    __atomic_store_n(&logger.until, seconds <= 0 ? 0 : clock_monotonic() + SECONDS(seconds),
+                     __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&logger.mutex);
+}
+
+enum log_level log_level_now(int64_t *seconds_left)
+{
+    int64_t until = __atomic_load_n(&logger.until, __ATOMIC_ACQUIRE);
+    int64_t left = until == 0 ? 0 : until - clock_monotonic();
+    if (left > 0) {
+        *seconds_left = (left + SECONDS(1) - 1) / SECONDS(1);
+        return __atomic_load_n(&logger.for_while, __ATOMIC_RELAXED);
+    }
+    *seconds_left = 0;
+    return __atomic_load_n(&logger.level, __ATOMIC_RELAXED);
+}
+
+const char *log_level_name(enum log_level level)
+{
+    return LEVELS[level];
+}
+
+bool log_level_parse(struct slice name, enum log_level *level)
+{
+    for (size_t i = 0; i < sizeof LEVELS / sizeof LEVELS[0]; i++)
+        if (slice_equal(name, slice_from_cstring(LEVELS[i]))) {
+            *level = (enum log_level)i;
+            return true;
+        }
+    return false;
+}
+
+void log_set_listener(void (*listener)(enum log_level level, struct slice line))
+{
+    pthread_mutex_lock(&logger.mutex);
+    logger.listener = listener;
+    pthread_mutex_unlock(&logger.mutex);
+}
+
+void log_set_taker(bool (*taker)(void *argument, enum log_level level, const char *event,
+                                 struct slice line),
+                   void *argument)
+{
+    pthread_mutex_lock(&logger.mutex);
+    logger.taker_argument = argument;
+    logger.taker = taker;
+    pthread_mutex_unlock(&logger.mutex);
 }
 
 void log_set_style(enum log_style style)
@@ -65,11 +124,10 @@ static bool may_write(const char *event, unsigned *left_out)
         return true;
     int64_t second = clock_monotonic() / SECONDS(1);
     struct seen *place = NULL;
-    *left_out = 0;
     if (strncmp(event, "reload_", sizeof "reload_" - 1) == 0)
         return true; /* what somebody asked for is answered each time */
     for (int i = 0; i < EVENTS_MAX && place == NULL; i++)
-        if (logger.seen[i].event == NULL || logger.seen[i].event == event)
+        if (logger.seen[i].event == NULL || strcmp(logger.seen[i].event, event) == 0)
             place = &logger.seen[i];
     if (place == NULL)
         return true;
@@ -120,8 +178,24 @@ static void append_json(struct buffer *out, enum log_level level, const char *ev
     buffer_append_byte(out, '}');
 }
 
+/* The line as JSON for those who asked for it. Whether it has been taken. */
+static bool offer(enum log_level level, const char *event, struct slice message)
+{
+    if (logger.listener == NULL && logger.taker == NULL)
+        return false;
+    struct buffer told = buffer_fixed(logger.told, sizeof logger.told - 1);
+    append_json(&told, level, event, message);
+    if (logger.listener != NULL)
+        logger.listener(level, buffer_slice(&told));
+    logger.told[told.size++] = '\n';
+    return logger.taker != NULL &&
+           logger.taker(logger.taker_argument, level, event, buffer_slice(&told));
+}
+
 static void write_line(enum log_level level, const char *event, struct slice message)
 {
+    if (offer(level, event, message))
+        return;
     enum log_style style = __atomic_load_n(&logger.style, __ATOMIC_RELAXED);
     bool is_text = style == LOG_STYLE_TEXT || (style == LOG_STYLE_AUTO && isatty(2));
     struct buffer out = buffer_fixed(logger.line, sizeof logger.line - 1);
@@ -172,7 +246,8 @@ void log_print_last(void)
 
 void log_write(enum log_level level, const char *event, const char *format, ...)
 {
-    if (level < __atomic_load_n(&logger.level, __ATOMIC_RELAXED) && !is_audit(event))
+    int64_t left;
+    if (level < log_level_now(&left) && !is_audit(event))
         return;
     va_list arguments;
     pthread_mutex_lock(&logger.mutex);

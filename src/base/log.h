@@ -32,5 +32,22 @@ COLD void log_raw(struct slice text);
 /* From now on log_raw() writes to that descriptor too. */
 void log_raw_also(int fd);
 
+/* As it is configured. */
 void log_set_level(enum log_level level);
+/* For that many seconds this level holds instead, and then the configured one again by itself;
+ * 0 seconds: that one holds at once. */
+void log_level_set(enum log_level level, int64_t seconds);
+/* What holds now; *seconds_left of it, 0: as it is configured. */
+enum log_level log_level_now(int64_t *seconds_left);
+const char *log_level_name(enum log_level level);
+/* False: there is no level of that name. */
+bool log_level_parse(struct slice name, enum log_level *level);
+/* Is told of every line that is written, as JSON and without its end; NULL: nobody. It is called
+ * under a mutex and must not log. */
+void log_set_listener(void (*listener)(enum log_level level, struct slice line));
+/* Is offered every line, as JSON with its newline, and says whether it has taken it; if not it is
+ * written to stderr. NULL: nobody. Called as the listener is. */
+void log_set_taker(bool (*taker)(void *argument, enum log_level level, const char *event,
+                                 struct slice line),
+                   void *argument);
 void log_set_style(enum log_style style);

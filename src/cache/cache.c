@@ -47,6 +47,7 @@ struct cache *cache_new(const struct cache_settings *settings)
     cache->references = 1;
     cache->name = keep(&at, settings->name);
     cache->dir = keep(&at, settings->dir);
+    cache->max_object = settings->max_object;
     struct store_settings store = of_store(settings);
     cache->store = store_new(&store);
     if (cache->dir.size > 0) {
@@ -54,6 +55,13 @@ struct cache *cache_new(const struct cache_settings *settings)
         cache->disk = disk_new(&disk);
     }
     return cache;
+}
+
+int64_t cache_max_object(const struct cache *cache)
+{
+    int64_t most = store_max_object(cache->store);
+    int64_t on_disk = __atomic_load_n(&cache->max_object, __ATOMIC_RELAXED);
+    return cache->disk == NULL || on_disk < most ? most : on_disk;
 }
 
 struct cache *cache_hold(struct cache *cache)
@@ -76,6 +84,7 @@ void cache_set(struct cache *cache, const struct cache_settings *settings)
 {
     struct store_settings store = of_store(settings);
     store_set(cache->store, &store);
+    __atomic_store_n(&cache->max_object, settings->max_object, __ATOMIC_RELAXED);
     if (cache->disk != NULL) {
         struct disk_settings disk = of_disk(cache, settings);
         disk_set(cache->disk, &disk);
@@ -87,20 +96,28 @@ unsigned cache_standard_port(struct slice scheme)
     return slice_equal(scheme, SLICE("https")) ? 443 : 80;
 }
 
-static void write_part(struct buffer *out, struct slice text)
+static char *write_part(char *at, struct slice text)
 {
     uint32_t size = (uint32_t)text.size;
-    buffer_append(out, slice_of((const char *)&size, sizeof size));
-    buffer_append(out, text);
+    memcpy(at, &size, sizeof size);
+    if (text.size > 0)
+        memcpy(at + sizeof size, text.data, text.size);
+    return at + sizeof size + text.size;
 }
 
 void cache_write_key(struct buffer *out, struct slice scheme, struct slice host, unsigned port,
                      struct slice target, struct slice body)
 {
     uint16_t number = (uint16_t)(port == 0 ? cache_standard_port(scheme) : port);
-    write_part(out, scheme);
-    write_part(out, host);
-    buffer_append(out, slice_of((const char *)&number, sizeof number));
-    write_part(out, target);
-    write_part(out, body);
+    size_t size =
+        4 * sizeof(uint32_t) + sizeof number + scheme.size + host.size + target.size + body.size;
+    if (!buffer_reserve(out, size))
+        return;
+    char *at = out->data + out->size;
+    at = write_part(at, scheme);
+    at = write_part(at, host);
+    memcpy(at, &number, sizeof number);
+    at = write_part(at + sizeof number, target);
+    (void)write_part(at, body);
+    out->size += size;
 }

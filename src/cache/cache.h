@@ -20,6 +20,7 @@ struct cache {
     struct slice name;
     struct slice dir;
     struct store *store;
+    int64_t max_object;  /* bytes of one body; atomic */
     struct disk *disk;   /* NULL: none */
     uint32_t references; /* atomic */
     uint32_t background; /* fetches that no client waits for; atomic */
@@ -34,6 +35,8 @@ struct cache *cache_new(const struct cache_settings *settings);
 struct cache *cache_hold(struct cache *cache);
 /* The last one lets go of its files, which may take a moment. */
 void cache_release(struct cache *cache);
+/* Bytes of one body that is stored, in memory or on the disk. */
+int64_t cache_max_object(const struct cache *cache);
 /* New settings of a reload; name and dir stay. */
 void cache_set(struct cache *cache, const struct cache_settings *settings);
 

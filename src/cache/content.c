@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cache/content.h"
+#include "cache/content_inside.h"
 
 #include "base/arena.h"
 #include "base/check.h"
-#include "cache/disk.h"
 #include "fiber/offload.h"
 
 #include <stdlib.h>
@@ -11,14 +10,6 @@
 enum {
     SEGMENT_FIRST = 4 * 1024,
     SEGMENT_MAX = 256 * 1024,
-    DISK_READ = 2 * DISK_BLOCK, /* at once: of a body on a disk */
-};
-
-struct content_segment {
-    struct content_segment *next;
-    uint64_t offset;
-    size_t capacity;
-    char data[];
 };
 
 struct content *content_new(int64_t length)
@@ -57,13 +48,10 @@ void content_release(struct content *content)
     }
     if (content->reader != NULL)
         disk_close(content->reader);
+    if (content->put != NULL)
+        disk_put_release(content->put);
     crowd_done(&content->crowd);
     free(content);
-}
-
-static uint64_t end_of(const struct content_segment *segment)
-{
-    return segment->offset + segment->capacity;
 }
 
 /* A body whose length is known lies in one piece, as far as pieces go. */
@@ -95,10 +83,10 @@ static void add_segment(struct content *content)
 void content_append(struct content *content, struct slice bytes)
 {
     while (bytes.size > 0) {
-        if (content->last == NULL || content->size == end_of(content->last))
+        if (content->last == NULL || content->size == content_segment_end(content->last))
             add_segment(content);
         struct content_segment *segment = content->last;
-        size_t room = (size_t)(end_of(segment) - content->size);
+        size_t room = (size_t)(content_segment_end(segment) - content->size);
         size_t size = bytes.size < room ? bytes.size : room;
         memcpy(segment->data + (content->size - segment->offset), bytes.data, size);
         bytes = slice_from(bytes, size);
@@ -133,8 +121,11 @@ bool content_trim(struct content *content, uint64_t *behind)
         slowest = offset < slowest ? offset : slowest;
         has_readers = true;
     }
+    if (content->is_spilling)
+        content_free_until(content, content->written > slowest ? content->written : slowest);
     /* Who stands at a segment's end may still point at it. */
-    while (content->first != content->last && end_of(content->first) < slowest) {
+    while (!content->is_spilling && content->first != content->last &&
+           content_segment_end(content->first) < slowest) {
         struct content_segment *segment = content->first;
         content->first = segment->next;
         content->bytes -= sizeof *segment + segment->capacity;
@@ -162,6 +153,15 @@ bool content_open(struct content *content, struct content_cursor *cursor)
     return true;
 }
 
+bool content_at_once(const struct content *content, struct slice *bytes)
+{
+    if (!content_is_whole(content) || content->first != content->last || content->reader != NULL ||
+        content->is_spilling)
+        return false;
+    *bytes = content->first == NULL ? SLICE("") : slice_of(content->first->data, content->size);
+    return true;
+}
+
 void content_close(struct content_cursor *cursor)
 {
     struct content *content = cursor->content;
@@ -180,26 +180,36 @@ struct wanted {
     uint64_t offset;
 };
 
-bool content_is_ready(const struct content *content, uint64_t offset)
+static struct disk_reader *reader_of(const struct content *content)
 {
-    if (content->reader != NULL)
-        return disk_reader_is_ready(content->reader);
+    return __atomic_load_n(&content->reader, __ATOMIC_ACQUIRE);
+}
+
+static bool has_come(const struct content *content, uint64_t offset)
+{
     /* The state first: a body that has ended has its whole size. */
     return __atomic_load_n(&content->state, __ATOMIC_ACQUIRE) != CONTENT_GROWING ||
            __atomic_load_n(&content->size, __ATOMIC_ACQUIRE) > offset;
 }
 
+bool content_is_ready(const struct content *content, uint64_t offset)
+{
+    const struct disk_reader *reader = reader_of(content);
+    if (reader != NULL)
+        return disk_reader_is_ready(reader);
+    return !__atomic_load_n(&content->is_spilling, __ATOMIC_RELAXED) && has_come(content, offset);
+}
+
 static bool is_there(void *argument)
 {
     const struct wanted *wanted = argument;
-    if (wanted->content->reader != NULL)
-        return true;
-    return content_is_ready(wanted->content, wanted->offset);
+    return has_come(wanted->content, wanted->offset);
 }
 
 /* A job of offload; it holds the content. */
 struct disk_job {
     struct content *content;
+    size_t size;
     uint64_t offset;
     char *block;
     struct slice bytes;
@@ -209,7 +219,8 @@ struct disk_job {
 static void run_job(void *argument)
 {
     struct disk_job *job = argument;
-    job->status = disk_read(job->content->reader, job->offset, job->block, DISK_READ, &job->bytes);
+    job->status =
+        disk_read(reader_of(job->content), job->offset, job->block, job->size, &job->bytes);
 }
 
 static void free_job(void *argument)
@@ -220,9 +231,14 @@ static void free_job(void *argument)
     free(job);
 }
 
-static bool is_at_hand(const struct content_cursor *cursor, uint64_t offset)
+bool content_at_hand(const struct content_cursor *cursor, uint64_t offset, uint64_t size,
+                     struct slice *bytes)
 {
-    return offset >= cursor->bytes_at && offset - cursor->bytes_at < cursor->bytes.size;
+    if (offset < cursor->bytes_at || offset - cursor->bytes_at >= cursor->bytes.size)
+        return false;
+    *bytes = slice_from(cursor->bytes, (size_t)(offset - cursor->bytes_at));
+    *bytes = slice_first(*bytes, size < bytes->size ? (size_t)size : bytes->size);
+    return true;
 }
 
 static enum status fetch_block(struct content_cursor *cursor, uint64_t offset, int64_t deadline)
@@ -230,10 +246,11 @@ static enum status fetch_block(struct content_cursor *cursor, uint64_t offset, i
     struct disk_job *job = memory_zero(sizeof *job);
     job->content = content_hold(cursor->content);
     job->offset = offset;
-    job->block = cursor->block != NULL ? cursor->block : memory_alloc(DISK_READ);
+    job->size = content_block_size(cursor);
+    job->block = cursor->block != NULL ? cursor->block : memory_alloc(job->size);
     cursor->block = NULL; /* the job's, whatever becomes of it */
     cursor->bytes = SLICE("");
-    if (disk_reader_is_ready(cursor->content->reader))
+    if (disk_reader_is_ready(reader_of(cursor->content)))
         run_job(job);
     else
         TRY(offload(run_job, job, free_job, deadline));
@@ -251,10 +268,10 @@ static enum status fetch_block(struct content_cursor *cursor, uint64_t offset, i
 static enum status read_from_disk(struct content_cursor *cursor, uint64_t offset, uint64_t size,
                                   struct slice *bytes, int64_t deadline)
 {
-    if (!is_at_hand(cursor, offset))
-        TRY(fetch_block(cursor, offset, deadline));
-    struct slice left = slice_from(cursor->bytes, (size_t)(offset - cursor->bytes_at));
-    *bytes = slice_first(left, size < left.size ? (size_t)size : left.size);
+    if (content_at_hand(cursor, offset, size, bytes))
+        return OK;
+    TRY(fetch_block(cursor, offset, deadline));
+    check(content_at_hand(cursor, offset, size, bytes));
     return OK;
 }
 
@@ -270,6 +287,35 @@ static const struct content_segment *first_segment(const struct content_cursor *
     return first;
 }
 
+/* In memory, where it stays as long as the cursor points at it. */
+static void read_in_place(struct content_cursor *cursor, uint64_t offset, uint64_t there,
+                          uint64_t size, struct slice *bytes)
+{
+    const struct content_segment *segment = cursor->segment;
+    if (segment == NULL || segment->offset > offset)
+        segment = first_segment(cursor);
+    while (content_segment_end(segment) <= offset)
+        segment = segment->next;
+    __atomic_store_n(&cursor->segment, segment, __ATOMIC_RELEASE);
+    uint64_t end = content_segment_end(segment);
+    uint64_t left = (end < there ? end : there) - offset;
+    *bytes =
+        slice_of(segment->data + (offset - segment->offset), (size_t)(left < size ? left : size));
+}
+
+/* Of one that grows: it may begin to spill at any time, and then takes memory from under those who
+ * do not say that they look at it. */
+static bool begin_walk(struct content_cursor *cursor)
+{
+    if (!cursor->is_listed)
+        return !__atomic_load_n(&cursor->content->is_spilling, __ATOMIC_ACQUIRE);
+    __atomic_store_n(&cursor->is_walking, true, __ATOMIC_SEQ_CST);
+    if (!__atomic_load_n(&cursor->content->is_spilling, __ATOMIC_SEQ_CST))
+        return true;
+    __atomic_store_n(&cursor->is_walking, false, __ATOMIC_RELEASE);
+    return false;
+}
+
 enum status content_read(struct content_cursor *cursor, uint64_t offset, uint64_t size,
                          struct slice *bytes, int64_t deadline)
 {
@@ -282,17 +328,12 @@ enum status content_read(struct content_cursor *cursor, uint64_t offset, uint64_
     uint64_t there = __atomic_load_n(&content->size, __ATOMIC_ACQUIRE);
     if (offset >= there)
         return state == CONTENT_WHOLE ? OK : ERR_CLOSED;
-    if (content->reader != NULL)
+    if (reader_of(content) != NULL)
         return read_from_disk(cursor, offset, size, bytes, deadline);
-    const struct content_segment *segment = cursor->segment;
-    if (segment == NULL || segment->offset > offset)
-        segment = first_segment(cursor);
-    while (end_of(segment) <= offset)
-        segment = segment->next;
-    cursor->segment = segment;
-    uint64_t end = end_of(segment) < there ? end_of(segment) : there;
-    uint64_t left = end - offset;
-    *bytes =
-        slice_of(segment->data + (offset - segment->offset), (size_t)(left < size ? left : size));
+    if (!begin_walk(cursor))
+        return content_read_spilled(cursor, offset, size, bytes, deadline);
+    read_in_place(cursor, offset, there, size, bytes);
+    if (cursor->is_listed)
+        __atomic_store_n(&cursor->is_walking, false, __ATOMIC_RELEASE);
     return OK;
 }

@@ -71,6 +71,9 @@ void disk_count(const struct disk *disk, struct disk_counters *counters);
 /* Whether there may be something under that key: false is certain once the index is rebuilt (and is
  * a miss before). Cheap: ask it before every disk_find(). */
 bool disk_may_have(const struct disk *disk, struct slice key);
+/* Whether there may be something under that key now or later, unless it is dropped: it is being
+ * written, or the rebuild has not come to it. Cheap: ask it before disk_drop_key(). */
+bool disk_may_get(const struct disk *disk, struct slice key);
 
 /* --- Finding and reading --- */
 

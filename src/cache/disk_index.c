@@ -185,6 +185,20 @@ void disk_damaged(struct disk *disk, uint64_t id, const char *what)
     disk_drop(disk, id);
 }
 
+bool disk_may_get(const struct disk *disk, struct slice key)
+{
+    struct disk *d = (struct disk *)(uintptr_t)disk;
+    uint64_t hash = disk_hash(disk, key, NULL);
+    pthread_mutex_lock(&d->mutex);
+    bool may = !d->counters.is_rebuilt || disk_entry_next(d, hash, NULL) != NULL;
+    LIST_EACH(link, &d->puts)
+    {
+        may = may || LIST_ENTRY(link, struct disk_put, link)->hash == hash;
+    }
+    pthread_mutex_unlock(&d->mutex);
+    return may;
+}
+
 bool disk_may_have(const struct disk *disk, struct slice key)
 {
     struct disk *d = (struct disk *)(uintptr_t)disk;

@@ -32,9 +32,10 @@ struct fill {
     int side;
     const char *error, *reason;
     int64_t retry_after;
-    void *apart;  /* FILL_PRIVATE: whose answer the first may take, on its thread */
-    bool is_done; /* FILL_PRIVATE: the first has; atomic */
-    bool is_over; /* its fiber has ended; atomic */
+    void *apart;       /* FILL_PRIVATE: whose answer the first may take, on its thread */
+    bool is_done;      /* FILL_PRIVATE: the first has; atomic */
+    bool is_for_first; /* FILL_STARTED: its head is not for those who follow */
+    bool is_over;      /* its fiber has ended; atomic */
 };
 
 struct fill *fill_new(struct slice key, uint64_t hash, struct slice guess);

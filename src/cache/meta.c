@@ -5,7 +5,7 @@
 #include "http/cache_vary.h"
 
 enum {
-    VERSION = 1,
+    VERSION = 2,
     FIELDS_MAX = 512,
 };
 
@@ -22,6 +22,7 @@ struct meta_head {
     uint32_t fields_count;
     uint32_t url_size;
     uint32_t zero;
+    struct object_slices slices;
 };
 
 enum {
@@ -76,6 +77,7 @@ void meta_write(const struct object *object, int64_t now, int64_t wall, struct a
         .flags = flags_of(&terms),
         .fields_count = object->fields_count,
         .url_size = (uint32_t)object->url.size,
+        .slices = object->slices,
     };
     struct buffer out = buffer_in(arena, 1024);
     buffer_append(&out, slice_of((const char *)&head, sizeof head));
@@ -110,7 +112,7 @@ static bool split_variant(struct slice variant, struct slice *names, struct slic
     *names = *values = SLICE("");
     if (variant.size == 0)
         return true;
-    if (!take(&variant, names) || !are_names(*names))
+    if (!take(&variant, names) || names->size == 0 || !are_names(*names))
         return false;
     *values = variant;
     return true;
@@ -145,7 +147,8 @@ static bool is_sound(const struct meta_head *head, size_t size)
            head->stale >= 0 && head->stale_if_error >= 0 && head->age < INT64_MAX / 4 &&
            head->lifetime < INT64_MAX / 4 && head->stale < INT64_MAX / 4 &&
            head->stale_if_error < INT64_MAX / 4 && head->fields_count <= FIELDS_MAX &&
-           head->url_size <= size;
+           head->url_size <= size && head->slices.size <= head->slices.total &&
+           head->slices.total < INT64_MAX / 2;
 }
 
 struct object *meta_read(struct slice variant, struct slice meta, struct content *content,
@@ -169,6 +172,7 @@ struct object *meta_read(struct slice variant, struct slice meta, struct content
     parts.fields = &fields;
     parts.url = slice_first(meta, head.url_size);
     parts.wall = head.born;
+    parts.slices = head.slices;
     parts.terms = (struct cache_terms){
         .received = now,
         .age = head.age + (lain < INT64_MAX / 4 ? lain : INT64_MAX / 4),

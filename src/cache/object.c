@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "cache/tags.h"
+#include "http/h1_write.h"
 
 #include <stdlib.h>
 
@@ -10,7 +11,7 @@ static size_t text_size(const struct object_parts *parts)
 {
     size_t size = parts->vary_names.size + parts->vary_values.size + parts->url.size;
     for (uint32_t i = 0; i < parts->fields->count; i++)
-        size += parts->fields->items[i].name.size + parts->fields->items[i].value.size;
+        size += parts->fields->items[i].name.size + parts->fields->items[i].value.size + 4;
     return size;
 }
 
@@ -36,7 +37,7 @@ struct object *object_new(const struct object_parts *parts, struct content *cont
 {
     uint32_t count = parts->fields->count;
     size_t size = sizeof(struct object) + count * sizeof(struct field) + text_size(parts);
-    struct object *object = memory_alloc(size);
+    struct object *object = memory_zero(size); /* fields are compared with what lies between */
     struct field *fields = (struct field *)(void *)(object + 1);
     char *at = (char *)(fields + count);
     *object = (struct object){
@@ -47,16 +48,22 @@ struct object *object_new(const struct object_parts *parts, struct content *cont
         .fields_count = count,
         .present = parts->fields->present[0],
         .content = content_hold(content),
+        .slices = parts->slices,
         .born_wall = parts->wall,
         .bytes = size,
     };
     for (uint32_t i = 0; i < count; i++) {
         const struct field *from = &parts->fields->items[i];
+        struct slice known = field_name_of((enum field_id)from->id);
         fields[i].id = from->id;
-        fields[i].name = from->id == FIELD_OTHER ? keep(&at, from->name)
-                                                 : field_name_of((enum field_id)from->id);
+        fields[i].name = keep(&at, from->id == FIELD_OTHER ? from->name : known);
+        (void)keep(&at, SLICE(": "));
         fields[i].value = keep(&at, from->value);
+        (void)keep(&at, SLICE("\r\n"));
     }
+    if (h1_are_lasting(parts->fields))
+        object->head =
+            slice_of((const char *)(fields + count), (size_t)(at - (const char *)(fields + count)));
     object->vary_names = keep(&at, parts->vary_names);
     object->vary_values = keep(&at, parts->vary_values);
     object->url = keep(&at, parts->url);

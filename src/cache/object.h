@@ -10,19 +10,29 @@
 
 struct tags;
 
+/* A body that is stored in slices: objects of their own under keys that its id makes, all of one
+ * size but for the last. */
+struct object_slices {
+    uint64_t size;  /* of one; 0: the body is in the object's own content */
+    uint64_t total; /* bytes of the body */
+    uint64_t id;
+};
+
 struct object {
     uint32_t references; /* atomic */
     int status;
     struct cache_terms terms;
     const struct field *fields;
     uint32_t fields_count;
-    uint64_t present; /* of struct fields */
+    uint64_t present;  /* of struct fields */
+    struct slice head; /* the fields as HTTP/1 writes them; empty: not to be used */
     struct validators validators;
     struct slice vary_names;  /* of cache_vary_names() */
     struct slice vary_values; /* of the request it was made for */
     struct slice url;         /* that purges know it by */
     uint64_t disk_id;         /* of its file; 0: none known; atomic */
     struct content *content;
+    struct object_slices slices;
     struct tags *tags;
     int64_t born_wall;   /* when it was received */
     bool is_purged;      /* softly, since; atomic */
@@ -39,6 +49,7 @@ struct object_parts {
     struct slice vary_names, vary_values;
     struct slice url; /* that purges know it by */
     int64_t wall;
+    struct object_slices slices;
 };
 
 /* Holds the content once more. Held once itself. */

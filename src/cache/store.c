@@ -37,6 +37,7 @@ struct store *store_new(const struct store_settings *settings)
 {
     struct store *store = memory_zero(sizeof *store);
     store->max_object = settings->max_object;
+    store->bound = UINT64_MAX;
     random_bytes(&store->secret, sizeof store->secret);
     evict_init(&store->evict, (uint64_t)settings->memory, OBJECT_USUAL);
     pthread_mutex_init(&store->evict_mutex, NULL);
@@ -58,7 +59,7 @@ int64_t store_max_object(const struct store *store)
 
 struct store_key store_key_of(const struct store *store, struct slice text)
 {
-    return (struct store_key){text, hash_text(store->secret, text)};
+    return (struct store_key){text, hash_text_quick(store->secret, text)};
 }
 
 struct store_shard *store_shard_of(struct store *store, uint64_t hash)
@@ -191,7 +192,11 @@ void store_make_room(struct store *store)
 {
     for (;;) {
         pthread_mutex_lock(&store->evict_mutex);
-        struct evict_item *item = evict_over(&store->evict, 0);
+        uint64_t bound = __atomic_load_n(&store->bound, __ATOMIC_RELAXED);
+        uint64_t most = store->evict.bytes_max;
+        uint64_t spare = __atomic_load_n(&store->filling, __ATOMIC_RELAXED);
+        spare += bound < most ? most - bound : 0;
+        struct evict_item *item = evict_over(&store->evict, spare);
         pthread_mutex_unlock(&store->evict_mutex);
         if (item == NULL)
             return;
@@ -315,6 +320,14 @@ struct fill *store_fill_alone(struct store *store, const struct store_key *key,
     return fill;
 }
 
+void store_fill_close(struct store *store, struct fill *fill)
+{
+    struct store_shard *shard = store_shard_of(store, fill->hash);
+    pthread_mutex_lock(&shard->mutex);
+    fill->is_joinable = false;
+    pthread_mutex_unlock(&shard->mutex);
+}
+
 void store_fill_end(struct store *store, struct fill *fill)
 {
     struct store_shard *shard = store_shard_of(store, fill->hash);
@@ -329,6 +342,20 @@ void store_fill_end(struct store *store, struct fill *fill)
     fill_release(fill);
 }
 
+static bool is_same_variant(const struct object *a, const struct object *b)
+{
+    return slice_equal(a->vary_names, b->vary_names) && slice_equal(a->vary_values, b->vary_values);
+}
+
+/* Of two that were fetched at the same time the one that came first may be whole last. */
+static bool is_outdated(const struct store_entry *entry, const struct object *object)
+{
+    const struct object *other = entry->objects;
+    while (other != NULL && !is_same_variant(other, object))
+        other = other->next;
+    return other != NULL && other->terms.received > object->terms.received;
+}
+
 /* In the place of the one for the same requests, before all others. */
 static void insert(struct store_shard *shard, struct store_entry *entry, struct object *object,
                    struct object **released)
@@ -336,9 +363,7 @@ static void insert(struct store_shard *shard, struct store_entry *entry, struct 
     size_t kept = 0;
     for (struct object **at = &entry->objects; *at != NULL;) {
         struct object *other = *at;
-        bool is_same = slice_equal(other->vary_names, object->vary_names) &&
-                       slice_equal(other->vary_values, object->vary_values);
-        if (!is_same && ++kept < STORE_VARIANTS_MAX) {
+        if (!is_same_variant(other, object) && ++kept < STORE_VARIANTS_MAX) {
             at = &other->next;
             continue;
         }
@@ -371,7 +396,8 @@ static bool put(struct store *store, const struct store_key *key, struct fill *f
     struct store_entry *entry = is_purged ? NULL : store_entry_find(shard, key);
     if (entry == NULL && !is_purged && min_uses <= 1)
         entry = add_entry(store, shard, key);
-    bool is_stored = entry != NULL && (min_uses <= 1 || entry->uses >= min_uses);
+    bool is_stored =
+        entry != NULL && (min_uses <= 1 || entry->uses >= min_uses) && !is_outdated(entry, object);
     if (is_stored) {
         insert(shard, entry, object, &released);
         entry->used = now;
@@ -382,6 +408,33 @@ static bool put(struct store *store, const struct store_key *key, struct fill *f
     if (is_stored)
         store_make_room(store);
     return is_stored;
+}
+
+static bool is_purged(const struct store *store, const struct fill *fill)
+{
+    return fill->is_purged ||
+           fill->generation != __atomic_load_n(&store->generation, __ATOMIC_ACQUIRE);
+}
+
+bool store_is_wanted(struct store *store, const struct fill *fill)
+{
+    struct store_shard *shard = store_shard_of(store, fill->hash);
+    const struct store_key key = {fill->key, fill->hash};
+    pthread_mutex_lock(&shard->mutex);
+    int64_t min_uses = shard->settings.min_uses;
+    const struct store_entry *entry = store_entry_find(shard, &key);
+    bool is_wanted =
+        !is_purged(store, fill) && (min_uses <= 1 || (entry != NULL && entry->uses >= min_uses));
+    pthread_mutex_unlock(&shard->mutex);
+    return is_wanted;
+}
+
+bool store_charge(struct store *store, int64_t bytes)
+{
+    uint64_t filling = __atomic_add_fetch(&store->filling, (uint64_t)bytes, __ATOMIC_RELAXED);
+    if (bytes > 0)
+        store_make_room(store);
+    return filling <= store->evict.bytes_max / 2;
 }
 
 bool store_put(struct store *store, struct fill *fill, struct object *object, int64_t now)

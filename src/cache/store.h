@@ -52,7 +52,11 @@ struct fill *store_fill(struct store *store, const struct store_key *key,
 /* The same, whoever else does: what they fetch is not for this request. */
 struct fill *store_fill_alone(struct store *store, const struct store_key *key,
                               const struct fields *request, struct arena *arena);
-/* Nobody joins it any more. */
+/* Nobody joins it any more, and the next one who wants it fetches anew; it goes on and may be
+ * stored.
+ */
+void store_fill_close(struct store *store, struct fill *fill);
+/* Nobody joins it any more, and purges need not know of it. */
 void store_fill_end(struct store *store, struct fill *fill);
 /* Its object is whole: it takes the place of what matched before, unless it was purged meanwhile or
  * is not asked for often enough. Whether it is stored. */
@@ -60,6 +64,17 @@ bool store_put(struct store *store, struct fill *fill, struct object *object, in
 /* The same, of an object that no fill brought (from a disk). */
 void store_keep(struct store *store, const struct store_key *key, struct object *object,
                 int64_t now);
+/* Whether what a fill brings would be stored now: it was not purged, and is asked for often enough.
+ */
+bool store_is_wanted(struct store *store, const struct fill *fill);
+/* What is being fetched takes memory too: what is stored makes room for it. False: half of the
+ * memory is taken by such. */
+bool store_charge(struct store *store, int64_t bytes);
+/* What all that is stored and fetched takes of memory. */
+uint64_t store_bytes(struct store *store);
+/* Until it is called again no more than so many are taken, though `memory` allows it: what was used
+ * least goes. UINT64_MAX: no bound but that. */
+void store_bound(struct store *store, uint64_t bytes);
 /* The answer could not be stored: until then nobody waits for another's. */
 void store_hit_for_miss(struct store *store, const struct store_key *key, int64_t until);
 
@@ -84,12 +99,14 @@ enum store_result {
 };
 const char *store_result_name(enum store_result result);
 void store_count(struct store *store, enum store_result result);
+void store_count_slice(struct store *store);
 
 struct store_counters {
     uint64_t results[STORE_RESULTS];
     uint64_t objects, bytes, bytes_max;
     uint64_t evicted, stored;
-    uint64_t fills; /* under way */
+    uint64_t fills;  /* under way */
+    uint64_t slices; /* that were fetched */
 };
 void store_counters(struct store *store, struct store_counters *counters);
 /* Lets go of what was not used for `inactive`; a bounded piece of it at a time. */

@@ -47,7 +47,10 @@ struct store {
     struct hash_key secret;
     uint64_t generation; /* how often it was purged by something else than a key; atomic */
     uint64_t fills;      /* atomic */
+    uint64_t slices;     /* fetched; atomic */
+    uint64_t filling;    /* bytes of what is being fetched; atomic */
     size_t swept;        /* shards, so far */
+    uint64_t bound;      /* bytes beside the settings'; UINT64_MAX: none; atomic */
     pthread_mutex_t evict_mutex;
     struct evict evict;
     struct store_shard shards[STORE_SHARDS];

@@ -38,6 +38,20 @@ void store_set(struct store *store, const struct store_settings *settings)
     store_make_room(store);
 }
 
+uint64_t store_bytes(struct store *store)
+{
+    pthread_mutex_lock(&store->evict_mutex);
+    uint64_t bytes = evict_bytes(&store->evict);
+    pthread_mutex_unlock(&store->evict_mutex);
+    return bytes + __atomic_load_n(&store->filling, __ATOMIC_RELAXED);
+}
+
+void store_bound(struct store *store, uint64_t bytes)
+{
+    __atomic_store_n(&store->bound, bytes, __ATOMIC_RELAXED);
+    store_make_room(store);
+}
+
 static void soften(struct store_entry *entry, struct store_purged *purged)
 {
     for (struct object *object = entry->objects; object != NULL; object = object->next) {
@@ -134,10 +148,16 @@ void store_count(struct store *store, enum store_result result)
     __atomic_add_fetch(&store->tallies[tally].results[result], 1, __ATOMIC_RELAXED);
 }
 
+void store_count_slice(struct store *store)
+{
+    __atomic_add_fetch(&store->slices, 1, __ATOMIC_RELAXED);
+}
+
 void store_counters(struct store *store, struct store_counters *counters)
 {
     *counters = (struct store_counters){
         .fills = __atomic_load_n(&store->fills, __ATOMIC_RELAXED),
+        .slices = __atomic_load_n(&store->slices, __ATOMIC_RELAXED),
     };
     for (size_t i = 0; i < STORE_TALLIES; i++)
         for (size_t k = 0; k < STORE_RESULTS; k++)
@@ -152,6 +172,7 @@ void store_counters(struct store *store, struct store_counters *counters)
         pthread_mutex_unlock(&shard->mutex);
     }
     pthread_mutex_lock(&store->evict_mutex);
+    counters->bytes += __atomic_load_n(&store->filling, __ATOMIC_RELAXED);
     counters->bytes_max = store->evict.bytes_max;
     counters->bytes = evict_bytes(&store->evict);
     pthread_mutex_unlock(&store->evict_mutex);

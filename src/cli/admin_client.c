@@ -27,6 +27,9 @@ struct talk {
     int64_t deadline;
     enum status status;
     bool is_done;
+    const struct admin_question *question;
+    bool is_open; /* the head says that lines follow, and has been kept in `head` */
+    struct buffer head;
 };
 
 void admin_client_init(struct admin_client *client)
@@ -42,8 +45,39 @@ int admin_client_end(struct admin_client *client, int code)
 }
 
 /* The reply ends with its connection: it is HTTP/1.0. */
-static enum status read_all(struct stream *stream, struct buffer *into, int64_t deadline)
+static void hand_out_lines(struct talk *talk)
 {
+    struct buffer *text = &talk->text;
+    size_t used = 0;
+    if (talk->question->on_line == NULL)
+        return;
+    if (!talk->is_open) {
+        struct slice all = buffer_slice(text);
+        size_t end = slice_find_slice(all, SLICE("\r\n\r\n"));
+        bool is_good =
+            slice_starts(all, SLICE("HTTP/1.1 2")) || slice_starts(all, SLICE("HTTP/1.0 2"));
+        if (end == all.size || !is_good)
+            return;
+        talk->is_open = true;
+        used = end + 4;
+        talk->head.size = 0;
+        buffer_append(&talk->head, slice_first(all, used));
+    }
+    for (;;) {
+        struct slice rest = slice_from(buffer_slice(text), used);
+        size_t end = slice_find(rest, '\n');
+        if (end == rest.size)
+            break;
+        talk->question->on_line(talk->question->argument, slice_first(rest, end));
+        used += end + 1;
+    }
+    memmove(text->data, text->data + used, text->size - used);
+    text->size -= used;
+}
+
+static enum status read_all(struct talk *talk, struct stream *stream, int64_t deadline)
+{
+    struct buffer *into = &talk->text;
     for (;;) {
         char bytes[1024];
         size_t got = 0;
@@ -52,6 +86,7 @@ static enum status read_all(struct stream *stream, struct buffer *into, int64_t 
             return OK;
         TRY(status);
         buffer_append(into, slice_of(bytes, got));
+        hand_out_lines(talk);
         if (into->size > REPLY_MAX)
             return ERR_LIMIT;
     }
@@ -66,7 +101,7 @@ static enum status talk_on(struct talk *talk)
     enum status status = stream_write(&stream, &part, 1, CLOCK_NEVER, talk->deadline);
     talk->text.size = 0;
     if (status == OK)
-        status = read_all(&stream, &talk->text, talk->deadline);
+        status = read_all(talk, &stream, talk->deadline);
     stream_close(&stream, false);
     return status;
 }
@@ -84,7 +119,7 @@ static enum status run(struct talk *talk, int64_t timeout)
     static struct thread thread; /* too large for a frame */
     if (thread_init(&thread, "client", -1) != OK)
         return ERR_SYSTEM;
-    talk->deadline = clock_monotonic() + timeout;
+    talk->deadline = talk->question->on_line != NULL ? CLOCK_NEVER : clock_monotonic() + timeout;
     enum status started = fiber_start(NULL, "client", talk_fiber, talk, NULL);
     if (started != OK)
         talk->status = started;
@@ -96,8 +131,10 @@ static enum status run(struct talk *talk, int64_t timeout)
     return talk->status;
 }
 
-static int say_unreachable(struct slice place, const char *why)
+static int say_unreachable(const struct admin_client *client, struct slice place, const char *why)
 {
+    if (client->is_quiet)
+        return EXIT_NOT_RUNNING;
     fprintf(stderr, "weir: cannot reach a running weir at %.*s: %s\n", SLICE_ARG(place), why);
     fprintf(stderr, "hint: systemctl start weir, or weir run\n");
     return EXIT_NOT_RUNNING;
@@ -116,6 +153,8 @@ static int find_place(struct admin_client *client, struct slice *place, struct a
         name = arena_format(&client->arena, "127.0.0.1%.*s", SLICE_ARG(slice_from(name, 9)));
     if (name.size > 0 && name.data[0] == '/')
         name = arena_format(&client->arena, "unix:%.*s", SLICE_ARG(name));
+    if (place->size == 0 && client->is_quiet)
+        return EXIT_NOT_RUNNING;
     if (place->size == 0) {
         fprintf(stderr, "weir: where is the running weir? Write --admin=unix:/path\n");
         return EXIT_NOT_RUNNING;
@@ -128,7 +167,8 @@ static int find_place(struct admin_client *client, struct slice *place, struct a
     if (address->any.sa_family != AF_UNIX || access(address->un.sun_path, W_OK) == 0)
         return EXIT_DONE;
     if (errno != EACCES)
-        return say_unreachable(*place, errno == ENOENT ? "no such file" : "it cannot be used");
+        return say_unreachable(client, *place,
+                               errno == ENOENT ? "no such file" : "it cannot be used");
     fprintf(stderr, "weir: not permitted to ask the weir at %.*s\n", SLICE_ARG(*place));
     fprintf(stderr, "hint: run this as root, or as a member of the group that weir runs as\n");
     return EXIT_NOT_PERMITTED;
@@ -137,8 +177,8 @@ static int find_place(struct admin_client *client, struct slice *place, struct a
 static void write_request(const struct admin_question *question, bool is_unix, struct buffer *out)
 {
     const char *token = getenv("WEIR_ADMIN_TOKEN");
-    buffer_format(out, "%s %.*s HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n",
-                  question->method, SLICE_ARG(question->path));
+    buffer_format(out, "%s %.*s HTTP/1.0\r\nHost: localhost\r\nAccept: %s\r\n", question->method,
+                  SLICE_ARG(question->path), question->is_text ? "text/weir" : "application/json");
     if (!is_unix && token != NULL && token[0] != '\0')
         buffer_format(out, "Authorization: Bearer %s\r\n", token);
     if (question->match != NULL)
@@ -230,7 +270,9 @@ int admin_ask(struct admin_client *client, const struct admin_question *question
               struct admin_reply *reply)
 {
     struct slice place;
-    struct talk talk = {.text = buffer_in(&client->arena, HEAD_MAX)};
+    struct talk talk = {.text = buffer_in(&client->arena, HEAD_MAX),
+                        .head = buffer_in(&client->arena, HEAD_MAX),
+                        .question = question};
     *reply = (struct admin_reply){0};
     int code = find_place(client, &place, &talk.address);
     if (code != EXIT_DONE)
@@ -239,8 +281,10 @@ int admin_ask(struct admin_client *client, const struct admin_question *question
     enum status status =
         run(&talk, question->timeout == 0 ? SECONDS(TIMEOUT_S) : question->timeout);
     if (status == ERR_REFUSED || status == ERR_UNREACHABLE)
-        return say_unreachable(place, status == ERR_REFUSED ? "nobody listens there"
-                                                            : "it is not reachable");
+        return say_unreachable(
+            client, place, status == ERR_REFUSED ? "nobody listens there" : "it is not reachable");
+    if (talk.is_open)
+        talk.text = talk.head;
     if (status != OK ||
         !read_reply(client, &talk.text, method_of(slice_from_cstring(question->method)), reply)) {
         fprintf(stderr, "weir: the weir at %.*s gave no answer (%s)\n", SLICE_ARG(place),

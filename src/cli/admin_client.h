@@ -14,6 +14,7 @@
 struct admin_client {
     const char *address; /* --admin; NULL: $WEIR_ADMIN, else where the system suggests */
     bool json;           /* --json: the answer as it came */
+    bool is_quiet;       /* whoever asks says himself what went wrong */
     struct arena arena;
 };
 /* The options for a command's table. */
@@ -34,6 +35,11 @@ struct admin_question {
     struct slice body;
     const char *match; /* If-Match; NULL: none */
     int64_t timeout;   /* ns; 0: 90 s */
+    bool is_text;      /* a configuration is wanted as text */
+    /* Is told of each line of a body that goes on, as it comes; NULL: the body comes whole. There
+     * is no time limit then. */
+    void (*on_line)(void *argument, struct slice line);
+    void *argument;
 };
 
 struct admin_reply {
@@ -61,12 +67,23 @@ const struct json_value *admin_member(const struct json_value *object, const cha
 struct slice admin_text(const struct json_value *object, const char *name);
 int64_t admin_number(const struct json_value *object, const char *name);
 double admin_seconds(const struct json_value *object, const char *name);
+double admin_value(const struct json_value *number); /* of a number itself */
 bool admin_is(const struct json_value *object, const char *name);
 
 /* "30s", "500ms", "2m" in ns; −1: it is none. */
 int64_t admin_duration(const char *text);
+/* Whether it is one longer than nothing, or not given (NULL). */
+bool admin_is_duration(const char *text);
+/* What came of a reload, or would; and where one is asked for. */
+void admin_show_changes(const struct admin_reply *reply, const char *verb);
+void admin_show_reload(const struct admin_client *client, const struct admin_reply *reply,
+                       bool is_dry);
+struct slice admin_reload_path(struct admin_client *client, struct slice path, bool is_dry,
+                               const char *rollback_after);
 /* How long ago: "12s", "3d". */
 struct slice admin_age(struct arena *arena, struct slice iso);
 
+/* Without bytes that a terminal would obey: clients say what stands in a log. */
+struct slice admin_printable(struct arena *arena, struct slice text);
 /* A table with columns as wide as they have to be: cells row by row, the first row is the head. */
 void admin_table(const struct slice *cells, size_t rows, size_t columns);

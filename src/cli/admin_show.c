@@ -27,14 +27,18 @@ struct slice admin_text(const struct json_value *object, const char *name)
     return member != NULL && member->kind == JSON_STRING ? member->text : SLICE("");
 }
 
-double admin_seconds(const struct json_value *object, const char *name)
+double admin_value(const struct json_value *member)
 {
     char text[32] = "";
-    const struct json_value *member = admin_member(object, name);
     if (member == NULL || member->kind != JSON_NUMBER || member->text.size >= sizeof text)
         return 0;
     memcpy(text, member->text.data, member->text.size);
     return strtod(text, NULL);
+}
+
+double admin_seconds(const struct json_value *object, const char *name)
+{
+    return admin_value(admin_member(object, name));
 }
 
 int64_t admin_number(const struct json_value *object, const char *name)
@@ -85,6 +89,11 @@ int64_t admin_duration(const char *text)
     return slice_to_u64(number, 1000000, &value) ? (int64_t)value * unit : -1;
 }
 
+bool admin_is_duration(const char *text)
+{
+    return text == NULL || admin_duration(text) > 0;
+}
+
 struct slice admin_age(struct arena *arena, struct slice iso)
 {
     struct tm t = {0};
@@ -103,6 +112,20 @@ struct slice admin_age(struct arena *arena, struct slice iso)
         return arena_format(arena, "%lldm", age / 60);
     return age < 172800 ? arena_format(arena, "%lldh", age / 3600)
                         : arena_format(arena, "%lldd", age / 86400);
+}
+
+struct slice admin_printable(struct arena *arena, struct slice text)
+{
+    char *bytes = arena_alloc(arena, text.size + 1);
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char byte = (unsigned char)text.data[i];
+        unsigned char before = i > 0 ? (unsigned char)text.data[i - 1] : 0;
+        bool is_c1 = before == 0xc2 && byte >= 0x80 && byte < 0xa0;
+        bytes[i] = byte < 0x20 || byte == 0x7f || is_c1 ? '?' : (char)byte;
+        if (is_c1)
+            bytes[i - 1] = '?';
+    }
+    return slice_of(bytes, text.size);
 }
 
 void admin_table(const struct slice *cells, size_t rows, size_t columns)

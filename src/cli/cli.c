@@ -4,14 +4,34 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const struct {
-    const char *name;
-    const char *usage;
-} USAGES[] = {
-#define COMMAND(name, function, usage, sentence) {name, usage},
+static const struct cli_command COMMANDS[] = {
+#define COMMAND(name, function, usage, sentence) {name, function, usage, sentence},
 #include "cli/commands.def"
 #undef COMMAND
 };
+
+/* Set while a command is asked what it knows. */
+static struct {
+    cli_collector *collector;
+    void *argument;
+} collecting;
+
+const struct cli_command *cli_command(size_t index)
+{
+    return index < sizeof COMMANDS / sizeof *COMMANDS ? &COMMANDS[index] : NULL;
+}
+
+void cli_collect(command_function *command, const char *name, cli_collector *collector,
+                 void *argument)
+{
+    char word[32];
+    char *argv[] = {word, NULL};
+    snprintf(word, sizeof word, "%s", name);
+    collecting.collector = collector;
+    collecting.argument = argument;
+    (void)command(1, argv); /* ends where it reads its options */
+    collecting.collector = NULL;
+}
 
 int cli_usage_error(const char *command, const char *format, ...)
 {
@@ -21,9 +41,9 @@ int cli_usage_error(const char *command, const char *format, ...)
     vfprintf(stderr, format, arguments);
     va_end(arguments);
     fputc('\n', stderr);
-    for (size_t i = 0; i < sizeof USAGES / sizeof *USAGES; i++)
-        if (strcmp(USAGES[i].name, command) == 0)
-            fprintf(stderr, "usage: weir %s %s\n", command, USAGES[i].usage);
+    for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
+        if (strcmp(COMMANDS[i].name, command) == 0)
+            fprintf(stderr, "usage: weir %s %s\n", command, COMMANDS[i].arguments);
     return EXIT_USAGE;
 }
 
@@ -67,6 +87,10 @@ int cli_options(int argc, char **argv, const struct cli_option *options, const c
 {
     bool is_operand = false;
     *count = 0;
+    if (collecting.collector != NULL) {
+        collecting.collector(collecting.argument, options, usage);
+        return EXIT_DONE;
+    }
     for (int i = 1; i < argc;) {
         bool is_option = !is_operand && argv[i][0] == '-' && argv[i][1] != '\0';
         if (!is_option) {

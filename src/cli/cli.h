@@ -36,6 +36,19 @@ struct cli_option {
  */
 int cli_options(int argc, char **argv, const struct cli_option *options, const char *usage,
                 int *count);
+/* What the options and the explanation of a command are, for completions and manual pages: calls
+ * back instead of running it. */
+typedef void cli_collector(void *argument, const struct cli_option *options, const char *usage);
+void cli_collect(command_function *command, const char *name, cli_collector *collector,
+                 void *argument);
+/* All commands, from 0; NULL past the last. */
+struct cli_command {
+    const char *name;
+    command_function *function;
+    const char *arguments; /* "[--ready] [--json]" */
+    const char *sentence;  /* "how a running weir is" */
+};
+const struct cli_command *cli_command(size_t index);
 /* Prints to stderr what is wrong with the command line and how it should look; gives EXIT_USAGE. */
 int cli_usage_error(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -74,8 +74,11 @@ static int show(const struct json_value *e)
     show_routes(admin_member(e, "also"), "also matched: ");
     show_routes(admin_member(e, "unmet"), "a condition fails: ");
     for (const struct json_value *s = steps == NULL ? NULL : steps->children; s != NULL;
-         s = s->next)
+         s = s->next) {
         show_place(s->next == NULL ? "answer" : "step", admin_text(s, "name"), s);
+        if (admin_text(s, "says").size > 0)
+            printf("          %.*s\n", SLICE_ARG(admin_text(s, "says")));
+    }
     if (route == NULL)
         printf("%-9s %lld %.*s\n", "refused", (long long)admin_number(e, "status"),
                SLICE_ARG(admin_text(e, "reason")));

@@ -15,11 +15,16 @@ static const struct {
 #undef COMMAND
 };
 
+static const char HELP_USAGE[] = "usage: weir help [COMMAND|KEY|CODE]\n"
+                                 "\n"
+                                 "Explains a command, or a key, an option or an error code of the "
+                                 "configuration.\n";
+
 static int list(void)
 {
     printf("weir: a reverse proxy\n\nusage: weir COMMAND [ARGUMENTS]\n\n");
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
-        printf("  %-9s %s\n", COMMANDS[i].name, COMMANDS[i].sentence);
+        printf("  %-11s %s\n", COMMANDS[i].name, COMMANDS[i].sentence);
     printf(
         "\nweir help COMMAND, weir help KEY (of the configuration), weir help CODE (of an error)\n"
         "Without a command: serve the configuration that is found, else the demo.\n");
@@ -38,6 +43,13 @@ static int about_command(command_function *function, const char *name)
 
 int command_help(int argc, char **argv)
 {
+    int count;
+    if (argc == 1) { /* asked what it knows, it says so */
+        static const struct cli_option NONE[] = {{0}};
+        int code = cli_options(argc, argv, NONE, HELP_USAGE, &count);
+        if (code >= 0)
+            return code;
+    }
     if (argc == 1)
         return list();
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++) {

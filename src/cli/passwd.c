@@ -49,12 +49,14 @@ static bool read_line(char line[PASSWORD_MAX + 2])
 static bool ask(const char *question, char line[PASSWORD_MAX + 2])
 {
     struct termios before;
-    fputs(question, stderr);
     if (tcgetattr(STDIN_FILENO, &before) != 0)
         return false;
     struct termios silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
-    bool is_read = tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) == 0 && read_line(line);
+    /* Before the question: who answers at once is neither seen nor thrown away. */
+    bool is_read = tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) == 0;
+    fputs(question, stderr);
+    is_read = is_read && read_line(line);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fputs("\n", stderr);
     return is_read;

@@ -13,7 +13,9 @@ static const char USAGE[] =
     "reload. Nothing changes unless all of it is right.\n"
     "\n"
     "  --dry-run     say what would change, and change nothing\n"
-    "  --no-wait     do not wait for what comes of it\n" ADMIN_USAGE "\n"
+    "  --no-wait     do not wait for what comes of it\n"
+    "  --rollback-after=TIME  what was served before comes back by itself after that time (60s,\n"
+    "                5m), unless weir config confirm says that it is good\n" ADMIN_USAGE "\n"
     "Exit codes: 0 done, 1 failed, 2 wrong command line, 69 no weir runs, 75 another change is\n"
     "under way, 77 not permitted, 78 the configuration is not usable.\n";
 
@@ -24,7 +26,7 @@ static const char DIFF_USAGE[] =
     "\n" ADMIN_USAGE "\n"
     "Exit codes: as weir reload.\n";
 
-static void show(const struct admin_reply *reply, const char *verb)
+void admin_show_changes(const struct admin_reply *reply, const char *verb)
 {
     const struct json_value *changes = admin_member(&reply->json, "changes");
     for (const struct json_value *line = changes == NULL ? NULL : changes->children; line != NULL;
@@ -36,33 +38,58 @@ static void show(const struct admin_reply *reply, const char *verb)
 
 static void show_applied(const struct admin_reply *reply)
 {
-    show(reply, "changed  ");
+    admin_show_changes(reply, "changed  ");
     long long version = admin_number(&reply->json, "version");
     long long before = admin_number(&reply->json, "version_before");
+    struct slice until = admin_text(&reply->json, "rollback_at");
     if (version != before)
         printf("applied   version %lld (was %lld) in %.0f ms\n", version, before,
                admin_seconds(&reply->json, "took") * 1000);
+    if (until.size > 0)
+        printf("goes      at %.*s unless: weir config confirm\n", SLICE_ARG(until));
+}
+
+void admin_show_reload(const struct admin_client *client, const struct admin_reply *reply,
+                       bool is_dry)
+{
+    if (client->json)
+        cli_print(reply->body);
+    else if (reply->status == 202)
+        printf("begun\n");
+    else if (is_dry)
+        admin_show_changes(reply, "would change");
+    else
+        show_applied(reply);
+}
+
+struct slice admin_reload_path(struct admin_client *client, struct slice path, bool is_dry,
+                               const char *rollback_after)
+{
+    struct buffer out = buffer_in(&client->arena, path.size + 64);
+    char mark = slice_find(path, '?') < path.size ? '&' : '?';
+    buffer_append(&out, path);
+    if (is_dry) {
+        buffer_append_byte(&out, mark);
+        buffer_append(&out, SLICE("dry_run=true"));
+        mark = '&';
+    }
+    if (rollback_after != NULL)
+        buffer_format(&out, "%crollback_after=%s", mark, rollback_after);
+    return buffer_slice(&out);
 }
 
 static int ask(struct admin_client *client, const struct admin_question *question, bool is_dry)
 {
     struct admin_reply reply;
     int code = admin_ask(client, question, &reply);
-    if (code != EXIT_DONE)
-        return code;
-    if (client->json)
-        cli_print(reply.body);
-    else if (reply.status == 202)
-        printf("begun\n");
-    else if (is_dry)
-        show(&reply, "would change");
-    else
-        show_applied(&reply);
-    return EXIT_DONE;
+    if (code == EXIT_DONE)
+        admin_show_reload(client, &reply, is_dry);
+    return code;
 }
 
 /* Pushes a text in the place of the file's. */
-static int push(struct admin_client *client, const char *path, bool is_dry)
+static int push(struct admin_client *client, const char *path, bool is_dry,
+                const char *rollback_after)
 {
     bool is_stdin = strcmp(path, "-") == 0;
     bool is_json = slice_ends(slice_from_cstring(path), SLICE(".json"));
@@ -75,7 +102,9 @@ static int push(struct admin_client *client, const char *path, bool is_dry)
     }
     struct admin_question question = {
         .method = "PUT",
-        .path = is_dry ? SLICE("/v1/config?dry_run=true") : SLICE("/v1/config?ephemeral=true"),
+        .path = admin_reload_path(client,
+                                  is_dry ? SLICE("/v1/config") : SLICE("/v1/config?ephemeral=true"),
+                                  is_dry, rollback_after),
         .type = is_json ? "application/json" : "text/weir",
         .body = text,
         .match = "*",
@@ -88,27 +117,31 @@ int command_reload(int argc, char **argv)
     struct admin_client client;
     bool is_dry = false;
     bool no_wait = false;
+    const char *rollback_after = NULL;
     int count;
     admin_client_init(&client);
     const struct cli_option table[] = {
         ADMIN_OPTIONS(client),
         {"--dry-run", NULL, &is_dry, NULL},
         {"--no-wait", NULL, &no_wait, NULL},
+        {"--rollback-after", "TIME", NULL, &rollback_after},
         {0},
     };
     int code = cli_options(argc, argv, table, USAGE, &count);
     if (code < 0 && count > 1)
         code = cli_usage_error("reload", "one file at a time");
-    if (code < 0 && no_wait && (is_dry || count > 0))
-        code = cli_usage_error("reload", "--no-wait goes with neither --dry-run nor a file");
+    if (code < 0 && no_wait && (is_dry || count > 0 || rollback_after != NULL))
+        code = cli_usage_error("reload", "--no-wait goes alone");
+    if (code < 0 && !admin_is_duration(rollback_after))
+        code = cli_usage_error("reload", "--rollback-after is a time such as 60s or 5m");
     if (code < 0 && count == 1) {
-        code = push(&client, argv[1], is_dry);
+        code = push(&client, argv[1], is_dry, rollback_after);
     } else if (code < 0) {
         struct admin_question question = {
             .method = "POST",
-            .path = is_dry    ? SLICE("/v1/reload?dry_run=true")
-                    : no_wait ? SLICE("/v1/reload?wait=false")
-                              : SLICE("/v1/reload"),
+            .path = no_wait
+                        ? SLICE("/v1/reload?wait=false")
+                        : admin_reload_path(&client, SLICE("/v1/reload"), is_dry, rollback_after),
         };
         code = ask(&client, &question, is_dry);
     }

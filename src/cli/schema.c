@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weir schema: the language as data. */
 #include "cli/config_args.h"
+#include "cli/manual.h"
 #include "control/config_docs.h"
 
 static const char USAGE[] =
-    "usage: weir schema [--keys|--reference=PAGE]\n"
+    "usage: weir schema [--keys|--reference=PAGE|--manual=PAGE]\n"
     "\n"
     "Prints the JSON Schema of the configuration's JSON form.\n"
     "\n"
     "  --keys            a line for each key instead\n"
-    "  --reference=PAGE  a page of the reference: keys.md, errors.md or placeholders.md\n";
+    "  --reference=PAGE  a page of the reference: keys.md, errors.md or placeholders.md\n"
+    "  --manual=PAGE     a manual page: weir.8 or weir.conf.5\n";
 
 static bool print_page(const char *wanted, struct buffer *out)
 {
@@ -27,9 +29,11 @@ int command_schema(int argc, char **argv)
 {
     bool is_list = false;
     const char *page = NULL;
+    const char *manual = NULL;
     const struct cli_option table[] = {
         {"--keys", NULL, &is_list, NULL},
         {"--reference", "PAGE", NULL, &page},
+        {"--manual", "PAGE", NULL, &manual},
         {0},
     };
     int count;
@@ -42,7 +46,9 @@ int command_schema(int argc, char **argv)
     arena_init(&arena, NULL, 0);
     struct buffer out = buffer_in(&arena, 16384);
     bool is_good = true;
-    if (page != NULL)
+    if (manual != NULL)
+        is_good = manual_write(slice_from_cstring(manual), &out);
+    else if (page != NULL)
         is_good = print_page(page, &out);
     else if (is_list)
         config_docs_list(config_schema(), &out);
@@ -52,7 +58,7 @@ int command_schema(int argc, char **argv)
     if (is_good)
         cli_print(buffer_slice(&out));
     else
-        code = cli_usage_error("schema", "there is no page %s", page);
+        code = cli_usage_error("schema", "there is no page %s", manual != NULL ? manual : page);
     arena_done(&arena);
     return code;
 }

@@ -75,6 +75,17 @@ const struct admin_policy *admin_policy_of(const struct exchange *x)
     return NULL;
 }
 
+const struct address *admin_address_of(const struct exchange *x)
+{
+    LIST_EACH(link, &admin.listeners)
+    {
+        const struct admin_listener *listener = LIST_ENTRY(link, struct admin_listener, link);
+        if (x->sites == &listener->config.sites)
+            return &listener->config.address;
+    }
+    return NULL;
+}
+
 static const struct timeouts TIMEOUTS = {
     .handshake = SECONDS(10),
     .request_header = SECONDS(10),
@@ -205,6 +216,14 @@ void admin_plan_free(struct admin_plan *plan)
         return;
     arena_done(&plan->arena);
     free(plan);
+}
+
+bool admin_plan_has(const struct admin_plan *plan, const struct address *address)
+{
+    for (size_t i = 0; plan != NULL && i < plan->count; i++)
+        if (address_equal(&plan->items[i].address, address))
+            return true;
+    return false;
 }
 
 static struct admin_listener *find(const struct address *address)
@@ -397,6 +416,8 @@ void admin_done(void)
         if (admin.worker->listeners[i] != NULL)
             listener_free(admin.worker->listeners[i]); /* cut with its connections */
     free(admin.worker->listeners);
+    admin.worker->listeners = NULL;
+    admin.worker->listeners_count = 0;
     LIST_EACH(link, &admin.listeners)
     {
         on_gone(LIST_ENTRY(link, struct admin_listener, link));
@@ -405,5 +426,5 @@ void admin_done(void)
     admin_plan_free(admin.plan);
     arena_done(&admin.arena);
     admin.worker->thread.worker = NULL;
-    admin.worker = NULL;
+    memset(&admin, 0, sizeof admin);
 }

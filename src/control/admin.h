@@ -17,6 +17,8 @@ void admin_init(struct serve_worker *control);
 struct admin_plan *admin_plan_new(const struct config *config, bool by_default,
                                   struct config_errors *errors);
 void admin_plan_free(struct admin_plan *plan);
+/* Whether it serves that address (a plan of NULL none). */
+bool admin_plan_has(const struct admin_plan *plan, const struct address *address);
 /* Opens what is not open yet. ERR_SYSTEM, ERR_DENIED: reported (logged, with NULL errors), and
  * nothing has changed; an address that nobody has written may fail, with a warning. */
 MUST_CHECK enum status admin_open(struct admin_plan *plan, const struct config *config,

@@ -73,28 +73,63 @@ bool admin_flag(struct admin_request *r, const char *name, bool *is_bad)
     return false;
 }
 
+bool admin_parse_duration(struct slice text, int64_t *duration)
+{
+    static const struct {
+        struct slice suffix;
+        int64_t unit;
+    } UNITS[] = {
+        {SLICE("ms"), MILLISECONDS(1)},
+        {SLICE("s"), SECONDS(1)},
+        {SLICE("m"), SECONDS(60)},
+        {SLICE("h"), SECONDS(3600)},
+    };
+    uint64_t number;
+    int64_t unit = SECONDS(1);
+    for (size_t i = 0; i < sizeof UNITS / sizeof *UNITS; i++) {
+        if (!slice_ends(text, UNITS[i].suffix))
+            continue;
+        text.size -= UNITS[i].suffix.size;
+        unit = UNITS[i].unit;
+        break;
+    }
+    if (!slice_to_u64(text, 1000000, &number))
+        return false;
+    *duration = (int64_t)number * unit;
+    return true;
+}
+
+static int64_t read_duration(struct admin_request *r, struct slice value, bool *is_bad)
+{
+    int64_t duration = 0;
+    if (!admin_parse_duration(value, &duration)) {
+        refuse_parameter(r, "the time", "is written 30s, 500ms or 2m");
+        *is_bad = true;
+    }
+    return duration;
+}
+
 int64_t admin_wait(struct admin_request *r, bool *is_bad)
 {
     struct slice value;
-    uint64_t number = 0;
-    int64_t unit = SECONDS(1);
     if (!admin_parameter(r, "wait", &value) && !admin_parameter(r, "drain", &value))
         return 0;
-    if (slice_ends(value, SLICE("ms"))) {
-        value.size -= 2;
-        unit = MILLISECONDS(1);
-    } else if (slice_ends(value, SLICE("m"))) {
-        value.size--;
-        unit = SECONDS(60);
-    } else if (slice_ends(value, SLICE("s"))) {
-        value.size--;
-    }
-    if (!slice_to_u64(value, 1000000, &number)) {
-        refuse_parameter(r, "the time", "is written 30s, 500ms or 2m");
-        *is_bad = true;
+    return read_duration(r, value, is_bad);
+}
+
+int64_t admin_duration_of(struct admin_request *r, const char *name, int64_t most, bool *is_bad)
+{
+    struct slice value;
+    if (!admin_parameter(r, name, &value))
         return 0;
-    }
-    return (int64_t)number * unit;
+    int64_t duration = read_duration(r, value, is_bad);
+    bool is_out = !*is_bad && (duration <= 0 || duration > most);
+    if (is_out)
+        refuse_parameter(r, name,
+                         arena_cstring(r->arena, arena_format(r->arena, "is 1ms to %llds",
+                                                              (long long)(most / SECONDS(1)))));
+    *is_bad = *is_bad || is_out;
+    return duration;
 }
 
 void admin_answer(struct admin_request *r, int status, const struct buffer *json)

@@ -48,6 +48,7 @@ static void write_cache(struct buffer *out, const struct cache *cache)
     json_field_int(out, "stored", (int64_t)counters.stored);
     json_field_int(out, "evicted", (int64_t)counters.evicted);
     json_field_int(out, "fetching", (int64_t)counters.fills);
+    json_field_int(out, "slices", (int64_t)counters.slices);
     for (int i = 0; i < STORE_RESULTS; i++)
         json_field_int(out, store_result_name((enum store_result)i), (int64_t)counters.results[i]);
     if (cache->disk != NULL)
@@ -213,12 +214,23 @@ struct disk_purge {
     enum status status;
 };
 
+static struct store_purged purge_memory(struct store *store, struct slice url_key,
+                                        const struct tags_wanted *wanted, bool is_soft)
+{
+    if (url_key.size == 0)
+        return store_purge(store, wanted, is_soft);
+    struct store_key key = store_key_of(store, url_key);
+    return store_purge_key(store, &key, is_soft);
+}
+
 static void run_purge(void *job)
 {
     struct disk_purge *p = job;
     struct disk *disk = caches_object(p->kept)->disk;
     p->status = p->key.size > 0 ? disk_drop_key(disk, p->key, p->is_soft, &p->count)
                                 : disk_purge(disk, &p->wanted, p->is_soft, &p->count, &p->bytes);
+    /* What was taken from the disk into memory before it was gone there. */
+    (void)purge_memory(caches_object(p->kept)->store, p->key, &p->wanted, p->is_soft);
 }
 
 static void free_purge(void *job)
@@ -264,13 +276,7 @@ void admin_purge_cache(struct admin_request *r)
     if (found == NULL || !read_purge(r, &purge))
         return;
     struct store *store = found->cache->store;
-    struct store_purged purged;
-    if (purge.key.size > 0) {
-        struct store_key key = store_key_of(store, purge.key);
-        purged = store_purge_key(store, &key, purge.is_soft);
-    } else {
-        purged = store_purge(store, &purge.wanted, purge.is_soft);
-    }
+    struct store_purged purged = purge_memory(store, purge.key, &purge.wanted, purge.is_soft);
     enum status status = found->cache->disk == NULL ? OK : purge_disk(found, &purge, &purged);
     struct slice what = arena_format(r->arena, "purge %.*s %.*s%s", SLICE_ARG(r->parts[2]),
                                      SLICE_ARG(purge.url.size > 0             ? purge.url

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* /v1/config and /v1/reload: what is served, and something else in its place. */
-#include "base/hash.h"
+#include "base/check.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "control/admin_inside.h"
 #include "control/config_diff.h"
 #include "control/config_json.h"
 #include "control/config_mask.h"
+#include "control/json_patch.h"
 #include "control/runtime.h"
 #include "control/service.h"
 #include "fiber/thread.h"
@@ -13,7 +15,8 @@
 #include <stdlib.h>
 
 enum {
-    RELOAD_WAIT_S = 30, /* for another reload that runs */
+    RELOAD_WAIT_S = 30,         /* for another reload that runs */
+    ROLLBACK_MAX_S = 24 * 3600, /* that something may wait to be confirmed */
 };
 
 struct slice admin_etag(struct arena *arena)
@@ -22,18 +25,17 @@ struct slice admin_etag(struct arena *arena)
                         (unsigned long long)(runtime_generation() & 0xffff));
 }
 
-static void add_etag(struct admin_request *r)
+void admin_add_etag(struct admin_request *r)
 {
     fields_add(&r->x->response.fields, FIELD_ETAG,
                arena_format(r->arena, "\"%.*s\"", SLICE_ARG(admin_etag(r->arena))));
 }
 
-void admin_get_config(struct admin_request *r)
+void admin_answer_config(struct admin_request *r, const struct config_node *root)
 {
-    const struct config_node *root = config_mask(service_config()->root, config_schema(), r->arena);
     struct slice accept = fields_joined(&r->x->request.head.fields, SLICE("Accept"), r->arena);
     struct buffer out = buffer_in(r->arena, 4096);
-    add_etag(r);
+    root = config_mask(root, config_schema(), r->arena);
     if (slice_find_slice(accept, SLICE("application/json")) < accept.size) {
         config_json_write(config_schema(), root, &out);
         buffer_append_byte(&out, '\n');
@@ -42,6 +44,12 @@ void admin_get_config(struct admin_request *r)
     }
     config_text_write(root, &out);
     response_text(r->x, 200, SLICE("text/weir; charset=utf-8"), buffer_slice(&out));
+}
+
+void admin_get_config(struct admin_request *r)
+{
+    admin_add_etag(r);
+    admin_answer_config(r, service_config()->root);
 }
 
 static void write_warnings(const struct config_errors *errors, struct buffer *out)
@@ -61,6 +69,13 @@ static void answer(struct admin_request *r, const struct service_reload *reload,
     case ERR_CONFIG:
         admin_problem_errors(r, 422, "invalid-config", &reload->errors);
         return;
+    case ERR_REFUSED:
+        admin_problem(r, 412, "conflict", "The configuration changed", SLICE(""));
+        return;
+    case ERR_DENIED:
+        admin_problem(r, 409, "admin-address", "That would take this address of the admin API away",
+                      SLICE("keep it, or say ?rollback_after=60s: then it comes back by itself"));
+        return;
     case ERR_TIMEOUT:
         admin_problem(r, 503, "busy", "Another reload is under way", SLICE(""));
         return;
@@ -77,32 +92,48 @@ static void answer(struct admin_request *r, const struct service_reload *reload,
     json_field_int(&out, "version_before", (int64_t)reload->version_before);
     json_field(&out, "etag", admin_etag(r->arena));
     admin_json_bool(&out, "applied", reload->version != reload->version_before);
+    if (reload->version != reload->version_before && reload->rollback_after > 0)
+        admin_json_time(&out, "rollback_at", clock_wall() + reload->rollback_after);
     admin_json_list(&out, "changes", reload->changes, reload->changes_count);
     write_warnings(&reload->errors, &out);
     json_field_seconds(&out, "took", reload->took);
     buffer_append(&out, SLICE("}\n"));
-    add_etag(r);
+    admin_add_etag(r);
     admin_answer(r, 200, &out);
 }
 
-static void reload(struct admin_request *r, struct slice text, bool is_dry)
+void admin_bring(struct admin_request *r, struct service_reload *asked, const char *what)
 {
-    struct service_reload asked = {
-        .source = "admin API",
-        .text = text,
-        .is_json = r->is_json,
-        .is_dry = is_dry,
-        .deadline = loop_now() + SECONDS(RELOAD_WAIT_S),
-    };
-    enum status status = service_reload(&asked);
-    answer(r, &asked, status);
-    if (!is_dry)
-        admin_audit(r,
-                    arena_format(r->arena, "%s, version %llu",
-                                 text.data == NULL ? "reload" : "push a configuration",
-                                 (unsigned long long)asked.version),
-                    status == OK ? "done" : status_name(status));
-    service_reload_done(&asked);
+    asked->source = "admin API";
+    asked->by = r->actor;
+    asked->deadline = loop_now() + SECONDS(RELOAD_WAIT_S);
+    if (!asked->is_dry && asked->text.data != NULL)
+        asked->keeps = admin_address_of(r->x);
+    enum status status = service_reload(asked);
+    answer(r, asked, status);
+    if (!asked->is_dry)
+        admin_audit(
+            r, arena_format(r->arena, "%s, version %llu", what, (unsigned long long)asked->version),
+            status == OK ? "done" : status_name(status));
+    service_reload_done(asked);
+}
+
+/* False: the answer is set. */
+bool admin_read_how(struct admin_request *r, bool must_match, struct service_reload *asked)
+{
+    bool is_bad = false;
+    asked->is_dry = admin_flag(r, "dry_run", &is_bad);
+    if (!is_bad)
+        asked->rollback_after =
+            admin_duration_of(r, "rollback_after", SECONDS(ROLLBACK_MAX_S), &is_bad);
+    if (is_bad || !admin_matches(r, must_match && !asked->is_dry))
+        return false;
+    struct slice wanted = fields_joined(&r->x->request.head.fields, SLICE("If-Match"), r->arena);
+    if (wanted.size > 0 && !slice_equal(wanted, SLICE("*"))) {
+        asked->expected_version = service_version();
+        asked->expected_generation = runtime_generation();
+    }
+    return true;
 }
 
 static void reload_apart(void *argument)
@@ -137,33 +168,94 @@ void admin_reload(struct admin_request *r)
 {
     struct slice wait;
     bool is_bad = false;
-    bool is_dry = admin_flag(r, "dry_run", &is_bad);
+    struct service_reload asked = {0};
     bool is_waited = !admin_parameter(r, "wait", &wait) || admin_flag(r, "wait", &is_bad);
-    if (is_bad)
+    if (is_bad || !admin_read_how(r, false, &asked))
         return;
-    if (is_dry || is_waited)
-        reload(r, (struct slice){NULL, 0}, is_dry);
+    if (asked.is_dry || is_waited || asked.rollback_after > 0)
+        admin_bring(r, &asked, "reload");
     else
         begin_apart(r);
 }
 
-void admin_put_config(struct admin_request *r)
+/* Where the file owns the configuration, another one is served only until the next reload. False:
+ * the answer is set. */
+static bool may_push(struct admin_request *r, const struct service_reload *asked)
 {
     bool is_bad = false;
-    bool is_dry = admin_flag(r, "dry_run", &is_bad);
     bool is_ephemeral = admin_flag(r, "ephemeral", &is_bad);
     if (is_bad)
-        return;
-    if (!is_dry && !is_ephemeral) {
-        admin_problem(r, 409, "file", "The configuration is a file's",
-                      arena_format(r->arena,
-                                   "change %.*s and POST /v1/reload, or say ?ephemeral=true: "
-                                   "until the next reload",
-                                   SLICE_ARG(service_config()->file->name)));
-        return;
+        return false;
+    if (asked->is_dry || is_ephemeral || service_is_api())
+        return true;
+    admin_problem(r, 409, "file", "The configuration is a file's",
+                  arena_format(r->arena,
+                               "change %.*s and POST /v1/reload, or say ?ephemeral=true: "
+                               "until the next reload",
+                               SLICE_ARG(service_config()->file->name)));
+    return false;
+}
+
+void admin_put_config(struct admin_request *r)
+{
+    struct service_reload asked = {.text = r->body, .is_json = r->is_json};
+    bool is_bad = false;
+    asked.is_dry = admin_flag(r, "dry_run", &is_bad);
+    if (!is_bad && may_push(r, &asked) && admin_read_how(r, true, &asked))
+        admin_bring(r, &asked, "push a configuration");
+}
+
+static bool read_value(struct admin_request *r, const char *name, struct slice text,
+                       struct config_errors *errors, struct json_value *value)
+{
+    struct config_tree *tree = config_tree_new(r->arena, errors, &CONFIG_SYSTEM);
+    struct config_file *file = arena_zero(r->arena, sizeof *file);
+    *file = (struct config_file){
+        .name = slice_from_cstring(name), .path = slice_from_cstring(name), .text = text};
+    *value = (struct json_value){0};
+    return config_text_check(file, errors) && json_value_parse(tree, file, value);
+}
+
+/* What is served, as JSON, with the changes; false: the answer is set. */
+static bool patch(struct admin_request *r, struct slice *patched)
+{
+    struct config_errors errors;
+    struct json_value value;
+    struct json_value changes;
+    struct slice why;
+    config_errors_init(&errors, r->arena);
+    if (!read_value(r, "body", r->body, &errors, &changes)) {
+        admin_problem_errors(r, 400, "json", &errors);
+        return false;
     }
-    if (admin_matches(r, !is_dry))
-        reload(r, r->body, is_dry);
+    struct buffer out = buffer_in(r->arena, 4096);
+    config_json_write(config_schema(), config_settle(service_config(), config_schema(), r->arena),
+                      &out);
+    check(read_value(r, "configuration", buffer_slice(&out), &errors, &value));
+    if (r->is_merge) {
+        json_merge_patch(&value, &changes, r->arena);
+    } else if (!json_patch(&value, &changes, r->arena, &why)) {
+        admin_problem(r, 422, "patch", "The patch does not fit", why);
+        return false;
+    }
+    struct buffer whole = buffer_in(r->arena, out.size + 256);
+    json_value_write(&value, &whole);
+    *patched = buffer_slice(&whole);
+    return true;
+}
+
+void admin_patch_config(struct admin_request *r)
+{
+    struct service_reload asked = {.is_json = true};
+    bool is_bad = false;
+    asked.is_dry = admin_flag(r, "dry_run", &is_bad);
+    if (is_bad || !may_push(r, &asked) || !admin_read_how(r, true, &asked) ||
+        !patch(r, &asked.text))
+        return;
+    /* It is a change of what is served at this moment, and of nothing else. */
+    asked.expected_version = service_version();
+    asked.expected_generation = runtime_generation();
+    admin_bring(r, &asked, "patch the configuration");
 }
 
 /* Checked as it would be when it was pushed. */
@@ -187,11 +279,6 @@ void admin_check_config(struct admin_request *r)
         admin_answer(r, 200, &out);
     }
     service_reload_done(&asked);
-}
-
-void admin_get_diff(struct admin_request *r)
-{
-    reload(r, (struct slice){NULL, 0}, true);
 }
 
 /* How far what runs is from what the file says, whatever brought it there. */

@@ -24,7 +24,8 @@ struct admin_request {
     struct slice parts[ADMIN_PARTS_MAX]; /* of the path, decoded */
     size_t parts_count;
     struct slice body;  /* read whole; empty where the endpoint takes none */
-    bool is_json;       /* by its Content-Type */
+    bool is_json;       /* by its Content-Type; of a patch too */
+    bool is_merge;      /* a merge patch, not a list of operations */
     struct slice actor; /* who asks, for the audit log: "uid 0 (pid 17)", "token of 127.0.0.1" */
 };
 
@@ -35,6 +36,10 @@ bool admin_parameter(const struct admin_request *r, const char *name, struct sli
 bool admin_flag(struct admin_request *r, const char *name, bool *is_bad);
 /* How long an answer is waited for, of ?wait=30s; 0: not at all. Past ADMIN_WAIT_MAX_S: that. */
 int64_t admin_wait(struct admin_request *r, bool *is_bad);
+/* ?NAME=30s in ns, 0 where it is not there; at most `most`, or the answer is set, and *is_bad. */
+int64_t admin_duration_of(struct admin_request *r, const char *name, int64_t most, bool *is_bad);
+/* "30s", "500ms", "5m", "2h" or "30" (seconds) in ns. */
+bool admin_parse_duration(struct slice text, int64_t *duration);
 /* "%2F" and the like. False: a broken escape, or a NUL. */
 bool admin_decode(struct slice text, struct arena *arena, struct slice *decoded);
 
@@ -71,7 +76,12 @@ typedef void admin_endpoint(struct admin_request *r);
 admin_endpoint admin_get_health, admin_get_ready, admin_get_status, admin_get_metrics,
     admin_get_explain, admin_reopen_logs;
 admin_endpoint admin_get_config, admin_put_config, admin_check_config, admin_get_diff,
-    admin_get_drift, admin_reload;
+    admin_get_drift, admin_reload, admin_patch_config;
+admin_endpoint admin_get_versions, admin_get_version, admin_confirm_config, admin_rollback_config,
+    admin_get_schema;
+admin_endpoint admin_stream_log, admin_stream_events, admin_get_level, admin_set_level;
+admin_endpoint admin_get_sites, admin_get_routes, admin_get_certs;
+admin_endpoint admin_get_connections, admin_end_connection;
 admin_endpoint admin_get_upstreams, admin_get_upstream, admin_get_server;
 admin_endpoint admin_add_server, admin_change_server, admin_remove_server;
 admin_endpoint admin_get_caches, admin_purge_cache;

@@ -9,6 +9,7 @@
 #include "control/runtime.h"
 #include "control/service.h"
 #include "control/snapshot.h"
+#include "fiber/process.h"
 #include "upstream/upstream.h"
 
 #include <unistd.h>
@@ -104,6 +105,19 @@ static void write_refused(struct buffer *out)
     buffer_append_byte(out, '}');
 }
 
+static void write_process(struct buffer *out)
+{
+    struct process_figures figures;
+    process_look(&figures);
+    json_name(out, "process");
+    buffer_append_byte(out, '{');
+    json_field_seconds(out, "cpu", figures.cpu);
+    json_field_int(out, "resident", (int64_t)figures.resident);
+    json_field_int(out, "files", (int64_t)figures.files);
+    json_field_int(out, "files_max", (int64_t)figures.files_max);
+    buffer_append_byte(out, '}');
+}
+
 static void write_memory(struct buffer *out)
 {
     struct memory_state state;
@@ -145,6 +159,7 @@ void admin_get_status(struct admin_request *r)
     json_field_int(&out, "exchanges", (int64_t)SUM(exchanges));
     write_refused(&out);
     write_memory(&out);
+    write_process(&out);
     json_field_int(&out, "servers", (int64_t)all.servers);
     json_field_int(&out, "servers_usable", (int64_t)all.usable);
     write_config(r, &out);

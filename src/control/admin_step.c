@@ -7,6 +7,7 @@ enum takes {
     TAKES_NOTHING,
     TAKES_JSON,
     TAKES_CONFIG, /* text or JSON */
+    TAKES_PATCH,  /* a merge patch or operations */
 };
 
 struct endpoint {
@@ -24,13 +25,22 @@ static const struct endpoint ENDPOINTS[] = {
     {METHOD_GET, "/metrics", admin_get_metrics, TAKES_NOTHING, false, ""},
     {METHOD_GET, "/v1/status", admin_get_status, TAKES_NOTHING, false, ""},
     {METHOD_GET, "/v1/config", admin_get_config, TAKES_NOTHING, false, ""},
-    {METHOD_PUT, "/v1/config", admin_put_config, TAKES_CONFIG, true, "dry_run,ephemeral,"},
+    {METHOD_PUT, "/v1/config", admin_put_config, TAKES_CONFIG, true,
+     "dry_run,ephemeral,rollback_after,"},
+    {METHOD_PATCH, "/v1/config", admin_patch_config, TAKES_PATCH, true,
+     "dry_run,ephemeral,rollback_after,"},
     {METHOD_POST, "/v1/config/check", admin_check_config, TAKES_CONFIG, false, ""},
     {METHOD_GET, "/v1/explain", admin_get_explain, TAKES_NOTHING, false,
      "method,url,client,field,"},
-    {METHOD_GET, "/v1/config/diff", admin_get_diff, TAKES_NOTHING, false, ""},
+    {METHOD_POST, "/v1/config/confirm", admin_confirm_config, TAKES_NOTHING, true, ""},
+    {METHOD_POST, "/v1/config/rollback", admin_rollback_config, TAKES_JSON, true,
+     "dry_run,rollback_after,"},
+    {METHOD_GET, "/v1/config/versions", admin_get_versions, TAKES_NOTHING, false, ""},
+    {METHOD_GET, "/v1/config/versions/:", admin_get_version, TAKES_NOTHING, false, ""},
+    {METHOD_GET, "/v1/config/diff", admin_get_diff, TAKES_NOTHING, false, "from,to,"},
     {METHOD_GET, "/v1/config/drift", admin_get_drift, TAKES_NOTHING, false, ""},
-    {METHOD_POST, "/v1/reload", admin_reload, TAKES_NOTHING, true, "dry_run,wait,"},
+    {METHOD_POST, "/v1/reload", admin_reload, TAKES_NOTHING, true, "dry_run,wait,rollback_after,"},
+    {METHOD_GET, "/v1/schema", admin_get_schema, TAKES_NOTHING, false, ""},
     {METHOD_GET, "/v1/upstreams", admin_get_upstreams, TAKES_NOTHING, false, ""},
     {METHOD_GET, "/v1/upstreams/:", admin_get_upstream, TAKES_NOTHING, false, ""},
     {METHOD_POST, "/v1/upstreams/:/servers", admin_add_server, TAKES_JSON, true, ""},
@@ -44,6 +54,17 @@ static const struct endpoint ENDPOINTS[] = {
     {METHOD_DELETE, "/v1/overrides/:", admin_remove_override, TAKES_NOTHING, true, ""},
     {METHOD_GET, "/v1/caches", admin_get_caches, TAKES_NOTHING, false, ""},
     {METHOD_POST, "/v1/caches/:/purge", admin_purge_cache, TAKES_JSON, true, ""},
+    {METHOD_GET, "/v1/certs", admin_get_certs, TAKES_NOTHING, false, ""},
+    {METHOD_GET, "/v1/connections", admin_get_connections, TAKES_NOTHING, false,
+     "site,client,slow,limit,after,"},
+    {METHOD_DELETE, "/v1/connections/:", admin_end_connection, TAKES_NOTHING, true, ""},
+    {METHOD_GET, "/v1/sites", admin_get_sites, TAKES_NOTHING, false, ""},
+    {METHOD_GET, "/v1/routes", admin_get_routes, TAKES_NOTHING, false, ""},
+    {METHOD_GET, "/v1/log", admin_stream_log, TAKES_NOTHING, false,
+     "status,slow,failed,site,events,level,recent,follow,"},
+    {METHOD_GET, "/v1/events", admin_stream_events, TAKES_NOTHING, false, "level,recent,follow,"},
+    {METHOD_GET, "/v1/log/level", admin_get_level, TAKES_NOTHING, false, ""},
+    {METHOD_PUT, "/v1/log/level", admin_set_level, TAKES_JSON, true, ""},
     {METHOD_POST, "/v1/log/reopen", admin_reopen_logs, TAKES_NOTHING, true, ""},
 };
 
@@ -134,6 +155,15 @@ static bool has_type(struct admin_request *r, enum takes takes)
     const struct field *field = fields_find(&r->x->request.head.fields, FIELD_CONTENT_TYPE);
     struct slice type = field == NULL ? SLICE("") : field->value;
     r->is_json = is_type(type, "application/json");
+    if (takes == TAKES_PATCH) {
+        r->is_merge = is_type(type, "application/merge-patch+json");
+        r->is_json = r->is_merge || is_type(type, "application/json-patch+json");
+        if (!r->is_json)
+            admin_problem(r, 415, "type", "The body is of another type",
+                          SLICE("Content-Type: application/merge-patch+json or "
+                                "application/json-patch+json"));
+        return r->is_json;
+    }
     if (r->is_json || (takes == TAKES_CONFIG && is_type(type, "text/weir")))
         return true;
     admin_problem(r, 415, "type", "The body is of another type",
@@ -187,7 +217,7 @@ static enum verdict on_request(struct exchange *x, const void *config)
     if (!knows_parameters(&r, endpoint) ||
         (endpoint->takes != TAKES_NOTHING && !has_type(&r, endpoint->takes)))
         return ANSWERED;
-    size_t most = endpoint->takes == TAKES_CONFIG ? ADMIN_CONFIG_MAX
+    size_t most = endpoint->takes >= TAKES_CONFIG ? ADMIN_CONFIG_MAX
                   : endpoint->takes == TAKES_JSON ? ADMIN_JSON_MAX
                                                   : 0;
     enum verdict verdict = read_body(&r, most);
@@ -198,6 +228,13 @@ static enum verdict on_request(struct exchange *x, const void *config)
     return ANSWERED;
 }
 
+static void on_finish(struct exchange *x, const void *config)
+{
+    (void)config;
+    admin_end_stream(x);
+}
+
 static const struct key key_admin_step = {.name = "admin", .doc = "The admin API."};
 
-const struct step step_admin = {.key = &key_admin_step, .on_request = on_request};
+const struct step step_admin = {
+    .key = &key_admin_step, .on_request = on_request, .on_finish = on_finish};

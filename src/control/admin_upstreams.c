@@ -94,6 +94,30 @@ static void write_addresses(const struct upstream *upstream, size_t index, struc
     free(addresses);
 }
 
+/* Since the server is there. */
+static void write_counts(const struct upstream *upstream, size_t index, struct buffer *out)
+{
+    struct server_counts counts = {0};
+    uint64_t answers = 0;
+    uint64_t failures = 0;
+    uint64_t errors = 0;
+    if (!upstream_server_counts(upstream, index, &counts))
+        return;
+    answers = counts.answers.others;
+    for (size_t i = 0; i < TALLY_SLOTS; i++) {
+        if (counts.answers.keys[i] == 0)
+            continue;
+        answers += counts.answers.counts[i];
+        failures += counts.answers.keys[i] >= 500 ? counts.answers.counts[i] : 0;
+    }
+    for (size_t i = 0; i < UPSTREAM_ERRORS; i++)
+        errors += counts.errors[i];
+    json_field_int(out, "answers", (int64_t)answers);
+    json_field_int(out, "answers_5xx", (int64_t)failures);
+    json_field_int(out, "errors", (int64_t)errors);
+    admin_write_histogram(out, "time", &counts.time);
+}
+
 void admin_write_server(struct admin_request *r, const struct upstream *upstream, size_t index,
                         struct buffer *out)
 {
@@ -113,6 +137,7 @@ void admin_write_server(struct admin_request *r, const struct upstream *upstream
     json_field_int(out, "active", state.active);
     json_field_int(out, "idle", state.idle);
     json_field_seconds(out, "expected", state.expected);
+    write_counts(upstream, index, out);
     admin_json_time(out, "since", state.since);
     write_addresses(upstream, index, out);
     json_field(out, "source", slice_from_cstring(source_of(entry, name, state.name, r->arena)));
@@ -158,6 +183,7 @@ void admin_get_upstreams(struct admin_request *r)
 {
     const struct snapshot *snapshot = service_snapshot();
     struct buffer out = admin_json(r);
+    admin_write_bounds(&out);
     json_name(&out, "upstreams");
     buffer_append_byte(&out, '[');
     for (size_t i = 0; i < snapshot->upstreams_count; i++) {

@@ -30,6 +30,11 @@ struct tls_client *certificates_client(struct certificates *certificates,
 /* The same for one that is written without an upstream. */
 struct tls_client *certificates_plain_client(struct slice host);
 
+/* Calls back with each certificate that sites show: the first name of the site, and when it ends,
+ * in seconds since 1970. On control's loop. */
+void certificates_each(const struct certificates *certificates,
+                       void (*each)(void *argument, struct slice site, int64_t expires),
+                       void *argument);
 /* On control's loop: from then on changed files are read again, and ticket keys change; until
  * certificates_unwatch(). */
 void certificates_watch(struct certificates *certificates);

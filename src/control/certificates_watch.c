@@ -233,3 +233,18 @@ void certificates_free(struct certificates *certificates)
     arena_done(&certificates->arena);
     free(certificates);
 }
+
+void certificates_each(const struct certificates *certificates,
+                       void (*each)(void *argument, struct slice site, int64_t expires),
+                       void *argument)
+{
+    for (size_t i = 0; certificates != NULL && i < certificates->count; i++) {
+        const struct site_certificates *own = &certificates->sites[i];
+        int64_t first = INT64_MAX; /* of those that it shows: the one that ends first */
+        for (size_t s = 0; s < own->count; s++)
+            if (own->shown[s].expires < first)
+                first = own->shown[s].expires;
+        if (own->count > 0)
+            each(argument, own->site->hosts.items[0], first);
+    }
+}

@@ -4,15 +4,6 @@
 #include "control/config_build.h"
 #include "control/config_json.h"
 
-static void report_again(struct builder *builder, const struct config_item *item,
-                         const struct config_item *before, const char *what, struct slice name)
-{
-    const struct config_word *word = &item->node->values[0];
-    struct config_error *error = CONFIG_REPORT(builder->errors, CONFIG_NAME_TWICE, word->place,
-                                               slice_from_cstring(what), name);
-    config_error_note(builder->errors, error, "first defined at line %u", before->node->place.line);
-}
-
 static void check_version(struct builder *builder)
 {
     const struct config_item *item = config_block_find(&builder->config->top, "config_version", 0);
@@ -22,35 +13,6 @@ static void check_version(struct builder *builder)
     if (version->number > 1)
         CONFIG_REPORT(builder->errors, CONFIG_VERSION, item->node->values[0].place,
                       item->node->values[0].text);
-}
-
-static void check_log(struct builder *builder, const struct config_item *item)
-{
-    const struct log_config *log = item->config;
-    bool is_file = slice_starts(log->to, SLICE("file:")) && log->to.size > 5;
-    if (is_file || slice_equal(log->to, SLICE("stdout")) || slice_equal(log->to, SLICE("stderr")))
-        return;
-    struct config_error *error =
-        CONFIG_REPORT(builder->errors, CONFIG_ENUM, item->node->place, log->to, SLICE("to"));
-    config_error_note(builder->errors, error, "write stdout, stderr or file:PATH");
-}
-
-static void build_logs(struct builder *builder)
-{
-    struct config *config = builder->config;
-    config->logs = config_items(builder->arena, &config->top, "log", &config->logs_count);
-    const struct config_item *seen[2] = {NULL, NULL};
-    for (size_t i = 0; i < config->logs_count; i++) {
-        const struct config_item *item = config->logs[i];
-        const struct log_config *log = item->config;
-        check_log(builder, item);
-        if (item->node->values_count == 0)
-            continue;
-        if (seen[log->kind] != NULL)
-            report_again(builder, item, seen[log->kind], "log", item->node->values[0].text);
-        else
-            seen[log->kind] = item;
-    }
 }
 
 static void build_resolver(struct builder *builder)
@@ -108,12 +70,15 @@ static void build_top(struct builder *builder)
             ->max_series;
     config->core_dumps =
         ((const struct switch_config *)config_value_of(builder, top, IN_TOP, "core_dumps"))->is_on;
+    config->is_api =
+        ((const struct word_choice_config *)config_value_of(builder, top, IN_TOP, "config"))
+            ->choice == 1;
     config->workers =
         ((const struct number_config *)config_value_of(builder, top, IN_TOP, "workers"))->number;
     config->timeouts = *(const struct timeouts *)config_value_of(builder, top, IN_TOP, "timeouts");
     config->limits = *(const struct limits *)config_value_of(builder, top, IN_TOP, "limits");
     check_version(builder);
-    build_logs(builder);
+    config_build_logs(builder);
     build_resolver(builder);
     build_proxies(builder);
 }
@@ -147,7 +112,8 @@ struct config_tree *config_load_tree(const struct config_request *request, struc
     const struct config_schema *schema =
         request->schema == NULL ? config_schema() : request->schema;
     struct config_tree *tree = config_tree_new(arena, errors, source);
-    bool is_json = request->is_json || slice_ends(request->path, SLICE(".json"));
+    bool is_json =
+        request->is_json || (!request->is_text && slice_ends(request->path, SLICE(".json")));
     if (is_json && request->has_text)
         config_json_parse(tree, schema, request->path, request->text);
     else if (is_json)

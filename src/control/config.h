@@ -133,12 +133,15 @@ struct config {
     int64_t fibers_max;       /* per worker */
     struct slice user, group; /* empty: not written */
     bool core_dumps;
+    bool is_api; /* the admin API says what is served, the file only at the first start */
     int64_t metrics_series_max;
     struct resolver_keys_config resolver;
     struct proxies_config trusted_proxies; /* no ranges: none */
     struct config_admin admin;
-    const struct config_item *const *logs; /* config: struct log_config */
-    size_t logs_count;
+    const struct config_item *const *access_log_items; /* where these are written: */
+    const struct access_log_config *access_logs;
+    size_t access_logs_count;
+    const struct config_item *error_log, *audit_log; /* config: struct log_config; NULL: none */
     struct timeouts timeouts;
     struct limits limits; /* connections 0: auto */
     const struct config_listen *listens;
@@ -157,6 +160,7 @@ struct config_request {
     struct slice text; /* with has_text: read in its place, path is its name */
     bool has_text;
     bool is_json;     /* else the text form; a path that ends in .json is JSON as well */
+    bool is_text;     /* the text form, whatever the path ends in */
     bool check_files; /* files that are named must be readable */
     const struct config_source *source; /* NULL: CONFIG_SYSTEM */
     const struct config_schema *schema; /* NULL: config_schema() */

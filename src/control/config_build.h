@@ -29,6 +29,7 @@ void config_build_balance(struct builder *builder, const struct config_block *bl
 void config_check_server_names(struct builder *builder, const struct config_upstream *upstream);
 void config_build_admin(struct builder *builder);
 void config_build_caches(struct builder *builder);
+void config_build_logs(struct builder *builder);
 /* Nothing changes the target behind a cache: its key would be that of another. */
 void config_check_cache_order(struct builder *builder, const struct config_path *path);
 void config_build_upstreams(struct builder *builder);

@@ -37,6 +37,7 @@ static void collect(void)
     all_count = append(all_keys, all_count, KEYS_TLS);
     all_count = append(all_keys, all_count, KEYS_ADMIN);
     all_count = append(all_keys, all_count, KEYS_CACHE);
+    all_count = append(all_keys, all_count, KEYS_LOG);
     for (size_t i = 0; steps_all[i] != NULL; i++) {
         check(all_count < KEYS_MAX - 1);
         all_keys[all_count++] = steps_all[i]->key;

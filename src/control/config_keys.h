@@ -18,6 +18,7 @@ extern const struct key *const KEYS_TIMES[];
 extern const struct key *const KEYS_TLS[];
 extern const struct key *const KEYS_ADMIN[];
 extern const struct key *const KEYS_CACHE[];
+extern const struct key *const KEYS_LOG[];
 
 struct name_config { /* user, group, include, snippet, use */
     struct slice name;
@@ -25,6 +26,10 @@ struct name_config { /* user, group, include, snippet, use */
 
 struct number_config { /* config_version, workers (0: auto) */
     int64_t number;
+};
+
+struct word_choice_config { /* config: 1 is api */
+    int choice;
 };
 
 struct words_config { /* alias' and others' plain lists */
@@ -48,15 +53,23 @@ struct metrics_config {
     int64_t max_series;
 };
 
-enum log_kind { LOG_KIND_ACCESS, LOG_KIND_ERROR };
-enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_COMBINED, LOG_FORMAT_COMMON };
+enum log_kind { LOG_KIND_ACCESS, LOG_KIND_ERROR, LOG_KIND_AUDIT };
 struct log_config {
-    int kind;        /* enum log_kind */
-    struct slice to; /* "stdout", "stderr" or "file:PATH" */
-    int format;      /* enum log_format */
-    int level;       /* 0 debug, 1 info, 2 warn, 3 error */
-    int64_t buffer;  /* bytes */
-    int64_t flush;   /* ns */
+    int kind; /* enum log_kind */
+    struct slice to;
+    struct slice format; /* json, combined, common or a template */
+    int level;           /* 0 debug, 1 info, 2 warn, 3 error */
+    struct slice sample; /* "1/N" */
+    int64_t buffer;      /* bytes */
+    int64_t flush;       /* ns */
+};
+struct log_only_config { /* what stands in a log, as the two below */
+    struct slice_list statuses;
+    int64_t slow; /* ns; 0: not written */
+    bool failed;
+};
+struct log_mask_config {
+    int64_t v4, v6; /* bits */
 };
 
 struct site_config {

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A configuration to show: secrets that are written out in it are hidden, references to secrets
- * (file:PATH and the like) are not. */
+/* Copies of a configuration's lines, to show them or to keep them. */
 #pragma once
 
-#include "control/config_schema.h"
+#include "control/config.h"
 
-/* A copy in the arena that shares what needs no hiding. */
+/* To show: secrets that are written out are hidden, references to secrets (file:PATH and the like)
+ * are not. In the arena; what needs no change is shared. */
 const struct config_node *config_mask(const struct config_node *root,
                                       const struct config_schema *schema, struct arena *arena);
+/* To keep as one text under the first file's name: paths that files in other directories say
+ * relative to themselves are made whole. Secrets stay. */
+const struct config_node *config_settle(const struct config *config,
+                                        const struct config_schema *schema, struct arena *arena);

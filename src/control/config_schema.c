@@ -343,7 +343,7 @@ static void read_inner_option(const struct line *line, const struct config_node 
 }
 
 static void decode_block(struct config_decoder *decoder, const struct config_node *parent,
-                         struct config_block *block);
+                         const struct line *line, struct config_block *block);
 
 static void read_block(const struct line *line)
 {
@@ -355,7 +355,7 @@ static void read_block(const struct line *line)
         line->item->block = block;
         if (!node->has_block && !(line->key->flags & KEY_BARE))
             CONFIG_REPORT(decoder->errors, CONFIG_BLOCK_MISSING, node->place, node->name);
-        decode_block(decoder, node, block);
+        decode_block(decoder, node, line, block);
         return;
     }
     if (node->has_block && config_options_count(line->key->options) == 0) {
@@ -427,13 +427,19 @@ static void refuse_second(struct config_decoder *decoder, const struct config_bl
     }
 }
 
+/* `line`: whose block it is, which may have options on lines of their own; NULL: the top level. */
 static void decode_block(struct config_decoder *decoder, const struct config_node *parent,
-                         struct config_block *block)
+                         const struct line *line, struct config_block *block)
 {
     for (const struct config_node *node = parent->children; node != NULL; node = node->next) {
         if (node->is_bad)
             continue;
         const struct key *key = config_key_find(decoder->schema, block->context, node->name);
+        size_t index;
+        if (key == NULL && line != NULL && option_find(line->key, node->name, &index) != NULL) {
+            read_inner_option(line, node);
+            continue;
+        }
         if (key == NULL) {
             config_unknown_key(decoder, block->context, parent, node);
             continue;
@@ -451,7 +457,7 @@ void config_decode(struct config_decoder *decoder, const struct config_tree *tre
                    struct config_block *top)
 {
     *top = (struct config_block){.context = IN_TOP};
-    decode_block(decoder, tree->root, top);
+    decode_block(decoder, tree->root, NULL, top);
 }
 
 void config_item_merge(const struct config_item *item, void *into)

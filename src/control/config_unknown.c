@@ -30,39 +30,61 @@ struct slice config_where(struct arena *arena, const struct config_node *parent,
     return arena_format(arena, "in %.*s", SLICE_ARG(parent->name));
 }
 
-/* The names of the keys of a context, each once. */
-static struct slice allowed_keys(const struct config_decoder *decoder, unsigned context)
+/* The options of the key whose block it is: they may stand on lines of their own. */
+static const struct option *options_of(const struct config_schema *schema, unsigned context,
+                                       const struct config_node *parent)
+{
+    for (size_t i = 0; parent != NULL && i < schema->count; i++) {
+        const struct key *key = schema->keys[i];
+        if ((key->flags & KEY_SECTION) && key->inner == context &&
+            slice_equal(parent->name, slice_from_cstring(key->name)))
+            return key->options;
+    }
+    return NULL;
+}
+
+/* The names of the keys of a context, each once, and of those options. */
+static struct slice allowed_keys(const struct config_decoder *decoder, unsigned context,
+                                 const struct config_node *parent)
 {
     const struct config_schema *schema = decoder->schema;
     struct buffer out = buffer_in(decoder->arena, 200);
     buffer_append(&out, SLICE("allowed here: "));
-    for (size_t i = 0, n = 0; i < schema->count; i++)
+    const struct option *options = options_of(schema, context, parent);
+    size_t n = 0;
+    for (size_t i = 0; i < config_options_count(options); i++)
+        buffer_format(&out, "%s%s", n++ == 0 ? "" : ", ", options[i].name);
+    for (size_t i = 0; i < schema->count; i++)
         if (schema->keys[i]->contexts & context)
             buffer_format(&out, "%s%s", n++ == 0 ? "" : ", ", schema->keys[i]->name);
     return buffer_slice(&out);
 }
 
 static struct slice suggest_key(const struct config_schema *schema, unsigned context,
-                                struct slice word)
+                                const struct config_node *parent, struct slice word)
 {
     struct config_suggest suggest = config_suggest_start(word);
     for (size_t i = 0; i < schema->count; i++)
         if (schema->keys[i]->contexts & context)
             config_suggest_try(&suggest, slice_from_cstring(schema->keys[i]->name));
+    const struct option *options = options_of(schema, context, parent);
+    for (size_t i = 0; i < config_options_count(options); i++)
+        config_suggest_try(&suggest, slice_from_cstring(options[i].name));
     return suggest.best;
 }
 
-static bool report_foreign(struct config_decoder *decoder, struct slice where,
+static bool report_foreign(struct config_decoder *decoder, const struct config_node *parent,
                            const struct config_node *node, unsigned context)
 {
     for (size_t i = 0; i < sizeof(FOREIGN_WORDS) / sizeof(FOREIGN_WORDS[0]); i++) {
         if (!slice_equal(node->name, slice_from_cstring(FOREIGN_WORDS[i].word)))
             continue;
         struct config_error *error =
-            CONFIG_REPORT(decoder->errors, CONFIG_FOREIGN_KEY, node->place, node->name, where);
+            CONFIG_REPORT(decoder->errors, CONFIG_FOREIGN_KEY, node->place, node->name,
+                          config_where(decoder->arena, parent, context));
         config_error_note(decoder->errors, error, "%s writes \"%s\"; weir writes: %s",
                           FOREIGN_WORDS[i].whose, FOREIGN_WORDS[i].word, FOREIGN_WORDS[i].ours);
-        error->help = allowed_keys(decoder, context);
+        error->help = allowed_keys(decoder, context, parent);
         return true;
     }
     return false;
@@ -99,7 +121,7 @@ void config_unknown_key(struct config_decoder *decoder, unsigned context,
     struct slice where = config_where(decoder->arena, parent, context);
     const struct key *elsewhere = config_key_anywhere(decoder->schema, node->name, &contexts);
     if (elsewhere == NULL &&
-        (report_foreign(decoder, where, node, context) || report_later(decoder, node)))
+        (report_foreign(decoder, parent, node, context) || report_later(decoder, node)))
         return;
     struct config_error *error =
         CONFIG_REPORT(decoder->errors, CONFIG_UNKNOWN_KEY, node->place, node->name, where);
@@ -110,11 +132,11 @@ void config_unknown_key(struct config_decoder *decoder, unsigned context,
                               "nginx's server { ... } is written: site HOST { ... }");
         return;
     }
-    error->suggestion = suggest_key(decoder->schema, context, node->name);
+    error->suggestion = suggest_key(decoder->schema, context, parent, node->name);
     if (error->suggestion.size > 0)
         config_error_note(decoder->errors, error, "did you mean \"%.*s\"?",
                           SLICE_ARG(error->suggestion));
-    error->help = allowed_keys(decoder, context);
+    error->help = allowed_keys(decoder, context, parent);
 }
 
 /* Whether the option exists for the same key in another kind of block, as timeouts do. */

@@ -120,12 +120,12 @@ static size_t write_options(struct writer *writer, const struct key *key,
         member(writer, option->name, written++);
         write_scalar(writer, option, &node->options[i].value);
     }
-    if (key->flags & KEY_SECTION)
-        return written;
     static const struct config_word ON = {.text = {"on", 2}};
     for (const struct config_node *child = node->children; child != NULL; child = child->next) {
         const struct option *option = find(key->options, child->name);
-        if (option == NULL)
+        bool is_key = (key->flags & KEY_SECTION) &&
+                      config_key_find(writer->schema, key->inner, child->name) != NULL;
+        if (option == NULL || is_key)
             continue;
         member(writer, option->name, written++);
         if (child->values_count > 1)

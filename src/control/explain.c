@@ -2,6 +2,7 @@
 #include "control/explain.h"
 
 #include "base/json.h"
+#include "exchange/exchange.h"
 #include "http/h1_parse.h"
 #include "http/uri.h"
 
@@ -102,6 +103,31 @@ static void find_others(struct explanation *e, const struct route_question *ques
     }
 }
 
+static struct exchange *make_exchange(const struct explanation *e,
+                                      const struct explain_question *asked, struct arena *arena)
+{
+    struct exchange *x = arena_zero(arena, sizeof *x);
+    char ip[ADDRESS_TEXT_MAX];
+    struct body_text *body = arena_alloc(arena, sizeof *body);
+    bool has_body = e->head.framing != FRAMING_NONE;
+    body_text_init(body, SLICE(""));
+    body->body.length = e->head.framing == FRAMING_LENGTH ? (int64_t)e->head.length : -1;
+    arena_init(&x->arena, NULL, 0);
+    x->site = e->site;
+    x->route = e->route;
+    x->request.head = e->head;
+    x->request.path = e->path;
+    x->request.target = e->head.has_query ? arena_format(arena, "%.*s?%.*s", SLICE_ARG(e->path),
+                                                         SLICE_ARG(e->head.query))
+                                          : e->path;
+    x->request.body = has_body ? &body->body : body_none();
+    x->response.body = body_none();
+    x->client = x->peer = &asked->client;
+    x->client_ip = arena_copy(arena, address_format_ip(&asked->client, ip));
+    x->scheme = e->listener->sites.is_secure ? SLICE("https") : SLICE("http");
+    return x;
+}
+
 static void choose(struct explanation *e, const struct explain_question *asked, struct arena *arena)
 {
     bool limit_hit = false;
@@ -125,10 +151,12 @@ static void choose(struct explanation *e, const struct explain_question *asked, 
         .client = &asked->client,
     };
     e->route = route_choose(e->site, &question, &limit_hit);
-    if (e->route == NULL)
+    if (e->route == NULL) {
         e->refusal = REFUSAL_NO_ROUTE;
-    else
+    } else {
         e->route_why = why_route(e->route);
+        e->x = make_exchange(e, asked, arena);
+    }
     find_others(e, &question, arena);
 }
 
@@ -187,14 +215,20 @@ static void write_routes(struct buffer *out, const char *name, const struct rout
     buffer_append_byte(out, ']');
 }
 
-static void write_steps(struct buffer *out, const struct route *route)
+static void write_steps(const struct explanation *e, struct buffer *out)
 {
+    const struct route *route = e->route;
     json_name(out, "steps");
     buffer_append_byte(out, '[');
     for (size_t i = 0; i < route->steps_count; i++) {
         buffer_append(out, i > 0 ? SLICE(",{") : SLICE("{"));
         json_field(out, "name", slice_from_cstring(route->steps[i].step->key->name));
         json_field(out, "at", route->steps[i].at);
+        if (route->steps[i].step->explain != NULL) {
+            struct buffer says = buffer_in(&e->x->arena, 256);
+            route->steps[i].step->explain(e->x, route->steps[i].config, &says);
+            json_field(out, "says", buffer_slice(&says));
+        }
         buffer_append_byte(out, '}');
     }
     buffer_append_byte(out, ']');
@@ -224,7 +258,9 @@ void explain_write(const struct explanation *e, struct buffer *out)
     if (e->route != NULL) {
         json_name(out, "route");
         write_route(out, e->route, e->route_why);
-        write_steps(out, e->route);
+        write_steps(e, out);
+        arena_done(&e->x->arena);
+        arena_init(&e->x->arena, NULL, 0);
     }
     write_routes(out, "also", e->also, e->also_count);
     write_routes(out, "unmet", e->unmet, e->unmet_count);

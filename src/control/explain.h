@@ -29,6 +29,7 @@ struct explanation {
      * condition keeps from being taken. */
     const struct route **also, **unmet;
     size_t also_count, unmet_count;
+    struct exchange *x; /* as the steps would see it; explain_write() frees what they take */
 };
 
 /* Everything lives in the arena, or in the snapshot. */

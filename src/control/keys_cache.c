@@ -50,7 +50,8 @@ static const struct option MAX_OBJECT_ARGUMENTS[] = {
      .min = 1024,
      .max = INT64_C(1) << 46,
      .offset = offsetof(struct number_config, number),
-     .doc = "Larger bodies are not stored; in memory none that is larger than half of it."},
+     .doc = "Larger bodies are not stored; those larger than half of memory only on the disk, with "
+            "dir."},
     {0},
 };
 static const struct option MIN_USES_ARGUMENTS[] = {

@@ -6,9 +6,8 @@
 
 static const char *const AUTO[] = {"auto", NULL};
 static const char *const PROXY_HEADERS[] = {"x_forwarded_for", "forwarded", "proxy_protocol", NULL};
-static const char *const LOG_KINDS[] = {"access", "error", NULL};
-static const char *const LOG_FORMATS[] = {"json", "combined", "common", NULL};
-static const char *const LOG_LEVELS[] = {"debug", "info", "warn", "error", NULL};
+
+static const char *const CONFIG_OWNERS[] = {"file", "api", NULL};
 
 static const struct option GEOIP_ARGUMENTS[] = {
     {.name = "file",
@@ -55,6 +54,16 @@ static const struct option CORE_DUMPS_ARGUMENTS[] = {
      .standard = "off",
      .offset = offsetof(struct switch_config, is_on),
      .doc = "on or off."},
+    {0},
+};
+static const struct option CONFIG_ARGUMENTS[] = {
+    {.name = "owner",
+     .type = OPTION_ENUM,
+     .flags = OPTION_REQUIRED,
+     .standard = "file",
+     .words = CONFIG_OWNERS,
+     .offset = offsetof(struct word_choice_config, choice),
+     .doc = "file or api."},
     {0},
 };
 static const struct option FIBERS[] = {
@@ -149,51 +158,6 @@ static const struct option PROXIES_OPTIONS[] = {
             "listen has proxy_protocol then."},
     {0},
 };
-static const struct option LOG_ARGUMENTS[] = {
-    {.name = "kind",
-     .type = OPTION_ENUM,
-     .flags = OPTION_REQUIRED,
-     .words = LOG_KINDS,
-     .offset = offsetof(struct log_config, kind),
-     .doc = "access: a line for each exchange; error: what went wrong."},
-    {0},
-};
-static const struct option LOG_OPTIONS[] = {
-    {.name = "to",
-     .type = OPTION_STRING,
-     .standard = "stderr",
-     .offset = offsetof(struct log_config, to),
-     .doc = "stdout, stderr or file:PATH."},
-    {.name = "format",
-     .type = OPTION_ENUM,
-     .standard = "json",
-     .words = LOG_FORMATS,
-     .offset = offsetof(struct log_config, format),
-     .doc = "How a line of the access log looks."},
-    {.name = "level",
-     .type = OPTION_ENUM,
-     .standard = "info",
-     .words = LOG_LEVELS,
-     .offset = offsetof(struct log_config, level),
-     .doc = "The least important lines that the error log shows."},
-    {.name = "buffer",
-     .type = OPTION_SIZE,
-     .standard = "64KiB",
-     .min = 4096,
-     .max = 64 * 1024 * 1024,
-     .offset = offsetof(struct log_config, buffer),
-     .doc = "How much of the access log waits in memory; when it is full lines are dropped and "
-            "counted."},
-    {.name = "flush",
-     .type = OPTION_DURATION,
-     .standard = "1s",
-     .min = MILLISECONDS(10),
-     .max = SECONDS(60),
-     .offset = offsetof(struct log_config, flush),
-     .doc = "How long a line waits at most."},
-    {0},
-};
-
 static const struct key CONFIG_VERSION_KEY = {
     .name = "config_version",
     .contexts = IN_TOP,
@@ -274,6 +238,18 @@ static const struct key CORE_DUMPS = {
     .example = "core_dumps on",
     .since = "0.1",
 };
+static const struct key CONFIG = {
+    .name = "config",
+    .contexts = IN_TOP,
+    .arguments = CONFIG_ARGUMENTS,
+    .config_size = sizeof(struct word_choice_config),
+    .doc = "Who says what is served. file: this file, and what PUT /v1/config brings is served "
+           "until the next reload. api: the admin API; this file is for the first start alone, and "
+           "later ones serve what was served last, which is kept in weir's state directory. A "
+           "change needs a restart.",
+    .example = "config api",
+    .since = "0.1",
+};
 static const struct key METRICS = {
     .name = "metrics",
     .contexts = IN_TOP,
@@ -325,18 +301,6 @@ static const struct key GEOIP = {
     .example = "geoip GeoLite2-Country.mmdb",
     .since = "0.1",
 };
-static const struct key LOG = {
-    .name = "log",
-    .contexts = IN_TOP,
-    .flags = KEY_MANY,
-    .arguments = LOG_ARGUMENTS,
-    .options = LOG_OPTIONS,
-    .config_size = sizeof(struct log_config),
-    .doc = "Where logs go. There is no access log unless one is written; the error log goes to "
-           "stderr.",
-    .example = "log access to=file:/var/log/weir/access.log format=json",
-    .since = "0.1",
-};
 static const struct key DEFAULTS = {
     .name = "defaults",
     .contexts = IN_TOP,
@@ -348,20 +312,7 @@ static const struct key DEFAULTS = {
 };
 
 const struct key *const KEYS_TOP[] = {
-    &CONFIG_VERSION_KEY,
-    &INCLUDE,
-    &SNIPPET,
-    &USE,
-    &USER,
-    &GROUP,
-    &WORKERS_KEY,
-    &CORE_DUMPS,
-    &METRICS,
-    &FIBERS_MAX,
-    &RESOLVER,
-    &TRUSTED_PROXIES,
-    &GEOIP,
-    &LOG,
-    &DEFAULTS,
-    NULL,
+    &CONFIG_VERSION_KEY, &INCLUDE,    &SNIPPET,  &USE,     &USER,       &GROUP,
+    &WORKERS_KEY,        &CORE_DUMPS, &CONFIG,   &METRICS, &FIBERS_MAX, &RESOLVER,
+    &TRUSTED_PROXIES,    &GEOIP,      &DEFAULTS, NULL,
 };

@@ -8,7 +8,10 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cache/store.h"
+#include "control/caches.h"
 #include "control/memory_source.h"
+#include "control/service.h"
 #include "control/snapshot.h"
 #include "control/worker.h"
 #include "serve/overload.h"
@@ -25,7 +28,7 @@ enum {
     BUSY = 60,
     TIGHT_MS = 25,  /* where something is asked of the workers */
     TRIM_MS = 1000, /* between two trimmings */
-    END_MS = 500,   /* what was ended needs that long to be gone */
+    END_MS = 100,   /* what was ended needs that long to be gone, when workers have time */
     VICTIMS_MAX = 64,
     MIB = 1024 * 1024,
 };
@@ -145,6 +148,25 @@ static void say_level(enum pressure level, enum pressure before)
               watch.state.used / MIB, watch.state.budget / MIB, MEANINGS[level]);
 }
 
+/* What caches hold goes before anything is refused. They may grow until that begins; when it has,
+ * each gives back its part, at most a quarter at a time: what was freed is not seen at once. */
+static void bound_caches(int64_t used, int64_t budget)
+{
+    const struct snapshot *snapshot = service_snapshot();
+    size_t count = snapshot == NULL ? 0 : snapshot->caches_count;
+    bool may_give = watch.state.level >= PRESSURE_TRIM && loop_now() >= watch.next_trim;
+    for (size_t i = 0; i < count; i++) {
+        struct store *store = snapshot->caches[i].cache->store;
+        int64_t held = (int64_t)store_bytes(store);
+        int64_t spare = pressure_spare(used, budget) / (int64_t)count;
+        if (spare < -held / 4)
+            spare = -held / 4;
+        if (spare < 0 && !may_give)
+            spare = 0;
+        store_bound(store, budget > 0 ? (uint64_t)(held + spare) : UINT64_MAX);
+    }
+}
+
 /* Tells the workers. */
 static void publish(int64_t used, int64_t budget)
 {
@@ -162,6 +184,7 @@ static void publish(int64_t used, int64_t budget)
         say_level(level, before);
     if (level > before)
         watch.next_trim = 0;
+    bound_caches(used, budget);
 }
 
 static void weigh_worker(struct serve_worker *serve, void *argument)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/check.h"
 #include "base/hash.h"
-#include "control/access_log.h"
+#include "control/access_log_format.h"
 #include "control/metrics_inside.h"
 #include "fiber/thread.h"
 
@@ -132,6 +132,8 @@ void metrics_on_end(const struct exchange *x)
         tally_of_add(&counts->refused, (uint64_t)x->blame.refusal);
     if (x->encoded != NULL)
         tally_of_add(&counts->encoded, (uint64_t)(uintptr_t)x->encoded);
+    if (x->limited != NULL)
+        tally_of_add(&counts->limited, (uint64_t)(uintptr_t)x->limited);
     int64_t now = loop_now();
     histogram_add(&counts->duration, now - x->started);
     if (x->answered != 0)

@@ -17,6 +17,7 @@ struct route_counts {
     struct tally_of requests; /* by metrics_key() */
     struct tally_of refused;  /* by enum refusal */
     struct tally_of encoded;  /* responses by the word that the log has for it: its address */
+    struct tally_of limited;  /* what limits did, likewise */
     struct histogram duration;
     struct histogram first_byte; /* until the head of the response was on its way */
     uint64_t bytes_in, bytes_out;

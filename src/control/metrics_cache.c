@@ -38,6 +38,8 @@ void metrics_write_caches(struct metrics_out *m)
         {"weir_cache_bytes", "gauge", "Bytes in memory.", offsetof(struct store_counters, bytes)},
         {"weir_cache_evictions", "counter", "Answers that made room for others.",
          offsetof(struct store_counters, evicted)},
+        {"weir_cache_slices", "counter", "Slices of large bodies that were fetched.",
+         offsetof(struct store_counters, slices)},
     };
     for (size_t f = 0; f < sizeof FAMILIES / sizeof *FAMILIES; f++) {
         metrics_family(m, FAMILIES[f].name, FAMILIES[f].type, FAMILIES[f].help);

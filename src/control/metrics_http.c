@@ -5,18 +5,9 @@
 
 static const char *const PROTOCOLS[] = {"http/1.0", "http/1.1", "h2"};
 
-struct slice metrics_reason(enum refusal refusal, char text[METRICS_REASON_MAX])
+struct slice metrics_reason(enum refusal refusal)
 {
-    static const char *const NAMES[] = {
-        "none",
-#define REFUSAL(name, status, reason, limit, doc) #name,
-#include "http/refusal.def"
-#undef REFUSAL
-    };
-    struct slice name = slice_from_cstring(NAMES[refusal]);
-    for (size_t i = 0; i < name.size && i < METRICS_REASON_MAX; i++)
-        text[i] = ascii_lower(name.data[i]);
-    return slice_of(text, name.size);
+    return slice_from_cstring(refusal_text(refusal)->reason);
 }
 
 static const struct route_counts *counts_at(const struct route_series *series, unsigned worker)
@@ -80,26 +71,29 @@ static void write_refused(struct metrics_out *m, const struct route_series *seri
         if (counts_at(series, i) != NULL)
             tally_of_join(&sum, &counts_at(series, i)->refused);
     for (size_t i = 0; i < TALLY_SLOTS; i++) {
-        char text[METRICS_REASON_MAX];
         if (sum.keys[i] == 0)
             continue;
         route_labels(m, series);
-        metrics_label(m, "reason", metrics_reason((enum refusal)sum.keys[i], text));
+        metrics_label(m, "reason", metrics_reason((enum refusal)sum.keys[i]));
         metrics_value(m, sum.counts[i]);
     }
 }
 
-static void write_encoded(struct metrics_out *m, const struct route_series *series)
+/* A tally whose keys are words of the program. */
+static void write_words(struct metrics_out *m, const struct route_series *series, size_t offset,
+                        const char *label)
 {
     struct tally_of sum = {0};
-    for (unsigned i = 0; i < METRICS_WORKERS_MAX; i++)
-        if (counts_at(series, i) != NULL)
-            tally_of_join(&sum, &counts_at(series, i)->encoded);
+    for (unsigned i = 0; i < METRICS_WORKERS_MAX; i++) {
+        const char *counts = (const char *)counts_at(series, i);
+        if (counts != NULL)
+            tally_of_join(&sum, (const struct tally_of *)(const void *)(counts + offset));
+    }
     for (size_t i = 0; i < TALLY_SLOTS; i++) {
         if (sum.keys[i] == 0)
             continue;
         route_labels(m, series);
-        metrics_label(m, "encoding", slice_from_cstring((const char *)(uintptr_t)sum.keys[i]));
+        metrics_label(m, label, slice_from_cstring((const char *)(uintptr_t)sum.keys[i]));
         metrics_value(m, sum.counts[i]);
     }
 }
@@ -171,5 +165,10 @@ void metrics_write_http(struct metrics_out *m)
     EACH_SERIES(series) write_refused(m, series);
     metrics_family(m, "weir_http_responses_encoded", "counter",
                    "Responses that weir has encoded or decoded, or left alone for a reason.");
-    EACH_SERIES(series) write_encoded(m, series);
+    EACH_SERIES(series)
+    write_words(m, series, offsetof(struct route_counts, encoded), "encoding");
+    metrics_family(m, "weir_rate_limit_requests", "counter",
+                   "Requests that a limit has refused or delayed, or would have.");
+    EACH_SERIES(series)
+    write_words(m, series, offsetof(struct route_counts, limited), "result");
 }

@@ -30,9 +30,6 @@ static inline uint64_t metrics_key(int status, enum method method, enum metrics_
            (uint64_t)(status & 0xffff);
 }
 
-enum {
-    METRICS_REASON_MAX = 64,
-};
-/* The name of a refusal in lower case. */
-struct slice metrics_reason(enum refusal refusal, char text[METRICS_REASON_MAX]);
+/* Of a refusal, in the word that the access log has for it. */
+struct slice metrics_reason(enum refusal refusal);
 const struct route_series *metrics_first(void);

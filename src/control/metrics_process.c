@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What there is once: the process, its configuration, its connections. */
-#include "control/access_log.h"
+#include "control/certificates.h"
+#include "control/log_tail.h"
+#include "control/log_target.h"
 #include "control/memory_watch.h"
 #include "control/metrics_inside.h"
 #include "control/service_inside.h"
+#include "control/snapshot.h"
 #include "fiber/process.h"
 
 /* A counter or gauge without labels. */
@@ -20,12 +23,23 @@ static void one(struct metrics_out *m, const char *name, const char *type, uint6
 static void write_config(struct metrics_out *m)
 {
     struct service_counters counters;
+    char hash[24];
+    struct buffer text = buffer_fixed(hash, sizeof hash);
     service_look(&counters);
     metrics_family(m, "weir_build_info", "gauge", "1, with the version that runs.");
     metrics_sample(m);
     metrics_label(m, "version", SLICE("0.1.0"));
     metrics_label(m, "commit", SLICE(WEIR_COMMIT));
     metrics_value(m, 1);
+    buffer_format(&text, "%016llx", (unsigned long long)counters.hash);
+    metrics_family(m, "weir_config_info", "gauge", "1, with what the configuration is known by.");
+    metrics_sample(m);
+    metrics_label(m, "hash", buffer_slice(&text));
+    metrics_value(m, 1);
+    one(m, "weir_config_last_reload_successful", "gauge", !counters.was_refused,
+        "Whether the configuration that was tried last is the one that is served.");
+    one(m, "weir_config_drift", "gauge", service_is_ephemeral(),
+        "Whether what is served is not what the file says.");
     one(m, "weir_config_version", "gauge", service_version(),
         "Number of the configuration that is served; each one that is applied has the next.");
     metrics_family(m, "weir_config_applied_timestamp_seconds", "gauge",
@@ -38,8 +52,38 @@ static void write_config(struct metrics_out *m)
         metrics_label(m, "result", is_good ? SLICE("applied") : SLICE("refused"));
         metrics_value(m, is_good ? counters.reloads_applied : counters.reloads_refused);
     }
-    one(m, "weir_config_ephemeral", "gauge", service_is_ephemeral(),
-        "Whether it came through the API and is in no file.");
+}
+
+static void write_certificate(void *argument, struct slice name, int64_t expires)
+{
+    struct metrics_out *m = argument;
+    metrics_sample(m);
+    metrics_label(m, "name", name);
+    metrics_value(m, expires < 0 ? 0 : (uint64_t)expires);
+}
+
+static void write_turns(struct metrics_out *m)
+{
+    struct histogram handshakes = {0};
+    metrics_family(m, "weir_worker_loop_lag_seconds", "histogram",
+                   "How long each turn of a worker's loop took: what is next waits as long.");
+    for (unsigned i = 0; i < service.workers.count; i++) {
+        const struct serve_worker *worker = service.workers.shared.workers[i];
+        struct histogram turns = {0};
+        char text[16];
+        struct buffer number = buffer_fixed(text, sizeof text);
+        buffer_append_u64(&number, i);
+        histogram_join(&turns, &worker->turns);
+        histogram_join(&handshakes, &worker->shaken);
+        struct metrics_labels labels = {{"worker"}, {buffer_slice(&number)}, 1};
+        metrics_histogram(m, &turns, &labels);
+    }
+    metrics_family(m, "weir_tls_handshake_duration_seconds", "histogram",
+                   "Handshakes with clients that succeeded.");
+    metrics_histogram(m, &handshakes, &(struct metrics_labels){.count = 0});
+    metrics_family(m, "weir_tls_certificate_expiry_timestamp_seconds", "gauge",
+                   "When a certificate that is shown ends, by the first name of its site.");
+    certificates_each(service.snapshot->certificates, write_certificate, m);
 }
 
 static void write_connections(struct metrics_out *m)
@@ -77,11 +121,10 @@ static void write_refused(struct metrics_out *m)
                    "Connections and requests that weir has refused, by the reason.");
     for (size_t i = REFUSAL_NONE + 1; i < REFUSALS; i++) {
         uint64_t count = service_sum(offsetof(struct serve_worker, refused) + i * sizeof count);
-        char text[METRICS_REASON_MAX];
         if (count == 0)
             continue;
         metrics_sample(m);
-        metrics_label(m, "reason", metrics_reason((enum refusal)i, text));
+        metrics_label(m, "reason", metrics_reason((enum refusal)i));
         metrics_value(m, count);
     }
 }
@@ -103,13 +146,15 @@ static void write_memory(struct metrics_out *m)
 
 static void write_log(struct metrics_out *m)
 {
-    uint64_t dropped = 0;
-    for (unsigned i = 0; i < service.workers.count; i++)
-        dropped += access_log_dropped(service.workers.shared.workers[i]->log);
     metrics_family(m, "weir_log_dropped", "counter", "Lines that a log did not take.");
+    for (unsigned i = 0; i < LOG_NAMES; i++) {
+        metrics_sample(m);
+        metrics_label(m, "log", slice_from_cstring(log_name_text((enum log_name)i)));
+        metrics_value(m, log_lost((enum log_name)i));
+    }
     metrics_sample(m);
-    metrics_label(m, "log", SLICE("access"));
-    metrics_value(m, dropped);
+    metrics_label(m, "log", SLICE("tail"));
+    metrics_value(m, log_tail_lost());
 }
 
 void metrics_write_process(struct metrics_out *m)
@@ -118,6 +163,7 @@ void metrics_write_process(struct metrics_out *m)
     process_look(&figures);
     write_config(m);
     write_connections(m);
+    write_turns(m);
     write_refused(m);
     write_memory(m);
     write_log(m);

@@ -56,7 +56,9 @@ void metrics_label(struct metrics_out *m, const char *name, struct slice value)
 {
     if (m->is_dropped)
         return;
-    buffer_format(m->out, "%s%s=\"", m->has_labels ? "," : "{", name);
+    buffer_append_byte(m->out, m->has_labels ? ',' : '{');
+    buffer_append(m->out, slice_from_cstring(name));
+    buffer_append(m->out, SLICE("=\""));
     escaped(m->out, value, true);
     buffer_append_byte(m->out, '"');
     m->has_labels = true;

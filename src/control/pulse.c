@@ -4,6 +4,8 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/starved.h"
+#include "fiber/child.h"
 #include "fiber/crash.h"
 
 #include <stdlib.h>
@@ -19,6 +21,7 @@ struct sign {
     int is_asked;  /* atomic */
     int thread_id; /* atomic; 0: not known yet */
     int missed;
+    struct starved starved; /* since the first time */
 };
 
 static struct {
@@ -46,6 +49,22 @@ static void end_stuck(unsigned i, const struct sign *sign)
     crash_thread(id == 0 ? crash_thread_id() : id);
 }
 
+/* Whether it is well all the same: it waits for a core. */
+static bool on_missed(unsigned i, struct sign *sign, bool is_late)
+{
+    int id = __atomic_load_n(&sign->thread_id, __ATOMIC_RELAXED);
+    if (is_late || sign->missed == 0) {
+        starved_begin(&sign->starved, process_id(), id);
+        sign->missed = is_late ? 0 : 1;
+        return false;
+    }
+    if (id != 0 && starved_is(&sign->starved))
+        return true;
+    if (++sign->missed >= STUCK_BEATS)
+        end_stuck(i, sign);
+    return false;
+}
+
 /* Whether all workers have given the sign they were asked for half a second ago. */
 static bool ask_all(bool is_late)
 {
@@ -53,10 +72,7 @@ static bool ask_all(bool is_late)
     for (unsigned i = 0; i < pulse.shared->workers_count; i++) {
         struct sign *sign = &pulse.signs[i];
         if (__atomic_load_n(&sign->is_asked, __ATOMIC_ACQUIRE)) {
-            all = false;
-            sign->missed = is_late ? 0 : sign->missed + 1;
-            if (sign->missed >= STUCK_BEATS)
-                end_stuck(i, sign);
+            all = on_missed(i, sign, is_late) && all;
             continue;
         }
         sign->missed = 0;

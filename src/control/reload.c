@@ -15,6 +15,7 @@
 #include "control/service_inside.h"
 #include "control/snapshot.h"
 #include "control/supervised.h"
+#include "control/versions.h"
 #include "fiber/fiber.h"
 #include "fiber/loop.h"
 #include "fiber/offload.h"
@@ -135,7 +136,9 @@ static enum status apply(struct loaded *loaded)
     bool is_override = loaded->base != NULL;
     service_take_snapshot(to, loaded);
     from->holders++; /* until nothing of it is looked at here */
-    to->version = from->version + !is_override;
+    to->version = is_override         ? from->version
+                  : service.has_admin ? versions_next()
+                                      : from->version + 1;
     update_caches(to);
     update_upstreams(to);
     if (service.has_admin) /* before anybody can be chosen */
@@ -147,6 +150,7 @@ static enum status apply(struct loaded *loaded)
     enum status status = service.is_ending ? ERR_CLOSED : workers_swap(&service.workers, to);
     service.snapshot = to; /* also then: what has joined is its own */
     if (status != OK) {
+        certificates_unwatch(from->certificates);
         from->holders--;
         return status;
     }
@@ -154,11 +158,13 @@ static enum status apply(struct loaded *loaded)
     let_leave(to);
     health_checks_update(service.health_checks, config, to);
     swap_certificates(from, to);
-    service_set_error_log(config);
+    error_log_use(to->error_log);
     if (!is_override) {
         say_what_stays(from->config, config);
         service.counters.applied_at = clock_wall();
         service.counters.reloads_applied++;
+        service.counters.was_refused = false;
+        service.counters.hash = loaded->hash;
     }
     if (loaded->admin != NULL)
         admin_serve(loaded->admin);
@@ -275,16 +281,32 @@ static void settle_overrides(struct loaded *loaded)
     }
 }
 
+/* Whether what is served now is what the file said. */
+static void note_owner(const struct service_reload *reload)
+{
+    bool is_files = reload->text.data == NULL ||
+                    (reload->return_to != 0 && reload->return_to == service.file_version);
+    service.is_ephemeral = !is_files && !service.is_api;
+    if (is_files)
+        service.file_version = service.snapshot->version;
+}
+
 static enum status run(struct service_reload *reload)
 {
     int64_t began = clock_monotonic();
-    struct slice text = reload->text.data == NULL ? service.text : reload->text;
+    struct slice text = reload->text.data != NULL ? reload->text
+                        : service.is_api          ? service.owned
+                                                  : service.text;
     struct loaded *loaded = loaded_new(service.name, text, reload->is_json);
     reload->version_before = reload->version = service.snapshot->version;
     enum status status = build_beside(loaded);
     if (status != OK)
         return status;
     reload->loaded = loaded;
+    bool is_lost = reload->keeps != NULL && loaded->errors.errors == 0 &&
+                   !admin_plan_has(loaded->admin, reload->keeps);
+    if (is_lost && reload->rollback_after == 0)
+        return ERR_DENIED;
     status = prepare(loaded, reload->is_dry);
     if (loaded->errors.errors == 0)
         find_changes(reload, loaded);
@@ -295,11 +317,21 @@ static enum status run(struct service_reload *reload)
         reload->snapshot = to;
         status = apply(loaded);
         reload->version = service.snapshot->version;
-        service.is_ephemeral = reload->text.data != NULL;
+        note_owner(reload);
         settle_overrides(loaded);
+        if (status == OK && service.has_admin)
+            service_keep(reload);
     }
     reload->took = clock_monotonic() - began;
     return status;
+}
+
+static bool is_expected(const struct service_reload *reload)
+{
+    if (reload->is_automatic && service.unconfirmed == 0)
+        return false; /* something else has come meanwhile */
+    return reload->expected_version == 0 || (reload->expected_version == service_version() &&
+                                             reload->expected_generation == runtime_generation());
 }
 
 enum status service_reload(struct service_reload *reload)
@@ -311,7 +343,7 @@ enum status service_reload(struct service_reload *reload)
         if (status == OK) {
             if (!reload->is_dry)
                 supervised_reloading();
-            status = run(reload);
+            status = is_expected(reload) ? run(reload) : ERR_REFUSED;
             if (!reload->is_dry && !service.is_ending)
                 service_say_status(status == OK ? "" : ", the last reload was refused");
             runtime_unlock();
@@ -323,6 +355,7 @@ enum status service_reload(struct service_reload *reload)
         return status;
     if (status == ERR_CONFIG) {
         service.counters.reloads_refused++;
+        service.counters.was_refused = true;
         say_refused(reload);
     } else if (status == OK) {
         say_applied(reload);

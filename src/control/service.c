@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "control/access_log.h"
 #include "control/admin.h"
 #include "control/certificates.h"
+#include "control/config_json.h"
 #include "control/config_watch.h"
 #include "control/discovery.h"
 #include "control/health_check.h"
 #include "control/held_watch.h"
+#include "control/log_tail.h"
+#include "control/log_target.h"
 #include "control/memory_watch.h"
 #include "control/metrics.h"
 #include "control/privileges.h"
@@ -18,6 +22,7 @@
 #include "control/service_inside.h"
 #include "control/snapshot.h"
 #include "control/supervised.h"
+#include "control/versions.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
 #include "limit/verified.h"
@@ -29,6 +34,7 @@ enum {
     OFFLOAD_THREADS = 2,
     WATCH_MS = 500,
     WATCH_WAIT_S = 60,  /* for another reload that runs */
+    LAST_LINES_S = 2,   /* for what the logs have not taken yet */
     DRAIN_GRACE_S = 10, /* after timeouts.drain everything has ended, or hangs */
 };
 
@@ -38,17 +44,7 @@ static void log_exchange(const struct exchange *x)
 {
     metrics_on_end(x);
     access_log_write(serve_self()->log, x);
-}
-
-void service_set_error_log(const struct config *config)
-{
-    enum log_level level = LOG_INFO;
-    for (size_t i = 0; i < config->logs_count; i++) {
-        const struct log_config *log = config->logs[i]->config;
-        if (log->kind == LOG_KIND_ERROR)
-            level = (enum log_level)log->level;
-    }
-    log_set_level(level);
+    log_tail_exchange(x, access_log_hiding(serve_self()->log));
 }
 
 static void say_ready(const struct snapshot *snapshot)
@@ -100,6 +96,7 @@ struct loaded *loaded_again(struct loaded *base, const struct overrides *overrid
     loaded->base = base->base != NULL ? base->base : base;
     loaded->base->users++;
     loaded->config = base->config;
+    loaded->hash = base->hash;
     return loaded;
 }
 
@@ -119,6 +116,7 @@ static void read_config(struct loaded *loaded)
         .text = loaded->text,
         .has_text = loaded->text.data != NULL,
         .is_json = loaded->is_json,
+        .is_text = loaded->text.data != NULL && !loaded->is_json,
         .check_files = true,
         .source = service.is_watching ? &CONFIG_WATCHED : NULL,
     };
@@ -127,6 +125,9 @@ static void read_config(struct loaded *loaded)
     loaded->config = config_load(&request, &loaded->arena, &loaded->errors);
     if (loaded->errors.errors > 0)
         return;
+    struct buffer text = buffer_in(&loaded->arena, 4096);
+    config_json_write(config_schema(), loaded->config->root, &text);
+    loaded->hash = hash_text((struct hash_key){0}, buffer_slice(&text));
     overrides_reconcile(&loaded->overrides, loaded->config, NULL, NULL);
     if (service.has_admin)
         loaded->admin =
@@ -227,6 +228,7 @@ static enum status start_admin(void)
 {
     struct loaded *loaded = service.snapshot->loaded;
     TRY(admin_open(loaded->admin, loaded->config, NULL));
+    versions_prepare(loaded->config);
     overrides_reconcile(runtime_edit(), loaded->config, service_say_dropped, NULL);
     runtime_start();
     runtime_push(runtime_overrides(), service.snapshot);
@@ -266,6 +268,7 @@ static enum status serve(const struct service_start *start)
     if (service.has_admin)
         TRY(start_admin());
     TRY(privileges_drop(config->user, config->group, config->core_dumps));
+    error_log_use(snapshot->error_log); /* before, there may be no thread that writes it */
     if (offload_start(OFFLOAD_THREADS) != OK) {
         log_write(LOG_ERROR, "start_failed", "the threads for files could not be started");
         return ERR_SYSTEM;
@@ -286,6 +289,7 @@ static enum status serve(const struct service_start *start)
     if (service.has_admin) {
         admin_serve(snapshot->loaded->admin);
         snapshot->loaded->admin = NULL;
+        service_keep_first();
     }
     if (service.is_watching)
         TRY(fiber_start(&service.watch, "config_watch", watch, NULL, NULL));
@@ -301,28 +305,34 @@ enum status service_start(const struct service_start *start)
     list_init(&service.reload_queue);
     service.is_watching = start->is_watching;
     fiber_scope_init(&service.watch);
+    fiber_scope_init(&service.back);
     service.has_admin = start->control != NULL;
     service.has_admin_by_default = start->has_admin_by_default;
     service.started = clock_wall();
     if (service.has_admin) {
         admin_init(start->control);
         runtime_load(start->name);
+        versions_load(start->name);
     }
     metrics_begin();
+    log_tail_start();
     struct loaded *loaded = loaded_new(start->name, start->text, false);
     loaded_read(loaded);
     start->show(&loaded->errors, start->name);
+    if (service.has_admin && loaded->snapshot != NULL)
+        loaded = service_take_owned(loaded, start);
     struct snapshot *snapshot = loaded->snapshot;
     if (snapshot == NULL) {
         loaded_free(loaded);
         return ERR_CONFIG;
     }
-    service_set_error_log(loaded->config);
     workers_init(&service.workers, snapshot->workers);
     service_take_snapshot(snapshot, loaded);
     service.snapshot = snapshot;
-    snapshot->version = 1;
+    snapshot->version = service_first_version(loaded->config);
+    service.file_version = snapshot->version;
     service.counters.applied_at = clock_wall();
+    service.counters.hash = loaded->hash;
     return serve(start);
 }
 
@@ -339,7 +349,9 @@ void service_stop(void)
     if (service.has_admin)
         admin_stop();
     fiber_scope_cancel_soon(&service.watch);
-    while (service.reloads_waiting > 0 || service.watch.count > 0) {
+    fiber_scope_cancel_soon(&service.back);
+    while (service.reloads_waiting > 0 || service.watch.count > 0 || service.back.count > 0 ||
+           (service.has_offload && !versions_are_written())) {
         LIST_EACH(link, &service.reload_queue)
         {
             service_wake_reload(link);
@@ -358,6 +370,7 @@ void service_stop(void)
     }
     memory_watch_stop();
     workers_done(workers);
+    error_log_use(NULL);
     while (service.snapshot != NULL) {
         struct snapshot *snapshot = service.snapshot;
         service.snapshot = snapshot->next;
@@ -370,7 +383,12 @@ void service_stop(void)
     if (service.has_admin) {
         admin_done();
         runtime_done();
+        versions_done();
+        free((void *)(uintptr_t)service.owned.data);
+        service.owned = (struct slice){NULL, 0};
     }
+    log_tail_stop();
+    log_targets_finish(clock_monotonic() + SECONDS(LAST_LINES_S));
 }
 
 void service_drain(void)
@@ -400,6 +418,7 @@ bool service_is_ending(void)
 void service_reopen_logs(void)
 {
     access_log_reopen(service.snapshot->access_log);
+    error_log_reopen(service.snapshot->error_log);
 }
 
 const struct config *service_config(void)
@@ -410,6 +429,11 @@ const struct config *service_config(void)
 const struct snapshot *service_snapshot(void)
 {
     return service.snapshot;
+}
+
+bool service_is_api(void)
+{
+    return service.is_api;
 }
 
 bool service_is_ephemeral(void)

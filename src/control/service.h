@@ -51,6 +51,14 @@ struct service_reload {
     bool is_json;       /* the text's form */
     bool is_dry;        /* look whether it could be served, and what would change */
     int64_t deadline;   /* to wait for another reload that runs, monotonic */
+    struct slice by;    /* who brings it, for the history; no data: `source` */
+    /* What was served when whoever asks made up his mind; version 0: he does not mind. */
+    uint64_t expected_version, expected_generation;
+    const struct address *keeps; /* an address of the admin API that must stay; NULL: none */
+    int64_t rollback_after;      /* ns until what was served before comes back, unless it is
+                                  * confirmed; 0: it stays */
+    uint64_t return_to;          /* the version whose text it is; 0: it is a new one */
+    bool is_automatic;           /* nobody has asked: as nobody has confirmed */
     /* Answered; the text is there until service_reload_done(): */
     struct config_errors errors; /* all at once; with ERR_CONFIG errors.errors > 0 */
     const struct slice *changes; /* "upstream api: server 10.0.0.14:3000 added" */
@@ -63,10 +71,17 @@ struct service_reload {
 
 /* On a fiber of control. OK: every worker serves the new configuration (or, with is_dry, could).
  * Anything else changes nothing: ERR_CONFIG: the errors say why; ERR_TIMEOUT: another reload took
- * too long; ERR_CANCELLED; ERR_CLOSED: weir is ending. */
+ * too long; ERR_REFUSED: something else is served than was expected; ERR_DENIED: it has not the
+ * address of the admin API that it must have; ERR_CANCELLED; ERR_CLOSED: weir is ending. */
 MAY_WAIT MUST_CHECK enum status service_reload(struct service_reload *reload);
 /* After service_reload(), whatever it said. */
 void service_reload_done(struct service_reload *reload);
+
+/* What has come with rollback_after stays. The number of its version; 0: there is none that waits.
+ */
+MAY_WAIT uint64_t service_confirm(void);
+/* The version that waits to be confirmed, and until when (wall clock); 0: none. */
+uint64_t service_unconfirmed(int64_t *until);
 
 /* What is changed at run time on top of the configuration is this from now on; `overrides` is taken
  * over. With the lock of control/runtime held, on a fiber of control. ERR_CONFIG: an added server
@@ -81,6 +96,8 @@ const struct snapshot *service_snapshot(void);
 uint64_t service_version(void);
 /* Whether that was pushed, and is not what the file says. */
 bool service_is_ephemeral(void);
+/* Whether the admin API says what is served, and the file did only at the first start. */
+bool service_is_api(void);
 int64_t service_started(void);     /* wall clock, ns since 1970 */
 int64_t service_connections(void); /* of clients, open now */
 
@@ -88,6 +105,8 @@ struct service_counters {
     uint64_t reloads_applied;
     uint64_t reloads_refused;
     int64_t applied_at; /* wall clock, ns since 1970: of the configuration that is served */
+    bool was_refused;   /* what was tried last, and nothing has been applied since */
+    uint64_t hash;      /* of the configuration that is served, as it is written */
     size_t snapshots;   /* that something still runs of, the present one included */
 };
 void service_look(struct service_counters *counters);

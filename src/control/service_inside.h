@@ -6,6 +6,7 @@
 #include "control/overrides.h"
 #include "control/service.h"
 #include "control/worker.h"
+#include "fiber/fiber.h"
 
 /* A configuration that was read, and what was made of it. */
 struct loaded {
@@ -21,6 +22,7 @@ struct loaded {
     const struct config *config;     /* as it was read */
     const struct config *whole;      /* with servers that were added, without the removed */
     struct admin_plan *admin;        /* NULL: it is served already, or there is none */
+    uint64_t hash;                   /* of what is written */
     struct config_errors errors;
     struct snapshot *snapshot; /* NULL: it cannot be, or is control's already */
 };
@@ -36,6 +38,14 @@ struct service {
     bool has_offload;
     bool has_admin, has_admin_by_default;
     bool is_ephemeral;
+    bool is_api;             /* the admin API says what is served */
+    struct slice owned;      /* on the heap: that, when it does */
+    uint64_t unconfirmed;    /* the version that goes by itself; 0: none */
+    uint64_t return_to;      /* the version that comes then */
+    int64_t return_at;       /* wall clock */
+    bool is_returning;       /* too late to confirm */
+    uint64_t file_version;   /* what the file said when it was last read */
+    struct fiber_scope back; /* the fiber that brings it */
     bool is_watching;
     struct fiber_scope watch; /* the fiber that looks at the files then */
     int64_t started;
@@ -55,9 +65,17 @@ void loaded_read(void *loaded);
 /* With its snapshot, when that is still its own. */
 void loaded_free(void *loaded);
 
+/* Where the admin API owns the configuration, what was served last, in the place of the file's. */
+struct loaded *service_take_owned(struct loaded *loaded, const struct service_start *start);
+/* The number of what is served first. Blocks, as the other. */
+uint64_t service_first_version(const struct config *config);
+/* Keeps what is served now for later, and arranges for what was before to come back. */
+MAY_WAIT void service_keep(const struct service_reload *reload);
+/* The same at the start. */
+void service_keep_first(void);
+
 /* Says which overrides the configuration has made void. */
 void service_say_dropped(const struct override *entry, void *argument);
-void service_set_error_log(const struct config *config);
 /* One snapshot more: its upstreams are control's from now on. */
 void service_take_snapshot(struct snapshot *snapshot, struct loaded *loaded);
 /* Frees what nothing needs any more of those that are not served. */

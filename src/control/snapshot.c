@@ -356,37 +356,29 @@ static void build_geo(struct snapshot_builder *b)
     }
 }
 
-static bool build_access_log(struct snapshot_builder *b)
+static bool report_log(struct snapshot_builder *b, const struct config_item *item, const char *why)
 {
-    for (size_t i = 0; i < b->config->logs_count; i++) {
-        const struct log_config *log = b->config->logs[i]->config;
-        if (log->kind != LOG_KIND_ACCESS)
-            continue;
-        static const enum access_log_format FORMATS[] = {
-            [LOG_FORMAT_JSON] = ACCESS_LOG_JSON,
-            [LOG_FORMAT_COMBINED] = ACCESS_LOG_COMBINED,
-            [LOG_FORMAT_COMMON] = ACCESS_LOG_COMMON,
-        };
-        struct access_log_config config = {
-            .format = FORMATS[log->format],
-            .to = log->to,
-            .buffer = (size_t)log->buffer,
-            .flush = log->flush,
-        };
-        const char *why = "";
-        struct access_log *previous = b->previous == NULL ? NULL : b->previous->access_log;
-        if (previous != NULL && access_log_is(previous, &config)) {
-            b->snapshot->access_log = access_log_share(previous);
-            continue;
-        }
-        if (access_log_new(&config, &b->snapshot->access_log, &why) == OK)
-            continue;
-        config_report_step(
-            b->errors, b->config->logs[i], NULL,
-            arena_format(&b->snapshot->arena, "cannot open %.*s: %s", SLICE_ARG(log->to), why));
-        return false;
-    }
-    return true;
+    const struct log_config *log = item->config;
+    config_report_step(
+        b->errors, item, NULL,
+        arena_format(&b->snapshot->arena, "cannot open %.*s: %s", SLICE_ARG(log->to), why));
+    return false;
+}
+
+static bool build_logs(struct snapshot_builder *b)
+{
+    const struct snapshot *previous = b->previous;
+    const struct config *config = b->config;
+    const char *why = "";
+    size_t bad = 0;
+    if (access_log_new(config->access_logs, config->access_logs_count,
+                       previous == NULL ? NULL : previous->access_log, &b->snapshot->access_log,
+                       &bad, &why) != OK)
+        return report_log(b, config->access_log_items[bad], why);
+    const struct config_item *item;
+    b->snapshot->error_log =
+        error_log_new(config, previous == NULL ? NULL : previous->error_log, &item, &why);
+    return b->snapshot->error_log != NULL || report_log(b, item, why);
 }
 
 static struct snapshot *build(const struct config *config, unsigned workers, bool for_check,
@@ -421,7 +413,7 @@ static struct snapshot *build(const struct config *config, unsigned workers, boo
         build_listener(&b, &config->listens[i], &listeners[i]);
     snapshot->listeners = listeners;
     snapshot->listeners_count = config->listens_count;
-    bool is_good = (for_check || build_access_log(&b)) && errors->errors == errors_before;
+    bool is_good = (for_check || build_logs(&b)) && errors->errors == errors_before;
     if (is_good)
         return snapshot;
     config_errors_sort(errors);
@@ -470,6 +462,7 @@ void snapshot_free(struct snapshot *snapshot)
     free(snapshot->views);
     free(snapshot->by_slot);
     access_log_free(snapshot->access_log);
+    error_log_free(snapshot->error_log);
     snapshot_release_kept(snapshot);
     certificates_free(snapshot->certificates);
     arena_done(&snapshot->arena);

@@ -5,6 +5,7 @@
 #include "control/access_log.h"
 #include "control/caches.h"
 #include "control/config.h"
+#include "control/error_log.h"
 #include "exchange/geo.h"
 #include "serve/serve.h"
 #include "upstream/upstream.h"
@@ -33,6 +34,7 @@ struct snapshot {
     struct timeouts timeouts; /* of the top level */
     struct limits limits;
     struct access_log *access_log; /* NULL: off */
+    struct error_log *error_log;
     struct certificates *certificates;
     unsigned workers;
     size_t fibers_max;          /* per worker */

@@ -275,6 +275,7 @@ static void build_step(struct snapshot_builder *b, const struct config_item *ite
     size_t errors_before = b->errors->errors;
     if (step->prepare(config, &preparing.prepare) != OK && b->errors->errors == errors_before)
         report(&preparing.prepare, NULL, "%s could not be made ready", item->key->name);
+    b->leads_elsewhere = b->leads_elsewhere || preparing.prepare.leads_elsewhere;
 }
 
 static void *compile_regex(struct snapshot_builder *b, const struct config_item *item,
@@ -342,6 +343,7 @@ static void build_route(struct snapshot_builder *b, const struct config_route *f
 {
     struct arena *arena = &b->snapshot->arena;
     b->route = from;
+    b->leads_elsewhere = false;
     build_pattern(b, from, rules, route);
     struct match *matches = arena_alloc(arena, (from->matches_count + 1) * sizeof *matches);
     for (size_t i = 0; i < from->matches_count; i++)
@@ -361,6 +363,7 @@ static void build_route(struct snapshot_builder *b, const struct config_route *f
     }
     access_settle(steps, from->path.count);
     compress_settle(steps, from->path.count);
+    route->leads_elsewhere = b->leads_elsewhere;
     route->matches = matches;
     route->matches_count = from->matches_count;
     route->steps = steps;

@@ -15,6 +15,7 @@ struct snapshot_builder {
     size_t guarded_count;
     const struct config_site *site; /* that is being built, … */
     const struct config_route *route;
+    bool leads_elsewhere;           /* a step of the route may redirect inside */
     const struct config_item *item; /* … and whose step is being prepared */
 };
 

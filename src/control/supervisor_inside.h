@@ -3,6 +3,7 @@
 #pragma once
 
 #include "control/sockets.h"
+#include "control/starved.h"
 #include "control/supervisor.h"
 #include "control/supervisor_message.h"
 #include "fiber/loop.h"
@@ -33,6 +34,8 @@ struct working {
     struct watch channel; /* fd −1: it has closed its end */
     struct timer silence; /* fires when it has said nothing for too long */
     int64_t silence_due;
+    bool is_wondering;      /* half of that time has gone by */
+    struct starved starved; /* since then */
     enum working_role role;
     int pid;
     int report; /* where its crash report would be */

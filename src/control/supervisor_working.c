@@ -17,6 +17,7 @@
 enum {
     START_S = 60,      /* until it has to serve */
     SILENCE_MS = 2000, /* it says every half second that it lives */
+    WONDER_MS = 1000,  /* from then on it is watched whether it gets a core */
     LATE_MS = 250,     /* we are late ourselves: the machine is, not the process */
     REPORT_MS = 1000,  /* for its last words */
     CLEAN_UP_S = 30,
@@ -57,6 +58,7 @@ static void sweep(struct supervisor *s)
 
 static void expect_word(struct working *w, int64_t within)
 {
+    w->is_wondering = false;
     w->silence_due = clock_monotonic() + within;
     timer_set(&w->supervisor->thread.timers, &w->silence, w->silence_due);
 }
@@ -128,7 +130,7 @@ static void on_ready_message(struct working *w, const struct message *message)
 {
     struct supervisor *s = w->supervisor;
     w->is_ready = true;
-    expect_word(w, MILLISECONDS(SILENCE_MS));
+    expect_word(w, MILLISECONDS(WONDER_MS));
     if (w->role == WORKING_FOLLOWS) {
         keep_status(s, message->text);
         upgrade_on_ready(s);
@@ -149,7 +151,7 @@ static void on_message(struct working *w, const struct message *message)
         return;
     }
     if (w->is_ready && !w->was_aborted)
-        expect_word(w, w->is_ending ? SECONDS(CLEAN_UP_S) : MILLISECONDS(SILENCE_MS));
+        expect_word(w, w->is_ending ? SECONDS(CLEAN_UP_S) : MILLISECONDS(WONDER_MS));
     switch (message->kind) {
     case MESSAGE_OPEN:
         on_open(w, message);
@@ -221,13 +223,30 @@ static void give_up(struct working *w)
     }
 }
 
+static void expect_more(struct working *w)
+{
+    w->silence_due = clock_monotonic() + MILLISECONDS(SILENCE_MS - WONDER_MS);
+    timer_set(&w->supervisor->thread.timers, &w->silence, w->silence_due);
+}
+
+static void wonder(struct working *w)
+{
+    w->is_wondering = true;
+    starved_begin(&w->starved, w->pid, w->pid);
+    expect_more(w);
+}
+
 static void on_silence(struct timer *timer)
 {
     struct working *w = LIST_ENTRY(timer, struct working, silence);
     if (w->was_aborted)
         child_signal(w->pid, SIGKILL);
     else if (clock_monotonic() - w->silence_due > MILLISECONDS(LATE_MS))
-        expect_word(w, MILLISECONDS(SILENCE_MS));
+        expect_word(w, MILLISECONDS(w->is_ready && !w->is_ending ? WONDER_MS : SILENCE_MS));
+    else if (w->is_ready && !w->is_ending && !w->is_wondering)
+        wonder(w);
+    else if (w->is_wondering && starved_is(&w->starved))
+        expect_more(w);
     else
         give_up(w);
 }
@@ -237,7 +256,7 @@ enum status working_watch(struct working *w, int fd)
     w->channel = (struct watch){.fd = -1, .on_ready = on_channel};
     w->silence.on_fire = on_silence;
     TRY(loop_watch_level(&w->channel, fd));
-    expect_word(w, w->is_ready ? MILLISECONDS(SILENCE_MS) : SECONDS(START_S));
+    expect_word(w, w->is_ready ? MILLISECONDS(WONDER_MS) : SECONDS(START_S));
     return OK;
 }
 

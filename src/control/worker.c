@@ -140,6 +140,7 @@ static void watch_turn(void *argument)
 {
     struct worker *worker = argument;
     int64_t took = clock_monotonic() - worker->serve.thread.now;
+    histogram_add(&worker->serve.turns, took);
     if (took > MILLISECONDS(SLOW_TURN_MS))
         log_write(LOG_WARN, "slow_turn", "worker %u: one turn of the loop took %lld ms",
                   worker->index, (long long)(took / MILLISECONDS(1)));

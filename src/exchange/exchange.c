@@ -128,6 +128,7 @@ void response_text(struct exchange *x, int status, struct slice type, struct sli
     x->response.body = &body->body;
     x->response.has_length = false;
     x->response.is_ours = true;
+    x->response.is_page = false;
     fields_remove(&x->response.fields, FIELD_CONTENT_TYPE);
     if (type.size > 0)
         fields_add(&x->response.fields, FIELD_CONTENT_TYPE, type);
@@ -260,6 +261,8 @@ static size_t first_step(const struct exchange *x)
 
 static enum verdict walk_steps(struct exchange *x)
 {
+    if (x->route->leads_elsewhere && x->asked == NULL)
+        exchange_keep_fields(x);
     for (size_t i = first_step(x); i < x->route->steps_count; i++) {
         const struct step_use *use = &x->route->steps[i];
         x->steps_reached = i + 1;

@@ -53,6 +53,7 @@ struct request {
     struct request_head head; /* as it was read; fields are ours to change */
     struct slice path;        /* canonical: what routing, access rules and caches see */
     struct slice target;      /* what is sent on: path and query, changed by rewriting steps */
+    struct slice mount;       /* the beginning of the path that strip_prefix took off; empty */
     struct body *body;        /* pulled by whoever needs it; body_none() when there is none */
 };
 
@@ -64,6 +65,8 @@ struct response {
     uint64_t length;      /* with LENGTH, or said by a response to HEAD */
     bool has_length;      /* a Content-Length is to be written though there is no body */
     bool is_ours;         /* weir made it: Proxy-Status is for these */
+    bool is_page;         /* and its text is the page that the configuration has for errors */
+    struct fields_written written; /* what stands first in `fields`, if that is still so */
 };
 
 /* A server's connection after a 101, offered by the step that asked the server. */
@@ -183,6 +186,7 @@ struct exchange {
     bool is_inside;                /* a server has sent it on: routes for clients are not all */
     struct slice inside_target;    /* where to */
     struct exchange_round *rounds; /* those before, the last first; NULL: none */
+    const struct fields *asked;    /* of the request, before any step, if it may go on there */
     struct fields carried;         /* what the answer gets from the one that sent it on */
     int64_t retry_after; /* seconds that a refusal tells the client to wait; 0: as it is usual */
     bool head_sent;
@@ -226,6 +230,9 @@ COLD void response_replace(struct exchange *x, int status, struct slice type, st
  * HEAD without a body; what stands in x->response goes, x->carried is set on the answer. Returns
  * ELSEWHERE, or FAILED after too many rounds. */
 enum verdict exchange_redirect_inside(struct exchange *x, struct slice target);
+/* Of this room (redirect_inside.c): keeps the request's fields as no step has changed them, since
+ * what they make of them is for the servers of their route alone. */
+void exchange_keep_fields(struct exchange *x);
 /* Of this room (redirect_inside.c): begins the round that was asked for, sets what is carried on
  * its answer, and makes the exchange what it was in the round before, for on_finish and the log. */
 void exchange_begin_round(struct exchange *x);

@@ -82,6 +82,7 @@ struct exchange *exchange_copy_for_log(const struct exchange *x)
     fields_add(&head->fields, FIELD_REFERER, keep(&at, referer_text));
     copy->step_states = NULL;
     copy->rounds = NULL;
+    copy->asked = NULL;
     copy->carried = (struct fields){0};
     copy->client = NULL; /* its text is kept */
     copy->peer = NULL;

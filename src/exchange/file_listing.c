@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/json.h"
+#include "base/markup.h"
 #include "exchange/exchange.h"
 #include "exchange/file_answer.h"
 #include "fiber/offload.h"
@@ -83,28 +84,6 @@ static int compare(const void *first, const void *second)
     return is_first != is_second ? (is_first ? -1 : 1) : slice_compare(a->name, b->name);
 }
 
-static void append_html(struct buffer *out, struct slice text)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        switch (text.data[i]) {
-        case '&':
-            buffer_append(out, SLICE("&amp;"));
-            break;
-        case '<':
-            buffer_append(out, SLICE("&lt;"));
-            break;
-        case '>':
-            buffer_append(out, SLICE("&gt;"));
-            break;
-        case '"':
-            buffer_append(out, SLICE("&quot;"));
-            break;
-        default:
-            buffer_append_byte(out, text.data[i]);
-        }
-    }
-}
-
 /* A name as a link: escaped whole, behind "./", so that it is no scheme and no other host. */
 static void append_link(struct buffer *out, struct slice name)
 {
@@ -151,7 +130,7 @@ static void write_row(struct buffer *out, const struct file_entry *entry)
     buffer_append(out, SLICE("<tr><td><a href=\""));
     append_link(out, entry->name);
     buffer_format(out, "%s\">", slash);
-    append_html(out, entry->name);
+    markup_append(out, entry->name);
     buffer_format(out, "%s</a></td><td class=\"n\">", slash);
     if (!is_directory)
         append_size(out, entry->size);
@@ -165,9 +144,9 @@ static void write_page(struct listing *l)
     struct buffer *out = &l->out;
     buffer_append(out, SLICE("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                              "<meta name=\"viewport\" content=\"width=device-width\">\n<title>"));
-    append_html(out, l->title);
+    markup_append(out, l->title);
     buffer_format(out, "</title><style>%s</style></head>\n<body><h1>", PAGE_STYLE);
-    append_html(out, l->title);
+    markup_append(out, l->title);
     buffer_append(out, SLICE("</h1>\n<table><thead><tr><th>Name</th><th class=\"n\">Size</th>"
                              "<th class=\"n\">Changed (UTC)</th></tr></thead>\n<tbody>\n"));
     if (!l->is_root)

@@ -17,6 +17,13 @@ enum verdict exchange_redirect_inside(struct exchange *x, struct slice target)
     return ELSEWHERE;
 }
 
+void exchange_keep_fields(struct exchange *x)
+{
+    struct fields *asked = arena_alloc(&x->arena, sizeof *asked);
+    fields_copy(asked, &x->request.head.fields, &x->arena);
+    x->asked = asked;
+}
+
 void exchange_begin_round(struct exchange *x)
 {
     struct exchange_round *round = arena_alloc(&x->arena, sizeof *round);
@@ -30,6 +37,9 @@ void exchange_begin_round(struct exchange *x)
     x->is_inside = true;
     target = uri_encode(target, &x->arena);
     query = slice_find(target, '?');
+    if (x->asked != NULL)
+        fields_copy(&head->fields, x->asked, &x->arena);
+    x->request.mount = SLICE("");
     head->target = target;
     head->path = slice_first(target, query);
     head->query = slice_from(target, query + 1);
@@ -48,6 +58,7 @@ void exchange_begin_round(struct exchange *x)
     x->response.body = NULL;
     x->response.has_length = false;
     x->response.is_ours = false;
+    x->response.is_page = false;
 }
 
 void exchange_carry(struct exchange *x)

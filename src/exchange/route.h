@@ -89,6 +89,7 @@ struct route {
     struct timeouts timeouts;
     struct limits limits;
     struct slice at;
+    bool leads_elsewhere;        /* one of its steps may redirect inside */
     bool is_fallback;            /* the site's own answer: behind all others */
     size_t order;                /* in the file */
     struct route_series *series; /* where its requests are counted; NULL: nowhere */

@@ -7,6 +7,7 @@
 #include "base/option.h"
 #include "base/status.h"
 
+struct buffer;
 struct cache;
 struct exchange;
 struct geo;
@@ -46,6 +47,7 @@ struct prepare {
     const uint32_t *inner_weights;
     size_t inner_count;
     bool without_files;     /* only check: files are not to be read */
+    bool leads_elsewhere;   /* set by a step that may redirect inside */
     struct slice directory; /* of the configuration file: relative paths start here */
     /* What file:PATH, env:NAME or credential:NAME stands for; false after an error was reported. */
     bool (*read_secret)(struct prepare *prepare, const char *option, struct slice reference,
@@ -70,4 +72,7 @@ struct step {
     void (*on_response)(struct exchange *x,
                         const void *config); /* head known, body unread; may wait */
     void (*on_finish)(struct exchange *x, const void *config); /* last byte sent, or failed */
+    /* In a few words: what it would do with a request, by its head and the configuration alone; for
+     * weir explain. NULL: nothing that is not said already. */
+    void (*explain)(struct exchange *x, const void *config, struct buffer *out);
 };

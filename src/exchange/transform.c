@@ -56,15 +56,17 @@ void transform_response(struct exchange *x, struct body *body)
     response->body = body;
 }
 
-void transform_not_modified(struct exchange *x)
+bool transform_not_modified(struct exchange *x)
 {
     const struct field *tag = fields_find(&x->response.fields, FIELD_ETAG);
     if (x->response.status != 304 || tag == NULL || !slice_starts(tag->value, SLICE("\"")))
-        return;
+        return false;
     struct slice had = fields_joined(&x->request.head.fields, SLICE("If-None-Match"), &x->arena);
     struct slice weak = arena_format(&x->arena, "W/%.*s", SLICE_ARG(tag->value));
-    if (slice_find_slice(had, weak) < had.size)
+    bool is_weak = slice_find_slice(had, weak) < had.size;
+    if (is_weak)
         fields_set_checked(&x->response.fields, FIELD_ETAG, weak);
+    return is_weak;
 }
 
 void transform_vary(struct exchange *x, struct slice name)

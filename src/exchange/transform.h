@@ -13,7 +13,7 @@ int64_t transform_length(const struct exchange *x);
 /* The body is another one, of unknown length: lengths and digests go, a strong validator becomes a
  * weak one, ranges are not offered. `body` takes its place; NULL to a request that gets none. */
 void transform_response(struct exchange *x, struct body *body);
-/* What the client has is a changed body: its 304 speaks of that. */
-void transform_not_modified(struct exchange *x);
+/* What the client has is a changed body: its 304 speaks of that. True: so it was. */
+bool transform_not_modified(struct exchange *x);
 /* Adds a name to Vary, once. */
 void transform_vary(struct exchange *x, struct slice name);

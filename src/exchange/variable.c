@@ -2,6 +2,7 @@
 #include "exchange/variable.h"
 
 #include "base/buffer.h"
+#include "base/markup.h"
 #include "exchange/exchange.h"
 #include "exchange/geo.h"
 #include "http/chars.h"
@@ -311,6 +312,21 @@ struct slice template_expand(const struct template *compiled, struct exchange *x
         buffer_append(&out, part->variable == VARIABLE_NONE
                                 ? part->text
                                 : value_of(x, part->variable, part->text));
+    }
+    return buffer_slice(&out);
+}
+
+struct slice template_expand_markup(const struct template *compiled, struct exchange *x)
+{
+    if (template_is_constant(compiled))
+        return template_expand(compiled, x);
+    struct buffer out = buffer_in(&x->arena, 128);
+    for (size_t i = 0; i < compiled->count; i++) {
+        const struct part *part = &compiled->parts[i];
+        if (part->variable == VARIABLE_NONE)
+            buffer_append(&out, part->text);
+        else
+            markup_append(&out, value_of(x, part->variable, part->text));
     }
     return buffer_slice(&out);
 }

@@ -16,6 +16,8 @@ bool template_compile(struct slice text, struct arena *arena, const struct templ
                       size_t *error_at, size_t *error_size, struct slice *suggestion);
 /* The text for this exchange, in its arena (or of the template itself when nothing varies). */
 struct slice template_expand(const struct template *compiled, struct exchange *x);
+/* The same as a part of HTML or XML: what placeholders bring is text there, and no markup. */
+struct slice template_expand_markup(const struct template *compiled, struct exchange *x);
 bool template_is_constant(const struct template *compiled);
 
 /* The value of one placeholder by its name without braces; empty when missing or unknown. */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -72,9 +73,38 @@ enum status file_open_append(const char *path, int *fd, const char **why)
     return OK;
 }
 
-bool file_write_now(int fd, const void *data, size_t size)
+size_t file_write_patiently(int fd, const void *data, size_t size, int64_t patience,
+                            const char **why)
 {
-    return write(fd, data, size) == (ssize_t)size;
+    struct stat file;
+    bool is_regular = fstat(fd, &file) == 0 && S_ISREG(file.st_mode);
+    int milliseconds = (int)(patience / 1000000);
+    size_t done = 0;
+    while (done < size) {
+        struct pollfd wait = {.fd = fd, .events = POLLOUT};
+        if (!is_regular && poll(&wait, 1, milliseconds) == 0) {
+            *why = "nobody reads it";
+            return done;
+        }
+        /* What a pipe says it has room for it takes without waiting. */
+        size_t part = is_regular || size - done < PIPE_BUF ? size - done : PIPE_BUF;
+        ssize_t sent = write(fd, (const char *)data + done, part);
+        if (sent < 0 && (errno == EINTR || (errno == EAGAIN && patience > 0)))
+            continue;
+        if (sent <= 0) {
+            *why = strerrordesc_np(errno);
+            return done;
+        }
+        done += (size_t)sent;
+    }
+    return done;
+}
+
+bool file_is_at(int fd, const char *path)
+{
+    struct stat open_one, named;
+    return fstat(fd, &open_one) == 0 && stat(path, &named) == 0 &&
+           open_one.st_dev == named.st_dev && open_one.st_ino == named.st_ino;
 }
 
 void file_replace(int fd, int old)

@@ -15,8 +15,12 @@ int64_t file_changed(const char *path);
 
 /* Opens for appending, non-blocking where that means something (pipes); 0640 when it is made. */
 MUST_CHECK enum status file_open_append(const char *path, int *fd, const char **why);
-/* Writes what can be written without waiting; false when that was not all. */
-bool file_write_now(int fd, const void *data, size_t size);
+/* Writes as much as is taken: a pipe is waited for so long (ns), a disk for as long as it needs.
+ * Returns how much that was; *why when it was not all. For threads that nobody waits for. */
+size_t file_write_patiently(int fd, const void *data, size_t size, int64_t patience,
+                            const char **why);
+/* Whether what is open there is the file of that path still. */
+bool file_is_at(int fd, const char *path);
 /* Puts `fd` in the place of `old`, which keeps its number; `fd` is gone. */
 void file_replace(int fd, int old);
 void file_close(int fd);

@@ -145,7 +145,7 @@ static bool take_directive(struct cache_control *c, struct slice *rest)
     if (value.size == 0)
         value = junk;
     else if (junk.size > 0)
-        value = SLICE("?"); /* a quoted text and more: no number */
+        value = SLICE(""); /* a quoted text and more: no number, and no list of fields */
     apply(c, name, has_value || junk.size > 0, value);
     return true;
 }
@@ -349,10 +349,10 @@ static void apply_item(struct cache_control *c, struct slice key, const struct i
         break;
     case ITEM_TEXT: /* names of fields; where a number belongs it is none */
         apply(c, key, true,
-              item->text.size > 0 && is_digit(item->text.data[0]) ? SLICE("?") : item->text);
+              item->text.size > 0 && is_digit(item->text.data[0]) ? SLICE("") : item->text);
         break;
     default:
-        apply(c, key, true, SLICE("?"));
+        apply(c, key, true, SLICE(""));
         break;
     }
 }

@@ -162,6 +162,12 @@ static bool is_date_strong(const struct validators *now)
     return date_parse(now->last_modified, &modified) && now->date >= modified + SECONDS(1);
 }
 
+bool conditional_is_strong_now(const struct validators *now)
+{
+    return now->etag.size > 0 ? conditional_is_strong(now->etag)
+                              : now->last_modified.size > 0 && is_date_strong(now);
+}
+
 bool conditional_range_holds(const struct fields *request, const struct validators *now)
 {
     const struct field *field = fields_find(request, FIELD_IF_RANGE);

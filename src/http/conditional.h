@@ -41,3 +41,6 @@ bool conditional_list_has(struct slice list, struct slice etag, bool is_weak);
 /* Whether that is an entity tag, and a strong one. */
 bool conditional_is_etag(struct slice text);
 bool conditional_is_strong(struct slice etag);
+/* Whether what is known of it tells it from every other version: parts of two answers that say the
+ * same may be put together (RFC 9110 §15.3.7.3). */
+bool conditional_is_strong_now(const struct validators *now);

@@ -46,10 +46,34 @@ static bool connection_lists_names(const struct fields *fields)
     return false;
 }
 
-static void write_fields(struct buffer *out, const struct fields *fields, bool is_request)
+bool h1_are_lasting(const struct fields *fields)
+{
+    bool are_lasting = true;
+    for (uint32_t i = 0; i < fields->count; i++) {
+        enum field_id id = (enum field_id)fields->items[i].id;
+        are_lasting = are_lasting && !h1_is_hop_field(id) && id != FIELD_CONTENT_LENGTH;
+    }
+    return are_lasting;
+}
+
+/* How many fields that was. */
+static uint32_t write_known(struct buffer *out, const struct fields *fields,
+                            const struct fields_written *written)
+{
+    bool is_known =
+        written != NULL && written->text.size > 0 && written->count <= fields->count &&
+        memcmp(fields->items, written->items, written->count * sizeof *written->items) == 0;
+    if (!is_known)
+        return 0;
+    buffer_append(out, written->text);
+    return written->count;
+}
+
+static void write_fields(struct buffer *out, const struct fields *fields, bool is_request,
+                         const struct fields_written *written)
 {
     bool has_list = connection_lists_names(fields);
-    for (uint32_t i = 0; i < fields->count; i++) {
+    for (uint32_t i = has_list ? 0 : write_known(out, fields, written); i < fields->count; i++) {
         const struct field *field = &fields->items[i];
         enum field_id id = (enum field_id)field->id;
         if (h1_is_hop_field(id) || id == FIELD_CONTENT_LENGTH ||
@@ -88,7 +112,7 @@ void h1_write_request(struct buffer *out, struct slice method, struct slice targ
     buffer_append(out, target);
     buffer_append(out, SLICE(" HTTP/1.1\r\n"));
     write_field(out, SLICE("Host"), host);
-    write_fields(out, fields, true);
+    write_fields(out, fields, true, NULL);
     write_framing(out, framing, length);
     if (upgrade.size > 0)
         write_upgrade(out, upgrade);
@@ -104,7 +128,7 @@ void h1_write_response(struct buffer *out, int status, const struct fields *fiel
         buffer_append(out, line);
     else
         buffer_format(out, "HTTP/1.1 %d %.*s\r\n", status, SLICE_ARG(status_text(status)));
-    write_fields(out, fields, false);
+    write_fields(out, fields, false, options->written);
     if (options->date.size > 0 && fields_find(fields, FIELD_DATE) == NULL)
         write_field(out, SLICE("Date"), options->date);
     if (!options->no_framing)

@@ -22,7 +22,12 @@ struct h1_response_options {
                              without length, CONNECT) */
     struct slice upgrade; /* 101 */
     struct slice date;    /* ready Date value, added when none stands there; empty: none */
+    const struct fields_written *written; /* what the list may begin with; NULL */
 };
+/* Whether fields can be written once for many responses: none of them belongs to one hop, or is
+ * framing. As they are then written: "Name: value" and CRLF, each. */
+bool h1_are_lasting(const struct fields *fields);
+
 /* Status line, fields, framing. Reason phrases are our own standard ones. */
 void h1_write_response(struct buffer *out, int status, const struct fields *fields,
                        enum framing framing, uint64_t length,

@@ -329,15 +329,17 @@ void h2_head_end_request(struct h2_head *head, bool ends, struct request_head *r
             request->method = method_of(request->method_text = head->method);
         return;
     }
-    /* Both are missing of a plain CONNECT, and of nothing else (RFC 9113 §8.5). */
     bool is_connect = slice_equal(head->method, method_name(METHOD_CONNECT)) && !head->has_protocol;
-    if (is_connect ? head->scheme.data != NULL || head->path.data != NULL
-                   : head->scheme.size == 0 || head->path.data == NULL)
+    bool has_scheme = head->scheme.size > 0, has_path = head->path.data != NULL;
+    /* RFC 9113, 8.3.1 and 8.5: a plain CONNECT has none of these, all else both. */
+    if (has_scheme == is_connect || has_path == is_connect) {
         malformed(head);
-    if (is_connect && !head->is_malformed)
-        read_method(head, request);
-    if (is_connect || head->is_malformed)
         return;
+    }
+    if (is_connect) {
+        read_method(head, request);
+        return;
+    }
     read_method(head, request);
     read_path(head, request);
     if (head->path.size + head->method.size + PSEUDO_SIZE > head->limits->head.line_size)

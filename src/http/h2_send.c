@@ -208,64 +208,6 @@ static ssize_t frame_length(nghttp2_session *engine, uint8_t type, int32_t id,
     return (ssize_t)length;
 }
 
-static int on_frame_sent(nghttp2_session *engine, const nghttp2_frame *frame, void *user_data)
-{
-    struct h2_session *session = user_data;
-    (void)engine;
-    switch (frame->hd.type) {
-    case NGHTTP2_HEADERS:
-    case NGHTTP2_DATA:
-        if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
-            struct h2_stream *stream = h2_stream_of(session, frame->hd.stream_id);
-            if (stream != NULL) {
-                stream->out_done = true;
-                session->events->changed(session->owner, stream);
-            }
-        }
-        break;
-    case NGHTTP2_RST_STREAM:
-        if (session->role == H2_SERVER && frame->rst_stream.error_code != H2_NO_ERROR)
-            h2_count_reset(session);
-        break;
-    case NGHTTP2_GOAWAY:
-        session->is_leaving = true;
-        break;
-    default:
-        break;
-    }
-    return 0;
-}
-
-static void take_rest(struct h2_session *session)
-{
-    struct buffer *out = session->out;
-    size_t room = out->capacity - out->size;
-    if (session->rest_size == 0)
-        return;
-    size_t size = session->rest_size < room ? session->rest_size : room;
-    buffer_append(out, slice_of((const char *)session->rest, size));
-    session->rest += size;
-    session->rest_size -= size;
-    if (session->rest_size == 0) {
-        free(session->rest_memory);
-        session->rest_memory = NULL;
-    }
-}
-
-/* The engine ends a connection that opens a stream too many, where only that stream is to be
- * refused (RFC 9113 §5.1.2). So it is told twice the number; what goes out in our first frame,
- * whose first entry this is, is the true one. */
-static void tell_streams(struct h2_session *session, const uint8_t *frame, size_t size)
-{
-    static const size_t AT = FRAME_HEAD_SIZE + 2;
-    uint32_t streams = htobe32(session->limits.streams);
-    if (session->has_spoken || session->role != H2_SERVER)
-        return;
-    session->has_spoken = true;
-    check(frame[3] == NGHTTP2_SETTINGS && size >= AT + sizeof streams);
-    memcpy((uint8_t *)(uintptr_t)frame + AT, &streams, sizeof streams);
-}
-
 static char *frame_head(char *at, size_t size, unsigned type, unsigned flags, int32_t id)
 {
     uint32_t length = htobe32((uint32_t)size << 8);
@@ -298,12 +240,15 @@ static size_t cut_block(char *frames, size_t size, unsigned flags, int32_t id)
     return count * FRAME_HEAD_SIZE + size;
 }
 
-/* A head's turn has come: what it says is written here, in place of the engine's frame. Afterwards
- * the stream may be closed, and what the head stands in gone. */
-static void write_head(struct h2_session *session, struct h2_stream *stream, unsigned flags)
+/* The engine says when a head leaves, and of which stream; what it says is written here. Nothing is
+ * of one that its owner has left since: the reset comes behind it. */
+static void write_head(struct h2_session *session, const nghttp2_frame_hd *frame)
 {
+    struct h2_stream *stream = h2_stream_of(session, frame->stream_id);
+    if (stream == NULL)
+        return;
+    check(stream->out_heads != NULL && session->rest_size == 0);
     struct h2_out_head *head = stream->out_heads;
-    check(head != NULL && session->rest_size == 0);
     stream->out_heads = head->next;
     struct buffer *out = session->out;
     size_t bound = hpack_bound(head->count, head->text_size);
@@ -314,24 +259,39 @@ static void write_head(struct h2_session *session, struct h2_stream *stream, uns
             memory_alloc(bound + (bound / FRAME_PAYLOAD_MAX + 1) * FRAME_HEAD_SIZE);
     char *into = is_short ? out->data + out->size : session->rest_memory;
     size_t size = hpack_encode(&session->encoder, head->pairs, head->count, into + FRAME_HEAD_SIZE);
-    size = cut_block(into, size, flags, stream->id);
-    if (is_short) {
-        out->size += size;
-    } else {
-        session->rest = (const uint8_t *)into;
-        session->rest_size = size;
-    }
+    size = cut_block(into, size, frame->flags, frame->stream_id);
+    session->rest = (const uint8_t *)into;
+    session->rest_size = is_short ? 0 : size;
+    out->size += is_short ? size : 0;
 }
 
-static int before_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *user_data)
+static int on_frame_sent(nghttp2_session *engine, const nghttp2_frame *frame, void *user_data)
 {
     struct h2_session *session = user_data;
     (void)engine;
-    if (frame->hd.type != NGHTTP2_HEADERS)
-        return 0;
-    struct h2_stream *stream = h2_stream_of(session, frame->hd.stream_id);
-    check(stream != NULL);
-    write_head(session, stream, frame->hd.flags);
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS: /* before the engine closes the stream for it */
+        write_head(session, &frame->hd);
+        __attribute__((fallthrough));
+    case NGHTTP2_DATA:
+        if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
+            struct h2_stream *stream = h2_stream_of(session, frame->hd.stream_id);
+            if (stream != NULL) {
+                stream->out_done = true;
+                session->events->changed(session->owner, stream);
+            }
+        }
+        break;
+    case NGHTTP2_RST_STREAM:
+        if (session->role == H2_SERVER && frame->rst_stream.error_code != H2_NO_ERROR)
+            h2_count_reset(session);
+        break;
+    case NGHTTP2_GOAWAY:
+        session->is_leaving = true;
+        break;
+    default:
+        break;
+    }
     return 0;
 }
 
@@ -339,8 +299,37 @@ void h2_set_send_callbacks(nghttp2_session_callbacks *callbacks)
 {
     nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data);
     nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, frame_length);
-    nghttp2_session_callbacks_set_before_frame_send_callback(callbacks, before_frame);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
+}
+
+static void take_rest(struct h2_session *session)
+{
+    struct buffer *out = session->out;
+    size_t room = out->capacity - out->size;
+    if (session->rest_size == 0)
+        return;
+    size_t size = session->rest_size < room ? session->rest_size : room;
+    buffer_append(out, slice_of((const char *)session->rest, size));
+    session->rest += size;
+    session->rest_size -= size;
+    if (session->rest_size == 0) {
+        free(session->rest_memory);
+        session->rest_memory = NULL;
+    }
+}
+
+/* The engine ends a connection that opens a stream too many, where only that stream is to be
+ * refused (RFC 9113 §5.1.2). So it is told twice the number; what goes out in our first frame,
+ * whose first entry this is, is the true one. */
+static void tell_streams(struct h2_session *session, const uint8_t *frame, size_t size)
+{
+    static const size_t AT = FRAME_HEAD_SIZE + 2;
+    uint32_t streams = htobe32(session->limits.streams);
+    if (session->has_spoken || session->role != H2_SERVER)
+        return;
+    session->has_spoken = true;
+    check(frame[3] == NGHTTP2_SETTINGS && size >= AT + sizeof streams);
+    memcpy((uint8_t *)(uintptr_t)frame + AT, &streams, sizeof streams);
 }
 
 size_t h2_session_fill(struct h2_session *session, char *into, size_t room)
@@ -359,11 +348,11 @@ size_t h2_session_fill(struct h2_session *session, char *into, size_t room)
             session->is_over = session->is_over || size < 0;
             break;
         }
-        if (frame[3] == NGHTTP2_HEADERS)
-            continue; /* before_frame() has written it */
+        if (frame[3] == NGHTTP2_HEADERS) /* was written by ourselves */
+            continue;
         session->rest = frame;
         session->rest_size = (size_t)size;
-        tell_streams(session, session->rest, session->rest_size);
+        tell_streams(session, frame, (size_t)size);
     }
     session->out = NULL;
     return out.size;

@@ -31,6 +31,13 @@ bool media_pattern_fits(struct slice content_type, const struct slice_list *patt
     return false;
 }
 
+bool media_pattern_is_markup(struct slice content_type)
+{
+    struct slice type = media_pattern_essence(content_type);
+    return slice_equal_nocase(type, SLICE("text/html")) || ends_nocase(type, SLICE("/xml")) ||
+           ends_nocase(type, SLICE("+xml"));
+}
+
 static bool is_token(struct slice text)
 {
     for (size_t i = 0; i < text.size; i++)

@@ -333,6 +333,15 @@ __attribute__((noinline)) static bool replace(struct fields *fields, enum field_
     return append(fields, id, name, value);
 }
 
+void fields_copy(struct fields *to, const struct fields *from, struct arena *arena)
+{
+    fields_init(to, arena, arena_alloc(arena, (from->count + 1) * sizeof *to->items),
+                from->count + 1);
+    for (uint32_t i = 0; i < from->count; i++)
+        fields_append_checked(to, (enum field_id)from->items[i].id, from->items[i].name,
+                              from->items[i].value);
+}
+
 static bool set(struct fields *fields, enum field_id id, struct slice name, struct slice value)
 {
     return may_have(fields, id) ? replace(fields, id, name, value)

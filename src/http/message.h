@@ -20,6 +20,14 @@ struct field {
     uint8_t id; /* enum field_id */
 };
 
+/* Fields that have been written already, as HTTP/1 has them: good for a list that begins with
+ * exactly these items. Empty text: there is none. */
+struct fields_written {
+    const struct field *items;
+    uint32_t count;
+    struct slice text;
+};
+
 /* A list of fields in their order. */
 struct fields {
     struct field *items;
@@ -43,6 +51,8 @@ bool fields_add_named(struct fields *fields, struct slice name, struct slice val
 /* For parsers, which have checked name and value themselves. */
 bool fields_append_checked(struct fields *fields, enum field_id id, struct slice name,
                            struct slice value);
+/* A list of its own with the same fields, whose text stays where it is. */
+void fields_copy(struct fields *to, const struct fields *from, struct arena *arena);
 /* Removes all of that name, then adds one in the place of the first. */
 bool fields_set(struct fields *fields, enum field_id id, struct slice value);
 bool fields_set_named(struct fields *fields, struct slice name, struct slice value);

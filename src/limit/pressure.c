@@ -28,6 +28,11 @@ int64_t pressure_room(int64_t used, int64_t budget)
     return used < until ? until - used : 0;
 }
 
+int64_t pressure_spare(int64_t used, int64_t budget)
+{
+    return part(budget, BEGINS[PRESSURE_TRIM] - SLACK) - used;
+}
+
 int64_t pressure_excess(int64_t used, int64_t budget)
 {
     int64_t until = part(budget, BEGINS[PRESSURE_CLOSE] - SLACK);

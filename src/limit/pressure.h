@@ -17,6 +17,9 @@ enum pressure {
 enum pressure pressure_next(enum pressure now, int64_t used, int64_t budget);
 /* How many bytes more it takes until requests are refused; never negative. */
 int64_t pressure_room(int64_t used, int64_t budget);
+/* How many bytes more it takes until what is only kept is given back; negative: so many are to be.
+ */
+int64_t pressure_spare(int64_t used, int64_t budget);
 /* How many have to go until connections are kept again. */
 int64_t pressure_excess(int64_t used, int64_t budget);
 /* "normal", "trim", "close", "refuse", "end". */

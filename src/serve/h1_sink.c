@@ -39,16 +39,15 @@ static enum status write_out(struct h1_exchange *e, const struct slice *parts, s
     for (size_t i = 0; i < count; i++)
         if (parts[i].size > 0)
             vector[used++] = (struct iovec){(void *)(uintptr_t)parts[i].data, parts[i].size};
-    if (used == 0)
-        return OK;
+    if (used == 0 || e->written != OK)
+        return e->written;
     e->x.head_sent = true;
     e->connection->stream.on_slow = on_slow;
-    enum status status =
-        stream_write(&e->connection->stream, vector, used, write_stall(e), e->x.deadline);
+    e->written = stream_write(&e->connection->stream, vector, used, write_stall(e), e->x.deadline);
     e->out = buffer_fixed(e->out_memory, sizeof e->out_memory);
-    if (status == ERR_TIMEOUT)
-        exchange_blame(&e->x, status, SIDE_CLIENT, 0, "", "timeouts.client_write");
-    return status;
+    if (e->written == ERR_TIMEOUT)
+        exchange_blame(&e->x, e->written, SIDE_CLIENT, 0, "", "timeouts.client_write");
+    return e->written;
 }
 
 static enum status sink_interim(struct exchange *x, int status, const struct fields *fields)
@@ -82,6 +81,7 @@ static enum status sink_head(struct exchange *x, bool hold)
         .keep_alive = x->keep_client && x->request.head.minor == 0,
         .no_framing = response->framing == FRAMING_NONE && !response->has_length,
         .date = serve_date(e->connection->worker),
+        .written = &response->written,
     };
     if (is_upgrade)
         options.upgrade = x->request.head.upgrade;

@@ -120,7 +120,9 @@ static void shake(void *argument)
             forget(handshake, status == ERR_TIMEOUT || status == ERR_CANCELLED);
         return;
     }
-    if (stream_tls_facts(&handshake->stream)->is_resumed)
+    const struct tls_facts *facts = stream_tls_facts(&handshake->stream);
+    histogram_add(&worker->shaken, facts->handshake_time);
+    if (facts->is_resumed)
         counter_add(&worker->handshakes_resumed, 1);
     else
         counter_add(&worker->handshakes_full, 1);

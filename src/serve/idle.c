@@ -153,6 +153,7 @@ static struct h1_exchange *new_exchange(struct h1_connection *c)
     e->refusal = REFUSAL_NONE;
     e->head_size = 0;
     e->is_cut_off = false;
+    e->written = OK;
     e->out = buffer_fixed(e->out_memory, sizeof e->out_memory);
     return e;
 }

@@ -81,7 +81,9 @@ struct serve_worker {
     int64_t date_second;                           /* that `date` was written for */
     char date[DATE_HTTP_SIZE];
     uint64_t pressure_sample; /* in which the worker held … */
-    int64_t pressure_base;    /* … so many bytes */
+    int64_t pressure_held;    /* … so many bytes, */
+    int64_t pressure_wanted;  /* its requests were still to want so many, */
+    int64_t pressure_owed;    /* and those before them so many more */
     int64_t accepted_since;   /* connections since then */
     bool has_asked;           /* since then, for another one */
     /* Counters, of which others may read: */
@@ -90,6 +92,8 @@ struct serve_worker {
     uint64_t exchanges;            /* begun */
     uint64_t h2_opened;            /* connections of HTTP/2 */
     uint64_t h2_refused;           /* of those, ended for what they did */
+    struct histogram turns;        /* of the loop, how long each took */
+    struct histogram shaken;       /* handshakes of TLS: how long each took that succeeded */
     uint64_t handshakes_full;      /* of TLS */
     uint64_t handshakes_resumed;   /* likewise */
     uint64_t handshakes_failed;    /* likewise */

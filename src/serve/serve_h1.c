@@ -85,10 +85,14 @@ static bool serve_one(struct h1_exchange *e)
                              ? slice_of(c->input.data + e->head_size, c->input.size - e->head_size)
                              : SLICE("");
     h1_request_body_init(e, ahead);
-    if (e->refusal == REFUSAL_NONE)
+    if (e->refusal == REFUSAL_NONE) {
         exchange_run(&e->x);
-    else
+    } else {
+        /* Also where its head was not read to the end (RFC 9110 §9.3.2: no content). */
+        if (slice_starts(slice_of(c->input.data, c->input.size), SLICE("HEAD ")))
+            e->x.request.head.method = METHOD_HEAD;
         exchange_refuse_head(&e->x, e->refusal);
+    }
     return conclude(e);
 }
 

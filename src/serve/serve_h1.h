@@ -72,6 +72,7 @@ struct h1_exchange {
     enum refusal refusal; /* of a head that could not be read */
     size_t head_size;     /* bytes of the input that were the head */
     bool is_cut_off;      /* the response could not be completed */
+    enum status written;  /* not OK: the client has a part of something, and gets no more */
     struct buffer out;
     struct field request_fields[H1_REQUEST_FIELDS];
     char out_memory[H1_OUT_SIZE];

@@ -13,6 +13,7 @@ enum {
 
 bool accel_prepare(struct accel_config *c, struct prepare *p)
 {
+    p->leads_elsewhere = p->leads_elsewhere || c->redirects;
     if (c->directory.size == 0)
         return true;
     struct slice path = c->directory;

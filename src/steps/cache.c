@@ -10,7 +10,6 @@
 
 enum {
     COLLAPSE_S = 5, /* so long somebody waits for another's answer to begin */
-    QUERY_BODY_MAX = 16 * 1024,
     ROUNDS_MAX = 4, /* looks at the store for one request */
 };
 
@@ -21,7 +20,7 @@ static bool has_field(const struct exchange *x, enum field_id id)
     return fields_find(&x->request.head.fields, id) != NULL;
 }
 
-static enum cache_why reason_to_bypass(struct exchange *x, const struct cache_config *c)
+enum cache_why cache_reason_to_bypass(struct exchange *x, const struct cache_config *c)
 {
     const struct request_head *head = &x->request.head;
     bool is_query = head->method == METHOD_QUERY && c->has_query_method;
@@ -33,7 +32,7 @@ static enum cache_why reason_to_bypass(struct exchange *x, const struct cache_co
         return CACHE_WHY_UPGRADE;
     if (!is_query && x->request.body->length != 0)
         return CACHE_WHY_BODY;
-    if (is_query && (x->request.body->length < 0 || x->request.body->length > QUERY_BODY_MAX))
+    if (is_query && (x->request.body->length < 0 || x->request.body->length > CACHE_QUERY_BODY_MAX))
         return CACHE_WHY_BODY;
     if (has_field(x, FIELD_IF_MATCH) || has_field(x, FIELD_IF_UNMODIFIED_SINCE))
         return CACHE_WHY_CONDITION;
@@ -45,74 +44,6 @@ static enum cache_why reason_to_bypass(struct exchange *x, const struct cache_co
     return CACHE_WHY_NONE;
 }
 
-/* --- The key --- */
-
-struct slice cache_told(const struct exchange *x, enum field_id id)
-{
-    const struct field *field = x->client_trusted ? fields_find(&x->request.head.fields, id) : NULL;
-    return field == NULL ? SLICE("") : field->value;
-}
-
-/* As the client has asked for it, when a proxy in between says so. */
-static struct slice scheme_of(const struct exchange *x)
-{
-    struct slice told = cache_told(x, FIELD_X_FORWARDED_PROTO);
-    return slice_equal(told, SLICE("https")) || slice_equal(told, SLICE("http")) ? told : x->scheme;
-}
-
-static struct slice target_of(const struct exchange *x, const struct cache_config *c)
-{
-    struct slice target = x->request.target;
-    return c->ignores_query ? slice_first(target, slice_find(target, '?')) : target;
-}
-
-/* Of a QUERY: its body and what says how it is to be read (RFC 10008). */
-static enum status read_query(struct cache_visit *visit, struct slice *text)
-{
-    struct exchange *x = visit->x;
-    struct body *body = x->request.body;
-    struct buffer all = buffer_in(&x->arena, (size_t)body->length + 1);
-    for (;;) {
-        struct slice chunk;
-        TRY(body->read(body, &chunk, x->deadline));
-        if (chunk.size == 0)
-            break;
-        buffer_append(&all, chunk);
-    }
-    visit->body = buffer_slice(&all);
-    struct body_text *again =
-        arena_alloc(&x->arena, sizeof *again); /* for who is asked after all */
-    body_text_init(again, visit->body);
-    x->request.body = &again->body;
-    const struct fields *fields = &x->request.head.fields;
-    *text = arena_format(&x->arena, "%.*s\n%.*s\n%.*s",
-                         SLICE_ARG(fields_joined(fields, SLICE("Content-Type"), &x->arena)),
-                         SLICE_ARG(fields_joined(fields, SLICE("Content-Encoding"), &x->arena)),
-                         SLICE_ARG(visit->body));
-    return OK;
-}
-
-static enum status make_key(struct cache_visit *visit)
-{
-    struct exchange *x = visit->x;
-    const struct cache_config *c = visit->config;
-    const struct request_head *head = &x->request.head;
-    struct slice target = target_of(x, c);
-    struct slice query = SLICE("");
-    if (head->method == METHOD_QUERY)
-        TRY(read_query(visit, &query));
-    struct slice told_host = cache_told(x, FIELD_X_FORWARDED_HOST);
-    if (told_host.size > 0)
-        query = arena_format(&x->arena, "%.*s\n%.*s", SLICE_ARG(told_host), SLICE_ARG(query));
-    struct buffer key = buffer_in(&x->arena, target.size + head->host.size + query.size + 48);
-    if (c->key_template != NULL)
-        cache_write_key(&key, SLICE("key"), c->name, 0, template_expand(c->key_template, x), query);
-    else
-        cache_write_key(&key, scheme_of(x), head->host, head->port, target, query);
-    visit->key = store_key_of(c->cache->store, buffer_slice(&key));
-    return OK;
-}
-
 /* --- Looking, waiting, answering --- */
 
 static void drop_object(struct object **object)
@@ -122,7 +53,7 @@ static void drop_object(struct object **object)
     *object = NULL;
 }
 
-static void leave_fill(struct cache_visit *visit)
+void cache_leave_fill(struct cache_visit *visit)
 {
     if (visit->fill == NULL)
         return;
@@ -139,7 +70,8 @@ static void end_visit(void *object, uint64_t key, bool has_outlived)
     (void)key, (void)has_outlived;
     if (visit->is_reading)
         content_close(&visit->cursor);
-    leave_fill(visit);
+    cache_slices_close(visit);
+    cache_leave_fill(visit);
     drop_object(&visit->object);
     drop_object(&visit->stale);
     drop_object(&visit->loaded);
@@ -152,7 +84,7 @@ static void outlive(void *object)
 
 static enum verdict pass(struct cache_visit *visit, enum cache_why why, const char *forward)
 {
-    leave_fill(visit);
+    cache_leave_fill(visit);
     visit->forward = forward;
     cache_note(visit, STORE_BYPASS, why);
     return NEXT;
@@ -166,7 +98,8 @@ static enum verdict answer(struct cache_visit *visit, enum store_result result, 
     visit->x->response.fields.count = 0;
     visit->x->response.fields.present[0] = 0;
     visit->is_answered = false;
-    return pass(visit, CACHE_WHY_TOO_LARGE, "miss");
+    bool is_sliced = visit->object->slices.size > 0;
+    return pass(visit, is_sliced ? CACHE_WHY_SLICE : CACHE_WHY_TOO_LARGE, "miss");
 }
 
 /* Nothing is to be fetched, and nothing is there (RFC 9111 §5.2.1.7). */
@@ -192,7 +125,7 @@ static bool stand_in(struct cache_visit *visit, enum verdict *verdict)
     if (!cache_may_serve_on_error(&terms, &visit->request, loop_now()))
         return false;
     int status = visit->fill == NULL ? 0 : visit->fill->answer;
-    leave_fill(visit);
+    cache_leave_fill(visit);
     drop_object(&visit->object);
     visit->object = object_hold(visit->stale);
     visit->forward = "stale";
@@ -223,13 +156,32 @@ enum next {
     AGAIN, /* what was fetched is of no use to this request: look again */
 };
 
-static enum next take_started(struct cache_visit *visit, enum verdict *verdict)
+/* What had begun to come before this request did is given to it only as far as what is stored would
+ * be: the rest of it may be long in coming. False: it is of no use to it. */
+static bool may_join(struct cache_visit *visit)
+{
+    struct fill *fill = visit->fill;
+    struct cache_terms terms = object_terms(fill->object);
+    struct cache_request plain = visit->request;
+    enum cache_why why;
+    if (cache_may_serve(&terms, &visit->request, loop_now(), &why) != CACHE_ASK)
+        return true;
+    cache_control_init(&plain.control);
+    if (cache_may_serve(&terms, &plain, loop_now(), &why) == CACHE_ASK)
+        store_fill_close(visit->config->cache->store, fill); /* nor to anybody else */
+    else
+        visit->is_alone = true;
+    return false;
+}
+
+static enum next take_started(struct cache_visit *visit, bool had_started, enum verdict *verdict)
 {
     struct fill *fill = visit->fill;
     bool is_first = visit->fetch != NULL;
-    if (!is_first && !matches(visit, fill->object)) {
-        visit->is_alone = true;
-        leave_fill(visit);
+    bool is_match = is_first || (!fill->is_for_first && matches(visit, fill->object));
+    visit->is_alone = visit->is_alone || !is_match;
+    if (!is_match || (had_started && !may_join(visit))) {
+        cache_leave_fill(visit);
         return AGAIN;
     }
     bool is_renewed = fill->object->was_validated;
@@ -274,6 +226,7 @@ static enum next follow(struct cache_visit *visit, enum verdict *verdict)
     int64_t deadline = loop_now() + SECONDS(COLLAPSE_S);
     if (visit->fetch != NULL || x->deadline < deadline)
         deadline = x->deadline;
+    bool had_started = fill_state(visit->fill) == FILL_STARTED;
     __atomic_add_fetch(&visit->fill->followers, 1, __ATOMIC_ACQ_REL);
     enum status status = fill_wait(visit->fill, deadline);
     if (status == ERR_CANCELLED) {
@@ -292,14 +245,20 @@ static enum next follow(struct cache_visit *visit, enum verdict *verdict)
     }
     switch (fill_state(visit->fill)) {
     case FILL_STARTED:
-        return take_started(visit, verdict);
+        return take_started(visit, had_started, verdict);
     case FILL_PRIVATE:
         return take_private(visit, verdict);
     default:
         break;
     }
     if (visit->fill->status == ERR_CANCELLED || visit->fill->answer == 0) {
-        leave_fill(visit); /* its client left, and nobody had joined yet; or a 304 of another one */
+        /* A part from behind its end, or none that can be stored as one. */
+        if (visit->fill->why == CACHE_WHY_PARTIAL && visit->slice_first > 0)
+            visit->slice_first = 0;
+        else if (visit->fill->why == CACHE_WHY_PARTIAL)
+            visit->is_whole = true;
+        cache_leave_fill(
+            visit); /* its client left, and nobody had joined yet; or a 304 of another one */
         return AGAIN;
     }
     if (!stand_in(visit, verdict))
@@ -322,7 +281,9 @@ static enum next fetch(struct cache_visit *visit, enum verdict *verdict)
         return DONE;
     }
     visit->fill = fill;
-    if (is_first && !cache_fetch_start(visit, fill, visit->stale, false)) {
+    const struct cache_asked asked = {
+        .stale = visit->stale, .slice_size = cache_slices_size(visit), .slice = visit->slice_first};
+    if (is_first && !cache_fetch_start(visit, fill, &asked)) {
         store_fill_end(store, fill);
         fill->status = ERR_CANCELLED;
         fill_tell(fill, FILL_FAILED);
@@ -342,7 +303,9 @@ static enum verdict answer_stale(struct cache_visit *visit, bool is_fetched, enu
     struct fill *fill = NULL;
     if (!is_fetched)
         fill = store_fill(store, &visit->key, visit->request.fields, &visit->x->arena, &is_first);
-    if (is_first && fill != NULL && !cache_fetch_start(visit, fill, visit->object, true)) {
+    const struct cache_asked asked = {
+        .stale = visit->object, .is_background = true, .slice_size = cache_slices_size(visit)};
+    if (is_first && fill != NULL && !cache_fetch_start(visit, fill, &asked)) {
         store_fill_end(store, fill);
         fill->status = ERR_CANCELLED;
         fill_tell(fill, FILL_FAILED);
@@ -413,10 +376,10 @@ static enum verdict on_request(struct exchange *x, const void *config)
     visit->config = c;
     visit->x = x;
     exchange_keep_state(x, config, visit);
-    enum cache_why why = reason_to_bypass(x, c);
+    enum cache_why why = cache_reason_to_bypass(x, c);
     if (why != CACHE_WHY_NONE)
         return pass(visit, why, why == CACHE_WHY_METHOD ? "method" : "bypass");
-    enum status status = make_key(visit);
+    enum status status = cache_make_key(visit);
     if (status != OK)
         return exchange_blame(x, status, SIDE_CLIENT, status == ERR_TIMEOUT ? 408 : 400, "",
                               "the request's body did not come");
@@ -426,6 +389,9 @@ static enum verdict on_request(struct exchange *x, const void *config)
                        &c->policy);
     struct exchange_hold hold = {.outlive = outlive, .end = end_visit, .object = visit};
     exchange_hold(x, &hold);
+    visit->steps_reached = x->steps_reached;
+    if (c->slice > 0)
+        visit->slice_first = cache_slices_first(visit);
     enum verdict verdict = NEXT;
     for (int round = 0; round < ROUNDS_MAX; round++)
         if (look(visit, &verdict) == DONE)
@@ -434,34 +400,6 @@ static enum verdict on_request(struct exchange *x, const void *config)
 }
 
 /* --- On the way back --- */
-
-static void invalidate(struct exchange *x, const struct cache_config *c, struct slice target)
-{
-    const struct request_head *head = &x->request.head;
-    struct buffer key = buffer_in(&x->arena, target.size + head->host.size + 48);
-    cache_write_key(&key, scheme_of(x), head->host, head->port, target, SLICE(""));
-    struct store_key store_key = store_key_of(c->cache->store, buffer_slice(&key));
-    cache_forget(c->cache, &store_key);
-}
-
-/* RFC 9111 §4.4: what an unsafe request has changed, and what it says of where else. */
-static void invalidate_all(struct exchange *x, const struct cache_config *c)
-{
-    const struct request_head *head = &x->request.head;
-    const struct fields *fields = &x->response.fields;
-    unsigned port = head->port == 0 ? cache_standard_port(x->scheme) : head->port;
-    const struct slice said[] = {
-        fields_joined(fields, SLICE("Location"), &x->arena),
-        fields_joined(fields, SLICE("Content-Location"), &x->arena),
-    };
-    invalidate(x, c, target_of(x, c));
-    for (size_t i = 0; i < 2; i++) {
-        struct slice target;
-        if (said[i].size > 0 && cache_target_of(said[i], x->scheme, head->host, port,
-                                                x->request.target, &x->arena, &target))
-            invalidate(x, c, target);
-    }
-}
 
 static void on_response(struct exchange *x, const void *config)
 {
@@ -472,7 +410,7 @@ static void on_response(struct exchange *x, const void *config)
     visit->forward_status = x->response.status;
     cache_say(visit);
     if (cache_invalidates(x->request.head.method, x->response.status))
-        invalidate_all(x, c);
+        cache_invalidate(x, c);
 }
 
 const struct step step_cache = {
@@ -480,4 +418,5 @@ const struct step step_cache = {
     .prepare = cache_prepare,
     .on_request = on_request,
     .on_response = on_response,
+    .explain = cache_explain,
 };

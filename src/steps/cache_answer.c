@@ -11,6 +11,8 @@
 enum {
     FIELDS_MORE = 8, /* that this and other steps add */
     STATUS_SIZE = 192,
+    HIT_SIZE = 48,            /* "weir; hit; ttl=300"; it grows if it must */
+    YIELD_BYTES = 256 * 1024, /* so much of what is at hand, then others run */
 };
 
 struct content_source {
@@ -37,11 +39,16 @@ struct content_body {
     struct body body;
     struct content_cursor *cursor;
     uint64_t offset;
+    uint64_t yielded; /* where others have run last */
 };
 
 static enum status read_content(struct body *body, struct slice *chunk, int64_t deadline)
 {
     struct content_body *b = LIST_ENTRY(body, struct content_body, body);
+    if (b->offset - b->yielded >= YIELD_BYTES) {
+        b->yielded = b->offset;
+        TRY(fiber_yield());
+    }
     TRY(content_read(b->cursor, b->offset, UINT64_MAX, chunk, deadline));
     b->offset += chunk->size;
     return OK;
@@ -53,13 +60,18 @@ static bool is_content_ready(struct body *body)
     return content_is_ready(b->cursor->content, b->offset);
 }
 
-static int64_t length_of(const struct content *content)
+static int64_t length_of(const struct object *object)
 {
+    const struct content *content = object->content;
+    if (object->slices.size > 0)
+        return (int64_t)object->slices.total;
     return content_is_whole(content) ? (int64_t)content->size : content->length;
 }
 
 static struct body *whole_body(struct cache_visit *visit, int64_t length)
 {
+    if (visit->object->slices.size > 0)
+        return ranges_whole_body(&visit->x->arena, (uint64_t)length, cache_slices_source(visit));
     struct content_body *b = arena_alloc(&visit->x->arena, sizeof *b);
     *b = (struct content_body){
         .body = {.read = read_content, .is_ready = is_content_ready, .length = length},
@@ -84,6 +96,16 @@ static void answer_not_modified(struct exchange *x)
     x->response.body = body_none();
 }
 
+static struct range_source *source_of(struct cache_visit *visit)
+{
+    if (visit->object->slices.size > 0)
+        return cache_slices_source(visit);
+    struct content_source *source = arena_alloc(&visit->x->arena, sizeof *source);
+    *source =
+        (struct content_source){{.read_at = read_at, .is_ready_at = is_ready_at}, &visit->cursor};
+    return &source->source;
+}
+
 /* Parts of the content, if such are asked for and it can be told where they are. */
 static bool answer_parts(struct cache_visit *visit, uint64_t length)
 {
@@ -99,20 +121,20 @@ static bool answer_parts(struct cache_visit *visit, uint64_t length)
     if (verdict == RANGES_UNSATISFIABLE) {
         ranges_refuse(&x->arena, &x->response.fields, length);
         x->response.status = 416;
+        x->detail = "no such part of the object";
         x->response.body = body_none();
         x->response.has_length = true;
         x->response.length = 0;
         return true;
     }
-    struct content_source *source = arena_alloc(&x->arena, sizeof *source);
-    *source =
-        (struct content_source){{.read_at = read_at, .is_ready_at = is_ready_at}, &visit->cursor};
+    visit->first_byte = ranges.items[0].first;
     x->response.status = 206;
     x->response.body =
-        ranges_body(&x->arena, &x->response.fields, &ranges, length, &source->source);
+        ranges_body(&x->arena, &x->response.fields, &ranges, length, source_of(visit));
     return true;
 }
 
+/* What was stored has none: it is taken off then. */
 static void add_age(struct cache_visit *visit, int64_t now)
 {
     struct exchange *x = visit->x;
@@ -121,7 +143,74 @@ static void add_age(struct cache_visit *visit, int64_t now)
         return;
     struct buffer text = buffer_in(&x->arena, 24);
     buffer_append_u64(&text, (uint64_t)age);
-    fields_set_checked(&x->response.fields, FIELD_AGE, buffer_slice(&text));
+    fields_append_checked(&x->response.fields, FIELD_AGE, field_name_of(FIELD_AGE),
+                          buffer_slice(&text));
+}
+
+static bool open_content(struct cache_visit *visit)
+{
+    struct content *content = visit->object->content;
+    if (visit->is_reading && visit->cursor.content != content) {
+        content_close(&visit->cursor);
+        visit->is_reading = false;
+    }
+    if (!visit->is_reading && !content_open(content, &visit->cursor))
+        return false;
+    visit->is_reading = true;
+    return true;
+}
+
+/* The head as it is stored, and what is of this answer alone. */
+static void begin_response(struct cache_visit *visit)
+{
+    struct exchange *x = visit->x;
+    const struct object *object = visit->object;
+    struct response *response = &x->response;
+    object_fields(object, &x->arena, FIELDS_MORE, &response->fields);
+    response->written = (struct fields_written){object->fields, object->fields_count, object->head};
+    response->status = object->status;
+    response->is_ours = false;
+    response->has_length = false;
+    add_age(visit, loop_now());
+    if (x->request_id.size > 0)
+        fields_append_checked(&response->fields, FIELD_X_REQUEST_ID,
+                              field_name_of(FIELD_X_REQUEST_ID), x->request_id);
+}
+
+static void give_whole(struct cache_visit *visit, int64_t length)
+{
+    struct exchange *x = visit->x;
+    struct response *response = &x->response;
+    response->body = whole_body(visit, length);
+    response->has_length = x->request.head.method == METHOD_HEAD && length >= 0;
+    response->length = (uint64_t)(length < 0 ? 0 : length);
+}
+
+/* Small ones, as most are: the body lies there in one piece, and the visit holds it. */
+static bool answer_at_once(struct cache_visit *visit)
+{
+    struct exchange *x = visit->x;
+    struct slice bytes;
+    if (visit->is_reading || visit->object->slices.size > 0 ||
+        fields_find(&x->request.head.fields, FIELD_RANGE) != NULL ||
+        !content_at_once(visit->object->content, &bytes))
+        return false;
+    begin_response(visit);
+    struct body_text *body = arena_alloc(&x->arena, sizeof *body);
+    body_text_init(body, bytes);
+    x->response.body = &body->body;
+    x->response.has_length = x->request.head.method == METHOD_HEAD;
+    x->response.length = bytes.size;
+    return true;
+}
+
+static bool is_not_modified(const struct cache_visit *visit)
+{
+    struct exchange *x = visit->x;
+    return visit->object->status == 200 &&
+           conditional_check_cached(x->request.head.method, &x->request.head.fields,
+                                    &visit->object->validators,
+                                    &x->arena) == CONDITION_NOT_MODIFIED;
 }
 
 bool cache_answer(struct cache_visit *visit)
@@ -129,30 +218,25 @@ bool cache_answer(struct cache_visit *visit)
     struct exchange *x = visit->x;
     struct object *object = visit->object;
     struct response *response = &x->response;
-    if (visit->is_reading && visit->cursor.content != object->content) {
-        content_close(&visit->cursor);
-        visit->is_reading = false;
+    visit->first_byte = 0;
+    if (answer_at_once(visit)) {
+        if (is_not_modified(visit))
+            answer_not_modified(x);
+        visit->is_answered = true;
+        cache_say(visit);
+        return true;
     }
-    if (!visit->is_reading && !content_open(object->content, &visit->cursor))
+    if (!open_content(visit))
         return false;
-    visit->is_reading = true;
-    int64_t length = length_of(object->content);
-    object_fields(object, &x->arena, FIELDS_MORE, &response->fields);
-    response->status = object->status;
-    response->is_ours = false;
-    response->has_length = false;
-    add_age(visit, loop_now());
-    fields_set_checked(&response->fields, FIELD_X_REQUEST_ID, x->request_id);
-    bool is_good = object->status == 200;
-    if (is_good &&
-        conditional_check_cached(x->request.head.method, &x->request.head.fields,
-                                 &object->validators, &x->arena) == CONDITION_NOT_MODIFIED) {
+    int64_t length = length_of(object);
+    begin_response(visit);
+    if (is_not_modified(visit))
         answer_not_modified(x);
-    } else if (!is_good || length < 0 || !answer_parts(visit, (uint64_t)length)) {
-        response->body = whole_body(visit, length);
-        response->has_length = x->request.head.method == METHOD_HEAD && length >= 0;
-        response->length = (uint64_t)(length < 0 ? 0 : length);
-    }
+    else if (object->status != 200 || length < 0 || !answer_parts(visit, (uint64_t)length))
+        give_whole(visit, length);
+    bool has_body = x->request.head.method != METHOD_HEAD && response->body->length != 0;
+    if (object->slices.size > 0 && has_body && cache_slices_ready(visit, visit->first_byte) != OK)
+        return false;
     visit->is_answered = true;
     cache_say(visit);
     return true;
@@ -178,28 +262,32 @@ static const char *forward_of(const struct cache_visit *visit)
                                                                         : visit->forward;
 }
 
+static void say_time_left(const struct cache_visit *visit, struct buffer *text)
+{
+    struct cache_terms terms = object_terms(visit->object);
+    int64_t left = cache_time_left(&terms, loop_now());
+    buffer_append(text, left < 0 ? SLICE("; ttl=-") : SLICE("; ttl="));
+    buffer_append_u64(text, (uint64_t)(left < 0 ? -left : left) / SECONDS(1));
+}
+
 void cache_say(struct cache_visit *visit)
 {
     struct exchange *x = visit->x;
-    struct buffer text = buffer_in(&x->arena, STATUS_SIZE);
-    buffer_append(&text, SLICE("weir"));
+    struct buffer text = buffer_in(&x->arena, visit->forward == NULL ? HIT_SIZE : STATUS_SIZE);
     if (visit->forward == NULL)
-        buffer_append(&text, SLICE("; hit"));
+        buffer_append(&text, SLICE("weir; hit"));
     else
-        buffer_format(&text, "; fwd=%s", forward_of(visit));
+        buffer_format(&text, "weir; fwd=%s", forward_of(visit));
     if (visit->forward_status != 0)
         buffer_format(&text, "; fwd-status=%d", visit->forward_status);
-    if (visit->object != NULL && visit->is_answered) {
-        struct cache_terms terms = object_terms(visit->object);
-        int64_t left = cache_time_left(&terms, loop_now());
-        buffer_append(&text, left < 0 ? SLICE("; ttl=-") : SLICE("; ttl="));
-        buffer_append_u64(&text, (uint64_t)(left < 0 ? -left : left) / SECONDS(1));
-    }
+    if (visit->object != NULL && visit->is_answered)
+        say_time_left(visit, &text);
     if (visit->is_stored)
         buffer_append(&text, SLICE("; stored"));
     if (visit->is_collapsed)
         buffer_append(&text, SLICE("; collapsed"));
     if (visit->why != CACHE_WHY_NONE)
         buffer_format(&text, "; detail=%s", cache_why_text(visit->why));
-    fields_add(&x->response.fields, FIELD_CACHE_STATUS, buffer_slice(&text));
+    fields_append_checked(&x->response.fields, FIELD_CACHE_STATUS,
+                          field_name_of(FIELD_CACHE_STATUS), buffer_slice(&text));
 }

@@ -60,6 +60,16 @@ static const struct option OPTIONS[] = {
      .type = OPTION_TEMPLATE,
      .offset = offsetof(struct cache_config, key),
      .doc = "What tells answers apart, in place of the block's key."},
+    {.name = "slice",
+     .type = OPTION_SIZE,
+     .flags = OPTION_MAY_BE_OFF,
+     .standard = "off",
+     .min = 64 * 1024,
+     .max = INT64_C(1) << 30,
+     .offset = offsetof(struct cache_config, slice),
+     .doc = "Large bodies are fetched and stored in parts of that size, as they are asked for; "
+            "servers that give no parts, or none that can be told from those of another version, "
+            "are asked for the whole."},
     {.name = "errors",
      .type = OPTION_BOOL,
      .standard = "off",

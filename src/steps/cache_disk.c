@@ -12,6 +12,7 @@
 
 enum {
     IN_MEMORY_MAX = 256 * 1024, /* a body up to this is taken into memory when it is found */
+    LOOK_S = 2,                 /* a disk that takes longer has nothing: the server is asked */
 };
 
 struct job {
@@ -112,15 +113,21 @@ bool cache_disk_look(struct cache_visit *visit)
                               arena_copy(&job->arena, field->name),
                               arena_copy(&job->arena, field->value));
     }
-    if (offload(run_look, job, free_job, visit->x->deadline) != OK)
-        return false;
+    int64_t deadline = loop_now() + SECONDS(LOOK_S);
+    if (visit->x->deadline < deadline)
+        deadline = visit->x->deadline;
+    uint64_t moment = disk_moment(cache->disk);
+    if (offload(run_look, job, free_job, deadline) != OK)
+        return true;
     visit->loaded = job->found;
     job->found = NULL;
     free_job(job);
-    /* One that is read from its file holds that open: it is this request's alone. */
-    if (visit->loaded != NULL && visit->loaded->content->reader == NULL)
+    /* One that is read from its file holds that open: it is this request's alone. So is what may
+     * have been dropped meanwhile. */
+    if (visit->loaded != NULL && visit->loaded->content->reader == NULL &&
+        disk_moment(cache->disk) == moment)
         store_keep(cache->store, &visit->key, visit->loaded, loop_now());
-    return visit->loaded != NULL;
+    return true;
 }
 
 /* --- Writing --- */
@@ -193,12 +200,16 @@ static void run_drop(void *argument)
     if (disk_drop_key(job->cache->disk, job->key, false, &count) != OK) {
         /* The disk says in the log what is wrong with it, and gives nothing any more. */
     }
+    /* Somebody may have taken it from the disk into memory before it was dropped there. */
+    const struct store_key key = store_key_of(job->cache->store, job->key);
+    (void)store_purge_key(job->cache->store, &key, false);
 }
 
 void cache_forget(struct cache *cache, const struct store_key *key)
 {
-    (void)store_purge_key(cache->store, key, false);
-    if (cache->disk == NULL || !disk_may_have(cache->disk, key->text))
+    struct store_purged purged = store_purge_key(cache->store, key, false);
+    /* What was in memory may be on its way to the disk. */
+    if (cache->disk == NULL || (purged.objects == 0 && !disk_may_get(cache->disk, key->text)))
         return;
     struct job *job = new_job(cache, key->text);
     if (offload(run_drop, job, free_job, CLOCK_NEVER) == OK)

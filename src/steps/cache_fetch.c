@@ -3,14 +3,11 @@
  * Who began it is the first of those who follow; it goes on without him while somebody else follows
  * or what comes is to be stored. What cannot be stored is taken by the first as it stands, and read
  * from the server at his pace. */
+#include "steps/cache_fetch.h"
 #include "base/clock.h"
 #include "cache/disk.h"
 #include "exchange/apart.h"
 #include "fiber/thread.h"
-#include "http/cache_unkeyed.h"
-#include "http/cache_vary.h"
-#include "http/date.h"
-#include "steps/cache_inside.h"
 
 #include <stdlib.h>
 
@@ -18,25 +15,8 @@ enum {
     HIT_FOR_MISS_S = 120,
     FLOW_BEHIND = 4 * 1024 * 1024, /* of what is too large to store: so far the slowest may lag */
     FLOW_LOOK_MS = 5,
-};
-
-/* Of one thread: the fetching exchange and the client's live there both. */
-struct cache_fetch {
-    unsigned references;
-    struct fill *fill;
-    struct cache *cache;
-    const struct cache_config *config; /* lives as long as the exchange apart */
-    struct exchange *apart;            /* NULL: it has ended */
-    struct cache_visit *first;         /* NULL: gone, or nobody */
-    struct object *stale;              /* that was asked about; NULL */
-    struct content *content;           /* that is filled; NULL */
-    uint64_t moment;                   /* of the disk when it began */
-    struct arena arena;
-    struct fields request_fields; /* as the client sent them, for Vary */
-    struct cache_request request;
-    bool is_background;
-    bool is_taken; /* the first has the answer */
-    bool is_flowing;
+    CROWDED_FROM = 64 * 1024, /* small ones are stored however much is fetched */
+    SPILL_PART = 4,           /* of what memory may keep of one: what is not announced as larger */
 };
 
 static void release(struct cache_fetch *fetch)
@@ -45,6 +25,8 @@ static void release(struct cache_fetch *fetch)
         return;
     if (fetch->stale != NULL)
         object_release(fetch->stale);
+    if (fetch->root != NULL)
+        object_release(fetch->root);
     fill_release(fetch->fill);
     arena_done(&fetch->arena);
     free(fetch);
@@ -63,7 +45,7 @@ static void note_server(struct cache_fetch *fetch, const struct exchange *apart)
         fetch->first->x->upstream = apart->upstream;
 }
 
-static enum status fail(struct cache_fetch *fetch, const struct exchange *apart)
+enum status cache_fetch_fail(struct cache_fetch *fetch, const struct exchange *apart)
 {
     struct fill *fill = fetch->fill;
     const struct blame *blame = &apart->blame;
@@ -77,6 +59,22 @@ static enum status fail(struct cache_fetch *fetch, const struct exchange *apart)
     store_fill_end(fetch->cache->store, fill);
     if (fill_state(fill) == FILL_WAITING)
         fill_tell(fill, FILL_FAILED);
+    return ERR_CLOSED;
+}
+
+enum status cache_fetch_refuse(struct cache_fetch *fetch, const struct exchange *apart,
+                               enum cache_why why, bool look_again)
+{
+    struct fill *fill = fetch->fill;
+    fill->status = look_again ? ERR_CANCELLED : ERR_PROTOCOL;
+    fill->side = SIDE_UPSTREAM;
+    fill->answer = look_again ? apart->response.status : 502;
+    fill->error = "http_response_incomplete";
+    fill->reason = "a part came that does not belong to the rest";
+    fill->why = why;
+    note_server(fetch, apart);
+    store_fill_end(fetch->cache->store, fill);
+    fill_tell(fill, FILL_FAILED);
     return ERR_CLOSED;
 }
 
@@ -95,7 +93,7 @@ static enum status hand_over(struct cache_fetch *fetch, struct exchange *apart, 
     struct store *store = fetch->cache->store;
     const struct store_key key = {fill->key, fill->hash};
     int status = apart->response.status;
-    if (is_lasting(why, status)) {
+    if (is_lasting(why, status) && !fetch->is_unwanted) {
         if (fetch->stale != NULL)
             cache_forget(fetch->cache, &key);
         store_hit_for_miss(store, &key, loop_now() + SECONDS(HIT_FOR_MISS_S));
@@ -114,63 +112,27 @@ static enum status hand_over(struct cache_fetch *fetch, struct exchange *apart, 
     return ERR_CLOSED;
 }
 
-static void put(struct cache_fetch *fetch, struct object *object)
+void cache_fetch_put(struct cache_fetch *fetch, struct object *object)
 {
     fetch->fill->object = object;
     fill_tell(fetch->fill, FILL_STARTED);
 }
 
-/* As purges name it. */
-static struct slice url_of(const struct exchange *x, struct arena *arena)
+/* What it takes of memory now. False: all that is fetched takes too much. */
+static bool charge(struct cache_fetch *fetch)
 {
-    const struct request_head *head = &x->request.head;
-    struct buffer text = buffer_in(arena, x->request.target.size + head->host.size + 24);
-    buffer_append(&text, x->scheme);
-    buffer_append(&text, SLICE("://"));
-    buffer_append(&text, head->host);
-    if (head->port != 0 && head->port != cache_standard_port(x->scheme)) {
-        buffer_append_byte(&text, ':');
-        buffer_append_u64(&text, head->port);
-    }
-    buffer_append(&text, x->request.target);
-    return buffer_slice(&text);
+    uint64_t bytes = fetch->content == NULL ? 0 : fetch->content->bytes;
+    if (bytes == fetch->charged)
+        return true;
+    int64_t more = (int64_t)(bytes - fetch->charged);
+    fetch->charged = bytes;
+    return store_charge(fetch->cache->store, more);
 }
 
-/* RFC 9110 §6.6.1: what came without a date gets that of its coming. */
-static void add_date(struct cache_fetch *fetch, struct fields *fields, int64_t wall)
+static void uncharge(struct cache_fetch *fetch)
 {
-    if (fields_find(fields, FIELD_DATE) != NULL)
-        return;
-    char *date = arena_alloc(&fetch->arena, DATE_HTTP_SIZE);
-    fields_add(fields, FIELD_DATE, date_http(wall, date));
-}
-
-static struct object *make_object(struct cache_fetch *fetch, int status, struct fields *fields,
-                                  const struct cache_terms *terms, struct content *content)
-{
-    struct arena *arena = &fetch->arena;
-    struct object_parts parts = {
-        .status = status, .fields = fields, .terms = *terms, .wall = clock_wall()};
-    cache_strip(fields, &fetch->config->policy, arena);
-    add_date(fetch, fields, parts.wall);
-    cache_vary_names(fields, arena, &parts.vary_names);
-    struct buffer values = buffer_in(arena, 64);
-    cache_vary_values(parts.vary_names, &fetch->request_fields, &values);
-    parts.vary_values = buffer_slice(&values);
-    parts.url = url_of(fetch->apart, arena);
-    return object_new(&parts, content);
-}
-
-static struct cache_answer answer_of(const struct cache_fetch *fetch, int status,
-                                     const struct fields *fields)
-{
-    return (struct cache_answer){
-        .status = status,
-        .fields = fields,
-        .wall = clock_wall(),
-        .delay = loop_now() - fetch->apart->started,
-        .received = loop_now(),
-    };
+    (void)store_charge(fetch->cache->store, -(int64_t)fetch->charged);
+    fetch->charged = 0;
 }
 
 /* What is stored is good still: its head is made new, its content stays (RFC 9111 §4.3.4). */
@@ -186,40 +148,59 @@ static enum status renew(struct cache_fetch *fetch, struct exchange *apart)
         !slice_equal(fresh.etag, stale->validators.etag)) {
         const struct store_key key = {fetch->fill->key, fetch->fill->hash};
         cache_forget(fetch->cache, &key); /* it speaks of something else */
-        return fail(fetch, apart);
+        return cache_fetch_fail(fetch, apart);
     }
     object_fields(stale, &fetch->arena, apart->response.fields.count + 4, &fields);
-    add_date(fetch, &apart->response.fields, clock_wall());
+    cache_fetch_add_date(fetch, &apart->response.fields, clock_wall());
     cache_strip(&apart->response.fields, &fetch->config->policy, &fetch->arena);
     cache_freshen(&fields, &apart->response.fields);
-    struct cache_answer answer = answer_of(fetch, stale->status, &fields);
+    struct cache_answer answer = cache_fetch_answer(fetch, stale->status, &fields);
     enum cache_why why =
         cache_may_store(&fetch->request, &answer, &fetch->config->policy, &fetch->arena, &terms);
-    struct object *object = make_object(fetch, stale->status, &fields, &terms, stale->content);
+    struct object *object =
+        cache_fetch_object(fetch, stale->status, &fields, &terms, stale->content, &stale->slices);
     object->was_validated = true;
     object->disk_id = __atomic_load_n(&stale->disk_id, __ATOMIC_RELAXED);
     note_server(fetch, apart);
-    put(fetch, object);
-    bool is_stored = why == CACHE_WHY_NONE && store_put(store, fetch->fill, object, loop_now());
+    /* What the server says now may be for this one client: a cookie, or what is asked with a name.
+     */
+    fetch->fill->is_for_first = why != CACHE_WHY_NONE;
+    if (is_lasting(why, stale->status) && why != CACHE_WHY_NONE) {
+        const struct store_key key = {fetch->fill->key, fetch->fill->hash};
+        cache_forget(fetch->cache, &key);
+    }
+    cache_fetch_put(fetch, object);
+    bool is_stored = why == CACHE_WHY_NONE;
+    if (stale->content->reader != NULL) /* it lies on the disk: memory does not hold files open */
+        is_stored = is_stored && store_is_wanted(store, fetch->fill);
+    else
+        is_stored = is_stored && store_put(store, fetch->fill, object, loop_now());
     store_fill_end(store, fetch->fill);
     if (is_stored)
         cache_disk_write(fetch->cache, fetch->fill->key, object, fetch->moment);
     return ERR_CLOSED;
 }
 
-static enum status begin_content(struct cache_fetch *fetch, struct exchange *apart,
-                                 const struct cache_terms *terms)
+enum status cache_fetch_begin(struct cache_fetch *fetch, struct exchange *apart,
+                              const struct cache_terms *terms)
 {
     int64_t length = apart->response.framing == FRAMING_NONE ? 0 : apart->response.body->length;
     struct object *object;
     fetch->content = content_new(length);
-    object =
-        make_object(fetch, apart->response.status, &apart->response.fields, terms, fetch->content);
+    object = cache_fetch_object(fetch, apart->response.status, &apart->response.fields, terms,
+                                fetch->content, NULL);
     note_server(fetch, apart);
+    if (length > store_max_object(fetch->cache->store) && !cache_spill_begin(fetch, object)) {
+        fetch->is_unwanted = !store_is_wanted(fetch->cache->store, fetch->fill);
+        object_release(object);
+        content_release(fetch->content);
+        fetch->content = NULL;
+        return hand_over(fetch, apart, CACHE_WHY_TOO_LARGE);
+    }
     /* Before anything comes: what grows too large goes as soon as nobody is to read it. */
     if (fetch->first != NULL)
         fetch->first->is_reading = content_open(fetch->content, &fetch->first->cursor);
-    put(fetch, object);
+    cache_fetch_put(fetch, object);
     return OK;
 }
 
@@ -232,32 +213,39 @@ static enum status sink_head(struct exchange *apart, bool hold)
     if (fill_state(fetch->fill) != FILL_WAITING)
         return ERR_CLOSED; /* an error in place of what broke off */
     if (apart->blame.status != OK)
-        return fail(fetch, apart);
+        return cache_fetch_fail(fetch, apart);
+    if (fetch->root != NULL)
+        return cache_slices_more(fetch, apart);
     if (response->status == 304 && fetch->stale != NULL)
         return renew(fetch, apart);
-    struct cache_answer answer = answer_of(fetch, response->status, &response->fields);
+    if (fetch->is_sliced && (response->status == 206 || response->status == 416))
+        return cache_slices_begin(fetch, apart);
+    struct cache_answer answer = cache_fetch_answer(fetch, response->status, &response->fields);
     enum cache_why why =
         cache_may_store(&fetch->request, &answer, &fetch->config->policy, &fetch->arena, &terms);
-    if (why == CACHE_WHY_NONE && response->body->length > store_max_object(fetch->cache->store))
+    if (why == CACHE_WHY_NONE && response->body->length > cache_max_object(fetch->cache))
         why = CACHE_WHY_TOO_LARGE;
     if (why != CACHE_WHY_NONE)
         return hand_over(fetch, apart, why);
-    return begin_content(fetch, apart, &terms);
+    return cache_fetch_begin(fetch, apart, &terms);
 }
 
-/* It has grown too large to be stored: those who read it get the rest, and nobody else. */
-static enum status flow(struct cache_fetch *fetch)
+/* It cannot be stored, or no more: those who read it get the rest, and nobody else. */
+static enum status flow(struct cache_fetch *fetch, bool is_lasting)
 {
     struct store *store = fetch->cache->store;
     uint64_t behind;
     if (!fetch->is_flowing) {
         fetch->is_flowing = true;
         const struct store_key key = {fetch->fill->key, fetch->fill->hash};
-        store_hit_for_miss(store, &key, loop_now() + SECONDS(HIT_FOR_MISS_S));
+        if (is_lasting)
+            store_hit_for_miss(store, &key, loop_now() + SECONDS(HIT_FOR_MISS_S));
         store_fill_end(store, fetch->fill);
         content_flow(fetch->content);
+        cache_spill_abort(fetch);
     }
     while (content_trim(fetch->content, &behind)) {
+        (void)charge(fetch);
         if (behind < FLOW_BEHIND)
             return OK;
         TRY(fiber_sleep(loop_now() + MILLISECONDS(FLOW_LOOK_MS)));
@@ -265,14 +253,48 @@ static enum status flow(struct cache_fetch *fetch)
     return ERR_CLOSED; /* nobody reads any more */
 }
 
+/* From where on it goes to the disk: what was not announced is not to fill memory until then. */
+static uint64_t spills_from(const struct cache_fetch *fetch)
+{
+    uint64_t most = (uint64_t)store_max_object(fetch->cache->store);
+    return fetch->content->length >= 0 ? most : most / SPILL_PART;
+}
+
 static enum status sink_chunk(struct exchange *apart, struct slice chunk, bool more)
 {
     (void)more;
     struct cache_fetch *fetch = of(apart);
-    content_append(fetch->content, chunk);
-    if (fetch->content->size <= (uint64_t)store_max_object(fetch->cache->store))
-        return OK;
-    return flow(fetch);
+    struct content *content = fetch->content;
+    content_append(content, chunk);
+    bool has_room = charge(fetch) || content->size < CROWDED_FROM;
+    if (fetch->is_flowing)
+        return flow(fetch, true);
+    if (content->size > (uint64_t)cache_max_object(fetch->cache))
+        return flow(fetch, true);
+    if (fetch->spill == NULL && (!has_room || content->size > spills_from(fetch)))
+        (void)cache_spill_begin(fetch, fetch->fill->object);
+    if (fetch->spill != NULL) {
+        enum status status = cache_spill_more(fetch);
+        (void)charge(fetch);
+        if (status == ERR_CANCELLED)
+            return status;
+        return status == OK ? OK : flow(fetch, false);
+    }
+    if (!has_room || content->size > (uint64_t)store_max_object(fetch->cache->store))
+        return flow(fetch, has_room);
+    return OK;
+}
+
+static void end_spilled(struct cache_fetch *fetch)
+{
+    struct store *store = fetch->cache->store;
+    const struct store_key key = {fetch->fill->key, fetch->fill->hash};
+    cache_spill_end(fetch);
+    bool is_stored = fetch->content->reader != NULL;
+    content_end(fetch->content, true);
+    store_fill_end(store, fetch->fill);
+    if (is_stored) /* what memory has is older */
+        (void)store_purge_key(store, &key, false);
 }
 
 static enum status sink_finish(struct exchange *apart, const struct fields *trailers)
@@ -281,7 +303,12 @@ static enum status sink_finish(struct exchange *apart, const struct fields *trai
     struct cache_fetch *fetch = of(apart);
     if (fetch->content == NULL)
         return OK;
+    if (fetch->spill != NULL) {
+        end_spilled(fetch);
+        return OK;
+    }
     content_end(fetch->content, true);
+    uncharge(fetch);
     struct fill *fill = fetch->fill;
     bool is_stored =
         !fetch->is_flowing && store_put(fetch->cache->store, fill, fill->object, loop_now());
@@ -295,9 +322,10 @@ static void sink_abort(struct exchange *apart)
 {
     struct cache_fetch *fetch = of(apart);
     if (fill_state(fetch->fill) == FILL_WAITING)
-        (void)fail(fetch, apart);
+        (void)cache_fetch_fail(fetch, apart);
     else if (fetch->content != NULL)
         content_end(fetch->content, false);
+    cache_spill_abort(fetch);
     store_fill_end(fetch->cache->store, fetch->fill);
 }
 
@@ -319,6 +347,11 @@ static enum status sink_tunnel(struct exchange *apart)
     return ERR_PROTOCOL;
 }
 
+static void sink_local_address(struct exchange *apart, struct address *address)
+{
+    *address = of(apart)->local;
+}
+
 static const struct sink SINK = {
     .interim = sink_interim,
     .head = sink_head,
@@ -327,63 +360,16 @@ static const struct sink SINK = {
     .finish = sink_finish,
     .abort = sink_abort,
     .tunnel = sink_tunnel,
+    .local_address = sink_local_address,
 };
-
-/* --- Asking --- */
-
-/* The whole is asked for, as everybody may have it; what is stored is asked about. */
-static void shape_request(struct cache_fetch *fetch, struct exchange *apart)
-{
-    static const enum field_id NEVER[] = {FIELD_RANGE,
-                                          FIELD_IF_RANGE,
-                                          FIELD_IF_MATCH,
-                                          FIELD_IF_NONE_MATCH,
-                                          FIELD_IF_UNMODIFIED_SINCE,
-                                          FIELD_IF_MODIFIED_SINCE};
-    struct fields *fields = &apart->request.head.fields;
-    struct slice proto = arena_copy(&apart->arena, cache_told(apart, FIELD_X_FORWARDED_PROTO));
-    struct slice host = arena_copy(&apart->arena, cache_told(apart, FIELD_X_FORWARDED_HOST));
-    cache_strip_unkeyed(fields);
-    if (proto.size > 0) /* a trusted proxy has said so, and the key has it */
-        fields_add(fields, FIELD_X_FORWARDED_PROTO, proto);
-    if (host.size > 0)
-        fields_add(fields, FIELD_X_FORWARDED_HOST, host);
-    for (size_t i = 0; i < sizeof NEVER / sizeof *NEVER; i++)
-        fields_remove(fields, NEVER[i]);
-    /* What steps behind this one add is for all; what the client said is not. */
-    if (!apart->client_trusted)
-        cache_strip_unkeyed(fields);
-    if (fields_find(fields, FIELD_ACCEPT_ENCODING) != NULL)
-        fields_set(fields, FIELD_ACCEPT_ENCODING, encodings_text(encodings_accepted(fields)));
-    if (apart->request.head.method == METHOD_HEAD) { /* the whole answers it too */
-        apart->request.head.method = METHOD_GET;
-        apart->request.head.method_text = SLICE("GET");
-    }
-    if (fetch->stale == NULL)
-        return;
-    const struct validators *known = &fetch->stale->validators;
-    if (known->etag.size > 0)
-        fields_add(fields, FIELD_IF_NONE_MATCH, known->etag);
-    if (known->last_modified.size > 0)
-        fields_add(fields, FIELD_IF_MODIFIED_SINCE, known->last_modified);
-}
-
-static void give_body(struct exchange *apart, struct slice body)
-{
-    if (body.size == 0)
-        return;
-    struct body_text *text = arena_alloc(&apart->arena, sizeof *text);
-    body_text_init(text, arena_copy(&apart->arena, body));
-    apart->request.body = &text->body;
-    apart->request.head.framing = FRAMING_LENGTH;
-    apart->request.head.length = body.size;
-}
 
 static void on_end(struct exchange *apart)
 {
     struct cache_fetch *fetch = of(apart);
     if (fetch->is_background)
         __atomic_sub_fetch(&fetch->cache->background, 1, __ATOMIC_RELAXED);
+    uncharge(fetch);
+    cache_spill_abort(fetch);
     if (fetch->content != NULL)
         content_release(fetch->content);
     fetch->apart = NULL;
@@ -398,44 +384,69 @@ static bool enter_background(struct cache *cache)
     return false;
 }
 
-bool cache_fetch_start(struct cache_visit *visit, struct fill *fill, struct object *stale,
-                       bool is_background)
+static void set_asked(struct cache_fetch *fetch, const struct cache_asked *asked)
+{
+    struct object *stale = asked->stale;
+    bool can_be_asked = stale != NULL && (stale->validators.etag.size > 0 ||
+                                          stale->validators.last_modified.size > 0);
+    fetch->stale = can_be_asked ? object_hold(stale) : NULL;
+    fetch->is_background = asked->is_background;
+    fetch->is_sliced = asked->slice_size > 0;
+    fetch->slice_size = asked->slice_size;
+    fetch->part.first = asked->slice * asked->slice_size;
+    fetch->part.last = fetch->part.first + asked->slice_size - 1;
+    if (asked->root == NULL)
+        return;
+    fetch->root = object_hold(asked->root);
+    fetch->root_key = arena_copy(&fetch->arena, asked->root_key);
+    if (fetch->part.last >= asked->root->slices.total)
+        fetch->part.last = asked->root->slices.total - 1;
+}
+
+/* What the client said, as the exchange apart has it: for Vary and the rules. */
+static void copy_request(struct cache_fetch *fetch)
+{
+    const struct request_head *head = &fetch->apart->request.head;
+    struct fields *fields = &fetch->request_fields;
+    fields_init(fields, &fetch->arena, NULL, 0);
+    for (uint32_t i = 0; i < head->fields.count; i++)
+        fields_append_checked(fields, (enum field_id)head->fields.items[i].id,
+                              head->fields.items[i].name, head->fields.items[i].value);
+    enum method method = head->method == METHOD_HEAD ? METHOD_GET : head->method;
+    cache_request_read(&fetch->request, method, fields, &fetch->config->policy);
+}
+
+bool cache_fetch_start(struct cache_visit *visit, struct fill *fill,
+                       const struct cache_asked *asked)
 {
     struct cache *cache = visit->config->cache;
-    if (is_background && !enter_background(cache))
+    if (asked->is_background && !enter_background(cache))
         return false;
     struct cache_fetch *fetch = memory_zero(sizeof *fetch);
     struct exchange *apart = exchange_apart_new(visit->x, &SINK, fetch);
+    /* Who reads slices asks for more of them when other steps have been reached. */
+    apart->steps_from = apart->steps_reached = visit->steps_reached;
     arena_init(&fetch->arena, NULL, 0);
     fetch->references = 1;
     fetch->fill = fill_hold(fill);
     fetch->cache = cache;
     fetch->moment = cache->disk == NULL ? 0 : disk_moment(cache->disk);
     fetch->config = visit->config;
+    if (visit->x->sink->local_address != NULL)
+        visit->x->sink->local_address(visit->x, &fetch->local);
     fetch->apart = apart;
-    fetch->is_background = is_background;
-    bool can_be_asked = stale != NULL && (stale->validators.etag.size > 0 ||
-                                          stale->validators.last_modified.size > 0);
-    fetch->stale = can_be_asked ? object_hold(stale) : NULL;
-    struct fields *fields = &fetch->request_fields;
-    const struct fields *from = &apart->request.head.fields; /* text of the exchange apart */
-    fields_init(fields, &fetch->arena, NULL, 0);
-    for (uint32_t i = 0; i < from->count; i++)
-        fields_append_checked(fields, (enum field_id)from->items[i].id, from->items[i].name,
-                              from->items[i].value);
-    enum method method =
-        apart->request.head.method == METHOD_HEAD ? METHOD_GET : apart->request.head.method;
-    cache_request_read(&fetch->request, method, fields, &visit->config->policy);
-    shape_request(fetch, apart);
-    give_body(apart, visit->body);
-    if (!is_background) {
+    set_asked(fetch, asked);
+    copy_request(fetch);
+    cache_fetch_shape(fetch, apart);
+    cache_fetch_give_body(apart, visit->body);
+    if (!asked->is_background) {
         fetch->first = visit;
         fetch->references++;
         visit->fetch = fetch;
     }
     if (exchange_apart_start(apart, "cache_fetch", on_end) == OK)
         return true;
-    if (is_background)
+    if (asked->is_background)
         __atomic_sub_fetch(&cache->background, 1, __ATOMIC_RELAXED);
     visit->fetch = NULL;
     fetch->references = 1;
@@ -465,7 +476,8 @@ void cache_fetch_leave(struct cache_visit *visit)
         bool is_alone = __atomic_load_n(&fetch->fill->followers, __ATOMIC_ACQUIRE) == 0;
         enum fill_state state = fill_state(fetch->fill);
         bool goes_on = state == FILL_STARTED || !is_alone;
-        if (goes_on && !fetch->is_taken && !fetch->is_background && is_alone) {
+        /* Who follows may leave as well, and would not be asked. */
+        if (goes_on && !fetch->is_taken && !fetch->is_background) {
             fetch->is_background = enter_background(fetch->cache);
             goes_on = fetch->is_background;
         }

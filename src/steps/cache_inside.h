@@ -13,6 +13,7 @@ struct cache_config {
     int64_t ttl, stale, stale_if_error;
     struct slice_list ignore, methods;
     struct slice bypass, key;
+    int64_t slice; /* bytes; −1: bodies are fetched whole */
     bool keeps_errors;
     /* prepared: */
     bool ignores_query;
@@ -41,6 +42,11 @@ struct cache_visit {
     bool has_looked; /* on the disk */
     bool is_alone;   /* what others fetch is not for it */
     bool is_unasked; /* the server is not asked whether it has changed */
+    size_t steps_reached;
+    bool is_whole;               /* no slices: the server's parts were none to store */
+    uint64_t first_byte;         /* of the body that is sent */
+    uint64_t slice_first;        /* which slice is asked for when nothing is there */
+    struct cache_slices *slices; /* what it reads of them; NULL */
     /* For Cache-Status and the log: */
     bool has_others;     /* of the same key, which do not match */
     const char *forward; /* fwd=; NULL: a hit */
@@ -52,17 +58,26 @@ struct cache_visit {
 extern const struct key cache_key;
 enum status cache_prepare(void *config, struct prepare *prepare);
 
-/* Has the rest of the path asked. `stale`: what it may be asked about; NULL. A visit is the first
- * client of it; NULL (then x is copied all the same): nobody waits. False: it could not be begun.
- */
-bool cache_fetch_start(struct cache_visit *visit, struct fill *fill, struct object *stale,
-                       bool is_background);
+/* What a fetch is for. */
+struct cache_asked {
+    struct object *stale;       /* what may be asked about; NULL */
+    bool is_background;         /* nobody waits for it */
+    uint64_t slice_size, slice; /* so large a part, and which; 0: the whole */
+    struct object *root;        /* the part belongs to that; NULL: it is the first … */
+    struct slice root_key;      /* … and its key */
+};
+
+/* Has the rest of the path asked; the visit is the first client of it unless nobody waits. False:
+ * it could not be begun. */
+bool cache_fetch_start(struct cache_visit *visit, struct fill *fill,
+                       const struct cache_asked *asked);
 /* The visit takes the answer that could not be stored as its own. */
 void cache_fetch_take(struct cache_visit *visit);
 /* The visit is over, or wants no more of it. */
 void cache_fetch_leave(struct cache_visit *visit);
 
-/* Takes what the disk has for this request into memory. Waits. Whether there was something. */
+/* Takes what the disk has for this request into memory. Whether it has waited: then it is to be
+ * looked there again, whatever the disk had. */
 bool cache_disk_look(struct cache_visit *visit);
 /* Has it on the disk too. `moment`: of the disk when it was asked for. Waits. */
 void cache_disk_write(struct cache *cache, struct slice key, struct object *object,
@@ -70,9 +85,39 @@ void cache_disk_write(struct cache *cache, struct slice key, struct object *obje
 /* All that is stored of a key goes, in memory and on the disk. Waits. */
 void cache_forget(struct cache *cache, const struct store_key *key);
 
+enum {
+    CACHE_QUERY_BODY_MAX = 16 * 1024, /* of a QUERY, which is part of its key */
+};
+/* Sets visit->key. Reads the body of a QUERY, and waits for it. */
+enum status cache_make_key(struct cache_visit *visit);
+/* RFC 9111 §4.4: what an unsafe request has changed, and what it says of where else. Waits. */
+void cache_invalidate(struct exchange *x, const struct cache_config *c);
 /* What a trusted proxy says in X-Forwarded-Proto or X-Forwarded-Host; empty: nothing, or nobody
  * trusts it. */
 struct slice cache_told(const struct exchange *x, enum field_id id);
+
+/* Bodies in slices. The size of theirs for what is to be fetched now; 0: it is to be whole. */
+uint64_t cache_slices_size(const struct cache_visit *visit);
+/* Which one a request needs first, as far as it says. */
+uint64_t cache_slices_first(const struct cache_visit *visit);
+/* Where the bytes of visit->object come from, which is in slices. */
+struct range_source *cache_slices_source(struct cache_visit *visit);
+/* Has what stands at that offset at hand, or on its way; before the head is sent. Waits. */
+MUST_CHECK enum status cache_slices_ready(struct cache_visit *visit, uint64_t offset);
+/* The content is that of a slice which is fetched for this visit. */
+void cache_slices_expect(struct cache_visit *visit, uint64_t slice, struct content *content);
+void cache_slices_close(struct cache_visit *visit);
+/* The key of one. The buffer has room. */
+struct buffer;
+void cache_slices_key(struct buffer *out, uint64_t id, uint64_t slice);
+/* Lets go of what a visit follows. */
+void cache_leave_fill(struct cache_visit *visit);
+
+/* Why a request goes by; scheme and target as the key has them. */
+enum cache_why cache_reason_to_bypass(struct exchange *x, const struct cache_config *c);
+struct slice cache_scheme_of(const struct exchange *x);
+struct slice cache_asked_target(const struct exchange *x, const struct cache_config *c);
+void cache_explain(struct exchange *x, const void *config, struct buffer *out);
 
 /* Answers from visit->object. False: its content cannot be read any more. */
 bool cache_answer(struct cache_visit *visit);

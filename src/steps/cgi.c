@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "exchange/exchange.h"
+#include "exchange/file_site.h"
 #include "exchange/spool.h"
 #include "exchange/variable.h"
 #include "fiber/loop.h"
@@ -177,17 +178,6 @@ struct cgi_parameters *cgi_describe(struct exchange *x)
     return list;
 }
 
-bool cgi_path(struct exchange *x, struct slice *path)
-{
-    struct slice target = x->request.target;
-    struct slice written = slice_first(target, slice_find(target, '?'));
-    if (slice_equal(written, x->request.path)) {
-        *path = x->request.path;
-        return true;
-    }
-    return uri_canonical_path(written, &x->site->path_rules, &x->arena, path);
-}
-
 static struct slice decoded(struct slice path, struct arena *arena)
 {
     if (slice_find(path, '%') == path.size)
@@ -204,15 +194,26 @@ static struct slice decoded(struct slice path, struct arena *arena)
     return buffer_slice(&out);
 }
 
+struct slice cgi_script_name(struct exchange *x, struct slice name)
+{
+    struct slice mount = decoded(x->request.mount, &x->arena);
+    if (mount.size == 0)
+        return name;
+    return arena_format(&x->arena, "%.*s%.*s", SLICE_ARG(mount), SLICE_ARG(name));
+}
+
 void cgi_add_path(struct exchange *x, struct cgi_parameters *parameters)
 {
     struct slice path;
-    if (!cgi_path(x, &path)) /* OPTIONS *, or what a rewrite made */
+    if (!file_site_path(x, &path)) /* OPTIONS *, or what a rewrite made */
         path = SLICE("");
     path = decoded(path, &x->arena);
-    cgi_add(parameters, SLICE("SCRIPT_NAME"), SLICE(""));
+    struct slice name = cgi_script_name(x, SLICE(""));
+    cgi_add(parameters, SLICE("SCRIPT_NAME"), name);
     cgi_add(parameters, SLICE("PATH_INFO"), path);
-    cgi_add(parameters, SLICE("DOCUMENT_URI"), path);
+    cgi_add(parameters, SLICE("DOCUMENT_URI"),
+            name.size == 0 ? path
+                           : arena_format(&x->arena, "%.*s%.*s", SLICE_ARG(name), SLICE_ARG(path)));
 }
 
 /* What a program says beside its answer, in the error log. */

@@ -99,10 +99,11 @@ enum status cgi_prepare(struct cgi_config *c, struct prepare *p, enum upstream_h
 /* What RFC 3875 says of every request, and its fields; SCRIPT_NAME, PATH_INFO and the like are the
  * caller's. NULL: two fields have the same name as parameters, and the request was refused. */
 struct cgi_parameters *cgi_describe(struct exchange *x);
-/* For programs that stand for all paths: SCRIPT_NAME is empty, PATH_INFO the path, decoded. */
+/* The SCRIPT_NAME of a script (RFC 3875 §4.1.13): clients know it behind what was stripped off. */
+struct slice cgi_script_name(struct exchange *x, struct slice name);
+/* For programs that stand for all paths: SCRIPT_NAME is where they are mounted, PATH_INFO the path,
+ * decoded. */
 void cgi_add_path(struct exchange *x, struct cgi_parameters *parameters);
-/* The path that is looked for: what rewriting steps made of it, made canonical again. */
-bool cgi_path(struct exchange *x, struct slice *path);
 /* Sets the params of the block, and asks; ANSWERED or FAILED. `config` is the step's own. */
 enum verdict cgi_ask(struct exchange *x, const void *config, const struct cgi_config *c,
                      struct cgi_parameters *parameters);

@@ -381,11 +381,15 @@ static void on_response(struct exchange *x, const void *config)
         state->compressed = NULL;
         x->encoded = NULL;
     }
-    if (state != NULL)
-        transform_not_modified(x);
+    if (state != NULL && transform_not_modified(x))
+        transform_vary(x, SLICE("Accept-Encoding"));
     bool must = state != NULL && state->must;
-    if (coding_of_body(fields) != CODING_IDENTITY || transform_is_forbidden(x) ||
-        (type == NULL ? !must : is_grpc(type->value)))
+    bool is_encoded = coding_of_body(fields) != CODING_IDENTITY;
+    /* The whole of it would have been encoded for others. */
+    if (x->response.status == 206 && !is_encoded && type != NULL &&
+        media_pattern_fits(type->value, &c->types))
+        transform_vary(x, SLICE("Accept-Encoding"));
+    if (is_encoded || transform_is_forbidden(x) || (type == NULL ? !must : is_grpc(type->value)))
         return;
     int64_t length = transform_length(x);
     if (!must &&

@@ -6,6 +6,7 @@
 #include "exchange/variable.h"
 #include "fiber/file.h"
 #include "fiber/thread.h"
+#include "http/media_pattern.h"
 #include "upstream/call.h"
 
 enum {
@@ -36,7 +37,9 @@ static const struct option ARGUMENTS[] = {
      .flags = OPTION_REQUIRED | OPTION_MANY,
      .offset = offsetof(struct error_page_config, words),
      .doc = "One status or more, then file:PATH (read when the configuration is loaded, at most "
-            "1 MiB) or the text itself, which may hold placeholders."},
+            "1 MiB) or the text itself, which may hold placeholders. Of several lines for a status "
+            "the "
+            "last one counts, and a route's before its site's."},
     {0},
 };
 
@@ -178,7 +181,9 @@ static void on_response(struct exchange *x, const void *config)
 {
     const struct error_page_config *c = config;
     struct response *response = &x->response;
-    if (!response->is_ours && c->scope == OWN_RESPONSES)
+    /* Of several pages the one that stands nearest to what is answered: a route's before its
+     * site's. */
+    if (response->is_page || (!response->is_ours && c->scope == OWN_RESPONSES))
         return;
     for (size_t i = 0; i < c->count; i++) {
         if (c->statuses[i] != response->status)
@@ -188,10 +193,14 @@ static void on_response(struct exchange *x, const void *config)
         if (c->upstream != NULL && !fetch_page(x, c, &type, &page))
             return;
         if (c->upstream == NULL && c->page_text != NULL)
-            page = template_expand(c->page_text, x);
+            page = media_pattern_is_markup(type) ? template_expand_markup(c->page_text, x)
+                                                 : template_expand(c->page_text, x);
         fields_remove(&response->fields, FIELD_CONTENT_ENCODING);
         fields_remove(&response->fields, FIELD_ETAG);
+        fields_remove_named(&response->fields, SLICE("Content-Disposition"));
+        fields_remove_named(&response->fields, SLICE("Last-Modified"));
         response_text(x, response->status, type, page);
+        response->is_page = true;
         return;
     }
 }

@@ -1,25 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* files DIR: answers with files of a directory. */
-#include "base/clock.h"
 #include "exchange/exchange.h"
-#include "exchange/file_answer.h"
-#include "exchange/file_listing.h"
+#include "exchange/file_site.h"
 
-static const char *const LINKS[] = {"follow", "beneath", "refuse", NULL};
 static const struct slice METHODS = {"GET, HEAD, OPTIONS", 18};
 
 struct files_config {
-    struct slice directory;
-    struct slice_list index;
+    struct file_site site;
     struct slice fallback;
     bool listing;
     struct slice_list precompressed;
-    struct slice_list hide;
-    int links; /* enum file_links */
     struct slice_list types;
-    int64_t recheck;
-    struct file_root root;
-    struct file_names hidden;
     struct file_answer answer;
     struct slice fallback_place; /* empty: none */
 };
@@ -28,7 +19,7 @@ static const struct option ARGUMENTS[] = {
     {.name = "directory",
      .type = OPTION_DIR,
      .flags = OPTION_REQUIRED,
-     .offset = offsetof(struct files_config, directory),
+     .offset = offsetof(struct files_config, site.directory),
      .doc =
          "Where the files are. It is opened anew every `recheck`, so its name may be a link that "
          "is turned to another release."},
@@ -40,7 +31,7 @@ static const struct option OPTIONS[] = {
      .type = OPTION_STRING,
      .flags = OPTION_MANY,
      .standard = "index.html",
-     .offset = offsetof(struct files_config, index),
+     .offset = offsetof(struct files_config, site.index),
      .doc = "Names of the file that stands for its directory, the first that is there; off: none."},
     {.name = "fallback",
      .type = OPTION_PATH,
@@ -60,33 +51,12 @@ static const struct option OPTIONS[] = {
      .offset = offsetof(struct files_config, precompressed),
      .doc = "Endings of encoded copies beside a file, the preferred first, which clients that "
             "accept them get: zst, br, gz; off. A copy older than its file is passed over."},
-    {.name = "hide",
-     .type = OPTION_STRING,
-     .flags = OPTION_MANY,
-     .standard = ".*",
-     .offset = offsetof(struct files_config, hide),
-     .doc = "Names, with * and ?, of files and directories that are not there for clients; off: "
-            "none. /.well-known is never hidden."},
-    {.name = "symlinks",
-     .type = OPTION_ENUM,
-     .standard = "beneath",
-     .words = LINKS,
-     .offset = offsetof(struct files_config, links),
-     .doc = "Which links are followed. beneath: relative ones that stay in the directory; follow: "
-            "all; refuse: none."},
     {.name = "types",
      .type = OPTION_STRING,
      .flags = OPTION_MANY,
      .offset = offsetof(struct files_config, types),
      .doc = "Content types by ending, before the known ones: md:text/plain,foo:application/x-foo."},
-    {.name = "recheck",
-     .type = OPTION_DURATION,
-     .standard = "1s",
-     .min = 0,
-     .max = SECONDS(3600),
-     .offset = offsetof(struct files_config, recheck),
-     .doc = "For how long what was seen of a file is believed; 0s: it is looked at for every "
-            "request."},
+    FILE_SITE_OPTIONS(struct files_config, site),
     {0},
 };
 
@@ -153,28 +123,15 @@ static bool prepare_types(struct files_config *c, struct prepare *p)
     return true;
 }
 
-static bool prepare_names(struct files_config *c, struct prepare *p)
+static bool prepare_fallback(struct files_config *c, struct prepare *p)
 {
-    if (is_off(&c->index))
-        c->index.count = 0;
-    for (size_t i = 0; i < c->index.count; i++) {
-        struct slice name = c->index.items[i];
-        if (name.size == 0 || slice_find(name, '/') < name.size || slice_equal(name, SLICE("..")) ||
-            slice_equal(name, SLICE("."))) {
-            p->error(p, "index", "\"%.*s\" is not the name of a file", SLICE_ARG(name));
-            return false;
-        }
-    }
     bool is_directory = false;
-    if (c->fallback.size > 0 &&
-        (!file_answer_place(c->fallback, p->arena, &c->fallback_place, &is_directory) ||
-         is_directory)) {
-        p->error(p, "fallback", "\"%.*s\" is not the path of a file", SLICE_ARG(c->fallback));
-        return false;
-    }
-    if (!is_off(&c->hide))
-        c->hidden = (struct file_names){c->hide.items, c->hide.count};
-    return true;
+    if (c->fallback.size == 0 ||
+        (file_answer_place(c->fallback, p->arena, &c->fallback_place, &is_directory) &&
+         !is_directory))
+        return true;
+    p->error(p, "fallback", "\"%.*s\" is not the path of a file", SLICE_ARG(c->fallback));
+    return false;
 }
 
 static bool look_at_directory(const struct files_config *c, struct prepare *p)
@@ -185,12 +142,12 @@ static bool look_at_directory(const struct files_config *c, struct prepare *p)
         p->error(p, NULL, "files cannot be served: %s", why);
         return false;
     }
-    enum status status = open_file_root(c->root.path.data, true, &root);
+    enum status status = open_file_root(c->site.root.path.data, true, &root);
     if (status == OK) {
         open_file_close(root);
         return true;
     }
-    p->error(p, NULL, "%.*s %s", SLICE_ARG(c->root.path),
+    p->error(p, NULL, "%.*s %s", SLICE_ARG(c->site.root.path),
              status == ERR_UNREACHABLE ? "is no directory"
              : status == ERR_DENIED    ? "may not be read"
                                        : "cannot be opened");
@@ -200,46 +157,16 @@ static bool look_at_directory(const struct files_config *c, struct prepare *p)
 static enum status prepare(void *config, struct prepare *p)
 {
     struct files_config *c = config;
-    struct slice path = c->directory;
-    if (path.size > 0 && path.data[0] != '/')
-        path = arena_format(p->arena, "%.*s%.*s", SLICE_ARG(p->directory), SLICE_ARG(path));
-    if (path.size == 0) {
+    if (c->site.directory.size == 0) {
         p->error(p, NULL, "files needs a directory");
         return ERR_CONFIG;
     }
-    path = slice_of(arena_cstring(p->arena, path), path.size);
-    file_root_init(&c->root, path, (enum file_links)c->links, c->recheck);
-    c->answer = (struct file_answer){.root = &c->root};
-    bool is_good = prepare_codings(c, p) && prepare_types(c, p) && prepare_names(c, p) &&
+    file_site_prepare_root(&c->site, p);
+    c->answer = (struct file_answer){.root = &c->site.root};
+    bool is_good = prepare_codings(c, p) && prepare_types(c, p) &&
+                   file_site_prepare_names(&c->site, p) && prepare_fallback(c, p) &&
                    (p->without_files || look_at_directory(c, p));
     return is_good ? OK : ERR_CONFIG;
-}
-
-/* The URL's path that is looked for: what rewriting steps made of it, made canonical again. */
-static bool path_of(struct exchange *x, struct slice *path)
-{
-    struct slice target = x->request.target;
-    struct slice written = slice_first(target, slice_find(target, '?'));
-    if (slice_equal(written, x->request.path)) {
-        *path = x->request.path;
-        return true;
-    }
-    return uri_canonical_path(written, &x->site->path_rules, &x->arena, path);
-}
-
-/* To the same path with a slash behind it, by which relative links in its index are right. */
-static enum verdict redirect(struct exchange *x)
-{
-    const struct request_head *head = &x->request.head;
-    struct slice path = uri_encode(x->request.path, &x->arena);
-    if (slice_starts(path, SLICE("//"))) /* would be another host */
-        return file_answer_status(x, 404, "no such file");
-    struct slice location = arena_format(&x->arena, "%.*s/%s%.*s", SLICE_ARG(path),
-                                         head->has_query ? "?" : "", SLICE_ARG(head->query));
-    response_text(x, 301, SLICE(""), SLICE(""));
-    if (!fields_set(&x->response.fields, FIELD_LOCATION, location))
-        return file_answer_status(x, 404, "no such file");
-    return ANSWERED;
 }
 
 static enum verdict not_found(struct exchange *x, const struct files_config *c, enum status status)
@@ -253,14 +180,10 @@ static enum verdict not_found(struct exchange *x, const struct files_config *c, 
 static enum verdict answer_directory(struct exchange *x, const struct files_config *c,
                                      struct slice place)
 {
-    bool is_root = slice_equal(place, SLICE("."));
-    for (size_t i = 0; i < c->index.count; i++) {
-        struct slice name = c->index.items[i];
-        struct slice path =
-            is_root ? name
-                    : arena_format(&x->arena, "%.*s/%.*s", SLICE_ARG(place), SLICE_ARG(name));
+    for (size_t i = 0; i < c->site.index.count; i++) {
+        struct slice path = file_site_join(x, place, c->site.index.items[i]);
         struct open_file *file;
-        enum status status = file_cache_open(&c->root, path, x->deadline, &file);
+        enum status status = file_cache_open(&c->site.root, path, x->deadline, &file);
         if (status == ERR_UNREACHABLE)
             continue;
         if (status != OK)
@@ -275,12 +198,12 @@ static enum verdict answer_directory(struct exchange *x, const struct files_conf
     if (!c->listing)
         return not_found(x, c, ERR_UNREACHABLE);
     struct open_file *directory;
-    enum status status = file_cache_open(&c->root, place, x->deadline, &directory);
+    enum status status = file_cache_open(&c->site.root, place, x->deadline, &directory);
     if (status != OK)
         return not_found(x, c, status);
     bool is_directory = directory->facts.kind == FILE_DIRECTORY;
     file_cache_leave(directory);
-    return is_directory ? file_listing(x, &c->root, &c->hidden, place)
+    return is_directory ? file_listing(x, &c->site.root, &c->site.hidden, place)
                         : not_found(x, c, ERR_UNREACHABLE);
 }
 
@@ -288,7 +211,7 @@ static enum verdict answer_place(struct exchange *x, const struct files_config *
                                  struct slice place)
 {
     struct open_file *file;
-    enum status status = file_cache_open(&c->root, place, x->deadline, &file);
+    enum status status = file_cache_open(&c->site.root, place, x->deadline, &file);
     if (status != OK)
         return not_found(x, c, status);
     enum file_kind kind = file->facts.kind;
@@ -302,28 +225,65 @@ static enum verdict answer_place(struct exchange *x, const struct files_config *
         return file_answer_failure(x, ERR_DENIED);
     struct slice path = x->request.path;
     bool has_slash = path.size > 0 && path.data[path.size - 1] == '/';
-    return has_slash ? answer_directory(x, c, place) : redirect(x);
+    return has_slash ? answer_directory(x, c, place) : file_site_add_slash(x);
+}
+
+static bool has_index(struct exchange *x, const struct files_config *c, struct slice place)
+{
+    enum file_kind kind;
+    for (size_t i = 0; i < c->site.index.count; i++)
+        if (file_site_look(x, &c->site, file_site_join(x, place, c->site.index.items[i]), &kind) ==
+                OK &&
+            kind == FILE_REGULAR)
+            return true;
+    return false;
+}
+
+/* Whether GET would find something; ERR_UNREACHABLE: it would not. */
+static enum status look_for(struct exchange *x, const struct files_config *c, struct slice place,
+                            bool is_directory)
+{
+    enum file_kind kind = FILE_SPECIAL;
+    enum status status = file_site_look(x, &c->site, place, &kind);
+    if (status == OK && kind == FILE_SPECIAL)
+        return ERR_DENIED;
+    if (status == OK && kind == FILE_REGULAR && !is_directory)
+        return OK;
+    if (status == OK && kind == FILE_DIRECTORY && (c->listing || has_index(x, c, place)))
+        return OK;
+    if (status != OK && status != ERR_UNREACHABLE)
+        return status;
+    return c->fallback_place.size > 0 ? OK : ERR_UNREACHABLE;
+}
+
+/* Of what is there: of what is not, another answer may know what to do with the method. */
+static enum verdict answer_method(struct exchange *x, const struct files_config *c,
+                                  struct slice place, bool is_directory)
+{
+    enum status status = look_for(x, c, place, is_directory);
+    if (status != OK)
+        return file_answer_failure(x, status);
+    if (x->request.head.method == METHOD_OPTIONS)
+        response_text(x, 204, SLICE(""), SLICE(""));
+    else
+        file_answer_status(x, 405, "files: the method");
+    fields_set(&x->response.fields, FIELD_ALLOW, METHODS);
+    return ANSWERED;
 }
 
 static enum verdict on_request(struct exchange *x, const void *config)
 {
     const struct files_config *c = config;
     enum method method = x->request.head.method;
-    if (method != METHOD_GET && method != METHOD_HEAD) {
-        if (method == METHOD_OPTIONS)
-            response_text(x, 204, SLICE(""), SLICE(""));
-        else
-            file_answer_status(x, 405, "files: the method");
-        fields_set(&x->response.fields, FIELD_ALLOW, METHODS);
-        return ANSWERED;
-    }
     struct slice path;
     struct slice place;
     bool is_directory;
-    if (!path_of(x, &path) || !file_answer_place(path, &x->arena, &place, &is_directory))
+    if (!file_site_path(x, &path) || !file_answer_place(path, &x->arena, &place, &is_directory))
         return file_answer_failure(x, ERR_UNREACHABLE);
-    if (file_names_hide(&c->hidden, place))
+    if (file_names_hide(&c->site.hidden, place))
         return file_answer_status(x, 404, "a hidden file");
+    if (method != METHOD_GET && method != METHOD_HEAD)
+        return answer_method(x, c, place, is_directory);
     return is_directory ? answer_directory(x, c, place) : answer_place(x, c, place);
 }
 

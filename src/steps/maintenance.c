@@ -111,6 +111,7 @@ static enum verdict on_request(struct exchange *x, const void *config)
     x->retry_after = c->retry_after / SECONDS(1);
     if (page->text.size == 0)
         return exchange_blame(x, ERR_REFUSED, SIDE_US, 503, "", "maintenance");
+    x->blame.why = "maintenance"; /* for the log: nothing has failed */
     response_text(x, 503, c->type, arena_copy(&x->arena, page->text));
     struct fields *fields = &x->response.fields;
     fields_set(fields, FIELD_RETRY_AFTER,

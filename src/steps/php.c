@@ -2,16 +2,12 @@
 /* php ADDR root=DIR: a site of PHP. What exists decides: a script is run, another file is sent, and
  * all else is the fallback's, so that pretty URLs need no line. No name reaches PHP that is not a
  * script's. */
-#include "base/clock.h"
 #include "exchange/exchange.h"
-#include "exchange/file_answer.h"
-#include "exchange/file_listing.h"
+#include "exchange/file_site.h"
 #include "exchange/variable.h"
 #include "fiber/file.h"
 #include "steps/cgi.h"
 #include "steps/php_scripts.h"
-
-static const char *const LINKS[] = {"follow", "beneath", "refuse", NULL};
 
 enum {
     SCRIPTS_MAX = 8, /* parts of a path that may be one */
@@ -19,14 +15,8 @@ enum {
 
 struct php_config {
     struct cgi_config cgi;
-    struct slice directory;
-    struct slice_list index;
+    struct file_site site;
     struct slice fallback;
-    struct slice_list hide;
-    int links; /* enum file_links */
-    int64_t recheck;
-    struct file_root root;
-    struct file_names hidden;
     struct file_answer files;
     struct slice fallback_place; /* empty: none */
     const struct template *fallback_query;
@@ -41,13 +31,13 @@ static const struct option ARGUMENTS[] = {
 static const struct option OPTIONS[] = {
     {.name = "root",
      .type = OPTION_DIR,
-     .offset = offsetof(struct php_config, directory),
+     .offset = offsetof(struct php_config, site.directory),
      .doc = "Where the scripts are, for weir and for PHP. Has to be said."},
     {.name = "index",
      .type = OPTION_STRING,
      .flags = OPTION_MANY,
      .standard = "index.php,index.html",
-     .offset = offsetof(struct php_config, index),
+     .offset = offsetof(struct php_config, site.index),
      .doc = "Names of the file that stands for its directory, the first that is there; off: none."},
     {.name = "fallback",
      .type = OPTION_TEMPLATE,
@@ -56,27 +46,7 @@ static const struct option OPTIONS[] = {
      .doc = "The script that answers for paths that are no file: applications find the path in "
             "REQUEST_URI, or in a query that is written here: /doku.php?id={path}. off: they are "
             "answered 404. Missing scripts always are."},
-    {.name = "hide",
-     .type = OPTION_STRING,
-     .flags = OPTION_MANY,
-     .standard = ".*",
-     .offset = offsetof(struct php_config, hide),
-     .doc = "Names, with * and ?, of files and directories that are not there for clients; off: "
-            "none. /.well-known is never hidden."},
-    {.name = "symlinks",
-     .type = OPTION_ENUM,
-     .standard = "beneath",
-     .words = LINKS,
-     .offset = offsetof(struct php_config, links),
-     .doc = "Which links are followed. beneath: relative ones that stay in the root; follow: all; "
-            "refuse: none."},
-    {.name = "recheck",
-     .type = OPTION_DURATION,
-     .standard = "1s",
-     .min = 0,
-     .max = SECONDS(3600),
-     .offset = offsetof(struct php_config, recheck),
-     .doc = "For how long what was seen of a file is believed."},
+    FILE_SITE_OPTIONS(struct php_config, site),
     CGI_OPTIONS(struct php_config, cgi),
     ACCEL_OPTIONS(struct php_config, cgi.accel),
     {0},
@@ -95,28 +65,6 @@ static const struct key key_php = {
     .example = "php unix:/run/php/php8.2-fpm.sock root=/srv/www/blog",
     .since = "0.1",
 };
-
-static bool is_off(const struct slice_list *list)
-{
-    return list->count == 1 && slice_equal(list->items[0], SLICE("off"));
-}
-
-static bool prepare_names(struct php_config *c, struct prepare *p)
-{
-    if (is_off(&c->index))
-        c->index.count = 0;
-    for (size_t i = 0; i < c->index.count; i++) {
-        struct slice name = c->index.items[i];
-        if (name.size == 0 || slice_find(name, '/') < name.size || slice_equal(name, SLICE("..")) ||
-            slice_equal(name, SLICE("."))) {
-            p->error(p, "index", "\"%.*s\" is not the name of a file", SLICE_ARG(name));
-            return false;
-        }
-    }
-    if (!is_off(&c->hide))
-        c->hidden = (struct file_names){c->hide.items, c->hide.count};
-    return true;
-}
 
 static bool prepare_fallback(struct php_config *c, struct prepare *p)
 {
@@ -139,28 +87,25 @@ static bool prepare_fallback(struct php_config *c, struct prepare *p)
 
 static bool prepare_root(struct php_config *c, struct prepare *p)
 {
-    struct slice path = c->directory;
-    if (path.size == 0) {
+    if (c->site.directory.size == 0) {
         p->error(p, NULL, "php needs root=DIR");
         return false;
     }
-    if (path.data[0] != '/')
-        path = arena_format(p->arena, "%.*s%.*s", SLICE_ARG(p->directory), SLICE_ARG(path));
-    path = slice_of(arena_cstring(p->arena, path), path.size);
-    file_root_init(&c->root, path, (enum file_links)c->links, c->recheck);
+    file_site_prepare_root(&c->site, p);
     c->files = (struct file_answer){
-        .root = &c->root,
+        .root = &c->site.root,
         .codings = {FILE_CODING_ZSTD, FILE_CODING_BROTLI, FILE_CODING_GZIP},
         .codings_count = FILE_CODINGS,
     };
     if (p->without_files)
         return true;
     struct slice real;
-    if (file_real_path(path.data, p->arena, &real) != OK) {
-        p->error(p, "root", "%.*s is no directory, or may not be read", SLICE_ARG(path));
+    if (file_real_path(c->site.root.path.data, p->arena, &real) != OK) {
+        p->error(p, "root", "%.*s is no directory, or may not be read",
+                 SLICE_ARG(c->site.root.path));
         return false;
     }
-    c->scripts = php_scripts_new(&c->root);
+    c->scripts = php_scripts_new(&c->site.root);
     p->keep(p, php_scripts_free, c->scripts);
     return true;
 }
@@ -168,21 +113,10 @@ static bool prepare_root(struct php_config *c, struct prepare *p)
 static enum status prepare(void *config, struct prepare *p)
 {
     struct php_config *c = config;
-    bool is_good = prepare_names(c, p);
+    bool is_good = file_site_prepare_names(&c->site, p);
     is_good = prepare_fallback(c, p) && is_good;
     is_good = prepare_root(c, p) && is_good;
     return cgi_prepare(&c->cgi, p, UPSTREAM_FASTCGI) == OK && is_good ? OK : ERR_CONFIG;
-}
-
-/* What stands at a place; ERR_UNREACHABLE: nothing. */
-static enum status look(struct exchange *x, const struct php_config *c, struct slice place,
-                        enum file_kind *kind)
-{
-    struct open_file *file;
-    TRY(file_cache_open(&c->root, place, x->deadline, &file));
-    *kind = file->facts.kind;
-    file_cache_leave(file);
-    return OK;
 }
 
 static enum verdict not_found(struct exchange *x, const char *detail)
@@ -199,7 +133,7 @@ static enum verdict run_file(struct exchange *x, const struct php_config *c,
         return FAILED;
     struct arena *arena = &x->arena;
     struct slice root = script->root;
-    struct slice name = arena_format(arena, "/%.*s", SLICE_ARG(script->place));
+    struct slice name = cgi_script_name(x, arena_format(arena, "/%.*s", SLICE_ARG(script->place)));
     cgi_add(parameters, SLICE("DOCUMENT_ROOT"), root);
     cgi_add(parameters, SLICE("SCRIPT_FILENAME"), script->file);
     cgi_add(parameters, SLICE("SCRIPT_NAME"), name);
@@ -230,7 +164,7 @@ static enum verdict fall_back(struct exchange *x, const struct php_config *c)
     enum file_kind kind;
     if (c->fallback_place.size == 0)
         return not_found(x, "no such file");
-    enum status status = look(x, c, c->fallback_place, &kind);
+    enum status status = file_site_look(x, &c->site, c->fallback_place, &kind);
     if (status != OK)
         return file_answer_failure(x, status);
     if (kind != FILE_REGULAR)
@@ -276,7 +210,7 @@ static enum verdict run_script(struct exchange *x, const struct php_config *c, s
             info = arena_format(&x->arena, "%.*s/", SLICE_ARG(info));
         if (php_scripts_find(c->scripts, slice_first(place, end), &x->arena, &script))
             return run_file(x, c, &script, info);
-        enum status status = look(x, c, slice_first(place, end), &kind);
+        enum status status = file_site_look(x, &c->site, slice_first(place, end), &kind);
         if (status == ERR_UNREACHABLE)
             break; /* so nothing is beneath it either */
         if (status != OK)
@@ -317,39 +251,20 @@ static enum verdict send_file(struct exchange *x, const struct php_config *c, st
     return ANSWERED;
 }
 
-/* To the same path with a slash behind it, by which relative links in its index are right. */
-static enum verdict redirect(struct exchange *x)
-{
-    const struct request_head *head = &x->request.head;
-    bool is_safe = head->method == METHOD_GET || head->method == METHOD_HEAD;
-    struct slice path = uri_encode(x->request.path, &x->arena);
-    if (slice_starts(path, SLICE("//"))) /* would be another host */
-        return not_found(x, "no such file");
-    struct slice location = arena_format(&x->arena, "%.*s/%s%.*s", SLICE_ARG(path),
-                                         head->has_query ? "?" : "", SLICE_ARG(head->query));
-    response_text(x, is_safe ? 301 : 308, SLICE(""), SLICE(""));
-    if (!fields_set(&x->response.fields, FIELD_LOCATION, location))
-        return not_found(x, "no such file");
-    return ANSWERED;
-}
-
 static enum verdict answer_directory(struct exchange *x, const struct php_config *c,
                                      struct slice place, bool has_slash)
 {
-    bool is_root = slice_equal(place, SLICE("."));
-    for (size_t i = 0; i < c->index.count; i++) {
-        struct slice name = c->index.items[i];
-        struct slice path =
-            is_root ? name
-                    : arena_format(&x->arena, "%.*s/%.*s", SLICE_ARG(place), SLICE_ARG(name));
+    for (size_t i = 0; i < c->site.index.count; i++) {
+        struct slice name = c->site.index.items[i];
+        struct slice path = file_site_join(x, place, name);
         enum file_kind kind;
-        enum status status = look(x, c, path, &kind);
+        enum status status = file_site_look(x, &c->site, path, &kind);
         if (status == ERR_UNREACHABLE || (status == OK && kind != FILE_REGULAR))
             continue;
         if (status != OK)
             return file_answer_failure(x, status);
         if (!has_slash)
-            return redirect(x);
+            return file_site_add_slash(x);
         return slice_ends(name, SLICE(".php")) ? run(x, c, path, SLICE("")) : send_file(x, c, path);
     }
     return fall_back(x, c);
@@ -361,14 +276,14 @@ static enum verdict on_request(struct exchange *x, const void *config)
     struct slice path;
     struct slice place;
     bool has_slash;
-    if (!cgi_path(x, &path) || !file_answer_place(path, &x->arena, &place, &has_slash))
+    if (!file_site_path(x, &path) || !file_answer_place(path, &x->arena, &place, &has_slash))
         return not_found(x, "no such file");
-    if (file_names_hide(&c->hidden, place))
+    if (file_names_hide(&c->site.hidden, place))
         return not_found(x, "a hidden file");
     if (next_script(place, 0) > 0)
         return run_script(x, c, place, has_slash);
     enum file_kind kind;
-    enum status status = look(x, c, place, &kind);
+    enum status status = file_site_look(x, &c->site, place, &kind);
     if (status == ERR_UNREACHABLE || (status == OK && kind == FILE_REGULAR && has_slash))
         return fall_back(x, c);
     if (status != OK)

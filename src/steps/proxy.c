@@ -307,7 +307,7 @@ static void on_interim(void *argument, int status, const struct fields *fields)
 {
     struct exchange *x = argument;
     if (x->sink->interim(x, status, fields) != OK) {
-        /* The client is gone: the cancel of this exchange says so. */
+        /* The sink keeps it in mind: nothing follows an interim answer that was cut off. */
     }
 }
 
@@ -464,8 +464,11 @@ static enum verdict on_request(struct exchange *x, const void *config)
 static void on_finish(struct exchange *x, const void *config)
 {
     struct upstream_call *call = exchange_state(x, config);
-    if (call != NULL)
-        upstream_call_end(call);
+    if (call == NULL)
+        return;
+    if (x->blame.status != OK && x->blame.side == SIDE_UPSTREAM && call->body != NULL)
+        upstream_call_broke_off(call, x->blame.error);
+    upstream_call_end(call);
 }
 
 const struct step step_proxy = {

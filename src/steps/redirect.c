@@ -2,7 +2,7 @@
 /* redirect TEMPLATE: sends the client elsewhere. */
 #include "steps/redirect.h"
 
-#include "exchange/exchange.h"
+#include "exchange/redirecting.h"
 #include "exchange/variable.h"
 
 static const struct option ARGUMENTS[] = {
@@ -41,22 +41,13 @@ static enum status prepare(void *config, struct prepare *p)
 {
     struct redirect_config *c = config;
     c->to_template = p->compile_template(p, "to", c->to);
-    if (c->to_template == NULL)
-        return ERR_CONFIG;
-    if (c->status >= 304 && c->status <= 306) {
-        p->error(p, "status", "%d is no redirect: 301, 302, 303, 307 or 308", (int)c->status);
-        return ERR_CONFIG;
-    }
-    return OK;
+    return redirecting_prepare(c->status, p) && c->to_template != NULL ? OK : ERR_CONFIG;
 }
 
 static enum verdict on_request(struct exchange *x, const void *config)
 {
     const struct redirect_config *c = config;
-    struct slice location = uri_encode(template_expand(c->to_template, x), &x->arena);
-    response_text(x, (int)c->status, SLICE(""), SLICE(""));
-    fields_set(&x->response.fields, FIELD_LOCATION, location);
-    return ANSWERED;
+    return redirecting_answer(x, c->status, c->to, template_expand(c->to_template, x));
 }
 
 const struct step step_redirect = {

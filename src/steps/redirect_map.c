@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 #include "exchange/exchange.h"
+#include "exchange/redirecting.h"
 
 enum {
     FILE_SIZE_MAX = 64 * 1024 * 1024,
@@ -79,10 +80,8 @@ static const struct held_kind MAPS = {
 static enum status prepare(void *config, struct prepare *p)
 {
     struct redirect_map_config *c = config;
-    if (c->status >= 304 && c->status <= 306) {
-        p->error(p, "status", "%d is no redirect: 301, 302, 303, 307 or 308", (int)c->status);
+    if (!redirecting_prepare(c->status, p))
         return ERR_CONFIG;
-    }
     c->map = p->open_file(p, "file", c->path, &MAPS);
     return c->map != NULL || p->without_files ? OK : ERR_CONFIG;
 }
@@ -103,9 +102,8 @@ static enum verdict on_request(struct exchange *x, const void *config)
         buffer_append_byte(&out, '?');
         buffer_append(&out, query);
     }
-    response_text(x, target.status > 0 ? target.status : (int)c->status, SLICE(""), SLICE(""));
-    fields_set(&x->response.fields, FIELD_LOCATION, uri_encode(buffer_slice(&out), &x->arena));
-    return ANSWERED;
+    return redirecting_answer(x, target.status > 0 ? target.status : c->status, target.to,
+                              buffer_slice(&out));
 }
 
 const struct step step_redirect_map = {

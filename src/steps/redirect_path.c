@@ -1,32 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* redirect_path FROM TO: sends clients elsewhere who ask for one path, and lets the others go on.
  */
-#include "base/buffer.h"
 #include "exchange/exchange.h"
-#include "exchange/path_pattern.h"
-#include "exchange/variable.h"
+#include "exchange/path_rule.h"
+#include "exchange/redirecting.h"
 
 struct redirect_path_config {
-    struct slice from;
-    struct slice to;
+    struct path_rule rule;
     int64_t status;
     bool drops_query;
-    struct path_pattern pattern;
-    const struct template *to_template;
 };
 
 static const struct option ARGUMENTS[] = {
-    {.name = "from",
-     .type = OPTION_PATTERN,
-     .flags = OPTION_REQUIRED,
-     .offset = offsetof(struct redirect_path_config, from),
-     .doc = "/exact, /prefix/* or ~regular-expression, over the path."},
-    {.name = "to",
-     .type = OPTION_TEMPLATE,
-     .flags = OPTION_REQUIRED,
-     .offset = offsetof(struct redirect_path_config, to),
-     .doc = "The Location; $1 to $9 are the parts of a regular expression, $1 of a prefix is what "
-            "follows it."},
+    PATH_RULE_ARGUMENTS(struct redirect_path_config, rule,
+                        "The Location; $1 to $9 are the parts of a regular expression, $1 of a "
+                        "prefix is what follows it."),
     {0},
 };
 
@@ -60,41 +48,23 @@ static const struct key key_redirect_path = {
 static enum status prepare(void *config, struct prepare *p)
 {
     struct redirect_path_config *c = config;
-    c->to_template = p->compile_template(p, "to", c->to);
-    if (c->to_template == NULL)
-        return ERR_CONFIG;
-    if (c->status >= 304 && c->status <= 306) {
-        p->error(p, "status", "%d is no redirect: 301, 302, 303, 307 or 308", (int)c->status);
-        return ERR_CONFIG;
-    }
-    return path_pattern_prepare(&c->pattern, c->from, "from", p) ? OK : ERR_CONFIG;
+    bool is_good = redirecting_prepare(c->status, p);
+    return path_rule_prepare(&c->rule, p) && is_good ? OK : ERR_CONFIG;
 }
 
 static enum verdict on_request(struct exchange *x, const void *config)
 {
     const struct redirect_path_config *c = config;
-    struct slice captures[PATH_CAPTURES];
-    size_t count = 0;
-    switch (path_pattern_find(&c->pattern, x->request.path, captures, &count)) {
-    case PATH_DIFFERS:
-        return NEXT;
-    case PATH_LIMIT:
-        return exchange_blame(x, ERR_LIMIT, SIDE_CLIENT, 400, "http_request_denied",
-                              "redirect_path: the regular expression ran into its limit");
-    case PATH_FITS:
-        break;
-    }
-    struct slice to = template_expand(c->to_template, x);
     struct slice query = x->request.head.query;
-    struct buffer out = buffer_in(&x->arena, to.size + x->request.path.size + query.size + 1);
-    regex_append_captures(&out, to, captures, count);
-    if (!c->drops_query && query.size > 0 && slice_find(to, '?') == to.size) {
-        buffer_append_byte(&out, '?');
-        buffer_append(&out, query);
-    }
-    response_text(x, (int)c->status, SLICE(""), SLICE(""));
-    fields_set(&x->response.fields, FIELD_LOCATION, uri_encode(buffer_slice(&out), &x->arena));
-    return ANSWERED;
+    struct slice to;
+    bool has_query;
+    enum verdict verdict =
+        path_rule_apply(&c->rule, x, x->request.path, key_redirect_path.name, &to, &has_query);
+    if (verdict != ANSWERED)
+        return verdict;
+    if (!c->drops_query && query.size > 0 && !has_query)
+        to = arena_format(&x->arena, "%.*s?%.*s", SLICE_ARG(to), SLICE_ARG(query));
+    return redirecting_answer(x, c->status, c->rule.to, to);
 }
 
 const struct step step_redirect_path = {

@@ -115,10 +115,20 @@ static enum status prepare(void *config, struct prepare *p)
     return OK;
 }
 
+/* The parts of several ranges come in a wrapping that does not say what they are parts of: whoever
+ * asks for such gets the whole (RFC 9110 §14.2). */
+static void forget_ranges(struct fields *fields)
+{
+    const struct field *range = fields_find(fields, FIELD_RANGE);
+    if (range != NULL && slice_find(range->value, ',') < range->value.size)
+        fields_remove(fields, FIELD_RANGE);
+}
+
 static enum verdict on_request(struct exchange *x, const void *config)
 {
     (void)config;
     fields_remove(&x->request.head.fields, FIELD_ACCEPT_ENCODING);
+    forget_ranges(&x->request.head.fields);
     return NEXT;
 }
 
@@ -248,6 +258,7 @@ static void on_response(struct exchange *x, const void *config)
     if (type == NULL || !media_pattern_fits(type->value, &c->types))
         return;
     if (x->response.status == 206) {
+        x->detail = "replace: no parts of what is changed";
         response_replace(x, 416, SLICE("text/plain; charset=utf-8"),
                          SLICE("416 Range Not Satisfiable\nThis is changed on its way: there are "
                                "no parts of it.\n"));

@@ -2,6 +2,7 @@
 /* respond STATUS [TEXT]: an answer of weir's own. */
 #include "exchange/exchange.h"
 #include "exchange/variable.h"
+#include "http/media_pattern.h"
 
 struct respond_config {
     int64_t status;
@@ -58,9 +59,10 @@ static enum status prepare(void *config, struct prepare *p)
 static enum verdict on_request(struct exchange *x, const void *config)
 {
     const struct respond_config *c = config;
-    struct slice text = template_expand(c->text_template, x);
-    struct slice type = text.size == 0 ? SLICE("") : template_expand(c->type_template, x);
-    response_text(x, (int)c->status, type, text);
+    struct slice type = template_expand(c->type_template, x);
+    struct slice text = media_pattern_is_markup(type) ? template_expand_markup(c->text_template, x)
+                                                      : template_expand(c->text_template, x);
+    response_text(x, (int)c->status, text.size == 0 ? SLICE("") : type, text);
     return ANSWERED;
 }
 

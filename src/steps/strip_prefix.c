@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* strip_prefix PATH: the server does not see the first segments of the path. */
-#include "base/buffer.h"
 #include "exchange/exchange.h"
 
 struct strip_prefix_config {
@@ -43,14 +42,14 @@ static enum verdict on_request(struct exchange *x, const void *config)
     if (!slice_starts(target, c->path))
         return NEXT;
     struct slice rest = slice_from(target, c->path.size);
-    if (rest.size > 0 && rest.data[0] == '/') {
-        x->request.target = rest;
-    } else if (rest.size == 0 || rest.data[0] == '?') {
-        struct buffer out = buffer_in(&x->arena, rest.size + 1);
-        buffer_append_byte(&out, '/');
-        buffer_append(&out, rest);
-        x->request.target = buffer_slice(&out);
-    }
+    if (rest.size > 0 && rest.data[0] != '/' && rest.data[0] != '?')
+        return NEXT;
+    bool is_path = rest.size > 0 && rest.data[0] == '/';
+    x->request.target = is_path ? rest : arena_format(&x->arena, "/%.*s", SLICE_ARG(rest));
+    x->request.mount =
+        x->request.mount.size == 0
+            ? c->path
+            : arena_format(&x->arena, "%.*s%.*s", SLICE_ARG(x->request.mount), SLICE_ARG(c->path));
     return NEXT;
 }
 

@@ -30,6 +30,7 @@ static const struct key key_try = {
 struct attempt {
     struct fields fields;
     struct slice target;
+    int64_t deadline;
     struct slice body;
     bool has_body;
 };
@@ -45,14 +46,6 @@ static enum status prepare(void *config, struct prepare *p)
     return ERR_CONFIG;
 }
 
-static void copy_fields(struct exchange *x, struct fields *to, const struct fields *from)
-{
-    fields_init(to, &x->arena, NULL, 0);
-    for (uint32_t i = 0; i < from->count; i++)
-        fields_append_checked(to, (enum field_id)from->items[i].id, from->items[i].name,
-                              from->items[i].value);
-}
-
 /* Whether the request can be shown to more than one; what it takes is kept. */
 static enum status keep(struct exchange *x, struct attempt *attempt, bool *may_go_on)
 {
@@ -62,7 +55,8 @@ static enum status keep(struct exchange *x, struct attempt *attempt, bool *may_g
     if (!*may_go_on)
         return OK;
     attempt->target = x->request.target;
-    copy_fields(x, &attempt->fields, &x->request.head.fields);
+    attempt->deadline = x->deadline;
+    fields_copy(&attempt->fields, &x->request.head.fields, &x->arena);
     attempt->has_body = body->length > 0;
     if (!attempt->has_body)
         return OK;
@@ -79,8 +73,9 @@ static enum status keep(struct exchange *x, struct attempt *attempt, bool *may_g
 
 static void restore(struct exchange *x, const struct attempt *attempt)
 {
-    copy_fields(x, &x->request.head.fields, &attempt->fields);
+    fields_copy(&x->request.head.fields, &attempt->fields, &x->arena);
     x->request.target = attempt->target;
+    x->deadline = attempt->deadline; /* the timeout of one is not that of the next */
     if (!attempt->has_body)
         return;
     struct body_text *body = arena_alloc(&x->arena, sizeof *body);

@@ -431,6 +431,12 @@ enum status upstream_call(struct upstream_call *call, int64_t deadline)
     return status;
 }
 
+void upstream_call_broke_off(const struct upstream_call *call, const char *error)
+{
+    if (call->inside != NULL && call->inside->server != NULL)
+        server_count_broken(call->inside->server, error);
+}
+
 void upstream_call_end(struct upstream_call *call)
 {
     struct upstream_exchange *inside = call->inside;

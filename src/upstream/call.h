@@ -122,6 +122,8 @@ struct upstream_call {
 /* Sends the request and reads the head of the final response. Waits; a cancel of this fiber ends
  * the call (ERR_CANCELLED). The caller must call upstream_call_end() in any case. */
 MAY_WAIT MUST_CHECK enum status upstream_call(struct upstream_call *call, int64_t deadline);
+/* The body of the answer has failed, as that token of RFC 9209 says: it is counted. */
+void upstream_call_broke_off(const struct upstream_call *call, const char *error);
 /* Releases everything; the connection is closed unless the body was read to its end and all rules
  * for keeping it hold. */
 void upstream_call_end(struct upstream_call *call);

@@ -119,19 +119,7 @@ static enum status send_request(struct upstream_call *call, const struct call_cg
     uint64_t before = stream->bytes_out;
     enum status status =
         write_input(call, buffer_slice(&out), inside->kept, inside->is_kept, deadline);
-    inside->has_written = stream->bytes_out > before;
-    inside->sent_at = loop_now();
-    if (status == ERR_TIMEOUT)
-        return call_fail(call, status, 504, "connection_timeout", "the server does not read");
-    if (status == ERR_CANCELLED)
-        return call_fail(call, status, 0, "", "cancelled while sending");
-    if (status != OK) {
-        /* It may have answered before it closed: look. */
-        inside->send_status = status;
-        return OK;
-    }
-    inside->is_sent = inside->is_kept;
-    return inside->is_kept ? OK : call_send_body(call);
+    return call_head_sent(call, before, status);
 }
 
 /* The program has ended: whether it has done what was asked. */
@@ -240,12 +228,7 @@ static enum status parse_head(struct upstream_call *call, struct slice text, enu
     fields_init(&call->head.fields, call->arena, call->inside->items, CALL_FIELDS);
     *parse = cgi_parse_head(text.data, text.size, &LIMITS, call->request.method, &call->head, used,
                             &why);
-    if (*parse != PARSE_ERROR)
-        return OK;
-    bool is_size = strstr(why, "too large") != NULL || strstr(why, "too many") != NULL ||
-                   strstr(why, "too long") != NULL;
-    return call_fail(call, is_size ? ERR_LIMIT : ERR_PROTOCOL, 502,
-                     is_size ? "http_response_header_section_size" : "http_protocol_error", why);
+    return *parse == PARSE_ERROR ? call_head_malformed(call, why) : OK;
 }
 
 /* Reads until the head is there: mostly it stands in the first record, and stays in its place. */

@@ -28,6 +28,24 @@ static enum status closed(struct upstream_call *call, enum status status)
                                           : "the server closed without an answer");
 }
 
+enum status call_head_sent(struct upstream_call *call, uint64_t before, enum status status)
+{
+    struct upstream_exchange *inside = call->inside;
+    inside->has_written = inside->connection->stream.bytes_out > before;
+    inside->sent_at = loop_now();
+    if (status == ERR_TIMEOUT)
+        return call_fail(call, status, 504, "connection_timeout", "the server does not read");
+    if (status == ERR_CANCELLED)
+        return call_fail(call, status, 0, "", "cancelled while sending");
+    if (status != OK) {
+        /* It may have answered before it closed: look. */
+        inside->send_status = status;
+        return OK;
+    }
+    inside->is_sent = inside->is_kept;
+    return inside->is_kept ? OK : call_send_body(call);
+}
+
 /* Writes the head, and the body as far as it is at hand. */
 static enum status send_request(struct upstream_call *call, int64_t deadline)
 {
@@ -53,19 +71,7 @@ static enum status send_request(struct upstream_call *call, int64_t deadline)
     uint64_t before = stream->bytes_out;
     enum status status = stream_write(stream, parts, inside->kept.size > 0 ? 2 : 1,
                                       call->policy.idle_timeout, deadline);
-    inside->has_written = stream->bytes_out > before;
-    inside->sent_at = loop_now();
-    if (status == ERR_TIMEOUT)
-        return call_fail(call, status, 504, "connection_timeout", "the server does not read");
-    if (status == ERR_CANCELLED)
-        return call_fail(call, status, 0, "", "cancelled while sending");
-    if (status != OK) {
-        /* It may have answered before it closed: look. */
-        inside->send_status = status;
-        return OK;
-    }
-    inside->is_sent = inside->is_kept;
-    return inside->is_kept ? OK : call_send_body(call);
+    return call_head_sent(call, before, status);
 }
 
 int64_t call_head_deadline(const struct upstream_call *call, int64_t deadline)
@@ -144,7 +150,7 @@ static enum status read_more(struct upstream_call *call, int64_t deadline)
     return OK;
 }
 
-static enum status parse_failed(struct upstream_call *call, const char *why)
+enum status call_head_malformed(struct upstream_call *call, const char *why)
 {
     bool is_size = strstr(why, "too large") != NULL || strstr(why, "too many") != NULL ||
                    strstr(why, "too long") != NULL;
@@ -172,7 +178,7 @@ static enum status read_head(struct upstream_call *call, size_t *used, int64_t d
             if (parse == PARSE_DONE)
                 return OK;
             if (parse == PARSE_ERROR)
-                return parse_failed(call, why == NULL ? "h1: malformed head" : why);
+                return call_head_malformed(call, why == NULL ? "h1: malformed head" : why);
         }
         TRY(read_more(call, deadline));
     }

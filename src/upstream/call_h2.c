@@ -265,6 +265,9 @@ static enum status link_failed(struct upstream_call *call, enum status status,
     if (failure == H2_LINK_NOT_SECURED)
         return call_handshake_failed(call, status, trouble, deadline);
     server_failed(call->inside->server, loop_now());
+    if (failure == H2_LINK_NOT_KEPT)
+        return call_fail(call, status, 502, "connection_terminated",
+                         "h2: the server closed before the request");
     return call_fail(call, status, 502, "tls_protocol_error",
                      "h2: the server does not agree on HTTP/2");
 }

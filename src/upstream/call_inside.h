@@ -71,6 +71,13 @@ MUST_CHECK enum status call_h1(struct upstream_call *call, int64_t deadline);
  * moment to look again: nobody wakes the reader when the last byte has gone, and that moment is
  * never later than the deadline which begins then. (call_h1.c) */
 int64_t call_head_deadline(const struct upstream_call *call, int64_t deadline);
+/* What came of writing the head, `status`, to a stream that had written `before` bytes until then;
+ * begins to send the rest of the body. OK also where the server does not take it all: it may have
+ * answered before it closed. (call_h1.c) */
+MUST_CHECK enum status call_head_sent(struct upstream_call *call, uint64_t before,
+                                      enum status status);
+/* The head breaks a rule, `why`. (call_h1.c) */
+COLD enum status call_head_malformed(struct upstream_call *call, const char *why);
 /* Why no more of the head could be read. (call_h1.c) */
 COLD enum status call_head_failed(struct upstream_call *call, enum status status);
 

@@ -238,12 +238,18 @@ static void dial(void *argument)
     free_if_done(link);
 }
 
+static bool is_leaving(const struct h2_link *link)
+{
+    return link->state == H2_LINK_GONE ||
+           (link->state == H2_LINK_OPEN && (link->duplex.is_closing || link->duplex.is_ending ||
+                                            h2_session_is_leaving(link->session)));
+}
+
 static bool has_room(const struct h2_link *link)
 {
     if (link->state == H2_LINK_DIALING)
         return link->users < 100;
-    if (link->state != H2_LINK_OPEN || link->duplex.is_closing || link->duplex.is_ending ||
-        h2_session_is_leaving(link->session))
+    if (is_leaving(link))
         return false;
     uint32_t max = h2_session_streams_max(link->session);
     return link->users < (max < STREAMS_MAX ? max : STREAMS_MAX);
@@ -328,7 +334,8 @@ enum status h2_link_take(struct server *server, bool offers_h1, int64_t connect_
         else
             TRY(start(server, pool, offers_h1, connect_timeout, &link, failure));
         enum status status = wait_dialled(link, until);
-        /* It may have gone, or been filled, since it was dialled: then look again. */
+        /* It may have been filled since it was dialled: then look again. A server that closes what
+         * it has just accepted would do so for ever. */
         link->users--;
         if (status == OK && has_room(link)) {
             link->users++;
@@ -337,6 +344,10 @@ enum status h2_link_take(struct server *server, bool offers_h1, int64_t connect_
         }
         *failure = link->failure;
         *trouble = link->trouble;
+        if (status == OK && is_leaving(link)) {
+            *failure = H2_LINK_NOT_KEPT;
+            status = ERR_CLOSED;
+        }
         free_if_done(link);
         TRY(status);
     }

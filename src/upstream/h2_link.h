@@ -18,6 +18,7 @@ enum h2_link_failure {
     H2_LINK_NOT_CONNECTED,
     H2_LINK_NOT_ALLOWED, /* the breaker: too many are being opened */
     H2_LINK_NOT_SECURED, /* the handshake failed */
+    H2_LINK_NOT_KEPT,    /* the server has closed it, or said that it will, before it was used */
     H2_LINK_NOT_H2,      /* it speaks HTTP/1: noted in the server, and the connection is pooled */
 };
 
@@ -49,7 +50,8 @@ struct h2_link {
 bool h2_link_may_be(const struct server *server);
 /* A connection with room for one more stream, held until h2_link_leave(): one that is there, else
  * it is dialled. Waits. The failures of stream_connect(), ERR_UNREACHABLE also when the server's
- * name is not resolved, and those of a handshake: `failure` and `trouble` say more. */
+ * name is not resolved, those of a handshake, and ERR_CLOSED when the server does not keep it:
+ * `failure` and `trouble` say more. */
 MAY_WAIT MUST_CHECK enum status h2_link_take(struct server *server, bool offers_h1,
                                              int64_t connect_timeout, int64_t deadline,
                                              struct h2_link **link, enum h2_link_failure *failure,

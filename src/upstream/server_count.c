@@ -15,9 +15,13 @@ static const char *const ERRORS[UPSTREAM_ERRORS] = {
     "destination_ip_unroutable",
     "http_response_timeout",
     "http_response_incomplete",
+    "http_response_header_section_size",
     "http_protocol_error",
+    "http_upgrade_failed",
     "tls_protocol_error",
     "tls_certificate_error",
+    "destination_unavailable",
+    "proxy_internal_error",
     "other",
 };
 
@@ -63,6 +67,11 @@ void server_count_try(const struct upstream_call *call, struct server *server, e
     } else if (status != ERR_CANCELLED && !call->client_failed) {
         counter_add(&counts->errors[error_index(call->error)], 1);
     }
+}
+
+void server_count_broken(struct server *server, const char *error)
+{
+    counter_add(&counts_of(server)->errors[error_index(error)], 1);
 }
 
 void server_count_retry(struct server *server, enum upstream_retried why)

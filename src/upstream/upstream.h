@@ -201,7 +201,7 @@ enum upstream_retried {
 };
 
 enum {
-    UPSTREAM_ERRORS = 12, /* tokens of RFC 9209 that are told apart */
+    UPSTREAM_ERRORS = 16, /* tokens of RFC 9209 that are told apart */
 };
 
 /* What was counted of the tries at a server. */

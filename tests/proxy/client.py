@@ -8,7 +8,7 @@ import http1
 
 
 class Client:
-    def __init__(self, address, timeout=15.0, receive_buffer=None):
+    def __init__(self, address, timeout=60.0, receive_buffer=None):
         if isinstance(address, str):
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         else:
@@ -74,7 +74,7 @@ class Client:
         self.request(target, method, **rest)
         return self.response(method)
 
-    def is_closed(self, timeout=10.0):
+    def is_closed(self, timeout=60.0):
         """Waits for the end of the stream; False when bytes or nothing came instead."""
         if self.reader.buffer:
             return False

@@ -51,7 +51,7 @@ class Fpm:
                                          *self.extensions()], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                         start_new_session=True)
-        for _ in range(400):
+        for _ in range(3000):
             if self.log.exists() and "ready to handle connections" in self.log.read_text():
                 return
             assert self.process.poll() is None, self.log.exists() and self.log.read_text()
@@ -63,7 +63,7 @@ class Fpm:
         """What applications want beside what is built in; -n has left the system's files out."""
         found = []
         for name in ("json", "xml", "ctype", "mbstring", "gd", "dom", "simplexml", "tokenizer",
-                     "intl", "iconv", "fileinfo"):
+                     "intl", "iconv", "fileinfo", "exif", "mysqlnd", "mysqli"):
             for directory in pathlib.Path("/usr/lib/php").glob("20*"):
                 if (directory / f"{name}.so").exists():
                     found += ["-d", f"extension={name}"]
@@ -136,7 +136,7 @@ http {
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
         import socket
-        for _ in range(200):
+        for _ in range(3000):
             assert self.process.poll() is None, (path / "error.log").read_text()
             try:
                 socket.create_connection(("127.0.0.1", self.port)).close()

@@ -64,8 +64,12 @@ class Stream:
     """What came of one."""
 
     def __init__(self):
-        self.heads, self.body, self.trailers = [], b"", None
+        self.heads, self.came, self.trailers = [], bytearray(), None
         self.is_ended, self.reset = False, None
+
+    @property
+    def body(self):
+        return bytes(self.came)
 
     @property
     def status(self):
@@ -78,7 +82,7 @@ class Stream:
 class Client:
     """With `name` over TLS, asking for that server name and HTTP/2."""
 
-    def __init__(self, port, preface=True, options=(), timeout=10.0, ack=True, window=None,
+    def __init__(self, port, preface=True, options=(), timeout=60.0, ack=True, window=None,
                  name=None, made=None):
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -163,7 +167,7 @@ class Client:
             else:
                 stream.heads.append(got.fields)
         if got.kind == DATA:
-            stream.body += got.payload
+            stream.came += got.payload
             if self.updates and got.payload:
                 self.send(window(0, len(got.payload)), window(got.stream, len(got.payload)))
         if got.kind in (HEADERS, DATA) and got.flags & END_STREAM:
@@ -208,4 +212,4 @@ class Client:
         token = struct.pack(">Q", len(self.frames) + 1)
         self.send(frame(PING, 0, 0, token))
         return self.until(lambda: any(f.kind == PING and f.flags & ACK and f.payload == token
-                                      for f in self.frames), 5)
+                                      for f in self.frames))

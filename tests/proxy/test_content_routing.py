@@ -94,7 +94,7 @@ def test_redirects(served, target, status, location):
 
 
 def until(condition, what):
-    for _ in range(200):
+    for _ in range(1200):
         if condition():
             return
         time.sleep(0.05)
@@ -269,3 +269,107 @@ def test_files_that_are_encoded(tmp_path):
         assert again.status == 304 and again.get("etag") == plain.get("etag")
         weak = ask("/plain.txt", ("Range", "bytes=5-9"), ("If-Range", plain.get("etag")))
         assert weak.status == 200 and gzip.decompress(weak.body) == text
+
+
+SLASHES = """
+site * {
+    listen @listen
+    path_merge_slashes off
+    redirect_path /prefix/* /$1
+    redirect_path ~^/regex(.*)$ $1
+    redirect_path /written/* //cdn.example/$1
+    redirect_map @map
+    route /placeholder/* {
+        strip_prefix /placeholder
+        redirect {path}
+    }
+    respond 404
+}
+"""
+
+
+@pytest.mark.parametrize("target,location", [
+    ("/prefix//evil.example/x", "/evil.example/x"), ("/prefix///evil.example", "/evil.example"),
+    ("/regex//evil.example", "/evil.example"), ("/map//evil.example", "/evil.example"),
+    ("/prefix/good//x", "/good//x"), ("/regex/good", "/good"),
+    ("/written/x", "//cdn.example/x"), ("/placeholder/x", "/placeholder/x")])
+def test_no_path_names_another_host(tmp_path, target, location):
+    (tmp_path / "map").write_text("/map/* /$1\n")
+    with Weir(SLASHES, map=tmp_path / "map") as weir:
+        assert weir.ask(target).get("location") == location
+
+
+def test_try_goes_on_with_what_files_cannot_do(origin, tmp_path):
+    """Methods that no file knows are refused only for files that are there."""
+    (tmp_path / "here.txt").write_text("a file")
+    (tmp_path / "sub").mkdir()
+    origin.default = reply(200, b"the server")
+    config = ("site * {\n listen @listen\n try {\n files %s\n proxy @app\n }\n}" % tmp_path)
+    with Weir(config, app=origin) as weir:
+        for path in ("/login", "/", "/sub/", "/sub"):
+            for method in ("POST", "PUT", "DELETE", "OPTIONS", "QUERY"):
+                response = weir.ask(path, method)
+                assert (response.status, response.body) == (200, b"the server"), (path, method)
+        response = weir.ask("/here.txt", "POST")
+        assert response.status == 405 and response.get("allow") == "GET, HEAD, OPTIONS"
+        assert weir.ask("/here.txt", "OPTIONS").status == 204
+        (tmp_path / "sub" / "index.html").write_text("index")
+        (tmp_path / "sub" / "other.html").write_text("other")
+        time.sleep(1.1)  # what was seen is believed for a second
+        assert weir.ask("/sub/", "POST").status == 405
+
+
+def test_try_gives_each_its_own_time(origin):
+    """The timeout of the first is over when the second begins."""
+    origin.on("/x", lambda request, connection: None)
+    with Origin(script=reply(200, b"the second")) as second:
+        config = ("site * {\n listen @listen\n try {\n proxy @app timeout=200ms\n"
+                  " proxy @second\n }\n}")
+        with Weir(config, app=origin, second=second) as weir:
+            assert weir.ask("/x").body == b"the second"
+
+
+def test_the_nearest_error_page_counts(origin):
+    config = """
+    site * {
+        listen @listen
+        error_page 404 502 "the site's"
+        route /own/* {
+            error_page 404 "the route's"
+            respond 404
+        }
+        route /other/* {
+            error_page 502 "the route's"
+            respond 404
+        }
+        route /gone/* {
+            error_page 404 /page from=@app
+            respond 404
+        }
+        respond 404
+    }"""
+    origin.on("/page", reply(500, b"there is none"))
+    with Weir(config, app=origin) as weir:
+        assert weir.ask("/own/x").body == b"the route's"
+        assert weir.ask("/other/x").body == b"the site's"
+        assert weir.ask("/gone/x").body == b"the site's"
+        assert weir.ask("/x").body == b"the site's"
+
+
+@pytest.mark.parametrize("kind,body", [
+    ("text/html; charset=utf-8", b"<p>&lt;b&gt; &amp; &quot;x&#39;</p>"),
+    ("application/xhtml+xml", b"<p>&lt;b&gt; &amp; &quot;x&#39;</p>"),
+    ("text/plain", b"<p><b> & \"x'</p>")])
+def test_placeholders_are_no_markup(kind, body):
+    config = """
+    site * {
+        listen @listen
+        error_page 404 "<p>{header.X-Said}</p>" type="@kind"
+        route /respond {
+            respond 200 "<p>{header.X-Said}</p>" type="@kind"
+        }
+        respond 404
+    }"""
+    with Weir(config, kind=kind) as weir:
+        for path in ("/", "/respond"):
+            assert weir.ask(path, fields=[("X-Said", "<b> & \"x'")]).body == body

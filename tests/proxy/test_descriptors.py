@@ -4,6 +4,7 @@ import os
 import pathlib
 import resource
 import socket
+import threading
 import time
 
 from origin import reply
@@ -33,7 +34,8 @@ def refused(weir):
 
 def test_clients_get_two_thirds_but_64(origin):
     """Each with a request at a server at the same time: there is room for those."""
-    origin.on("/slow", reply(200, b"done", delay=1.5))
+    release = threading.Event()
+    origin.on("/slow", lambda *asked: (release.wait(90), reply(200, b"done")(*asked)))
     with Weir(SITE, app=origin, launcher=few()) as weir:
         clients = [weir.connect() for _ in range(CLIENTS)]
         for client in clients:
@@ -44,9 +46,10 @@ def test_clients_get_two_thirds_but_64(origin):
         assert (answer.status, answer.get("retry-after")) == (503, "1")
         assert answer.get("proxy-status") == "weir; error=connection_limit_reached"
         assert refused(weir) == 1
+        release.set()
         assert {client.response().status for client in clients} == {200}
         clients.pop().close()
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         while weir.api("GET", "/v1/status").json["connections"] >= CLIENTS:
             assert time.monotonic() < end
         assert weir.ask().status == 200
@@ -76,20 +79,36 @@ def test_a_thousand_clients_at_two_hundred_descriptors(origin):
         for _ in range(1000):
             sock = socket.create_connection(("127.0.0.1", weir.port))
             socks.append(sock)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while refused(weir) < 1000 - CLIENTS:
             assert time.monotonic() < end
             time.sleep(0.05)
         used = cpu(weir)
         time.sleep(0.5)
-        assert cpu(weir) - used < 0.1
+        assert cpu(weir) - used < 0.3
         for sock in socks:
             sock.close()
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         while weir.api("GET", "/v1/status").json["connections"] > 0:
             assert time.monotonic() < end
         assert {weir.ask().status for _ in range(20)} == {200}
         assert descriptors(weir) <= before + 2
+
+
+def first_free(weir):
+    """The lowest number that no descriptor has, once what weir keeps of its configuration is on
+    disk: a limit there leaves none. Files are open for a moment now and then: the lowest of a while
+    counts."""
+    end = time.monotonic() + 30
+    while not list(weir.path.glob("data/weir/config-*/*.conf")):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    lowest = []
+    for _ in range(30):
+        taken = {int(name) for name in os.listdir(f"/proc/{weir.working()}/fd")}
+        lowest.append(min(set(range(len(taken) + 1)) - taken))
+        time.sleep(0.01)
+    return min(lowest)
 
 
 def test_who_finds_none_rests(origin):
@@ -99,13 +118,13 @@ def test_who_finds_none_rests(origin):
         assert kept.ask().status == 200
         pid = weir.working()
         _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors(weir), hard))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free(weir), hard))
         waiting = weir.connect()
         waiting.request()
         weir.wait_line("accept_failed")
         used = cpu(weir)
         time.sleep(0.5)
-        assert cpu(weir) - used < 0.15
+        assert cpu(weir) - used < 0.3
         assert kept.ask().status == 200
         assert waiting.is_silent()
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))

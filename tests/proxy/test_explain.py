@@ -154,3 +154,52 @@ def test_what_runs_is_asked():
         for query in ("", "?url=http://a/&client=x", "?what=1",
                       "?url=http://a/" + "&field=a%3Ab" * 33):
             assert weir.api("GET", "/v1/explain" + query).status == 400, query
+
+
+CACHED = """
+cache pages {
+}
+cache keyed {
+    key {path}/{header.x-tenant}
+}
+site example.com {
+    listen 127.0.0.1:8081
+    route /query/* {
+        cache pages ignore=query methods=GET,QUERY
+        proxy 127.0.0.1:3000
+    }
+    route /keyed/* {
+        cache keyed bypass={cookie.session}
+        proxy 127.0.0.1:3000
+    }
+    cache pages
+    proxy 127.0.0.1:3000
+}
+"""
+
+
+@pytest.mark.parametrize("arguments,says", [
+    (["/a?b=c"], "looked up in pages as http://example.com:8081/a?b=c; stored if the answer may be"),
+    (["/query/?b=c"], "looked up in pages as http://example.com:8081/query/; stored if the answer may be"),
+    (["HEAD", "/a"], "looked up in pages as http://example.com:8081/a; not stored: the method's answers are not"),
+    (["POST", "/a"], "goes by pages: the method's answers are not stored (method)"),
+    (["-H", "If-Match: x", "/a"], "goes by pages: a condition that only the server can judge (condition)"),
+    (["-H", "Content-Length: 5", "/a"], "goes by pages: the request has a body where none belongs (request_body)"),
+    (["-H", "Cache-Control: no-store", "/a"], "looked up in pages as http://example.com:8081/a; not stored: "
+     "Cache-Control of the request: no-store (client_no_store)"),
+    (["-H", "Cache-Control: no-cache", "/a"], "looked up in pages as http://example.com:8081/a; "
+     "the server is asked whether it has changed; stored if the answer may be"),
+    (["-H", "Cache-Control: only-if-cached", "/a"], "looked up in pages as http://example.com:8081/a; "
+     "stored if the answer may be; nothing is fetched: 504 when nothing is there"),
+    (["-H", "Authorization: x", "/a"], "looked up in pages as http://example.com:8081/a; not stored: "
+     "the request was authorized and the answer does not allow it (authorization)"),
+    (["-H", "X-Tenant: t7", "/keyed/a"], "looked up in keyed as /keyed/a/t7; stored if the answer may be"),
+    (["-H", "Cookie: session=1", "/keyed/a"], "goes by keyed: the configuration says so: bypass= (bypass)"),
+])
+def test_what_a_cache_would_do(arguments, says):
+    arguments = [*arguments[:-1], "http://example.com:8081" + arguments[-1]]
+    result = explain(*arguments, config=CACHED)
+    assert result.returncode == 0, result.stderr
+    assert says in [line.strip() for line in result.stdout.splitlines()], result.stdout
+    told = json.loads(explain("--json", *arguments, config=CACHED).stdout)
+    assert [step["says"] for step in told["steps"] if step["name"] == "cache"] == [says]

@@ -2,7 +2,8 @@
 """Another service says who may pass: what it is told, and what its answers do."""
 import pytest
 
-from origin import Origin, reply
+from origin import Origin, never, reply
+from patience import unless_late
 from weir import Weir, run
 
 
@@ -63,14 +64,15 @@ def test_no(asked, origin, status, fields, body):
 
 @pytest.mark.parametrize("script,statuses", [
     (reply(500, b"broken"), (502,)), (reply(503, b"broken"), (502,)), (reply(raw=b"nonsense\r\n\r\n"), (502,)),
-    (reply(200, b"x", end="reset", cut=5), (502,)), (reply(200, b"late", delay=3.0), (504,)),
+    (reply(200, b"x", end="reset", cut=5), (502,)), (never, (504,)),
     (reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"), (502,)),
     (reply(raw=b""), (502, 504)),
     (reply(raw=b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), (502,))])
 def test_neither(asked, origin, script, statuses):
     """Fails closed."""
     asked.default = script
-    with Weir(config("timeout=1s"), app=origin, asked=asked) as weir:
+    seconds = 1 if 504 in statuses else 60
+    with Weir(config(f"timeout={seconds}s"), app=origin, asked=asked) as weir:
         assert weir.ask("/").status in statuses
         assert not origin.requests
 
@@ -87,7 +89,9 @@ def test_body_that_does_not_end(asked, origin):
     """A yes is a yes with its head; what comes behind it does not hold the client up for ever."""
     asked.default = reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx")
     with Weir(config("timeout=1s"), app=origin, asked=asked) as weir:
-        assert weir.ask("/").status == 200
+        def attempt():
+            assert weir.ask("/").status == 200
+        unless_late(0.95, attempt)
 
 
 def test_upgrades_are_asked_for_too(asked, origin):

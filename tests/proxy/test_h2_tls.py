@@ -161,7 +161,7 @@ def test_a_client_that_vanishes_in_the_middle(weir):
 
 
 def run(*command):
-    return subprocess.run(command, capture_output=True, timeout=60)
+    return subprocess.run(command, capture_output=True, timeout=90)
 
 
 def test_curl(weir, ca, tmp_path):

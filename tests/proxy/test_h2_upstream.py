@@ -12,6 +12,7 @@ import hpack
 from client import chunked
 from h2 import CANCEL, NO_ERROR, REFUSED_STREAM, Client, data, frame, headers, rst
 from h2_origin import H2Origin, serve_all
+from patience import until
 from weir import Weir, free_port
 
 CONFIG = """
@@ -21,7 +22,7 @@ upstream app {
 }
 site * {
     listen @listen
-    proxy app idle_timeout=2s first_byte_timeout=2s
+    proxy app idle_timeout=60s first_byte_timeout=60s
 }
 """
 
@@ -301,7 +302,7 @@ def test_a_client_that_leaves_resets_the_stream():
     with origin, weir, Client(weir.port) as client:
         client.until(lambda: client.peer)
         number = client.request(path="/held")
-        time.sleep(0.2)
+        until(lambda: any(peer.served for peer in origin.peers), "the request at the server")
         client.send(rst(number))
         assert client.ask().status == 200
         assert seen == [CANCEL] and len(origin.peers) == 1
@@ -353,7 +354,8 @@ def test_the_pace_of_the_client_is_the_pace_of_the_server():
 
 
 def test_silence_is_a_timeout():
-    origin, weir = run(lambda peer: (peer.start(), peer.until(lambda: peer.is_closed)))
+    origin, weir = run(lambda peer: (peer.start(), peer.until(lambda: peer.is_closed)),
+                       CONFIG.replace("60s", "1s"))
     with origin, weir:
         assert weir.ask("/", "POST", body=b"x").status == 504
 
@@ -369,7 +371,7 @@ def test_idle_connections_are_closed():
     with origin, weir:
         assert weir.ask("/").status == 200
         peer = origin.peers[0]
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not peer.is_closed and time.monotonic() < until:
             time.sleep(0.1)
         assert peer.is_closed and weir.ask("/").status == 200 and len(origin.peers) == 2

@@ -206,6 +206,49 @@ def test_proxy_status_only_on_our_own_answers(pair):
     assert response.get("x-request-id")
 
 
+def test_what_clients_are_told_of_the_inside(origin):
+    """Nothing, unless a line asks for it."""
+    config = """upstream app {
+    server @app
+}
+site * {
+    listen @listen
+    route /plain {
+        proxy app
+    }
+    route /timed {
+        server_timing
+        proxy app
+    }
+    route /full {
+        proxy_status full
+        proxy app tries=1
+    }
+    route /silent {
+        proxy_status off
+        proxy app tries=1
+    }
+}
+"""
+    with Weir(config, app=origin) as weir:
+        assert not weir.ask("/plain").all("server-timing")
+        timing = weir.ask("/timed").get("server-timing")
+        assert re.match(r"(?:connect;dur=\d+\.\d{3}, )?upstream;dur=\d+\.\d{3}, "
+                        r"total;dur=\d+\.\d{3}\Z", timing), timing
+        server = re.escape(origin.address)
+        assert re.match(rf'weir; next-hop="{server}"; received-status=200\Z',
+                        weir.ask("/full").get("proxy-status"))
+        origin.on("/full", reply(200, fields=[("Proxy-Status", "behind; hit")]))
+        assert weir.ask("/full").get("proxy-status").startswith("behind; hit, weir; next-hop=")
+        for path in ("/full", "/silent"):
+            origin.on(path, lambda request, connection: connection.close())
+        assert re.match(rf'weir; error=connection_terminated; next-hop="{server}"; '
+                        r'details="the server closed without an answer"\Z',
+                        weir.ask("/full", "POST", body=b"").get("proxy-status"))
+        response = weir.ask("/silent", "POST", body=b"")
+        assert response.status == 502 and not response.all("proxy-status")
+
+
 FORWARDED = "trusted_proxies 127.0.0.0/8 10.0.0.0/8 header=forwarded\n"
 
 

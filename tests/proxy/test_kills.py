@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 
 import pytest
 
+from patience import until
 import weir as weir_module
 from weir import ROOT, Weir, free_port
 
@@ -111,37 +113,54 @@ def kill_in_turn(servers, times, down, up):
     return shares
 
 
+CLIENTS = 8  # each asks again when it was answered: as fast as the machine is
+
+
+def served(servers, number):
+    """Waits until it has answered some requests more."""
+    before = servers.seen(number)
+    until(lambda: servers.seen(number) >= before + 100, "requests for it", pause=0.1)
+
+
 def test_servers_are_killed_under_load(ledger):
     """Only what had begun to be answered may fail, nothing but a GET is sent twice, and the client,
     the log and the servers agree on each of them."""
     with Servers(ledger) as servers:
         with Weir(LOG + site(servers, "slow_start 5s")) as weir:
-            load = servers.load(weir.port, 200, 9)
-            time.sleep(0.5)
-            kill_in_turn(servers, 3, down=1.0, up=1.5)
+            load = servers.load(weir.port, f"x{CLIENTS}", 200)
+            for victim in range(3):
+                served(servers, victim)
+                servers.end(victim)
+                # Those on their way may break off often enough before anybody dials.
+                until(lambda: re.search(f"server s{victim} (cannot be reached|is ejected)",
+                                        weir.output), lambda: weir.output)
+                servers.start(victim)
+                weir.wait_line(f"server s{victim} is up again")
+                served(servers, victim)
+            load.terminate()
             result = result_of(load)
-            assert weir.output.count("cannot be reached") >= 3
-            assert weir.output.count("is up again") >= 3
             compare_with_log(servers, weir, result)
     assert result["get_refused"] == result["get_closed"] == result["get_none"] == 0, result
     assert result["post_twice"] == result["unseen"] == result["mixed_up"] == 0, result
-    assert result["good"] >= result["requests"] * 0.98, result
+    assert result["good"] >= result["requests"] - 3 * CLIENTS, result
 
 
 def test_one_replica_is_restarted(ledger):
     """Who comes while the only server is away waits for it."""
     with Servers(ledger, 1) as servers:
-        with Weir(site(servers, "queue 4096 timeout=5s")) as weir:
-            load = servers.load(weir.port, 200, 6)
+        with Weir(site(servers, "queue 4096 timeout=90s")) as weir:
+            load = servers.load(weir.port, f"x{CLIENTS}", 200)
             for _ in range(2):
-                time.sleep(1.0)
+                served(servers, 0)
                 servers.end(0, signal.SIGTERM)
                 time.sleep(0.7)
                 servers.start(0)
+            served(servers, 0)
+            load.terminate()
             result = result_of(load)
     # A POST may be on its way in the moment in which the server goes; nothing else fails.
     assert result["get_refused"] == result["get_closed"] == result["get_none"] == 0, result
-    assert result["good"] >= result["requests"] - 3, result
+    assert result["good"] >= result["requests"] - 2 * CLIENTS, result
     assert result["post_twice"] == 0
 
 
@@ -220,7 +239,7 @@ class Peer:
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(90)
 
 
 def show(capsys, text):

@@ -7,6 +7,7 @@ import pytest
 
 from client import chunked
 from origin import reply
+from patience import until
 from weir import SITE, Weir
 
 LOG = """
@@ -180,13 +181,9 @@ def test_connections(origin):
             assert sixth.is_closed()
         assert weir.wait_line("limits.connections")
         clients[0].close()
-        for _ in range(100):  # its place is free once its end was seen
-            with weir.connect() as again:
-                again.request()
-                if again.response().status == 200:
-                    break
-        else:
-            raise AssertionError("the place of a closed connection was not given away")
+        # Its place is free once its end was seen.
+        until(lambda: weir.ask().status == 200,
+              "the place of a closed connection was not given away")
         assert clients[1].ask().status == 200, "the others were not touched"
 
 
@@ -233,11 +230,12 @@ def test_max_conns_of_a_server(origin):
 
 
 def test_full_queue(origin):
-    origin.on("/stuck", reply(200, b"late", delay=2))
+    release = threading.Event()
+    origin.on("/stuck", lambda *asked: (release.wait(90), reply(200, b"late")(*asked)))
     config = """
     upstream app {
         server @app max_conns=1
-        queue 1 timeout=10s
+        queue 1 timeout=90s
     }
     site * {
         listen @listen
@@ -249,9 +247,11 @@ def test_full_queue(origin):
         first.request("/stuck")
         origin.wait(lambda: origin.heads)
         second.request("/second")
-        assert second.is_silent(0.3)
+        weir.wait_figure("weir_upstream_queue_length", 1)
         response = third.ask("/third")
         assert response.status == 503 and response.all("retry-after")
+        assert second.is_silent()
+        release.set()
         assert first.response().status == 200
         assert second.response().status == 200
 

@@ -26,7 +26,7 @@ def test_goaccess_reads_combined(origin, tmp_path):
     result = subprocess.run(
         ["goaccess", str(tmp_path / "access.log"), "--log-format=COMBINED", "--no-global-config",
          "-o", str(tmp_path / "report.json"), "--no-progress"],
-        capture_output=True, text=True, timeout=60)
+        capture_output=True, text=True, timeout=90)
     assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["general"]["total_requests"] == 11
@@ -37,7 +37,7 @@ def test_fail2ban_matches(origin, tmp_path):
     (tmp_path / "access.log").write_text(written(origin, "combined"))
     result = subprocess.run(
         ["fail2ban-regex", str(tmp_path / "access.log"), r'^<HOST> - \S+ \[\] "[^"]*" 403 '],
-        capture_output=True, text=True, timeout=60)
+        capture_output=True, text=True, timeout=90)
     assert "Lines: 11 lines, 0 ignored, 3 matched, 8 missed" in result.stdout, result.stdout
 
 
@@ -46,5 +46,5 @@ def test_fail2ban_matches_json(origin, tmp_path):
     result = subprocess.run(
         ["fail2ban-regex", "--datepattern", r'^\{"ts":"%Y-%m-%dT%H:%M:%S\.%fZ",',
          str(tmp_path / "access.log"), r'^"client_ip":"<HOST>","status":403,'],
-        capture_output=True, text=True, timeout=60)
+        capture_output=True, text=True, timeout=90)
     assert "3 matched" in result.stdout, result.stdout

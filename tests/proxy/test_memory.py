@@ -11,13 +11,14 @@ import time
 import pytest
 
 import h2
+from origin import Origin, reply
 from weir import Weir, run
 
 MIB = 1024 * 1024
 CONFIG = """
 limits memory=16MiB
 timeouts {
-    request_header 60s
+    request_header 600s
     request_body off
     keepalive off
     drain 200ms
@@ -51,7 +52,7 @@ class Hoard:
         for _ in range(count):
             sock = socket.socket()
             sock.bind((self.address, 0))
-            sock.settimeout(15)
+            sock.settimeout(60)
             sock.connect(("127.0.0.1", self.weir.port))
             sock.sendall(data)
             self.socks.append(sock)
@@ -82,7 +83,7 @@ def state(weir):
             return memory
 
 
-def wait_for(weir, *levels, timeout=15):
+def wait_for(weir, *levels, timeout=60):
     end = time.monotonic() + timeout
     while True:
         memory = state(weir)
@@ -133,7 +134,7 @@ def test_the_thresholds(origin):
         fill(weir, hoard, "close")
         assert weir.ask().get("connection") == "close"
         for client in kept:                             # and those that wait are closed
-            end = time.monotonic() + 5
+            end = time.monotonic() + 60
             while not client.is_closed():
                 assert time.monotonic() < end
         half = weir.connect()                           # a connection that is in use, for the next one
@@ -146,18 +147,20 @@ def test_the_thresholds(origin):
         answer = half.response()
         assert (answer.status, answer.get("retry-after"), answer.get("connection")) == (503, "1", "close")
         assert answer.get("proxy-status") == "weir; error=proxy_internal_response"
-        time.sleep(0.15)                                # it was accepted in the last turn otherwise
-        late = weir.connect(timeout=0.3)                # connected by the kernel, and not accepted
-        late.request()
-        with pytest.raises(TimeoutError):
-            late.response()
+        while True:
+            late = weir.connect(timeout=0.3)            # connected by the kernel, and not accepted
+            late.request()
+            try:
+                assert late.response().status == 503    # it was, in the last turn
+            except TimeoutError:
+                break
         shown = weir.command("status").stdout
         refused = weir.api("GET", "/v1/status").json["refused"]["memory"]
         assert "of 16 MiB, refuse" in shown and f"refused    {refused} memory" in shown
 
         hoard.leave()
         wait_for(weir, "normal")
-        late.sock.settimeout(10)
+        late.sock.settimeout(60)
         assert late.response().status == 200            # who has waited is answered
         client = weir.connect()
         assert client.ask().get("connection") is None
@@ -178,7 +181,7 @@ def test_who_holds_the_most_is_ended(origin):
         # Requests that were accepted before go on to need memory: bodies are read into blocks.
         weir.file.write_text(weir.config.replace("18MiB", f"{state(weir)['used'] // 1024}KiB"))
         weir.signal(1)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while state(weir)["connections_ended"] == 0:
             assert time.monotonic() < end, weir.output
             time.sleep(0.02)
@@ -200,7 +203,7 @@ def test_no_more_clients_than_memory_allows(origin):
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with Weir(CONFIG, app=origin) as weir, Hoard(weir, "127.0.0.6") as hoard:
         hoard.add(most, b"")
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while weir.api("GET", "/v1/status").json["connections"] < most:
             assert time.monotonic() < end
             time.sleep(0.05)
@@ -224,7 +227,7 @@ def test_streams_of_http_2_are_charged_and_refused(origin):
             numbers = [client.request(end=False, method="POST") for _ in range(50)]
             for number in numbers:
                 client.send(h2.data(number, b"x" * 1000))
-            end = time.monotonic() + 5
+            end = time.monotonic() + 60
             while state(weir)["used"] < 50 * 40 * 1024:
                 assert time.monotonic() < end, state(weir)
 
@@ -234,7 +237,7 @@ def test_tunnels_are_charged(origin):
     def stall(request, connection):
         connection.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n"
                         b"Upgrade: stall\r\n\r\n")
-        is_over.wait(20)
+        is_over.wait(90)
         connection.close()
     is_over = threading.Event()
     origin.default = stall
@@ -252,7 +255,7 @@ def test_tunnels_are_charged(origin):
             with pytest.raises(TimeoutError):
                 while True:
                     client.sock.sendall(data)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while state(weir)["used"] < quiet + count * 16 * 1024:
             assert time.monotonic() < end, state(weir)
     is_over.set()
@@ -299,7 +302,7 @@ class Group:
         return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill "))
 
     def remove(self):
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         while True:
             try:
                 self.path.rmdir()
@@ -395,7 +398,7 @@ def test_ten_times_what_fits(origin, way):
             assert weir.process.poll() is None and not (group and group.killed())
             assert seen & {"refuse", "end"}, seen
             # It recovers: all is as usual, it serves, and does nothing when there is nothing to do.
-            end = time.monotonic() + 30
+            end = time.monotonic() + 60
             while not is_well(weir):
                 assert time.monotonic() < end, state(weir)
                 time.sleep(0.1)
@@ -415,3 +418,38 @@ def cpu(weir):
     """Seconds of CPU that it has used."""
     fields = pathlib.Path(f"/proc/{weir.working()}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+CACHED = """
+limits memory=@budget
+cache large {
+    memory 1GiB
+}
+cache other {
+    memory 1GiB
+}
+site * {
+    listen @listen
+    route /other/* {
+        cache other ttl=1h
+        proxy @app
+    }
+    cache large ttl=1h
+    proxy @app
+}
+"""
+
+
+@pytest.mark.release
+def test_caches_give_way():
+    """What they hold goes before anything is refused, and they grow no further than that."""
+    body = os.urandom(200 * 1024)
+    whole = reply(200, body, [("Cache-Control", "max-age=600")])
+    with Origin(script=whole) as app, Weir(CACHED, app=app, budget="96MiB") as weir:
+        for n in range(1000):  # twice the budget
+            response = weir.ask(f"/other/{n}" if n % 3 == 0 else f"/{n}")
+            assert response.status == 200 and response.body == body
+        caches = weir.api("GET", "/v1/caches").json["caches"]
+        assert 20 * MIB < sum(cache["bytes"] for cache in caches) < 90 * MIB
+        assert all(cache["evicted"] > 0 for cache in caches)
+        assert weir.ask("/998").get("cache-status").startswith("weir; hit")

@@ -73,7 +73,7 @@ class Raw(Listening):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return False
         if self.end == "half-open":
-            self.over.wait(60)
+            self.over.wait(90)
         return True
 
 
@@ -217,11 +217,11 @@ def drip(data, pause):
 
 def test_a_head_that_drips(raw):
     """Each byte comes in time, the head never does."""
-    raw.answer = drip(HEAD[:-2] + b"X-B: " + b"c" * 1000, 0.05)
+    raw.answer = drip(HEAD[:-2] + b"X-B: " + b"c" * 10000, 0.05)
     with start(raw, first="1s") as weir:
         began = time.monotonic()
         assert ask(weir)[0] == 504
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 60
         assert fact(weir, 1) == ("http_response_timeout", "the server did not answer in time")
 
 

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from origin import Origin, reply
+from origin import Origin, never, reply
+from patience import until
 from weir import Weir, free_port, run
 
 LOG = "log access {\n    to file:@dir/access.log\n    flush 10ms\n}\n"
@@ -57,10 +58,7 @@ def test_when_all_servers_fail_retries_stay_within_their_budget():
             # And when they are well again, so are the answers: at once, for one is never put aside.
             for origin in (one, two, three):
                 origin.default = reply(200)
-            end = time.monotonic() + 2
-            while weir.ask().status != 200:
-                assert time.monotonic() < end
-                time.sleep(0.02)
+            until(lambda: weir.ask().status == 200, "an answer of a server that is well again")
             assert set(ask_all(weir, 100)) == {200}
 
 
@@ -70,9 +68,8 @@ def test_a_dead_group_is_back_soon_after_its_return():
         assert weir.ask().status == 502
         with Origin(port=port):
             began = time.monotonic()
-            while weir.ask().status != 200:
-                assert time.monotonic() - began < 2
-                time.sleep(0.02)
+            until(lambda: weir.ask().status == 200, "an answer after its return")
+            assert time.monotonic() - began < 30  # and not when a check or a longer pause is over
 
 
 @pytest.mark.parametrize("retry_on,status,times", [
@@ -108,7 +105,7 @@ def test_others_are_sent_again_only_when_told(origin, retry_on, status):
 
 
 def test_a_try_has_its_own_timeout(origin):
-    with Origin(script=reply(delay=30)) as slow:
+    with Origin(script=never) as slow:
         with Weir(group("server @slow\nserver @origin", "app try_timeout=1s"), slow=slow,
                   origin=origin) as weir:
             for _ in range(2):
@@ -121,12 +118,10 @@ def test_a_try_has_its_own_timeout(origin):
 
 
 def test_the_whole_has_one_too():
-    with Origin(script=reply(delay=30)) as slow, Origin(script=reply(delay=30)) as other:
+    with Origin(script=never) as slow, Origin(script=never) as other:
         config = group("server @slow\nserver @other", "app try_timeout=500ms timeout=2s tries=9")
         with Weir(config, slow=slow, other=other) as weir:
-            began = time.monotonic()
             assert weir.ask().status == 504
-            assert time.monotonic() - began < 20
             assert 1 <= len(slow.heads) + len(other.heads) <= 4
 
 
@@ -155,21 +150,20 @@ def test_a_body_is_kept_up_to_64_kib_where_nothing_is_said():
 
 def test_hedge_after_a_time(origin):
     """The second server answers while the first still thinks; its connection is closed."""
-    with Origin(script=reply(delay=5)) as slow:
+    slow = Origin(script=never)
+    for server in slow, origin:
+        server.on("/post", reply(delay=0.4))
+    with slow:
         config = group("server @slow\nserver @origin", "app hedge=100ms")
         with Weir(config, slow=slow, origin=origin) as weir:
             for _ in range(4):
-                began = time.monotonic()
                 assert weir.ask().body == b"ok"
-                assert time.monotonic() - began < 4
-            assert len(slow.heads) >= 1
             slow.wait_ended(0)
             tries = [json.loads(line)["tries"] for line in weir.log(4)]
             assert 2 in tries
             # Never for what is not safe.
-            heads = len(slow.heads) + len(origin.heads)
-            weir.ask("/", "POST", body=b"x")
-            assert len(slow.heads) + len(origin.heads) == heads + 1
+            assert weir.ask("/post", "POST", body=b"x").status == 200
+            assert [head.path for head in slow.heads + origin.heads].count("/post") == 1
 
 
 def test_hedge_stays_within_the_budget():
@@ -186,7 +180,7 @@ def test_hedge_at_the_95th_percentile(origin):
     slow_now = threading.Event()
 
     def script(request, connection):
-        reply(delay=3 if slow_now.is_set() else 0)(request, connection)
+        (never if slow_now.is_set() else reply())(request, connection)
 
     with Origin(script=script) as one:
         with Weir(group("server @one\nserver @origin", "app hedge=p95"), one=one,
@@ -196,16 +190,14 @@ def test_hedge_at_the_95th_percentile(origin):
                     assert client.ask("/").status == 200
             slow_now.set()
             for _ in range(4):
-                began = time.monotonic()
                 assert weir.ask().status == 200
-                assert time.monotonic() - began < 2.5
 
 
 def test_the_breaker_answers_at_once(origin):
     gate = threading.Event()
 
     def hold(request, connection):
-        gate.wait(30)
+        gate.wait(90)
         reply(200)(request, connection)
 
     origin.default = hold
@@ -246,26 +238,33 @@ class Unreachable:
             sock.close()
 
 
+def assert_one_dials(weir):
+    """Of two requests one dials; the other is answered before that one has waited to its end."""
+    clients = [weir.connect() for _ in range(2)]
+    for client in clients:
+        client.request("/")
+    answers = [client.response() for client in clients]
+    lines = [json.loads(line) for line in weir.log(2)]
+    assert lines[0]["reason"] == "breaker: connects", lines
+    assert lines[0]["duration"] < 1.9 < lines[1]["duration"], lines
+    assert {answer.status for answer in answers} <= {503, 504}
+    assert [answer for answer in answers if answer.status == 503 and answer.get("retry-after")]
+
+
 @pytest.mark.parametrize("http", ["1", "2"])
 def test_no_more_connections_than_the_breaker_lets(http):
     """Who would be the second to dial is answered at once, and the worker goes on meanwhile."""
     with Unreachable() as server:
         config = group(f"server @server\nhttp {http}\nbreaker connects=1", "app connect_timeout=2s")
         with Weir(config, server=server) as weir:
-            first = weir.connect()
-            first.request("/first")
-            time.sleep(0.3)
-            began = time.monotonic()
             # Over HTTP/2 the next would wait for the connection that is being opened.
             if http == "1":
-                answer = weir.ask("/second")
-                assert answer.status == 503 and answer.get("retry-after")
-                assert time.monotonic() - began < 1.5
-                assert json.loads(weir.log(1)[0])["reason"] == "breaker: connects"
-            assert first.response().status in (503, 504)
+                assert_one_dials(weir)
+            else:
+                assert weir.ask("/first").status in (503, 504)
             # Its place is free again.
-            began = time.monotonic()
             assert weir.ask("/third").status in (503, 504)
+            assert json.loads(weir.log(3 if http == "1" else 2)[-1])["reason"] != "breaker: connects"
 
 
 def test_the_breaker_counts_connections_of_http2():
@@ -274,14 +273,7 @@ def test_the_breaker_counts_connections_of_http2():
         config = group("server @one\nserver @two\nhttp 2\nbreaker connects=1",
                        "app connect_timeout=3s tries=1")
         with Weir(config, one=one, two=two) as weir:
-            first = weir.connect()
-            first.request("/first")
-            time.sleep(0.3)
-            began = time.monotonic()
-            answer = weir.ask("/second")
-            assert answer.status == 503 and answer.get("retry-after")
-            assert time.monotonic() - began < 1.5
-            assert json.loads(weir.log(1)[0])["reason"] == "breaker: connects"
+            assert_one_dials(weir)
 
 
 @pytest.mark.long
@@ -329,17 +321,17 @@ def test_a_full_queue_is_answered_at_once(origin):
     gate = threading.Event()
 
     def hold(request, connection):
-        gate.wait(30)
+        gate.wait(90)
         reply(200)(request, connection)
 
     origin.default = hold
-    config = group("server @origin max_conns=1\nqueue 1 timeout=20s")
+    config = group("server @origin max_conns=1\nqueue 1 timeout=90s")
     with Weir(config, origin=origin) as weir:
         first, second = weir.connect(), weir.connect()
         first.request("/")
         origin.wait(lambda: len(origin.heads) == 1)
         second.request("/")
-        time.sleep(0.2)
+        weir.wait_figure("weir_upstream_queue_length", 1)
         answer = weir.ask()
         assert answer.status == 503 and answer.get("retry-after")
         gate.set()
@@ -352,18 +344,20 @@ def test_the_queue_is_fair(origin):
     order = []
 
     def hold(request, connection):
-        gate.wait(30)
+        gate.wait(90)
         order.append(request.target)
         reply(200)(request, connection)
 
     origin.default = hold
-    with Weir(group("server @origin max_conns=1"), origin=origin) as weir:
+    with Weir(group("server @origin max_conns=1\nqueue 20 timeout=90s"), origin=origin) as weir:
         clients = []
         for number in range(12):
             client = weir.connect()
             client.request(f"/{number}")
             clients.append(client)
-            time.sleep(0.1 if number == 0 else 0.03)
+            if number == 0:
+                origin.wait(lambda: len(origin.heads) == 1)
+            weir.wait_figure("weir_upstream_queue_length", number)
         gate.set()
         for client in clients:
             assert client.response().status == 200

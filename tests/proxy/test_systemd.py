@@ -35,7 +35,7 @@ class Notified:
     def __exit__(self, *_):
         self.sock.close()
 
-    def next(self, key, timeout=15.0):
+    def next(self, key, timeout=60):
         """The next message that has the key; -> (PID, message)."""
         until = time.monotonic() + timeout
         while True:
@@ -73,12 +73,12 @@ def test_ready_and_stopping(notified, origin):
         weir.signal(signal.SIGTERM)
         pid, message = notified.next("STOPPING")
         assert pid == weir.process.pid and message["STOPPING"] == "1"
-        assert weir.wait(15) == 0
+        assert weir.wait() == 0
 
 
 def test_ready_means_that_it_serves(notified, origin):
     with Weir(SITE, supervised=True, env=notified.env(), app=origin, wait=False) as weir:
-        notified.next("READY", 30)
+        notified.next("READY")
         assert weir.ask().status == 200
 
 
@@ -90,7 +90,7 @@ def test_a_socket_without_a_directory(origin):
 
 def test_not_ready_when_the_configuration_is_wrong(notified):
     weir = Weir("site * {\n", supervised=True, env=notified.env(), wait=False)
-    assert weir.wait(15) == 78
+    assert weir.wait() == 78
     with pytest.raises(TimeoutError):
         notified.next("READY", 0.2)
     weir.directory.cleanup()
@@ -135,16 +135,16 @@ def test_watchdog_is_fed_while_the_process_answers(notified, origin):
         first = time.monotonic()
         assert pid == weir.process.pid
         notified.next("WATCHDOG")
-        assert 0.9 < time.monotonic() - first < 30
+        assert 0.9 < time.monotonic() - first
         # A process that does not answer: nothing is said for it, until another one serves.
-        stopped = weir.working()
-        os.kill(stopped, signal.SIGSTOP)
-        time.sleep(0.7)  # what it had said already
+        os.kill(weir.working(), signal.SIGSTOP)
         notified.drain()
-        with pytest.raises(TimeoutError):
-            notified.next("WATCHDOG", 0.6)
-        notified.next("READY", 30)
-        notified.next("WATCHDOG", 30)
+        notified.all.clear()
+        notified.next("READY")
+        # It says every half second that it lives: the last word may still have been on its way.
+        said = [message for _, message in notified.all if "WATCHDOG" in message]
+        assert len(said) <= 1, notified.all
+        notified.next("WATCHDOG")
 
 
 @pytest.mark.parametrize("more", [{}, {"WATCHDOG_USEC": "400000", "WATCHDOG_PID": "1"},
@@ -162,7 +162,7 @@ def test_the_working_process_says_nothing_itself(notified, origin):
         assert b"NOTIFY_SOCKET" not in env
         os.kill(weir.working(), signal.SIGKILL)
         notified.next("READY")
-        notified.next("READY", 30)
+        notified.next("READY")
     assert {pid for pid, _ in notified.all} == {weir.process.pid}
 
 
@@ -184,7 +184,7 @@ def test_alone(notified, origin):
         notified.next("WATCHDOG")
         weir.signal(signal.SIGTERM)
         notified.next("STOPPING")
-        assert weir.wait(15) == 0
+        assert weir.wait() == 0
 
 
 def activated(listeners, config, **rest):
@@ -243,7 +243,7 @@ def test_activated_socket_survives_kills_and_upgrades(origin):
             for _ in range(2):
                 before = len(weir.lines)
                 os.kill(weir.working(), signal.SIGKILL)
-                weir.wait_line('"ready"', 30, after=before)
+                weir.wait_line('"ready"', after=before)
                 before = len(weir.lines)
                 weir.signal(signal.SIGUSR2)
                 weir.wait_line('"upgraded"', 60, after=before)
@@ -291,7 +291,7 @@ def test_unit_files(name, tmp_path):
         text = (ROOT / "packaging" / unit).read_text().replace("/usr/bin/weir", BINARY)
         (tmp_path / unit).write_text(text)
     result = subprocess.run(["systemd-analyze", "verify", "--man=no", str(tmp_path / name)],
-                            capture_output=True, text=True, timeout=60)
+                            capture_output=True, text=True, timeout=90)
     ours = [line for line in (result.stdout + result.stderr).splitlines() if "weir" in line]
     assert result.returncode == 0 and not ours, result.stderr
 
@@ -299,6 +299,6 @@ def test_unit_files(name, tmp_path):
 def test_unit_exposes_little():
     result = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--no-pager",
                              str(ROOT / "packaging" / "weir.service")],
-                            capture_output=True, text=True, timeout=60)
+                            capture_output=True, text=True, timeout=90)
     exposure = re.search(r"exposure level for weir\.service: ([0-9.]+)", result.stdout)
     assert exposure and float(exposure.group(1)) <= 2.0, result.stdout + result.stderr

@@ -23,7 +23,7 @@ def test_slowed_to_the_rate(origin):
     origin.default = reply(200, body)
     with Weir(site("throttle 128KiB/s"), app=origin) as weir:
         response, took = timed(weir)
-        assert response.body == body and 0.85 < took < 10
+        assert response.body == body and 0.85 < took < 60
         assert response.get("content-length") == str(len(body))
         assert weir.ask("/", "HEAD").status == 200
 
@@ -31,7 +31,7 @@ def test_slowed_to_the_rate(origin):
 def test_the_beginning_is_free(origin):
     origin.default = reply(200, b"x" * 65536)
     with Weir(site("throttle 8KiB/s after=64KiB"), app=origin) as weir:
-        assert timed(weir)[1] < 2
+        assert timed(weir)[1] < 7  # of the eight that the rest would take
 
 
 def test_chunked_bodies_and_their_ends(origin):
@@ -47,7 +47,7 @@ def test_a_client_that_leaves_ends_it(origin):
         with weir.connect() as client:
             client.send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
             assert client.reader.exactly(100)
-        origin.wait_ended(0, 10)
+        origin.wait_ended(0)
 
 
 @pytest.mark.parametrize("line", ["throttle", "throttle 5MiB", "throttle 5", "throttle 100B/s",

@@ -10,7 +10,8 @@ import pytest
 import h2
 import http1
 from client import Client
-from origin import reply
+from origin import never, reply
+from patience import LONG, unless_late
 from weir import Weir, free_port
 
 LOGGED = """
@@ -37,7 +38,7 @@ def logged(weir, count=1):
     return json.loads(weir.log(count)[count - 1])
 
 
-def took(start, least, most=8.0):
+def took(start, least, most=LONG):
     seconds = time.monotonic() - start
     assert least <= seconds < most, seconds
 
@@ -68,7 +69,7 @@ def test_request_header_is_absolute(origin):
                         break
             except OSError:
                 pass
-            took(start, 0.9, 5)
+            took(start, 0.9)
             assert client.response().status == 408
 
 
@@ -77,22 +78,24 @@ def test_connection_without_a_byte(origin):
     with Weir(site(outer="timeouts {\n request_header 1s\n}"), app=origin) as weir:
         start = time.monotonic()
         with weir.connect() as client:
-            client.sock.settimeout(10)
             client.reader.rest()  # told or not: it must end
             took(start, 0.9)
 
 
 def test_keepalive(origin):
     with Weir(site(outer="timeouts {\n keepalive 1s\n}"), app=origin) as weir:
-        with weir.connect() as client:
-            for _ in range(3):
-                assert client.ask().status == 200
-                time.sleep(0.4)
-            assert client.ask().status == 200
-            start = time.monotonic()
-            assert client.is_closed()
-            took(start, 0.7)
-        assert len(weir.log(4)) == 4, "an idle connection that ends is no exchange"
+        def attempt():
+            """More than a second altogether, and less than one between two requests."""
+            with weir.connect() as client:
+                for _ in range(4):
+                    assert client.ask().status == 200
+                    start = time.monotonic()
+                    time.sleep(0.4)
+                assert client.is_closed()
+                took(start, 0.9)
+        unless_late(0.95, attempt)
+        weir.stop()
+        assert len(weir.log()) == len(origin.requests), "an idle connection that ends is no exchange"
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
@@ -121,12 +124,14 @@ def test_request_body_in_buffered_size(origin):
 
 def test_request_body_that_flows_is_not_cut(origin):
     with Weir(site(inner="timeouts {\n request_body 1s\n}"), app=origin) as weir:
-        with weir.connect() as client:
-            client.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 2000\r\n\r\n")
-            for _ in range(4):
-                time.sleep(0.5)
-                client.send(b"x" * 500)
-            assert client.response("POST").status == 200
+        def attempt():
+            with weir.connect() as client:
+                client.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 2000\r\n\r\n")
+                for _ in range(4):
+                    time.sleep(0.4)
+                    client.send(b"x" * 500)
+                assert client.response("POST").status == 200
+        unless_late(0.95, attempt)
 
 
 @pytest.mark.long
@@ -142,7 +147,7 @@ def test_request_body_slower_than_240_bytes_a_second(origin):
                 break
             except socket.timeout:
                 continue
-        client.sock.settimeout(30)
+        client.sock.settimeout(60)
         assert client.response("POST").status == 408
         took(start, 9, 29)
         assert logged(weir)["limit"] == "timeouts.request_body"
@@ -162,13 +167,15 @@ def test_client_write(origin):
 def test_client_that_reads_slowly_is_not_cut(origin):
     origin.on("/big", reply(200, b"x" * (4 << 20)))
     with Weir(site(inner="timeouts {\n client_write 2s\n}"), app=origin) as weir:
-        with weir.connect(receive_buffer=65536, timeout=30) as client:
-            client.request("/big")
-            assert client.head().status == 200
-            left = 4 << 20
-            while left:
-                left -= len(client.reader.exactly(min(left, 256 << 10)))
-                time.sleep(0.15)
+        def attempt():
+            with weir.connect(receive_buffer=65536) as client:
+                client.request("/big")
+                assert client.head().status == 200
+                left = 4 << 20
+                while left:
+                    left -= len(client.reader.exactly(min(left, 256 << 10)))
+                    time.sleep(0.15)
+        unless_late(1.95, attempt)
 
 
 def test_connect(origin):
@@ -197,22 +204,22 @@ def test_connect(origin):
 
 
 def test_first_byte(origin):
-    origin.on("/stuck", reply(200, b"late", delay=4))
+    origin.on("/stuck", never)
     with Weir(site("proxy @app first_byte_timeout=1s"), app=origin) as weir:
         start = time.monotonic()
         response = weir.ask("/stuck", "POST", body=b"x")
         assert response.status == 504
         assert "http_response_timeout" in response.get("proxy-status")
-        took(start, 0.9, 3.9)
+        took(start, 0.9)
         assert logged(weir)["error"] == "http_response_timeout"
 
 
 def test_first_byte_is_absolute_for_a_head_that_drips(origin):
-    origin.on("/drip", reply(200, b"ok", drip=(1, 0.2)))
+    origin.on("/drip", reply(200, b"ok", [("X-Long", "y" * 2000)], drip=(1, 0.2)))
     with Weir(site("proxy @app first_byte_timeout=1s idle_timeout=1s"), app=origin) as weir:
         start = time.monotonic()
         assert weir.ask("/drip", "POST", body=b"x").status in (502, 504)
-        took(start, 0.9, 8)
+        took(start, 0.9)
 
 
 def test_idle(origin):
@@ -229,25 +236,27 @@ def test_idle(origin):
 def test_idle_is_not_for_a_body_that_flows(origin):
     origin.on("/flow", reply(chunks=[b"a", b"b", b"c", b"d"], body_delay=0.5))
     with Weir(site("proxy @app idle_timeout=1500ms"), app=origin) as weir:
-        assert weir.ask("/flow").body == b"abcd"
+        def attempt():
+            assert weir.ask("/flow").body == b"abcd"
+        unless_late(1.45, attempt)
 
 
 def test_whole_request(origin):
-    origin.on("/stuck", reply(200, b"late", delay=4))
+    origin.on("/stuck", never)
     with Weir(site("proxy @app timeout=1s"), app=origin) as weir:
         start = time.monotonic()
         assert weir.ask("/stuck").status == 504
-        took(start, 0.9, 3.9)
+        took(start, 0.9)
 
 
 def test_whole_request_in_the_body(origin):
-    origin.on("/flow", reply(chunks=[b"x"] * 40, body_delay=0.2))
+    origin.on("/flow", reply(chunks=[b"x"] * 400, body_delay=0.2))
     with Weir(site("proxy @app timeout=1s"), app=origin) as weir, weir.connect() as client:
         start = time.monotonic()
         client.request("/flow")
         with pytest.raises((http1.Short, ConnectionResetError)):
             client.response()
-        took(start, 0.9, 6)
+        took(start, 0.9)
 
 
 def test_linger(origin):
@@ -258,7 +267,7 @@ def test_linger(origin):
         assert client.is_closed()  # they have finished sending
         start = time.monotonic()
         try:
-            while time.monotonic() - start < 10:  # and now they stop reading
+            while time.monotonic() - start < LONG:  # and now they stop reading
                 client.send(b"x")
                 time.sleep(0.05)
         except OSError:
@@ -268,7 +277,7 @@ def test_linger(origin):
 
 def test_drain(origin):
     """What is still running when the time for it is over is cut."""
-    origin.on("/stuck", reply(200, b"late", delay=20))
+    origin.on("/stuck", never)
     weir = Weir(site(outer="timeouts {\n drain 1s\n}"), app=origin)
     with weir:
         client = weir.connect()
@@ -299,7 +308,8 @@ def test_pool_idle(origin):
 
 def test_queue(origin):
     """No server free: wait, then 503 with Retry-After."""
-    origin.on("/stuck", reply(200, b"late", delay=4))
+    release = threading.Event()
+    origin.on("/stuck", lambda *asked: (release.wait(90), reply(200, b"late")(*asked)))
     config = f"""
     upstream app {{
         server @app max_conns=1
@@ -315,7 +325,8 @@ def test_queue(origin):
             response = weir.ask("/second")
             assert response.status == 503
             assert int(response.get("retry-after")) >= 1
-            took(start, 0.9, 3.9)
+            took(start, 0.9)
+            release.set()
             assert first.response().status == 200
         assert weir.ask("/third").status == 200
     assert not [r for r in origin.heads if r.path == "/second"]
@@ -327,7 +338,7 @@ def test_a_refused_connection_waits_for_the_queue_alone(origin):
         start = time.monotonic()
         response = weir.ask()
         assert response.status in (502, 503)
-        took(start, 0, 8)
+        took(start, 0)
 
 
 def test_client_library_notices_time(origin):
@@ -345,7 +356,7 @@ def test_first_byte_after_a_long_body(origin):
         response = weir.ask("/never", "POST", body=b"b" * 300000)
         assert response.status == 504
         assert "http_response_timeout" in response.get("proxy-status")
-        took(start, 0.6, 5)
+        took(start, 0.6)
         release.set()
 
 

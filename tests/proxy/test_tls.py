@@ -14,6 +14,7 @@ import pytest
 
 import pki
 import tls
+from patience import unless_late
 import weir as program
 from origin import reply
 from weir import Weir, free_port
@@ -78,7 +79,7 @@ def test_older_versions_are_refused(ca):
         for option in ("-tls1", "-tls1_1"):
             result = subprocess.run(
                 ["openssl", "s_client", "-connect", weir.address, "-servername", "a.example", option,
-                 "-cipher", "ALL:@SECLEVEL=0"], input=b"", capture_output=True, timeout=20)
+                 "-cipher", "ALL:@SECLEVEL=0"], input=b"", capture_output=True, timeout=90)
             assert b"Cipher is (NONE)" in result.stdout, result.stdout
 
 
@@ -89,7 +90,7 @@ def test_weak_ciphers_are_refused(ca, cipher):
     with Weir(SITES, pki=ca.directory) as weir:
         result = subprocess.run(
             ["openssl", "s_client", "-connect", weir.address, "-servername", "a.example",
-             "-tls1_2", "-cipher", cipher + ":@SECLEVEL=0"], input=b"", capture_output=True, timeout=20)
+             "-tls1_2", "-cipher", cipher + ":@SECLEVEL=0"], input=b"", capture_output=True, timeout=90)
         assert b"Cipher is (NONE)" in result.stdout or result.returncode != 0
 
 
@@ -97,7 +98,7 @@ def test_x25519_comes_first_and_there_is_no_renegotiation_and_no_compression(ca)
     with Weir(SITES, pki=ca.directory) as weir:
         result = subprocess.run(
             ["openssl", "s_client", "-connect", weir.address, "-servername", "a.example",
-             "-tls1_2"], input=b"R\n", capture_output=True, timeout=20)
+             "-tls1_2"], input=b"R\n", capture_output=True, timeout=90)
         assert b"Server Temp Key: X25519" in result.stdout
         assert b"Compression: NONE" in result.stdout
         assert b"no renegotiation" in result.stderr or b"no renegotiation" in result.stdout
@@ -189,9 +190,11 @@ def test_sessions_are_resumed_by_every_worker(ca, versions):
         for _ in range(8):
             answer, _, resumed = tls.ask(weir, "a.example", made=made, session=session)
             assert resumed and answer.body.split()[3] == b"yes"
-        line = json.loads(weir.log(9)[-1])
-        assert line["tls_resumed"] == "yes" and line["sni"] == "a.example"
-        assert line["tls"] in ("1.2", "1.3") and line["handshake"] > 0
+        lines = [json.loads(line) for line in weir.log(9)]  # of two workers, in any order
+        assert sorted(line["tls_resumed"] for line in lines) == ["no"] + ["yes"] * 8
+        for line in lines:
+            assert line["sni"] == "a.example"
+            assert line["tls"] in ("1.2", "1.3") and line["handshake"] > 0
 
 
 def without_tickets(ca):
@@ -236,10 +239,10 @@ def test_a_fatal_alert_ends_a_session(ca, way, is_kept):
                 client.sock.unwrap()
             elif way == "garble":
                 with socket.socket(fileno=os.dup(client.sock.fileno())) as raw:
-                    raw.settimeout(10)
+                    raw.settimeout(60)
                     raw.sendall(b"\x17\x03\x03\0\x40" + b"x" * 64)
                     assert raw.recv(100)[:1] == b"\x15"
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while (is_resumed := tls.ask(weir, "a.example", made=made, session=session)[2]) != is_kept:
             assert time.monotonic() < until, is_resumed
 
@@ -343,7 +346,7 @@ def test_a_tunnel_copies_both_ways(ca, origin):
                            fields=[("Connection", "upgrade"), ("Upgrade", "echo")])
             assert client.head().status == 101
             data = os.urandom(300_000)
-            client.sock.settimeout(20)
+            client.sock.settimeout(60)
             for start in range(0, len(data), 30_000):
                 client.send(data[start:start + 30_000])
                 assert client.reader.exactly(30_000) == data[start:start + 30_000]
@@ -365,23 +368,23 @@ def test_a_handshake_has_its_time(ca):
     with Weir(config, pki=ca.directory) as weir:
         for sent in (b"", b"\x16\x03\x01"):
             began = time.monotonic()
-            with socket.create_connection(("127.0.0.1", weir.port), 10) as sock:
+            with socket.create_connection(("127.0.0.1", weir.port), 60) as sock:
                 sock.sendall(sent)
                 try:
                     assert sock.recv(100) == b""
                 except ConnectionResetError:
                     pass
             assert time.monotonic() - began > 0.25
-        assert tls.ask(weir, "a.example")[0].status == 200
+        unless_late(0.25, lambda: tls.ask(weir, "a.example"))
 
 
 def test_a_crowd_shakes_hands_at_once(ca):
     """More at a time than there are buffers of handshakes whose pages are kept."""
-    with Weir(SITES, pki=ca.directory) as weir:
+    with Weir("timeouts handshake=off request_header=off\n" + SITES, pki=ca.directory) as weir:
         made = tls.context(ca.file)
         crowd = []
         for _ in range(200):
-            sock = made.wrap_socket(socket.create_connection(("127.0.0.1", weir.port), 20),
+            sock = made.wrap_socket(socket.create_connection(("127.0.0.1", weir.port), 60),
                                     server_hostname="a.example", do_handshake_on_connect=False)
             crowd.append(sock)
             sock.setblocking(False)
@@ -389,7 +392,7 @@ def test_a_crowd_shakes_hands_at_once(ca):
                 sock.do_handshake()
         time.sleep(1)  # all of them are under way now, and nobody goes on
         for sock in crowd:
-            sock.settimeout(20)
+            sock.settimeout(60)
             sock.do_handshake()
         for _ in range(2):
             for sock in crowd:
@@ -430,7 +433,7 @@ def test_a_client_hello_may_come_byte_by_byte(ca):
     with Weir(SITES, pki=ca.directory) as weir:
         into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
         session = tls.context(ca.file).wrap_bio(into, out, server_hostname="a.example")
-        with socket.create_connection(("127.0.0.1", weir.port), 10) as sock:
+        with socket.create_connection(("127.0.0.1", weir.port), 60) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while True:
                 try:
@@ -457,7 +460,7 @@ def test_curl_is_served(ca, origin):
     with Weir(ONE, pki=ca.directory, app=origin) as weir:
         result = subprocess.run(
             ["curl", "-sS", "--cacert", ca.file, "--resolve", f"a.example:{weir.port}:127.0.0.1",
-             f"https://a.example:{weir.port}/"], capture_output=True, timeout=20)
+             f"https://a.example:{weir.port}/"], capture_output=True, timeout=90)
         assert result.stdout == b"ok", result.stderr
 
 
@@ -609,9 +612,9 @@ def test_port_80_redirects_to_a_site_with_a_certificate(tmp_path):
         answers = []
         try:
             for host, target in asked:
-                for _ in range(500):
+                for _ in range(5000):
                     try:
-                        client = http.client.HTTPConnection("127.0.0.1", 80, timeout=20)
+                        client = http.client.HTTPConnection("127.0.0.1", 80, timeout=60)
                         client.request("GET", target, headers={"Host": host})
                         break
                     except ConnectionRefusedError:
@@ -621,13 +624,13 @@ def test_port_80_redirects_to_a_site_with_a_certificate(tmp_path):
                 client.close()
         finally:
             weir.terminate()
-            weir.wait(60)
+            weir.wait()
         print(json.dumps(answers))
     """)
     asked = json.dumps([(host, target) for host, target, _, _ in REDIRECTS])
     ran = subprocess.run([*alone, sys.executable, str(script), program.BINARY,
                           str(tmp_path / "weir.conf"), asked],
-                         capture_output=True, text=True, timeout=100,
+                         capture_output=True, text=True, timeout=250,
                          env=program.environment({"XDG_DATA_HOME": str(tmp_path)}, tmp_path))
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout) == [[status, where] for _, _, status, where in REDIRECTS]

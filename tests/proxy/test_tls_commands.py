@@ -49,13 +49,13 @@ class Command:
     def end(self):
         self.process.send_signal(signal.SIGINT)
         rest = self.process.stdout.read()
-        assert self.process.wait(60) == 0, rest
+        assert self.process.wait(90) == 0, rest
         assert not weir_module.REPORT.search(self.said + rest), rest
 
 
 def typed(text, *more):
     """Runs a line that was printed; -> what came of it."""
-    return subprocess.run([*shlex.split(text), *more], capture_output=True, text=True, timeout=60,
+    return subprocess.run([*shlex.split(text), *more], capture_output=True, text=True, timeout=90,
                           check=False)
 
 
@@ -105,7 +105,7 @@ def talk(address, path, authority):
 
 def test_the_demo_s_configuration_is_one_that_runs(tmp_path):
     said = subprocess.run([weir_module.BINARY, "demo", "--tls=local", "--print-config"], text=True,
-                          capture_output=True, timeout=60, check=True).stdout
+                          capture_output=True, timeout=90, check=True).stdout
     assert "tls local" in said
     text = re.sub(r"127\.0\.0\.1:\d+ tls", "@listen tls", said)
     assert text.count("@listen") == 1

@@ -71,12 +71,12 @@ def start(directory, options=""):
 
 def staple(weir, version="-tls1_3"):
     done = subprocess.run(["openssl", "s_client", "-connect", weir.address, "-servername", "a.example",
-                           "-status", version], input=b"", capture_output=True, timeout=20)
+                           "-status", version], input=b"", capture_output=True, timeout=90)
     return done.stdout.decode(errors="replace")
 
 
 def wait_staple(weir):
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         text = staple(weir)
         if "Cert Status: good" in text:

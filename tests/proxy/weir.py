@@ -25,6 +25,7 @@ import threading
 import time
 
 from client import Client
+from patience import until
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BINARY = os.environ.get("WEIR_BINARY", str(ROOT / "build" / "asan" / "weir"))
@@ -96,7 +97,7 @@ def expand(text, names):
     return text
 
 
-def run(*arguments, config=None, input=None, timeout=30, env=None, cwd=None):
+def run(*arguments, config=None, input=None, timeout=90, env=None, cwd=None):
     """One command of weir to its end; -> CompletedProcess with text. The name of a file with
     `config` is put in the place of "@config" among the arguments."""
     with tempfile.TemporaryDirectory(prefix="weir-test-") as directory:
@@ -146,7 +147,7 @@ class Weir:
         self.collector.start()
         if wait:
             try:
-                self.wait_line("ready: ", 30)
+                self.wait_line("ready: ", 90)
             except AssertionError:
                 self.kill()
                 raise
@@ -171,7 +172,7 @@ class Weir:
     def output(self):
         return "\n".join(line for line in self.lines if line is not None)
 
-    def wait_line(self, text, timeout=10.0, after=0):
+    def wait_line(self, text, timeout=60.0, after=0):
         """The first line of its messages, from that number on, in which `text` stands."""
         def found():
             return [line for line in self.lines[after:] if line is None or text in line]
@@ -191,16 +192,27 @@ class Weir:
         with self.connect() as client:
             return client.ask(target, method, **rest)
 
-    def log(self, count=1, name="access.log", timeout=10.0):
+    def write(self, text):
+        """Another configuration in the place of the one in its file, which is never half there."""
+        new = self.file.with_suffix(".new")
+        new.write_text(text)
+        os.replace(new, self.file)
+
+    def log(self, count=1, name="access.log", timeout=60.0):
         """Lines of a log in its directory, once there are `count`."""
         path = self.path / name
-        until = time.monotonic() + timeout
-        while True:
-            lines = path.read_text().splitlines() if path.exists() else []
-            if len(lines) >= count:
-                return lines
-            assert time.monotonic() < until, f"{len(lines)} of {count} log lines: {lines[-3:]}"
-            time.sleep(0.02)
+        def lines():
+            text = path.read_text() if path.exists() else ""
+            return text[:text.rfind("\n") + 1].splitlines()  # the whole ones
+        until(lambda: len(lines()) >= count,
+              lambda: f"{len(lines())} of {count} log lines: {lines()[-3:]}", timeout)
+        return lines()
+
+    def logged(self, *texts, name="access.log", timeout=60.0):
+        """The first line of a log in which all of these stand, once it is there."""
+        return until(lambda: next((line for line in self.log(0, name)
+                                   if all(text in line for text in texts)), None),
+                     lambda: f"no line with {texts} among {self.log(0, name)[-20:]}", timeout)
 
     def api(self, method, path, body=None, fields=(), kind="application/json", address=None,
             host="localhost"):
@@ -219,7 +231,7 @@ class Weir:
         response.json = json.loads(response.body) if is_json else None
         return response
 
-    def command(self, *arguments, env=None, input=None, timeout=60):
+    def command(self, *arguments, env=None, input=None, timeout=90):
         """A command of weir that asks this one; -> CompletedProcess with text."""
         result = subprocess.run([BINARY, *arguments], input=input, text=True, timeout=timeout,
                                 capture_output=True, env=environment(env, self.path),
@@ -227,6 +239,18 @@ class Weir:
                                 stdin=None if input is not None else subprocess.DEVNULL)
         assert not REPORT.search(result.stderr), result.stderr
         return result
+
+    def figure(self, name, **labels):
+        """The sum of the samples of one metric that have these labels."""
+        text = self.api("GET", "/metrics").body.decode()
+        found = re.findall(rf"^{name}(?:{{(.*)}})? (\S+)$", text, re.M)
+        return sum(float(value) for has, value in found
+                   if all(f'{label}="{wanted}"' in has for label, wanted in labels.items()))
+
+    def wait_figure(self, name, wanted, **labels):
+        """Until that figure is `wanted`: what has happened inside has happened then."""
+        until(lambda: self.figure(name, **labels) == wanted,
+              lambda: f"{name} is {self.figure(name, **labels)}, not {wanted}")
 
     def children(self):
         """PIDs of the processes that it has started, the latest last."""
@@ -260,7 +284,7 @@ class Weir:
         self.process.wait()
         self.collector.join(5)
 
-    def wait(self, timeout=40.0):
+    def wait(self, timeout=90.0):
         """Its exit code, once it has ended by itself or by a signal."""
         try:
             self.code = self.process.wait(timeout)
@@ -270,7 +294,7 @@ class Weir:
         self.collector.join(10)
         return self.code
 
-    def stop(self, timeout=40.0):
+    def stop(self, timeout=90.0):
         for client in self.clients:
             client.close()
         if self.process.poll() is None:

@@ -25,9 +25,10 @@ struct client_manner {
     int64_t lingers;      /* keeps the idle connection that long */
     int64_t pauses_at; /* reads nothing for `pauses_for` once so many bytes have come; 0: never */
     int64_t pauses_for;
-    int64_t idles;     /* between two requests */
-    size_t stops_at;   /* sends no more after so many bytes of a request; 0: never … */
-    unsigned stops_in; /* … of that one and later ones */
+    bool ends_after_pause; /* and has said all by then */
+    int64_t idles;         /* between two requests */
+    size_t stops_at;       /* sends no more after so many bytes of a request; 0: never … */
+    unsigned stops_in;     /* … of that one and later ones */
     bool keeps_cookies;
     bool keeps_tunnel; /* never ends its side */
     /* A header of the PROXY protocol before the first request of a connection … */
@@ -55,7 +56,8 @@ struct client {
     bool is_paused, has_paused, is_sipping, is_sending_later, is_idling;
     bool is_lingering, was_told_to_go;
     bool is_of_server; /* the answer that is being read … */
-    bool is_own;       /* … or weir's own, as planned */
+    bool is_own;       /* … or weir's own, as planned … */
+    bool is_wish;      /* … or what more was asked for */
     size_t got;        /* bytes of answers */
     uint64_t tunnel_sent;
     char *cookie;         /* the last that it was given */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clients: send what is planned as their manner is, and hold every answer against the ledger. */
-#include "actor.h"
+#include "client.h"
 #include "outside.h"
+#include "wish.h"
 #include "world.h"
 
 #include <signal.h>
@@ -9,8 +10,7 @@
 #include <string.h>
 
 enum {
-    PATIENCE_S = 240,        /* longer than all of weir's waits for one request together */
-    CONTINUE_PATIENCE_S = 2, /* for 100 Continue */
+    PATIENCE_S = 240, /* longer than all of weir's waits for one request together */
     CONNECTIONS_MAX = 8,
 };
 
@@ -109,7 +109,7 @@ static void leave(void *argument)
         conclude(client, OUTCOME_LEFT);
 }
 
-static struct plan *awaited(struct client *client)
+struct plan *client_awaited(struct client *client)
 {
     return client->reading < client->count ? client->plans[client->reading] : NULL;
 }
@@ -134,7 +134,7 @@ static void keep_cookie(struct client *client, const struct reader *reader)
 static void on_head(struct reader *reader)
 {
     struct client *client = reader->owner;
-    struct plan *plan = awaited(client);
+    struct plan *plan = client_awaited(client);
     if (plan == NULL || !plan->was_sent) {
         /* A connection may be refused, or given up on, before anything was asked. */
         if (plan == NULL || (reader->status != 408 && reader->status != 503))
@@ -151,12 +151,17 @@ static void on_head(struct reader *reader)
     keep_cookie(client, reader);
     const char *id = reader_field(reader, "X-Sim");
     plan->got_status = reader->status;
-    client->is_own = false;
-    client->is_of_server = id != NULL;
     unsigned number = id == NULL ? 0 : (unsigned)atoi(id);
+    client->is_own = false;
+    client->is_wish = plan->wish != NULL && wish_head(plan, reader);
+    client->is_of_server = number != 0 && !client->is_wish;
+    if (client->is_wish)
+        return;
     if (number != 0 && plan->own_status != 0)
         world_broken("route", "request %u is answered by a server: weir had to", plan->id);
-    bool is_expected = reader->status == (number == 0 ? plan->own_status : plan->status);
+    /* What a stranger gets is no answer to what it asked. */
+    bool is_expected =
+        reader->status == (number == 0 ? plan->own_status : plan->status) && !plan->is_unheard;
     if (is_expected && plan->client_field != NULL)
         reader_expect(reader, plan->id, plan->client_field, plan->client_value);
     if (number == 0 && is_expected) {
@@ -184,8 +189,10 @@ static void on_head(struct reader *reader)
 static void on_body(struct reader *reader, const char *data, size_t size)
 {
     struct client *client = reader->owner;
-    struct plan *plan = awaited(client);
+    struct plan *plan = client_awaited(client);
     plan->got_bytes += size;
+    if (client->is_wish)
+        wish_body(plan, data, size);
     if (!client->is_of_server)
         return;
     size_t same = plan_same(plan, true, reader->body, data, size);
@@ -196,12 +203,10 @@ static void on_body(struct reader *reader, const char *data, size_t size)
         world_broken("pairing", "the answer to %u is longer than it was", plan->id);
 }
 
-static void send_more(struct client *client);
-
 static void on_end(struct reader *reader)
 {
     struct client *client = reader->owner;
-    struct plan *plan = awaited(client);
+    struct plan *plan = client_awaited(client);
     if (plan == NULL)
         world_broken("pairing", "an answer ends that nobody asked for");
     bool is_whole = client->is_of_server;
@@ -213,159 +218,19 @@ static void on_end(struct reader *reader)
                      plan->got_bytes, plan->reply_size);
     bool was_cut = is_whole && !has_none && plan->got_bytes != plan->reply_size;
     is_whole = is_whole || client->is_own;
-    settle(client, plan, was_cut ? OUTCOME_CUT : is_whole ? OUTCOME_WHOLE : OUTCOME_REFUSED);
+    settle(client, plan,
+           client->is_wish ? wish_end(plan)
+           : was_cut       ? OUTCOME_CUT
+           : is_whole      ? OUTCOME_WHOLE
+                           : OUTCOME_REFUSED);
     client->reading++;
     if (client->sending < client->reading && reader->says_close) { /* no use in sending the rest */
         client->sending = client->reading;
         client->out = NULL;
     }
     client->was_told_to_go = plan->got_goodbye = reader->says_close;
-    const struct plan *next = awaited(client);
+    const struct plan *next = client_awaited(client);
     reader->expects_no_body = next != NULL && strcmp(next->method, "HEAD") == 0;
-}
-
-static void send_later(void *argument)
-{
-    struct client *client = argument;
-    client->is_sending_later = false;
-    if (client->end != NULL)
-        send_more(client);
-}
-
-static void send_after(struct client *client, int64_t delay)
-{
-    if (client->is_sending_later)
-        return;
-    client->is_sending_later = true;
-    world_after(delay, send_later, client);
-}
-
-static void send_tunnel(struct client *client, struct plan *plan)
-{
-    if (client->manner.keeps_tunnel)
-        client->active_at = world_now() + SECONDS(2) * 3600;
-    if (client->tunnel_sent == 0 && plan->body_size == 0 && !client->manner.keeps_tunnel)
-        end_shutdown(client->end);
-    while (client->tunnel_sent < plan->body_size) {
-        char byte = plan_byte(plan, false, client->tunnel_sent);
-        if (end_write(client->end, &byte, 1) == 0)
-            return;
-        client->active_at = world_now();
-        if (++client->tunnel_sent == plan->body_size)
-            end_shutdown(client->end);
-    }
-}
-
-/* The next request, if it may be sent now. */
-static bool take_next(struct client *client)
-{
-    unsigned most = client->manner.pipelined > 0 ? client->manner.pipelined : 1;
-    if (client->sending >= client->count || client->sending >= client->reading + most)
-        return false;
-    if (client->manner.idles > 0 && client->sending > 0 && !client->is_idling) {
-        client->is_idling = true;
-        client->active_at = world_now() + client->manner.idles;
-        send_after(client, client->manner.idles);
-        return false;
-    }
-    const struct plan *last = client->sending > 0 ? client->plans[client->sending - 1] : NULL;
-    if (client->sending > client->reading && (last->says_close || last->is_minor_0))
-        return false;
-    client->is_idling = false;
-    struct plan *plan = client->plans[client->sending];
-    if (client->cookie != NULL && strstr(plan->fields, "Cookie") == NULL)
-        plan->cookie = client->cookie;
-    client->out = plan_request(plan, &client->out_size, &client->out_head);
-    client->out_at = 0;
-    client->may_go_on = false;
-    client->tunnel_sent = 0;
-    return true;
-}
-
-static void stop_waiting(void *argument)
-{
-    struct client *client = argument;
-    client->may_go_on = true;
-    if (client->end != NULL)
-        send_more(client);
-}
-
-/* All bytes of a request have left. */
-static void sent(struct client *client, const struct plan *plan)
-{
-    client->out = NULL;
-    client->sending++;
-    bool is_last = client->sending == client->count;
-    if (plan->misframing == CUT_OFF || (client->manner.ends_early && is_last))
-        end_shutdown(client->end);
-}
-
-/* False: more of it has to leave first. */
-static bool introduce(struct client *client)
-{
-    const struct client_manner *manner = &client->manner;
-    while (client->introduced < manner->introduction_size) {
-        bool is_first = client->introduced < manner->introduction_split;
-        size_t until = is_first ? manner->introduction_split : manner->introduction_size;
-        size_t size = until - client->introduced;
-        if (manner->piece > 0 && size > manner->piece)
-            size = manner->piece;
-        size_t taken = end_write(client->end, manner->introduction + client->introduced, size);
-        client->introduced += taken;
-        client->active_at = taken > 0 ? world_now() : client->active_at;
-        if (taken == 0)
-            return false;
-        if (manner->piece > 0 || client->introduced == manner->introduction_split) {
-            send_after(client, manner->pause);
-            return false;
-        }
-    }
-    return !manner->is_mute;
-}
-
-static void send_more(struct client *client)
-{
-    struct end *end = client->end;
-    if (end->is_shut || !introduce(client))
-        return;
-    while (!end->is_shut && (client->out != NULL || take_next(client))) {
-        struct plan *plan = client->plans[client->sending];
-        size_t until = client->out_size;
-        bool waits = plan->expects_continue && !client->may_go_on;
-        if (waits)
-            until = client->out_head;
-        size_t stop = client->sending >= client->manner.stops_in ? client->manner.stops_at : 0;
-        if (stop > 0 && stop < until)
-            until = stop;
-        size_t size = until - client->out_at;
-        if (size == 0 && stop > 0)
-            return;
-        if (client->manner.piece > 0 && size > client->manner.piece)
-            size = client->manner.piece;
-        if (!plan->was_sent)
-            plan->began = world_now();
-        size_t taken = end_write(end, client->out + client->out_at, size);
-        plan->was_sent = plan->was_sent || taken > 0;
-        client->out_at += taken;
-        client->active_at = taken > 0 ? world_now() : client->active_at;
-        if (client->out_at == client->out_size) {
-            sent(client, plan);
-        } else if (waits && client->out_at == until) {
-            if (!client->waits_for_continue)
-                world_after(SECONDS(CONTINUE_PATIENCE_S), stop_waiting, client);
-            client->waits_for_continue = true;
-            return;
-        } else if (taken < size) {
-            return;
-        }
-        if (client->manner.piece > 0 && client->manner.pause > 0) {
-            send_after(client, client->manner.pause);
-            return;
-        }
-    }
-    struct plan *plan = awaited(client);
-    if (plan != NULL && plan->upgrades && client->reader.state == READ_TUNNEL && !end->is_shut)
-        send_tunnel(client, plan);
 }
 
 static void on_event(struct end *end);
@@ -377,6 +242,8 @@ static void sip(void *argument)
     client->is_paused = false;
     if (client->end != NULL)
         on_event(client->end);
+    if (client->end != NULL && client->has_paused && client->manner.ends_after_pause)
+        end_shutdown(client->end);
 }
 
 /* Whether the client reads now; else it comes back to it. */
@@ -417,7 +284,7 @@ static bool read_some(struct client *client)
 /* The end of weir's bytes. */
 static void over(struct client *client)
 {
-    struct plan *plan = awaited(client);
+    struct plan *plan = client_awaited(client);
     if (plan != NULL && client->reader.state == READ_TUNNEL) {
         bool is_whole = client->reader.body == plan->reply_size;
         if (!is_whole && !has_trouble && !client->end->is_broken)
@@ -456,7 +323,7 @@ static void on_event(struct end *end)
     bool has_more = client->reader.state == READ_TUNNEL && !end->is_broken && !end->is_shut &&
                     !client->manner.keeps_tunnel;
     if (end_is_over(end) && has_more)
-        send_more(client);
+        client_send(client);
     if (end_is_over(end) && !client->is_paused && !client->is_sipping) {
         if (!has_more || end->is_shut)
             over(client);
@@ -470,7 +337,7 @@ static void on_event(struct end *end)
         client->is_lingering = true;
         world_after(client->manner.lingers, leave, client);
     }
-    send_more(client);
+    client_send(client);
 }
 
 _Noreturn static void give_account(const struct client *client)

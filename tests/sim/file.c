@@ -139,7 +139,7 @@ enum status file_open_append(const char *path, int *fd, const char **why)
     return *fd < 0 ? ERR_SYSTEM : OK;
 }
 
-bool file_write_now(int fd, const void *data, size_t size)
+static bool write_now(int fd, const void *data, size_t size)
 {
     struct file *file = descriptor_of(fd, DESCRIPTOR_FILE)->object;
     if (world_fault(FAULT_LOG_WRITE)) {
@@ -152,6 +152,23 @@ bool file_write_now(int fd, const void *data, size_t size)
     append(file, data, taken);
     torn += taken < size;
     return taken == size;
+}
+
+size_t file_write_patiently(int fd, const void *data, size_t size, int64_t patience,
+                            const char **why)
+{
+    struct file *file = descriptor_of(fd, DESCRIPTOR_FILE)->object;
+    size_t before = file->size;
+    (void)patience;
+    *why = "No space left on device";
+    if (write_now(fd, data, size))
+        return size;
+    return file->size - before;
+}
+
+bool file_is_at(int fd, const char *path)
+{
+    return find(path, false) == descriptor_of(fd, DESCRIPTOR_FILE)->object;
 }
 
 void file_replace(int fd, int old)
@@ -239,26 +256,36 @@ void file_remove(const char *path)
         file->size = 0;
 }
 
-/* No world has a disk for what does not fit into memory. */
+/* A file without a name, which goes with its descriptor. */
 enum status file_scratch(int *fd, const char **why)
 {
-    (void)fd;
     *why = "No space left on device";
-    return ERR_SYSTEM;
+    if (world_fault(FAULT_OPEN) || disk_left == 0)
+        return ERR_SYSTEM;
+    struct file *file = world_alloc(sizeof *file);
+    *file = (struct file){.is_there = true};
+    *fd = descriptor_open(DESCRIPTOR_FILE, file);
+    *why = "Too many open files";
+    return *fd < 0 ? ERR_SYSTEM : OK;
 }
 
 enum status file_write_all(int fd, struct slice text, const char **why)
 {
-    (void)fd, (void)text;
     *why = "No space left on device";
-    return ERR_SYSTEM;
+    if (world_fault(FAULT_FILE_WRITE) || (disk_left >= 0 && text.size > (size_t)disk_left))
+        return ERR_SYSTEM;
+    append(descriptor_of(fd, DESCRIPTOR_FILE)->object, text.data, text.size);
+    return OK;
 }
 
 enum status file_read_at(int fd, void *into, size_t size, uint64_t offset, const char **why)
 {
-    (void)fd, (void)into, (void)size, (void)offset;
+    const struct file *file = descriptor_of(fd, DESCRIPTOR_FILE)->object;
     *why = "Input/output error";
-    return ERR_SYSTEM;
+    if (world_fault(FAULT_FILE_READ) || offset + size > file->size)
+        return ERR_SYSTEM;
+    memcpy(into, file->text + offset, size);
+    return OK;
 }
 
 enum status file_real_path(const char *path, struct arena *arena, struct slice *real)

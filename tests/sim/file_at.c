@@ -39,6 +39,54 @@ void files_spoil(unsigned nth)
             node->text[world_below((uint32_t)node->size)] ^= 0x10;
 }
 
+static struct node *kept;
+
+static struct node *copy_all(const struct node *from)
+{
+    struct node *copies = NULL;
+    for (; from != NULL; from = from->next) {
+        if (!from->is_there)
+            continue;
+        struct node *copy = world_alloc(sizeof *copy);
+        *copy = *from;
+        copy->next = copies;
+        copy->is_locked = false;
+        copies = copy;
+        if (from->capacity == 0)
+            continue;
+        copy->text = world_alloc(from->capacity);
+        memcpy(copy->text, from->text, from->capacity);
+    }
+    return copies;
+}
+
+void files_keep_places(void)
+{
+    kept = copy_all(nodes);
+}
+
+/* What was written last may not have reached the disk, or not as it was. */
+static void cut(struct node *node)
+{
+    uint32_t how = world_below(6);
+    if (node->is_directory || node->size == 0)
+        return;
+    if (how == 0)
+        node->size = world_below((uint32_t)node->size);
+    else if (how == 1)
+        memset(node->text + node->size / 2, 0, node->size - node->size / 2);
+    else if (how == 2)
+        node->text[world_below((uint32_t)node->size)] ^= 0x10;
+}
+
+void files_return_places(bool is_cut)
+{
+    if (kept != NULL)
+        nodes = kept;
+    for (struct node *node = nodes; is_cut && node != NULL; node = node->next)
+        cut(node);
+}
+
 static enum status broken(const char **why)
 {
     *why = "Input/output error";

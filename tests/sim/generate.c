@@ -3,6 +3,7 @@
  * trouble. Everything is drawn before anything is left out, so that leaving out a piece changes
  * nothing about the others. */
 #include "generate.h"
+#include "content.h"
 #include "introduction.h"
 #include "routes.h"
 #include "scenario.h"
@@ -63,6 +64,7 @@ static void draw_config(void)
         generate_upstream(first, drawn.servers_count, drawn.is_calm, &drawn.server_side);
     const char *options = generate_options(drawn.is_calm);
     const char *lines = generate_lines(drawn.is_calm, &drawn.server_side);
+    const char *content = content_top(drawn.is_calm, &drawn.server_side);
     unsigned workers = 1 + world_below(3);
     unsigned keepalive = drawn.is_calm ? 75 : 1 + world_below(75);
     unsigned client_write = 5 + world_below(56);
@@ -79,18 +81,18 @@ static void draw_config(void)
         routes_set_authority();
     if (drawn.front != FRONT_NONE)
         truth_end_within(DRAIN_S);
-    char listen[512];
-    snprintf(listen, sizeof listen, "%s%s%s", routes_listen(drawn.front),
-             drawn.is_introduced ? " proxy_protocol" : "", lines);
+    char listen[4096];
+    snprintf(listen, sizeof listen, "%s%s%s%s", routes_listen(drawn.front),
+             drawn.is_introduced ? " proxy_protocol" : "", lines, content_routes(options));
     scenario_config("workers %u\n"
                     "trusted_proxies 10.2.0.0/16 10.1.0.0/16\n"
                     "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
-                    "%.*s%s"
+                    "%s%.*s%s"
                     "timeouts {\n    keepalive %us\n    client_write %us\n    tunnel 60s\n}\n"
                     "%s%s",
-                    workers, (int)strlen(upstream) - 2, upstream, version > 0 ? introduced : "}\n",
-                    keepalive, client_write, routes_front(drawn.front),
-                    routes_text(listen, options));
+                    workers, content, (int)strlen(upstream) - 2, upstream,
+                    version > 0 ? introduced : "}\n", keepalive, client_write,
+                    routes_front(drawn.front), routes_text(listen, options));
 }
 
 static size_t draw_size(void)
@@ -253,8 +255,11 @@ static void draw_client(unsigned number)
         /* Weir may not come to see the method of whom it refuses. */
         if (manner.is_stranger && strcmp(plan->method, "HEAD") == 0)
             plan->method = "GET";
+        bool has_content = world_chance(25) && plan->misframing == FRAMED_WELL;
         if (has_tunnel && i + 1 == wanted)
             draw_tunnel(plan);
+        else if (has_content)
+            content_take(plan);
         if (drawn.front == FRONT_NONE && strstr(plan->fields, "X-Forwarded-For") == NULL)
             plan->from = &client->from, plan->to = &client->to;
         if (scenario_keeps(piece + 1 + i))
@@ -318,7 +323,7 @@ static void weir_ends(void *unused)
 /* What nobody should notice: servers, addresses and checks that no request has to do with. */
 static void weir_reloads(void *unused)
 {
-    static char text[16384];
+    static char text[24576];
     (void)unused;
     uint32_t kind = world_below(8);
     int size = snprintf(text, sizeof text, "%s", drawn.config);
@@ -374,7 +379,8 @@ static void draw_trouble(unsigned number)
         world_after(at, name_fails, NULL);
         world_after(until, name_returns, NULL);
     } else if (kind <= 11) {
-        world_after(at, clock_jumps, NULL);
+        if (!content_has_disk())
+            world_after(at, clock_jumps, NULL);
     } else if (kind == 12) {
         world_after(at, log_moves, NULL);
     } else if (kind == 13) {

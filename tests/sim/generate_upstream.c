@@ -277,8 +277,12 @@ const char *generate_lines(bool is_calm, const struct network *network)
     unsigned rate = is_calm ? 100000 : 1 + world_below(30);
     unsigned most = is_calm ? 1000 : 1 + world_below(5);
     const char *waits = world_chance(40) ? " delay=on" : "";
-    if (world_chance(20))
-        add(&text, "\n    rate_limit %ur/s burst=%u keys=1000%s", rate, world_below(20), waits);
+    bool is_limited = world_chance(20);
+    unsigned burst = is_limited ? world_below(20) : 0;
+    if (is_calm) /* any number of requests may come at the same moment */
+        burst = 1000;
+    if (is_limited)
+        add(&text, "\n    rate_limit %ur/s burst=%u keys=1000%s", rate, burst, waits);
     if (world_chance(20))
         add(&text, "\n    conn_limit %u by={client_ip}{header.X-Canary}", most);
     if (!world_chance(20))

@@ -85,6 +85,7 @@ struct native *native_start(void (*run)(void *argument), void *argument)
     if (machine.count == THREADS_MAX)
         return NULL;
     struct native *native = &machine.threads[machine.count++];
+    *native = (struct native){0}; /* of another process, perhaps */
     native->stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (native->stack == MAP_FAILED)

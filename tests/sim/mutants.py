@@ -25,7 +25,7 @@ FILES = """
     http/h1_parse.c http/h1_parse_response.c http/h1_fields.c http/h1_body.c http/h1_write.c
     http/body.c upstream/call.c upstream/call_retry.c upstream/call_body.c upstream/call_h1.c
     upstream/pool.c upstream/queue.c upstream/breaker.c exchange/route.c exchange/site.c
-    serve/clients.c serve/idle.c
+    serve/clients.c serve/idle.c exchange/exchange.c steps/cache.c steps/cache_fetch.c
 """.split()
 COPY = Path("build/mutants")
 VERDICTS = Path("build/mutants.verdicts")

@@ -6,6 +6,8 @@
 
 /* The addresses a name has from now on; none: it does not resolve. */
 void names_set(const char *host, const struct address *addresses, size_t count);
+/* Somebody has asked for it and has not been told yet. */
+bool names_are_awaited(const char *host);
 
 /* The same for its services. */
 struct resolver_service;
@@ -29,7 +31,17 @@ void files_room_left(int64_t bytes);
 /* A bit of the nth of those files turns over. */
 void files_spoil(unsigned nth);
 
+/* All of those files as they are now, and as they were then: what a process that is killed, or
+ * (`is_cut`) a machine without power, leaves behind. */
+void files_keep_places(void);
+void files_return_places(bool is_cut);
+
+/* How long what is done aside (mostly for a disk) takes at most. */
+void offload_takes(int64_t ns);
+
 void signal_send(int number);
+/* For another process. */
+void signals_forget(void);
 /* When it was sent first; 0: never. */
 int64_t signal_sent_at(int number);
 

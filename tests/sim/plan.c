@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan.h"
 
+#include "wish.h"
 #include "world.h"
 
 #include <stdarg.h>
@@ -47,23 +48,36 @@ bool plan_is_idempotent(const struct plan *plan)
     return strcmp(plan->method, "POST") != 0 && !plan->upgrades;
 }
 
-/* Eight at a time. */
-static uint64_t word_of(const struct plan *plan, bool is_reply, uint64_t at)
+/* Bytes are drawn eight at a time from a number. */
+struct pattern {
+    uint64_t number;
+    bool is_reply, is_text;
+};
+
+static struct pattern pattern_of(const struct plan *plan, bool is_reply)
 {
-    uint64_t x = plan->id * UINT64_C(0x9e3779b97f4a7c15) + is_reply * 77 + at / 8 * 131;
+    uint64_t number = is_reply && plan->pattern != 0 ? plan->pattern : plan->id;
+    return (struct pattern){number, is_reply, is_reply && plan->is_text};
+}
+
+static uint64_t word_of(struct pattern pattern, uint64_t at)
+{
+    uint64_t x =
+        pattern.number * UINT64_C(0x9e3779b97f4a7c15) + pattern.is_reply * 77 + at / 8 * 131;
     x = (x ^ x >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
-    return (x ^ x >> 32) * UINT64_C(0x94d049bb133111eb);
+    x = (x ^ x >> 32) * UINT64_C(0x94d049bb133111eb);
+    return pattern.is_text ? (x & UINT64_C(0x0f0f0f0f0f0f0f0f)) | UINT64_C(0x6060606060606060) : x;
 }
 
 char plan_byte(const struct plan *plan, bool is_reply, uint64_t at)
 {
-    return (char)(word_of(plan, is_reply, at) >> at % 8 * 8);
+    return (char)(word_of(pattern_of(plan, is_reply), at) >> at % 8 * 8);
 }
 
-void plan_bytes(const struct plan *plan, bool is_reply, uint64_t at, char *into, size_t size)
+static void fill(struct pattern pattern, uint64_t at, char *into, size_t size)
 {
     for (size_t done = 0; done < size;) {
-        uint64_t word = word_of(plan, is_reply, at + done) >> (at + done) % 8 * 8;
+        uint64_t word = word_of(pattern, at + done) >> (at + done) % 8 * 8;
         size_t part = 8 - (at + done) % 8;
         part = part < size - done ? part : size - done;
         memcpy(into + done, &word, part);
@@ -71,18 +85,45 @@ void plan_bytes(const struct plan *plan, bool is_reply, uint64_t at, char *into,
     }
 }
 
-size_t plan_same(const struct plan *plan, bool is_reply, uint64_t at, const char *data, size_t size)
+void plan_bytes(const struct plan *plan, bool is_reply, uint64_t at, char *into, size_t size)
+{
+    if (is_reply && plan->wish != NULL && plan->wish->text != NULL)
+        memcpy(into, plan->wish->text + at, size);
+    else
+        fill(pattern_of(plan, is_reply), at, into, size);
+}
+
+static size_t same(struct pattern pattern, uint64_t at, const char *data, size_t size)
 {
     char right[512];
     for (size_t done = 0; done < size;) {
         size_t part = size - done < sizeof right ? size - done : sizeof right;
-        plan_bytes(plan, is_reply, at + done, right, part);
+        fill(pattern, at + done, right, part);
         for (size_t i = 0; memcmp(right, data + done, part) != 0 && i < part; i++)
             if (right[i] != data[done + i])
                 return done + i;
         done += part;
     }
     return size;
+}
+
+size_t plan_same(const struct plan *plan, bool is_reply, uint64_t at, const char *data, size_t size)
+{
+    return same(pattern_of(plan, is_reply), at, data, size);
+}
+
+size_t plan_same_as(uint64_t pattern, bool is_text, uint64_t at, const char *data, size_t size)
+{
+    return same((struct pattern){pattern, true, is_text}, at, data, size);
+}
+
+void plan_target(const struct plan *plan, bool has_arrived, char *target, size_t room)
+{
+    const char *way = has_arrived && plan->arrives != NULL ? plan->arrives : plan->way;
+    if (plan->path != NULL)
+        (void)snprintf(target, room, "%s%s", plan->path, plan->query);
+    else
+        (void)snprintf(target, room, "%s/r/%u%s", way, plan->id, plan->query);
 }
 
 struct text {
@@ -133,8 +174,10 @@ static void add_framing(struct text *text, const struct plan *plan)
 char *plan_request(const struct plan *plan, size_t *size, size_t *head_size)
 {
     struct text text = {world_alloc(HEAD_ROOM + plan->body_size * 2 + CHUNK_ROOM), 0};
-    add(&text, "%s %s/r/%u%s HTTP/1.%d\r\nHost: %s\r\nX-Sim: %u\r\n%s", plan->method, plan->way,
-        plan->id, plan->query, plan->is_minor_0 ? 0 : 1, plan->host, plan->id, plan->fields);
+    char target[256];
+    plan_target(plan, false, target, sizeof target);
+    add(&text, "%s %s HTTP/1.%d\r\nHost: %s\r\nX-Sim: %u\r\n%s", plan->method, target,
+        plan->is_minor_0 ? 0 : 1, plan->host, plan->id, plan->fields);
     if (plan->misframing == BARE_LF)
         add(&text, "X-Bare: 1\nX-Other: 2\r\n");
     if (plan->misframing == FOLDED_FIELD)
@@ -172,7 +215,7 @@ char *plan_reply(const struct plan *plan, enum manner manner, size_t *size)
     struct text text = {world_alloc(HEAD_ROOM + strlen(plan->reply_fields) + plan->reply_head +
                                     plan->reply_size * 2 + CHUNK_ROOM),
                         0};
-    bool is_head = strcmp(plan->method, "HEAD") == 0;
+    bool is_head = strcmp(plan->method, "HEAD") == 0 && !plan->is_got_whole;
     bool has_none = plan->status == 204 || plan->status == 304;
     for (unsigned i = 0; i < plan->interims; i++)
         add(&text, "HTTP/1.1 103 Early Hints\r\nX-Sim: %u\r\n\r\n", plan->id);

@@ -71,6 +71,7 @@ struct plan {
     size_t body_size;
     enum misframing misframing;
     bool expects_continue, upgrades, says_close, is_minor_0;
+    const char *path;    /* of a page, which others ask for too; NULL: /r/ID, and before that … */
     const char *way;     /* what stands before /r/ID in the path; "": nothing */
     const char *arrives; /* and what a server has to see there; NULL: the same */
     const char *host;
@@ -93,6 +94,10 @@ struct plan {
     size_t reply_head; /* bytes more of its head */
     unsigned interims;
     int64_t think;
+    uint64_t pattern;  /* that its bytes are drawn from; 0: its own */
+    bool is_text;      /* they are letters */
+    bool is_got_whole; /* HEAD, and a cache asks with GET */
+    struct wish *wish; /* what more is asked for; NULL: nothing */
     /* What was seen. */
     bool was_sent; /* a byte of it left the client */
     unsigned heads;
@@ -120,6 +125,10 @@ char plan_byte(const struct plan *plan, bool is_reply, uint64_t at);
 void plan_bytes(const struct plan *plan, bool is_reply, uint64_t at, char *into, size_t size);
 size_t plan_same(const struct plan *plan, bool is_reply, uint64_t at, const char *data,
                  size_t size);
+/* The same of other bytes than its own. */
+size_t plan_same_as(uint64_t pattern, bool is_text, uint64_t at, const char *data, size_t size);
+/* The path and query that a request has, or that a server has to see. */
+void plan_target(const struct plan *plan, bool has_arrived, char *target, size_t room);
 /* The bytes of a request as its client sends them; *head_size: of its head. */
 char *plan_request(const struct plan *plan, size_t *size, size_t *head_size);
 /* The bytes of an answer as a server of that manner gives it. */

@@ -12,6 +12,7 @@
 #include "outside.h"
 #include "world.h"
 
+#include <string.h>
 #include <sys/epoll.h>
 
 enum {
@@ -84,6 +85,12 @@ void signal_block_all(void)
 
 static int64_t sent_at[SIGNALS_MAX];
 
+void signals_forget(void)
+{
+    memset(sent_at, 0, sizeof sent_at);
+    memset(pending, 0, sizeof pending);
+}
+
 int64_t signal_sent_at(int number)
 {
     return sent_at[number];
@@ -134,6 +141,13 @@ static void run_job(void *argument)
     check(thread_post(call->thread, on_done, call));
 }
 
+static int64_t takes = MILLISECONDS(OFFLOAD_MS);
+
+void offload_takes(int64_t ns)
+{
+    takes = ns;
+}
+
 enum status offload(void (*run)(void *job), void *job, void (*free_job)(void *job),
                     int64_t deadline)
 {
@@ -145,7 +159,7 @@ enum status offload(void (*run)(void *job), void *job, void (*free_job)(void *jo
                           .fiber = fiber_self(),
                           .next = calls};
     calls = call;
-    world_after(world_between(0, MILLISECONDS(OFFLOAD_MS)), run_job, call);
+    world_after(world_between(0, takes), run_job, call);
     while (!call->is_done) {
         enum status status = fiber_wait(deadline);
         if (status != OK && !call->is_done) {

@@ -68,6 +68,14 @@ void names_set(const char *host, const struct address *addresses, size_t count)
     name->count = count;
 }
 
+bool names_are_awaited(const char *host)
+{
+    for (const struct resolution *one = resolutions; one != NULL; one = one->next)
+        if (!one->was_told && strcmp(one->name->host, host) == 0)
+            return true;
+    return false;
+}
+
 static void put(struct name *name, unsigned number, size_t bytes)
 {
     while (bytes-- > 0)

@@ -139,7 +139,7 @@ struct aside *routes_asked(void)
 
 const char *routes_text(const char *listen, const char *options)
 {
-    static char text[8192];
+    static char text[16384];
     snprintf(text, sizeof text, TEXT, listen, options, options, options, options, options, options,
              options, options, options, listen);
     files_set("/denied.txt", "# far away\n10.9.0.0/16\n10.9.7.0/24\n192.0.2.1\n2001:db8::/32\n"

@@ -31,12 +31,14 @@ static struct {
     bool has_checked, has_ended;
     bool dropped[PIECES_MAX];
     unsigned pieces;
-    uint64_t turns; /* of threads, before the rest */
+    uint64_t turns;        /* of threads, before the rest … */
+    uint64_t reads;        /* … and what they had read by then */
+    void (*between)(void); /* its lives */
 } stage;
 
 void scenario_config(const char *format, ...)
 {
-    static char text[16384];
+    static char text[24576];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
@@ -110,6 +112,31 @@ void scenario_start(struct client *client)
     client_start(client, MILLISECONDS(START_MS));
 }
 
+struct client *scenario_traffic(unsigned count, unsigned servers_count,
+                                struct server_actor **servers)
+{
+    static const char *const GROUPS[] = {
+        "",
+        "upstream app {\n    server 10.0.0.1:8000\n}\n",
+        "upstream app {\n    server 10.0.0.1:8000\n    server 10.0.0.2:8000\n}\n",
+        "upstream app {\n    server 10.0.0.1:8000\n    server 10.0.0.2:8000\n"
+        "    server 10.0.0.3:8000\n}\n",
+    };
+    scenario_site(GROUPS[servers_count], "app");
+    for (unsigned i = 0; i < servers_count; i++)
+        servers[i] = scenario_server(i + 1);
+    struct client *client = scenario_client(count);
+    scenario_start(client);
+    return client;
+}
+
+void scenario_body(struct plan *plan, const char *method, enum plan_body kind, size_t size)
+{
+    plan->method = method;
+    plan->body = kind;
+    plan->body_size = size;
+}
+
 static void look_at_pause(void *argument)
 {
     uint64_t written = server_written(argument);
@@ -131,6 +158,11 @@ void scenario_descriptors(unsigned limit)
 void scenario_end_after(int64_t ns)
 {
     stage.end_after = ns;
+}
+
+void scenario_lives_again(void (*between)(void))
+{
+    stage.between = between;
 }
 
 void scenario_rests_for(int64_t ns)
@@ -167,7 +199,8 @@ static void end_weir(void *argument)
     (void)argument;
     if (stage.end_after >= stage.rest) {
         truth_at_rest();
-        uint64_t turns = machine_turns() - stage.turns;
+        /* Answers to checks may come byte by byte. */
+        uint64_t turns = machine_turns() - stage.turns - (wire_reads() - stage.reads);
         if (turns > TURNS_PER_S_MAX * (uint64_t)(stage.end_after / SECONDS(1)))
             world_broken("spin", "weir takes %llu turns in %lld s though nobody wants anything",
                          (unsigned long long)turns, (long long)(stage.end_after / SECONDS(1)));
@@ -178,6 +211,8 @@ static void end_weir(void *argument)
 
 static void look_at_clients(void)
 {
+    if (stage.between != NULL)
+        return;
     if (stage.scenario->check != NULL && !world_is_tortured() && !stage.has_checked)
         stage.scenario->check();
     stage.has_checked = true;
@@ -194,6 +229,7 @@ static void conduct(void *argument)
     }
     look_at_clients();
     stage.turns = machine_turns();
+    stage.reads = wire_reads();
     world_after(stage.end_after, end_weir, NULL);
 }
 
@@ -207,6 +243,14 @@ static void see_clients_off(void)
     look_at_clients();
 }
 
+/* From its start to its end. */
+static void live(void)
+{
+    world_after(MILLISECONDS(LOOK_MS), conduct, NULL);
+    machine_run(run_weir, NULL);
+    truth_after_end(stage.exit_code);
+}
+
 void scenario_run(const struct scenario *scenario, uint64_t seed, bool quiet)
 {
     truth_before();
@@ -214,13 +258,20 @@ void scenario_run(const struct scenario *scenario, uint64_t seed, bool quiet)
     stage.scenario = scenario;
     stage.end_after = stage.rest = SECONDS(REST_S);
     stage.pieces = 0;
+    stage.between = NULL;
     scenario->set_up();
     if (world_is_tortured())
         actors_expect_trouble();
-    world_after(MILLISECONDS(LOOK_MS), conduct, NULL);
     int64_t began = world_now();
-    machine_run(run_weir, NULL);
-    truth_after_end(stage.exit_code);
+    live();
+    while (stage.between != NULL) {
+        void (*between)(void) = stage.between;
+        stage.between = NULL;
+        stage.has_ended = false;
+        signals_forget();
+        between();
+        live();
+    }
     see_clients_off();
     truth_in_the_log();
     if (!quiet)

@@ -31,6 +31,8 @@ void scenario_expect_pause(const struct server_actor *server, int seconds);
 void scenario_descriptors(unsigned limit);
 /* Another moment for SIGTERM than when all is silent; 0: at once when the clients are done. */
 void scenario_end_after(int64_t ns);
+/* When it has ended weir is started once more, after `between`. */
+void scenario_lives_again(void (*between)(void));
 /* All is silent after that time already: idle connections live for less, and what is done once a
  * second shall not be done for minutes. */
 void scenario_rests_for(int64_t ns);
@@ -38,6 +40,10 @@ void scenario_rests_for(int64_t ns);
 /* weir's configuration with one site, whose only step is `proxy` with these options, and these
  * lines at the top. */
 void scenario_site(const char *top, const char *proxy);
+/* A site before `servers_count` servers, which are put into `servers`, and a client that starts. */
+struct client *scenario_traffic(unsigned count, unsigned servers_count,
+                                struct server_actor **servers);
+void scenario_body(struct plan *plan, const char *method, enum plan_body kind, size_t size);
 /* For check: the request ended as said, after that many seconds (and at most one more). */
 void scenario_expect(const struct plan *plan, int status, double seconds);
 

@@ -21,6 +21,8 @@
     PLAIN(old_client)                                                                              \
     PLAIN(interim_answers)                                                                         \
     CHECKED(too_many_interims)                                                                     \
+    CHECKED(interims_are_cut)                                                                      \
+    CHECKED(unfinished_head)                                                                       \
     PLAIN(no_content)                                                                              \
     PLAIN(pipelined)                                                                               \
     PLAIN(byte_by_byte)                                                                            \
@@ -87,12 +89,44 @@
     CHECKED(small_files)                                                                           \
     CHECKED(large_files)                                                                           \
     CHECKED(files_over_time)                                                                       \
+    CHECKED(one_fetch_for_many)                                                                    \
+    CHECKED(first_leaves_early)                                                                    \
+    CHECKED(first_leaves_inside)                                                                   \
+    CHECKED(all_leave_early)                                                                       \
+    CHECKED(all_leave_inside)                                                                      \
+    CHECKED(fetch_is_torn)                                                                         \
+    CHECKED(stale_while_fetched)                                                                   \
+    CHECKED(stored_is_asked_about)                                                                 \
+    CHECKED(stale_if_error)                                                                        \
+    CHECKED(private_pages)                                                                         \
+    CHECKED(names_and_cookies)                                                                     \
+    CHECKED(kinds_of_requests)                                                                     \
+    CHECKED(slower_than_it_lives)                                                                  \
+    CHECKED(page_is_changed)                                                                       \
+    CHECKED(shapes_of_answers)                                                                     \
+    CHECKED(too_large_to_store)                                                                    \
+    CHECKED(disk_is_warm)                                                                          \
+    CHECKED(disk_after_kill)                                                                       \
+    CHECKED(disk_after_power_cut)                                                                  \
+    CHECKED(disk_is_full)                                                                          \
+    CHECKED(disk_is_stalled)                                                                       \
+    CHECKED(disk_is_changed)                                                                       \
+    CHECKED(disk_is_damaged)                                                                       \
+    CHECKED(told_to_one_alone)                                                                     \
+    CHECKED(programs_are_asked)                                                                    \
+    CHECKED(programs_answer_early)                                                                 \
+    CHECKED(programs_misbehave)                                                                    \
+    CHECKED(programs_have_too_much)                                                                \
+    PLAIN(programs_are_slow)                                                                       \
+    CHECKED(memory_is_short)                                                                       \
+    CHECKED(memory_is_gone)                                                                        \
     CHECKED(queue_moves_on)                                                                        \
     CHECKED(log_is_reopened)                                                                       \
     PLAIN(log_goes_on)                                                                             \
     CHECKED(reload_under_load)                                                                     \
     CHECKED(reload_is_refused)                                                                     \
     CHECKED(reload_and_end)                                                                        \
+    PLAIN(reload_ends_before_names)                                                                \
     CHECKED(drain_says_close)                                                                      \
     CHECKED(drain_takes_who_waits)                                                                 \
     CHECKED(sticky_cookie)                                                                         \

@@ -15,7 +15,8 @@ enum {
     REPLY = 100,
     POSTED = 3000,
     STORM = 3000,
-    FIRST_WINDOW = 700, /* less than is posted */
+    FIRST_WINDOW = 700,   /* less than is posted */
+    CONNECTIONS_MAX = 30, /* for two requests, and looks at one that is down once a second */
 };
 
 struct host;
@@ -447,6 +448,10 @@ void h2_servers_by_hand(void)
 }
 void h2_servers_by_hand_check(void)
 {
+    for (unsigned i = 0; i < hosts_count; i++)
+        if (hosts[i].connections > CONNECTIONS_MAX)
+            world_broken("expectation", "a server that %s was connected to %u times",
+                         hosts[i].deed->name, hosts[i].connections);
     for (unsigned i = 0; i < hosts_count; i++)
         for (unsigned r = 0; r < 2; r++) {
             const struct plan *plan = hosts[i].client->plans[r];

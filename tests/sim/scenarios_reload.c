@@ -141,3 +141,39 @@ void reload_and_end_check(void)
     if (log_count("reload_refused") > 0)
         world_broken("reload", "%u were refused", log_count("reload_refused"));
 }
+
+static void write_with_certificates(const char *server)
+{
+    scenario_config("workers 1\n"
+                    "upstream app {\n    server 10.0.0.1:8000\n%s}\n"
+                    "site * {\n    listen 10.1.0.1:80\n    proxy app\n}\n"
+                    "site sim.test {\n    listen 10.1.0.1:443\n    tls local\n    respond 200\n}\n",
+                    server);
+}
+
+/* The new configuration waits for a name, and the end comes before it. */
+static void end_before_names(void *argument)
+{
+    if (names_are_awaited("slow.sim"))
+        signal_send(SIGTERM);
+    else
+        world_after(MILLISECONDS(1), end_before_names, argument);
+}
+
+static void reload_with_name(void *unused)
+{
+    (void)unused;
+    write_with_certificates("    server slow.sim:8000\n");
+    signal_send(SIGHUP);
+    world_after(MILLISECONDS(1), end_before_names, NULL);
+}
+
+void reload_ends_before_names(void)
+{
+    write_with_certificates("");
+    scenario_server(1);
+    crowd[0] = scenario_client(1);
+    scenario_start(crowd[0]);
+    world_after(SECONDS(1), reload_with_name, NULL);
+    scenario_end_after(SECONDS(10));
+}

@@ -2,6 +2,7 @@
 /* Servers: each connection is a conversation that reads strictly and answers as planned. */
 #include "actor.h"
 #include "introduction.h"
+#include "wish.h"
 #include "world.h"
 
 #include <stdio.h>
@@ -26,6 +27,7 @@ struct server_conversation {
     bool closes, resets, stalls, is_slow, is_waiting, is_tunnel;
     uint64_t tunnel_sent, tunnel_got;
     unsigned requests;
+    char condition[64]; /* If-None-Match of the request */
     struct server_conversation *next;
 };
 
@@ -171,6 +173,8 @@ static void answer(void *argument)
     c->is_answering = true;
     c->is_answered = false;
     plan->answered = world_now();
+    if (plan->wish != NULL)
+        wish_answer(plan, c->manner, c->condition);
     c->out = plan_reply(plan, c->manner, &c->out_size);
     c->out_at = 0;
     c->out_stop = c->out_size;
@@ -221,9 +225,11 @@ static void on_head(struct reader *reader)
     check_introduction(c, plan);
     if (plan->own_status != 0)
         world_broken("route", "request %u reached a server: weir had to answer it", plan->id);
-    snprintf(target, sizeof target, "%s/r/%u%s", plan->arrives == NULL ? plan->way : plan->arrives,
-             plan->id, plan->query);
-    if (strcmp(reader->target, target) != 0 || strcmp(reader->method, plan->method) != 0)
+    plan_target(plan, true, target, sizeof target);
+    bool may_be_get = plan->path != NULL && strcmp(reader->method, "GET") == 0 &&
+                      strcmp(plan->method, "HEAD") == 0; /* a cache asks for the whole */
+    if (strcmp(reader->target, target) != 0 ||
+        (strcmp(reader->method, plan->method) != 0 && !may_be_get))
         world_broken("strictness", "request %u came as %s %s", plan->id, reader->method,
                      reader->target);
     if (plan->server_field != NULL)
@@ -239,6 +245,9 @@ static void on_head(struct reader *reader)
     world_trace("server: %s %u, time %u", plan->method, plan->id, plan->heads);
     if (plan->upgrades && reader_field(reader, "Upgrade") != NULL)
         reader->state = READ_TUNNEL;
+    const char *condition = reader_field(reader, "If-None-Match");
+    snprintf(c->condition, sizeof c->condition, "%.63s", condition == NULL ? "" : condition);
+    plan->is_got_whole = may_be_get;
     plan->server = c->server;
     c->server->requests++;
     c->requests++;

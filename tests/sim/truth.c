@@ -2,6 +2,7 @@
 #include "truth.h"
 
 #include "actor.h"
+#include "coded.h"
 #include "descriptor.h"
 #include "fiber/thread.h"
 #include "http/h2_session.h"
@@ -10,6 +11,7 @@
 #include "memory.h"
 #include "mutex.h"
 #include "outside.h"
+#include "wish.h"
 #include "world.h"
 
 #include <signal.h>
@@ -123,13 +125,17 @@ static unsigned lines_of(unsigned id, int *status, unsigned long long *bytes)
 void truth_in_the_log(void)
 {
     size_t size;
+    coded_free_all();
     files_text(LOGS[0], &size);
     if (size == 0 || files_torn() > 0)
         return;
+    wishes_in_the_log(files_text(LOGS[0], &size), files_text(LOGS[1], &size));
     for (unsigned id = 1; id <= plans_count(); id++) {
         const struct plan *plan = plan_of(id);
         int status = 0;
         unsigned long long bytes = 0;
+        if (plan->path != NULL)
+            continue;
         unsigned lines = lines_of(id, &status, &bytes);
         if (lines > 1)
             world_broken("log", "request %u has %u lines", id, lines);

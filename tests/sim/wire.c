@@ -174,9 +174,16 @@ size_t end_readable(const struct end *end)
     return (size_t)(end->in.arrived - end->in.read);
 }
 
+static uint64_t reads;
+uint64_t wire_reads(void)
+{
+    return reads;
+}
+
 size_t end_read(struct end *end, void *into, size_t size)
 {
     struct wire *wire = &end->in;
+    reads += end->fd >= 0;
     size_t readable = end_readable(end);
     if (size > readable)
         size = readable;

@@ -57,6 +57,8 @@ size_t end_write(struct end *end, const void *data, size_t size);
 size_t end_room(const struct end *end);
 size_t end_read(struct end *end, void *into, size_t size);
 size_t end_readable(const struct end *end);
+/* How often weir has read something, anywhere. */
+uint64_t wire_reads(void);
 /* The other side has ended and all of it was read, or the connection is broken. */
 bool end_is_over(const struct end *end);
 

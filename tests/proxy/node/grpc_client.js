@@ -23,8 +23,8 @@ function unary(name, bytes, options = {}, metadata = new grpc.Metadata()) {
                 code: error ? error.code : 0, details: error ? error.details : '', value,
                 trailing, call })));
         call.on('status', (status) => { trailing = status.metadata.get('x-trailing')[0]; });
-        if (options.cancelAfter) {
-            setTimeout(() => call.cancel(), options.cancelAfter);
+        if (options.started) {
+            options.started(call);
         }
     });
 }
@@ -35,6 +35,17 @@ function ended(stream) {
         stream.on('error', () => {});
         stream.on('status', (status) => resolve({ code: status.code, pieces }));
     });
+}
+
+// What the server has counted, once that is as it should be.
+async function counted(name, isEnough) {
+    for (let i = 0; ; i++) {
+        const { value } = await unary(name, Buffer.alloc(0));
+        if (value && isEnough(Number(value.toString())) || i === 1200) {
+            return value && Number(value.toString());
+        }
+        await new Promise((resolve) => setTimeout(resolve, 50));
+    }
 }
 
 const tests = {
@@ -86,15 +97,13 @@ const tests = {
         return { code, same: Boolean(value) && value.equals(bytes) };
     },
     async cancel() {
-        const { code } = await unary('Wait', Buffer.alloc(0), { cancelAfter: 200 });
-        for (let i = 0; i < 100; i++) {
-            const { value } = await unary('Cancelled', Buffer.alloc(0));
-            if (value && value.toString() !== '0') {
-                return { code, seen: value.toString() };
-            }
-            await new Promise((resolve) => setTimeout(resolve, 50));
-        }
-        return { code, seen: '0' };
+        let call;
+        const before = await counted('Waiting', () => true);
+        const result = unary('Wait', Buffer.alloc(0), { started: (it) => { call = it; } });
+        await counted('Waiting', (count) => count > before); // the server has it
+        call.cancel();
+        const { code } = await result;
+        return { code, seen: await counted('Cancelled', (count) => count > 0) };
     },
     async deadline() {
         const started = Date.now();

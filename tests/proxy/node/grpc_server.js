@@ -17,6 +17,7 @@ function method(name, requestStream, responseStream) {
         responseSerialize: same, responseDeserialize: same };
 }
 
+const waiting = { count: 0 };
 const cancelled = { count: 0 };
 const server = new grpc.Server({ 'grpc.max_receive_message_length': -1,
     'grpc.max_send_message_length': -1 });
@@ -24,7 +25,7 @@ server.addService({
     unary: method('Unary', false, false), collect: method('Collect', true, false),
     spread: method('Spread', false, true), talk: method('Talk', true, true),
     wait: method('Wait', false, false), fail: method('Fail', false, false),
-    cancelled: method('Cancelled', false, false),
+    cancelled: method('Cancelled', false, false), waiting: method('Waiting', false, false),
 }, {
     unary(call, done) {
         const back = new grpc.Metadata();
@@ -50,6 +51,7 @@ server.addService({
         call.on('error', () => {});
     },
     wait(call) {
+        waiting.count++;
         call.on('cancelled', () => { cancelled.count++; });
     },
     fail(call, done) {
@@ -57,6 +59,9 @@ server.addService({
     },
     cancelled(call, done) {
         done(null, Buffer.from(String(cancelled.count)));
+    },
+    waiting(call, done) {
+        done(null, Buffer.from(String(waiting.count)));
     },
 });
 server.bindAsync('127.0.0.1:0', credentials, (error, port) => {

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -82,6 +83,68 @@ static void levels(void **state)
     assert_string_equal(told(below_the_level), "");
 }
 
+static void for_a_while(void)
+{
+    int64_t left;
+    log_level_set(LOG_DEBUG, 3600);
+    assert_int_equal(log_level_now(&left), LOG_DEBUG);
+    assert_in_range(left, 3590, 3600);
+    log_write(LOG_DEBUG, "while", "seen");
+    log_set_level(LOG_WARN); /* a reload meanwhile */
+    log_write(LOG_DEBUG, "while", "seen");
+    log_level_set(LOG_DEBUG, 0);
+    assert_int_equal(log_level_now(&left), LOG_WARN);
+    assert_int_equal(left, 0);
+    log_write(LOG_INFO, "while", "not seen");
+    log_set_level(LOG_INFO);
+    log_level_set(LOG_ERROR, 1); /* and less than is configured */
+    log_write(LOG_WARN, "while", "not seen");
+    while (log_level_now(&left) == LOG_ERROR)
+        assert_int_equal(left, 1);
+    log_write(LOG_INFO, "while", "seen");
+}
+
+static void a_level_goes_back_by_itself(void **state)
+{
+    (void)state;
+    log_set_style(LOG_STYLE_TEXT);
+    const char *lines = told(for_a_while);
+    assert_string_equal(lines, "weir: debug: seen\nweir: debug: seen\nweir: info: seen\n");
+    enum log_level level;
+    assert_true(log_level_parse(SLICE("warn"), &level));
+    assert_int_equal(level, LOG_WARN);
+    assert_string_equal(log_level_name(level), "warn");
+    assert_false(log_level_parse(SLICE("warning"), &level));
+}
+
+static char heard[65536];
+
+static void hear(enum log_level level, struct slice line)
+{
+    snprintf(heard, sizeof heard, "%s %.*s", log_level_name(level), SLICE_ARG(line));
+}
+
+static void say_two(void)
+{
+    log_set_style(LOG_STYLE_TEXT);
+    log_write(LOG_WARN, "two", "a \"b\"");
+    assert_non_null(strstr(heard, "warn {\"ts\":\""));
+    assert_non_null(strstr(heard, "\"event\":\"two\",\"msg\":\"a \\\"b\\\"\"}"));
+    log_set_style(LOG_STYLE_JSON);
+    log_write(LOG_ERROR, "three", "c");
+    assert_non_null(strstr(heard, "\"event\":\"three\",\"msg\":\"c\"}"));
+}
+
+static void somebody_listens(void **state)
+{
+    (void)state;
+    log_set_listener(hear);
+    const char *lines = told(say_two);
+    log_set_listener(NULL);
+    assert_int_equal(count_lines(lines), 2);
+    assert_non_null(strstr(lines, "weir: warn: a \"b\"\n"));
+}
+
 static void a_flood_is_counted(void **state)
 {
     (void)state;
@@ -106,6 +169,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_line_each),
         cmocka_unit_test(levels),
+        cmocka_unit_test(a_level_goes_back_by_itself),
+        cmocka_unit_test(somebody_listens),
         cmocka_unit_test(a_flood_is_counted),
         cmocka_unit_test(the_longest_line_is_cut),
     };

@@ -394,6 +394,46 @@ static void marks_of_what_cannot_be_stored(void **state)
     store_free(store);
 }
 
+static void keep_one(struct store *store, unsigned key)
+{
+    char text[32];
+    struct store_key k = store_key_of(store, key_text(key, text));
+    const struct modelled m = {.expires = 100, .value = VALUES, .size = BODY_MAX};
+    struct object *object = object_of(1, &m, 1);
+    store_keep(store, &k, object, 1);
+    object_release(object);
+}
+
+static void gives_back_what_it_is_told_to(void **state)
+{
+    (void)state;
+    const struct store_settings settings = {
+        .memory = 256 * 1024, .max_object = 1 << 20, .min_uses = 1, .inactive = 100};
+    struct store *store = store_new(&settings);
+    for (unsigned i = 0; i < 1000; i++)
+        keep_one(store, i);
+    uint64_t full = store_bytes(store);
+    assert_true(full > 200 * 1024 && full <= 256 * 1024);
+    store_bound(store, 100 * 1024);
+    assert_true(store_bytes(store) <= 100 * 1024 && store_bytes(store) > 80 * 1024);
+    for (unsigned i = 0; i < 1000; i++)
+        keep_one(store, i);
+    assert_true(store_bytes(store) <= 100 * 1024);
+    /* What is fetched counts, and may be half of what the settings say. */
+    assert_true(store_charge(store, 60 * 1024));
+    assert_true(store_bytes(store) <= 100 * 1024);
+    assert_true(store_charge(store, 68 * 1024));
+    assert_false(store_charge(store, 1));
+    assert_true(store_charge(store, -(128 * 1024 + 1)));
+    store_bound(store, UINT64_MAX);
+    for (unsigned i = 0; i < 1000; i++)
+        keep_one(store, i);
+    assert_true(store_bytes(store) > 200 * 1024 && store_bytes(store) <= 256 * 1024);
+    store_bound(store, 0);
+    assert_int_equal(store_bytes(store), 0);
+    store_free(store);
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -417,6 +457,7 @@ int main(void)
         cmocka_unit_test(what_is_found_is_right_when_room_is_short),
         cmocka_unit_test(one_fetches_for_all),
         cmocka_unit_test(marks_of_what_cannot_be_stored),
+        cmocka_unit_test(gives_back_what_it_is_told_to),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -174,6 +174,28 @@ static const struct option FAKE_CACHE_OPTIONS[] = {
     {0},
 };
 
+static const struct option FAKE_CODINGS_ARGUMENTS[] = {
+    {.name = "codings",
+     .type = OPTION_STRING,
+     .flags = OPTION_REQUIRED | OPTION_MANY,
+     FAKE(list),
+     .doc = "Which."},
+    {0},
+};
+static const struct option FAKE_PLACE_ARGUMENTS[] = {
+    {.name = "where",
+     .type = OPTION_STRING,
+     .flags = OPTION_REQUIRED,
+     FAKE(first),
+     .doc = "Where."},
+    {0},
+};
+static const struct option FAKE_PLACE_OPTIONS[] = {
+    {.name = "root", .type = OPTION_STRING, FAKE(second), .doc = "Which directory."},
+    {.name = "fallback", .type = OPTION_PATH, FAKE(third), .doc = "For what is not there."},
+    {0},
+};
+
 #define FAKE_KEY(id, word, more, table, optional, text, line)                                      \
     static const struct key id = {.name = word,                                                    \
                                   .contexts = IN_SITE | IN_ROUTE | IN_DEFAULTS,                    \
@@ -200,6 +222,12 @@ FAKE_KEY(FAKE_RATE, "rate_limit", KEY_MANY, FAKE_RATE_ARGUMENTS, FAKE_RATE_OPTIO
          "rate_limit 20r/s burst=40 by={client_ip}")
 FAKE_KEY(FAKE_CACHE, "cache", KEY_OFF, FAKE_CACHE_ARGUMENTS, FAKE_CACHE_OPTIONS, "Stores.",
          "cache pages ttl=5m stale=30s")
+FAKE_KEY(FAKE_COMPRESS, "compress", KEY_OFF, FAKE_CODINGS_ARGUMENTS, NULL, "Encodes.",
+         "compress zstd gzip")
+FAKE_KEY(FAKE_FILES, "files", KEY_ANSWER, FAKE_PLACE_ARGUMENTS, FAKE_PLACE_OPTIONS, "Sends files.",
+         "files /srv/www fallback=/index.html")
+FAKE_KEY(FAKE_PHP, "php", KEY_ANSWER, FAKE_PLACE_ARGUMENTS, FAKE_PLACE_OPTIONS, "Runs scripts.",
+         "php unix:/run/php.sock root=/srv/www")
 static const struct key FAKE_PROXY = {
     .name = "proxy",
     .contexts = IN_SITE | IN_ROUTE | IN_DEFAULTS | IN_SPLIT,
@@ -238,13 +266,14 @@ static inline const char *fake_placeholder(size_t index)
 static inline const struct config_schema *fake_schema(void)
 {
     static const struct key *const STEPS[] = {
-        &FAKE_HEADER, &FAKE_STRIP, &FAKE_REWRITE,  &FAKE_ERROR_PAGE, &FAKE_GUARD,
-        &FAKE_ASK,    &FAKE_PROXY, &FAKE_REDIRECT, &FAKE_RESPOND,    &FAKE_SPLIT,
-        &FAKE_RATE,   &FAKE_CACHE, NULL,
+        &FAKE_HEADER,   &FAKE_STRIP, &FAKE_REWRITE, &FAKE_ERROR_PAGE,
+        &FAKE_GUARD,    &FAKE_ASK,   &FAKE_PROXY,   &FAKE_REDIRECT,
+        &FAKE_RESPOND,  &FAKE_SPLIT, &FAKE_RATE,    &FAKE_CACHE,
+        &FAKE_COMPRESS, &FAKE_FILES, &FAKE_PHP,     NULL,
     };
-    static const struct key *const *const LISTS[] = {KEYS_TOP,     KEYS_TIMES, KEYS_UPSTREAM,
-                                                     KEYS_BALANCE, KEYS_SITE,  KEYS_TLS,
-                                                     KEYS_ADMIN,   KEYS_CACHE, STEPS};
+    static const struct key *const *const LISTS[] = {
+        KEYS_TOP, KEYS_TIMES, KEYS_UPSTREAM, KEYS_BALANCE, KEYS_SITE,
+        KEYS_TLS, KEYS_ADMIN, KEYS_CACHE,    KEYS_LOG,     STEPS};
     static const struct key *keys[128];
     static struct config_schema schema = {.keys = keys, .placeholder = fake_placeholder};
     if (schema.count == 0)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exact bytes of each format: other programs read them. */
 #include "base/clock.h"
-#include "control/access_log.h"
+#include "control/access_log_format.h"
+#include "control/access_log_redact.h"
+#include "net/address.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,14 +58,23 @@ static void usual(void)
     assert_true(fields_add(&head->fields, FIELD_REFERER, SLICE("http://a/")));
 }
 
-static void expect(enum access_log_format format, const char *line)
+static struct access_log_scratch scratch;
+
+static void expect_of(const struct access_log_shape *shape, const char *line)
 {
     static char memory[16384];
     struct buffer out = buffer_fixed(memory, sizeof memory);
-    access_log_format_line(format, &x, x.started + 31200000, &out);
+    assert_true(access_log_format_line(shape, &x, x.started + 31200000, &scratch, &out));
     assert_false(out.is_full);
     memory[out.size] = '\0';
     assert_string_equal(memory, line);
+}
+
+static void expect(enum access_log_format format, const char *line)
+{
+    struct access_log_shape shape = ACCESS_LOG_PLAIN;
+    shape.format = format;
+    expect_of(&shape, line);
 }
 
 static void json(void **state)
@@ -163,10 +174,154 @@ static void long_fields_are_cut(void **state)
     memset(target, 'a', sizeof target);
     x.request.head.target = slice_of(target, sizeof target);
     struct buffer out = buffer_fixed(memory, sizeof memory);
-    access_log_format_line(ACCESS_LOG_COMMON, &x, x.started, &out);
+    struct access_log_shape shape = ACCESS_LOG_PLAIN;
+    shape.format = ACCESS_LOG_COMMON;
+    assert_true(access_log_format_line(&shape, &x, x.started, &scratch, &out));
     memory[out.size] = '\0';
     assert_int_equal(strspn(strchr(memory, 'G') + 4, "a"), 2048);
     assert_non_null(strstr(memory, "a HTTP/1.1\" 200 5120\n"));
+}
+
+static struct arena arena;
+
+static void expect_template(const char *text, const char *line)
+{
+    struct access_log_shape shape = ACCESS_LOG_PLAIN;
+    struct slice bad;
+    const char *why;
+    assert_true(access_log_shape_parse(slice_from_cstring(text), &arena, &shape, &bad, &why));
+    expect_of(&shape, line);
+}
+
+static void expect_bad(const char *text, const char *part, const char *reason)
+{
+    struct access_log_shape shape = ACCESS_LOG_PLAIN;
+    struct slice bad;
+    const char *why;
+    assert_false(access_log_shape_parse(slice_from_cstring(text), &arena, &shape, &bad, &why));
+    assert_true(slice_equal(bad, slice_from_cstring(part)));
+    assert_non_null(strstr(why, reason));
+}
+
+static void templates(void **state)
+{
+    (void)state;
+    usual();
+    arena_init(&arena, NULL, 0);
+    expect_template("{client_ip} {status}", "203.0.113.7 200\n");
+    expect_template("[{ts}] {{{duration}}} {handshake} {user}|{config}\t{bytes_out}b",
+                    "[2026-11-21T00:00:00.123456Z] {0.0312} 0 -|42\t5120b\n");
+    expect_template("{header.User-Agent} {header.X-None}",
+                    "agent \\x22x\\x22 \\x5C \\xC3\\xBC -\n");
+    expect_bad("plain", "plain", "json, combined, common");
+    expect_bad("{client_pi} x", "{client_pi}", "none of that name");
+    expect_bad("a {status", "{status", "a brace alone");
+    expect_bad("{status} }", "}", "a brace alone");
+    expect_bad("{header.Cookie}", "{header.Cookie}", "secret");
+    expect_bad("{header.}", "{header.}", "none of that name");
+    expect_bad("{status}\n", "{status}\n", "newline");
+    assert_true(slice_equal(access_log_field_like(SLICE("client_pi")), SLICE("client_ip")));
+    char many[1024] = "";
+    for (int i = 0; i < ACCESS_LOG_TEMPLATE_MAX; i++)
+        strcat(many, "{status}");
+    struct access_log_shape shape;
+    struct slice bad;
+    const char *why;
+    assert_true(access_log_shape_parse(slice_from_cstring(many), &arena, &shape, &bad, &why));
+    strcat(many, "{status}");
+    assert_false(access_log_shape_parse(slice_from_cstring(many), &arena, &shape, &bad, &why));
+    arena_done(&arena);
+}
+
+/* What does not fit adds nothing at all. */
+static void never_half_a_line(void **state)
+{
+    (void)state;
+    char memory[100];
+    usual();
+    struct buffer out = buffer_fixed(memory, sizeof memory);
+    buffer_append(&out, SLICE("before"));
+    assert_false(access_log_format_line(&ACCESS_LOG_PLAIN, &x, x.started, &scratch, &out));
+    assert_int_equal(out.size, 6);
+    assert_false(out.is_full);
+}
+
+static void expect_masked(const char *ip, int v4, int v6, const char *masked)
+{
+    char into[ADDRESS_TEXT_MAX + 1];
+    struct slice is = access_log_mask_ip(slice_from_cstring(ip), v4, v6, into);
+    if (!slice_equal(is, slice_from_cstring(masked)))
+        fail_msg("%s became %.*s, not %s", ip, SLICE_ARG(is), masked);
+}
+
+static void masked_addresses(void **state)
+{
+    (void)state;
+    expect_masked("203.0.113.77", 24, 48, "203.0.113.0");
+    expect_masked("203.0.113.77", 32, 128, "203.0.113.77");
+    expect_masked("203.0.113.77", 0, 128, "0.0.0.0");
+    expect_masked("203.0.113.255", 31, 128, "203.0.113.254");
+    expect_masked("203.0.113.255", 25, 128, "203.0.113.128");
+    expect_masked("2001:db8:1:2:3:4:5:6", 24, 48, "2001:db8:1::");
+    expect_masked("2001:db8:1:2:3:4:5:6", 24, 127, "2001:db8:1:2:3:4:5:6");
+    expect_masked("2001:db8:1:2:3:4:5:7", 24, 127, "2001:db8:1:2:3:4:5:6");
+    expect_masked("unix", 24, 48, "unix");
+    usual();
+    struct access_log_shape shape = ACCESS_LOG_PLAIN;
+    shape.format = ACCESS_LOG_COMMON;
+    shape.mask_v4 = 16;
+    expect_of(&shape, "203.0.0.0 - - [21/Nov/2026:00:00:00 +0000] "
+                      "\"GET /api/products/7?q=1 HTTP/1.1\" 200 5120\n");
+}
+
+static void redacted(void **state)
+{
+    (void)state;
+    static const struct slice names[] = {{"token", 5}, {"pass", 4}};
+    static const struct slice_list list = {names, 2};
+    static const char *const CASES[][2] = {
+        {"/a", "/a"},
+        {"/a?", "/a?"},
+        {"/token=1", "/token=1"},
+        {"/a?token=1", "/a?token=***"},
+        {"/a?TOKEN=1&b=2", "/a?TOKEN=***&b=2"},
+        {"/a?b=2&t%6fken=1", "/a?b=2&t%6fken=***"},
+        {"/a?token[]=1&token[x]=2&tokens=3", "/a?token[]=***&token[x]=***&tokens=3"},
+        {"/a?token", "/a?token"},
+        {"/a?token=", "/a?token=***"},
+        {"/a?x=token=1", "/a?x=token=1"},
+        {"/a?b=1;pass=2;c=3", "/a?b=1;pass=***;c=3"},
+        {"/a?pass=1?2&c", "/a?pass=***&c"},
+        {"http://h/p?pass=1#frag=x", "http://h/p?pass=***#frag=x"},
+        {"/a?%74%6f%6b%65%6e=1&%zz=2&%", "/a?%74%6f%6b%65%6e=***&%zz=2&%"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        char into[256];
+        struct slice is =
+            access_log_redact_query(slice_from_cstring(CASES[i][0]), &list, into, sizeof into);
+        if (!slice_equal(is, slice_from_cstring(CASES[i][1])))
+            fail_msg("%s became %.*s", CASES[i][0], SLICE_ARG(is));
+    }
+    usual();
+    x.request.head.target = SLICE("/a?token=secret");
+    x.request.head.fields.items[1].value = SLICE("http://h/?pass=secret");
+    struct access_log_shape shape = ACCESS_LOG_PLAIN;
+    shape.format = ACCESS_LOG_COMBINED;
+    shape.redact = list;
+    expect_of(&shape, "203.0.113.7 - - [21/Nov/2026:00:00:00 +0000] \"GET /a?token=*** HTTP/1.1\" "
+                      "200 5120 \"http://h/?pass=***\" \"agent \\x22x\\x22 \\x5C \\xC3\\xBC\"\n");
+    /* The worst that a client can do to the room for it. */
+    char target[ACCESS_LOG_FIELD_MAX + 1];
+    static const struct slice short_names[] = {{"a", 1}};
+    target[0] = '?';
+    for (size_t i = 1; i < sizeof target; i++)
+        target[i] = "a=&"[(i - 1) % 3];
+    shape.redact = (struct slice_list){short_names, 1};
+    x.request.head.target = slice_of(target, sizeof target);
+    char memory[16384];
+    struct buffer out = buffer_fixed(memory, sizeof memory);
+    assert_true(access_log_format_line(&shape, &x, x.started, &scratch, &out));
+    assert_non_null(memmem(memory, out.size, "&a=***&a HTTP/1.1\"", 18));
 }
 
 int main(void)
@@ -177,6 +332,10 @@ int main(void)
         cmocka_unit_test(what_was_refused),
         cmocka_unit_test(who_hung_up_is_499),
         cmocka_unit_test(long_fields_are_cut),
+        cmocka_unit_test(templates),
+        cmocka_unit_test(never_half_a_line),
+        cmocka_unit_test(masked_addresses),
+        cmocka_unit_test(redacted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
  * are generated. */
 #include "control/fake_steps.h"
 
+#include "control/access_log.h"
 #include "control/config_docs.h"
 #include "control/config_json.h"
 #include "exchange/exchange.h"
@@ -101,10 +102,12 @@ static void values_are_decoded(void **state)
     assert_int_equal(config->resolver.keep, SECONDS(3600));
     assert_int_equal(config->trusted_proxies.cidrs.count, 2);
     assert_int_equal(config->trusted_proxies.header, CLIENT_HEADER_FORWARDED);
-    assert_int_equal(config->logs_count, 1);
-    const struct log_config *log = config->logs[0]->config;
+    assert_int_equal(config->access_logs_count, 1);
+    const struct access_log_config *log = &config->access_logs[0];
     assert_text(log->to, "file:/tmp/access.log");
-    assert_int_equal(log->format, LOG_FORMAT_COMBINED);
+    assert_text(log->format, "combined");
+    assert_int_equal(log->shape.format, ACCESS_LOG_COMBINED);
+    assert_int_equal(log->sample, 1);
     assert_int_equal(log->buffer, 65536);
     const struct config_upstream *api = &config->upstreams[0];
     assert_int_equal(api->balance.method, BALANCE_LEAST_CONN);

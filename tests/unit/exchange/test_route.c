@@ -272,6 +272,53 @@ static void many_sites(void **state)
     arena_done(&arena);
 }
 
+/* Whether a client that accepts these would rather have German or French than anything else. */
+static void languages(void **state)
+{
+    (void)state;
+    static const struct slice VALUES[] = {{"de", 2}, {"fr-CA", 5}};
+    static const struct match BY_LANGUAGE[] = {
+        {.kind = MATCH_LANGUAGE, .values = VALUES, .count = 2}};
+    static struct route route = {
+        .kind = ROUTE_PREFIX, .matches = BY_LANGUAGE, .matches_count = 1, .order = 1};
+    static const struct {
+        const char *accept;
+        bool holds;
+    } table[] = {
+        {"de", true},
+        {"DE-ch", true},
+        {"deu", false},
+        {"fr", false},
+        {"fr-CA-x", true},
+        {"en, de", false}, /* of equal ones the first */
+        {"de;q=0.9, en", false},
+        {"en;q=0.5, de;q=0.6", true},
+        {"en;q=0.59, de;q=0.6", true},
+        {"en;q=0.7, de;q=0.69", false},
+        {"en;q=0.001, de;q=0.002", true},
+        {"en;q=0.9, de;q=1", true},
+        {"en;q=0.9, de;q=1.000", true},
+        {"de;q=0", false},
+        {"de;q=", false},
+        {"de;level=1", false},
+        {"*, de;q=0.1", true}, /* anything is no wish */
+        {"", false},
+    };
+    struct site site = {.routes = &route, .routes_count = 1};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct field items[1];
+        struct fields fields;
+        bool limit_hit;
+        fields_init(&fields, NULL, items, 1);
+        assert_true(fields_add_named(&fields, SLICE("accept-language"),
+                                     slice_from_cstring(table[i].accept)));
+        struct route_question question = {
+            .path = SLICE("/"), .method = SLICE("GET"), .fields = &fields};
+        if ((route_choose(&site, &question, &limit_hit) != NULL) != table[i].holds)
+            fail_msg("\"%s\"", table[i].accept);
+    }
+}
+
 static void networks(void **state)
 {
     (void)state;
@@ -323,6 +370,7 @@ int main(void)
         cmocka_unit_test(regular_expressions_are_bounded),
         cmocka_unit_test(sites),
         cmocka_unit_test(many_sites),
+        cmocka_unit_test(languages),
         cmocka_unit_test(networks),
     };
     return cmocka_run_group_tests(tests, sort_routes, free_routes);

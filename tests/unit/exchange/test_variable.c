@@ -65,6 +65,32 @@ static void expansion(void **state)
     }
 }
 
+/* What clients bring is text in a page, whichever quotes it stands between. */
+static void markup(void **state)
+{
+    (void)state;
+    static const char *const table[][2] = {
+        {"<b>'\"&", "<b>'\"&"},
+        {"<b title='{header.X}'>{host}</b>",
+         "<b title='&lt;i&gt; &amp;amp; &quot;q&quot; &#39;a&#39;'>example.com</b>"},
+        {"{header.X}", "&lt;i&gt; &amp;amp; &quot;q&quot; &#39;a&#39;"},
+        {"{{{header.None}}}", "{}"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        const struct template *compiled;
+        size_t at, size;
+        struct slice suggestion;
+        open_exchange();
+        assert_true(fields_add_named(&exchange.request.head.fields, SLICE("X"),
+                                     SLICE("<i> &amp; \"q\" 'a'")));
+        assert_true(template_compile(slice_from_cstring(table[i][0]), &exchange.arena, &compiled,
+                                     &at, &size, &suggestion));
+        struct slice made = template_expand_markup(compiled, &exchange);
+        assert_true(slice_equal(made, slice_from_cstring(table[i][1])));
+        arena_done(&exchange.arena);
+    }
+}
+
 static void mistakes(void **state)
 {
     (void)state;
@@ -148,6 +174,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(expansion),
+        cmocka_unit_test(markup),
         cmocka_unit_test(mistakes),
         cmocka_unit_test(every_name_has_a_sentence),
         cmocka_unit_test(the_client_behind_proxies),

@@ -77,6 +77,8 @@ static void what_may_be_stored(void **state)
         {METHOD_GET, "", 200, "Cache-Control: private, max-age=60", CACHE_WHY_PRIVATE},
         {METHOD_GET, "", 200, "Cache-Control: private=\"X-A\", max-age=60", CACHE_WHY_NONE},
         {METHOD_GET, "", 200, "Cache-Control: private=\"\", max-age=60", CACHE_WHY_PRIVATE},
+        {METHOD_GET, "", 200, "Cache-Control: private=\"X-A\"x, max-age=60", CACHE_WHY_PRIVATE},
+        {METHOD_GET, "", 200, "CDN-Cache-Control: private=1.5, max-age=60", CACHE_WHY_PRIVATE},
         {METHOD_GET, "", 200, "Cache-Control: x=\"private\", max-age=60", CACHE_WHY_NONE},
         {METHOD_GET, "", 200, "Cache-Control: max-age=60, x=\"private", CACHE_WHY_MALFORMED},
         /* §5.2.2.3 */

@@ -49,6 +49,9 @@ static void tells_room_and_excess(void **state)
     assert_int_equal(pressure_room(9499, BUDGET), 1);
     assert_int_equal(pressure_room(9500, BUDGET), 0);
     assert_int_equal(pressure_room(20000, BUDGET), 0);
+    assert_int_equal(pressure_spare(0, BUDGET), 8300);
+    assert_int_equal(pressure_spare(8300, BUDGET), 0);
+    assert_int_equal(pressure_spare(9000, BUDGET), -700);
     assert_int_equal(pressure_excess(9000, BUDGET), 0);
     assert_int_equal(pressure_excess(9001, BUDGET), 1);
     assert_int_equal(pressure_excess(10000, BUDGET), 1000);

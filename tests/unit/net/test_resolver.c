@@ -240,9 +240,12 @@ static void ttl_ends(void **state)
     dns.ttl = 0; /* clamped */
     struct resolver *resolver = make_resolver(SECONDS(2), MILLISECONDS(50), SECONDS(3600));
     resolver_follow(resolver, SLICE("app.example."), 80, on_addresses, &told);
-    turn(&told, 2, MILLISECONDS(600));
+    int64_t began = clock_monotonic();
+    while (dns.questions[TYPE_A] < 4 && clock_monotonic() - began < SECONDS(60))
+        turn(&told, 2, MILLISECONDS(20));
     assert_int_equal(told.times, 1);
-    assert_in_range(dns.questions[TYPE_A], 3, 13);
+    int64_t most = (clock_monotonic() - began) / MILLISECONDS(50) + 2;
+    assert_in_range(dns.questions[TYPE_A], 4, most);
     memcpy(dns.a[0], "\x7f\0\0\3", 4);
     turn(&told, 2, SECONDS(20));
     assert_int_equal(told.times, 2);
@@ -265,14 +268,14 @@ static void last_good_is_kept(void **state)
     dns.ttl = 0;
     struct resolver *resolver = make_resolver(SECONDS(2), MILLISECONDS(50), SECONDS(2));
     resolver_follow(resolver, SLICE("app.example."), 80, on_addresses, &told);
+    int64_t began = clock_monotonic();
     turn(&told, 1, SECONDS(10));
     assert_int_equal(told.count, 1);
-    int64_t began = clock_monotonic();
     dns.code = SERVFAIL;
     turn(&told, 2, SECONDS(30));
     assert_int_equal(told.times, 2);
     assert_int_equal(told.count, 0);
-    assert_true(clock_monotonic() - began >= MILLISECONDS(1500));
+    assert_true(clock_monotonic() - began >= MILLISECONDS(1900));
     dns.code = 0;
     turn(&told, 3, SECONDS(60));
     assert_int_equal(told.count, 1);
@@ -314,7 +317,7 @@ static void dropped_in_the_middle(void **state)
     (void)state;
     struct told told = {0};
     dns.is_silent = true;
-    struct resolver *resolver = make_resolver(MILLISECONDS(100), SECONDS(1), SECONDS(3600));
+    struct resolver *resolver = make_resolver(SECONDS(1), SECONDS(1), SECONDS(3600));
     struct resolution *one =
         resolver_follow(resolver, SLICE("one.example."), 80, on_addresses, &told);
     resolver_follow(resolver, SLICE("two.example."), 80, on_addresses, &told);

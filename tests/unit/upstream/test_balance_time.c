@@ -133,6 +133,71 @@ static void run_equals_share(void)
 }
 ON_FIBER(equals_share)
 
+static enum balance policy;
+
+static void warming_up(struct upstream_config *config, struct server_config *servers)
+{
+    (void)servers;
+    config->balance = policy;
+    config->slow_start = SECONDS(30);
+    config->affinity.key = UPSTREAM_KEY_URI;
+    config->load_percent = 150;
+}
+
+/* How many of a hundred go to the first of two, in each second of forty-five. */
+static void count_seconds(struct upstream *upstream, int *counts)
+{
+    uint64_t key = 0;
+    upstream->servers[0].back_since = loop_now();
+    for (int second = 0; second < 45; second++) {
+        counts[second] = 0;
+        for (int i = 0; i < 100; i++) {
+            wait_ms(10);
+            uint64_t hash = upstream_hash(slice_of((const char *)&key, sizeof key));
+            struct choice choice = {.key = {policy == BALANCE_URI_HASH, hash, 0}};
+            key++;
+            counts[second] += balance_choose(upstream, NULL, 0, &choice)->index == 0;
+        }
+    }
+}
+
+static int share(const int *counts, int first, int end)
+{
+    int sum = 0;
+    for (int second = first; second < end; second++)
+        sum += counts[second];
+    return sum / (end - first);
+}
+
+/* From a tenth of its share to the whole of it, as the time goes, whatever chooses: weights of 0.1
+ * to 0.33, about 0.5, 0.67 to 1 and 1, beside a weight of 1. */
+static void run_the_share_grows(void)
+{
+    static const enum balance POLICIES[] = {BALANCE_ROUND_ROBIN, BALANCE_RANDOM_TWO,
+                                            BALANCE_LEAST_CONN, BALANCE_URI_HASH,
+                                            BALANCE_LEAST_TIME};
+    for (size_t i = 0; i < sizeof POLICIES / sizeof *POLICIES; i++) {
+        policy = POLICIES[i];
+        test_thread.now = SECONDS(1000);
+        struct upstream *upstream = make_upstream(anywhere, 2, warming_up);
+        int counts[45];
+        count_seconds(upstream, counts);
+        int early = share(counts, 0, 10);
+        int middle = share(counts, 10, 20);
+        int late = share(counts, 20, 30);
+        int whole = share(counts, 30, 45);
+        print_message("policy %d: %d %d %d %d\n", (int)policy, early, middle, late, whole);
+        /* Five times what chance makes of it. */
+        assert_in_range(early, 4, 24);
+        assert_in_range(middle, 15, 42);
+        assert_in_range(late, 33, 54);
+        assert_in_range(whole, 42, 58);
+        assert_true(early < middle && middle < late);
+        drop_upstream(upstream);
+    }
+}
+ON_FIBER(the_share_grows)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +205,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(failures_are_slow, world_open, world_close),
         cmocka_unit_test_setup_teardown(prefers_the_faster, world_open, world_close),
         cmocka_unit_test_setup_teardown(equals_share, world_open, world_close),
+        cmocka_unit_test_setup_teardown(the_share_grows, world_open, world_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

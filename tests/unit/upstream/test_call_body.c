@@ -322,7 +322,7 @@ static enum status ask_briefly(struct upstream *upstream, int64_t first_byte, in
     int64_t began = loop_now();
     perform(&asked, timeout == CLOCK_NEVER ? CLOCK_NEVER : loop_now() + timeout);
     finish(&asked);
-    assert_true(loop_now() - began < SECONDS(2));
+    assert_true(loop_now() - began < SECONDS(55)); /* the other times are a minute */
     assert_int_equal(upstream->servers[0].idle, 0);
     return asked.status;
 }

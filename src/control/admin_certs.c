@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /v1/certs: the certificates that sites show, as clients see them now. */
+#include "base/clock.h"
+#include "base/json.h"
+#include "control/admin_inside.h"
+#include "control/certificates_inside.h"
+#include "control/service.h"
+#include "control/snapshot.h"
+#include "net/tls_show.h"
+
+enum {
+    SOON_DAYS = 14,
+    DAY_S = 24 * 3600,
+};
+
+static const char *state_of(const struct tls_shown *shown, int64_t now)
+{
+    if (shown->expires <= now)
+        return "expired";
+    if (shown->begins > now)
+        return "not yet valid";
+    return shown->expires - now < SOON_DAYS * DAY_S ? "soon" : "ok";
+}
+
+/* Where it comes from: the line whose certificate ends at that second, or of those that are left
+ * (a local one is made anew by itself) the first; `taken` keeps two of them apart. */
+static const struct shown *source_of(const struct site_certificates *site, int64_t expires,
+                                     bool *taken)
+{
+    size_t found = site->count;
+    for (size_t i = site->count; i-- > 0;)
+        if (!taken[i] && (found == site->count || site->shown[i].expires == expires ||
+                          site->shown[found].expires != expires))
+            found = i;
+    if (found == site->count)
+        return NULL;
+    taken[found] = true;
+    return &site->shown[found];
+}
+
+static void write_source(const struct shown *source, struct buffer *out)
+{
+    if (source == NULL)
+        return;
+    json_field(out, "source", source->is_local ? SLICE("local") : SLICE("file"));
+    if (!source->is_local) {
+        json_field(out, "file", source->chain_path);
+        json_field(out, "key_file", source->key_path);
+    }
+}
+
+static void write_one(struct admin_request *r, const struct site_certificates *site,
+                      const struct tls_shown *shown, bool *taken, struct buffer *out)
+{
+    int64_t now = clock_wall() / SECONDS(1);
+    const struct slice_list *hosts = &site->site->hosts;
+    buffer_append_byte(out, '{');
+    json_field(out, "site", hosts->count > 0 ? hosts->items[0] : SLICE(""));
+    json_field(out, "at", config_item_at(r->arena, site->site->item));
+    admin_json_list(out, "names", shown->names, shown->names_count);
+    json_field(out, "subject", shown->subject);
+    json_field(out, "issuer", shown->issuer);
+    admin_json_bool(out, "self_signed", shown->is_self_signed);
+    json_field(out, "key", shown->key);
+    json_field(out, "fingerprint", shown->fingerprint);
+    admin_json_time(out, "begins", shown->begins * SECONDS(1));
+    admin_json_time(out, "expires", shown->expires * SECONDS(1));
+    json_field_int(out, "days_left", (shown->expires - now) / DAY_S);
+    json_field(out, "state", slice_from_cstring(state_of(shown, now)));
+    admin_json_time(out, "stapled_until", shown->stapled_until * SECONDS(1));
+    write_source(source_of(site, shown->expires, taken), out);
+    buffer_append_byte(out, '}');
+}
+
+void admin_get_certs(struct admin_request *r)
+{
+    const struct certificates *certificates = service_snapshot()->certificates;
+    struct tls_shown *shown = arena_alloc(r->arena, TLS_CERTIFICATES_MAX * sizeof *shown);
+    struct buffer out = admin_json(r);
+    bool is_first = true;
+    json_name(&out, "certs");
+    buffer_append_byte(&out, '[');
+    for (size_t i = 0; certificates != NULL && i < certificates->count; i++) {
+        const struct site_certificates *site = &certificates->sites[i];
+        bool taken[TLS_CERTIFICATES_MAX] = {false};
+        if (site->context == NULL)
+            continue;
+        size_t count = tls_context_show(site->context, r->arena, shown, TLS_CERTIFICATES_MAX);
+        for (size_t j = 0; j < count; j++) {
+            if (!is_first)
+                buffer_append_byte(&out, ',');
+            is_first = false;
+            write_one(r, site, &shown[j], taken, &out);
+        }
+    }
+    buffer_append(&out, SLICE("]}\n"));
+    admin_answer(r, 200, &out);
+}

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A file for each: a line of JSON behind a "#", then the configuration as text, so that the file is
+ * one that weir could be started with. */
+#include "control/versions.h"
+
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "control/config_json.h"
+#include "control/config_mask.h"
+#include "control/privileges.h"
+#include "control/state.h"
+#include "control/versions_file.h"
+#include "fiber/fiber.h"
+#include "fiber/file.h"
+#include "fiber/offload.h"
+#include "fiber/thread.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    PATH_SIZE = 1152,
+    FILE_PATH_SIZE = PATH_SIZE + 32,
+    FILE_MODE = 0600,
+    DIRECTORY_MODE = 0700,
+    FILE_SIZE_MAX = CONFIG_FILE_MAX + VERSIONS_HEAD_MAX,
+};
+
+struct kept {
+    struct version version;
+    struct arena arena; /* of its texts */
+    struct slice text;  /* on the heap; no data: it is in its file */
+    uint64_t hash;      /* of the text */
+    bool is_unwritten;
+};
+
+static struct {
+    struct kept *items[VERSIONS_MAX]; /* the oldest first */
+    size_t count;
+    uint64_t last;        /* the highest number that was given */
+    char path[PATH_SIZE]; /* of the directory; empty: there is no place for one */
+    bool is_writing;      /* a fiber does */
+} versions;
+
+static uint64_t hash_of(struct slice text)
+{
+    return hash_text((struct hash_key){0}, text) | 1;
+}
+
+/* As overrides: the packaged configuration's has the plain name. */
+static void find_path(const char *config_name)
+{
+    const char *directory = state_directory();
+    if (directory == NULL)
+        return;
+    char *whole = realpath(config_name, NULL);
+    struct slice name = slice_from_cstring(whole == NULL ? config_name : whole);
+    int size;
+    if (slice_equal(name, SLICE("/etc/weir/weir.conf")))
+        size = snprintf(versions.path, PATH_SIZE, "%s/config", directory);
+    else
+        size = snprintf(versions.path, PATH_SIZE, "%s/config-%016llx", directory,
+                        (unsigned long long)hash_text((struct hash_key){0}, name));
+    if (size >= PATH_SIZE)
+        versions.path[0] = '\0';
+    free(whole);
+}
+
+static void file_path(uint64_t number, char into[FILE_PATH_SIZE])
+{
+    (void)snprintf(into, FILE_PATH_SIZE, "%s/%010llu.conf", versions.path,
+                   (unsigned long long)number);
+}
+
+static struct kept *kept_new(const struct version *version)
+{
+    struct kept *kept = memory_zero(sizeof *kept);
+    arena_init(&kept->arena, NULL, 0);
+    kept->version = *version;
+    kept->version.by = arena_copy(&kept->arena, version->by);
+    size_t count = version->changes.count < VERSIONS_CHANGES_MAX ? version->changes.count
+                                                                 : VERSIONS_CHANGES_MAX;
+    struct slice *changes = arena_alloc(&kept->arena, (count + 1) * sizeof *changes);
+    for (size_t i = 0; i < count; i++)
+        changes[i] = arena_copy(&kept->arena, version->changes.items[i]);
+    if (count < version->changes.count)
+        changes[count - 1] =
+            arena_format(&kept->arena, "and %zu more", version->changes.count - count + 1);
+    kept->version.changes = (struct slice_list){.items = changes, .count = count};
+    return kept;
+}
+
+/* Copied; one without data: it is in its file. */
+static void set_text(struct kept *kept, struct slice text)
+{
+    char *copy = text.data == NULL ? NULL : memory_alloc(text.size + 1);
+    if (copy != NULL)
+        memcpy(copy, text.data, text.size);
+    free((void *)(uintptr_t)kept->text.data);
+    kept->text = slice_of(copy, copy == NULL ? 0 : text.size);
+}
+
+static void kept_free(struct kept *kept)
+{
+    set_text(kept, (struct slice){NULL, 0});
+    arena_done(&kept->arena);
+    free(kept);
+}
+
+static struct kept *find(uint64_t number)
+{
+    for (size_t i = 0; i < versions.count; i++)
+        if (versions.items[i]->version.number == number)
+            return versions.items[i];
+    return NULL;
+}
+
+static void take_out(size_t index)
+{
+    kept_free(versions.items[index]);
+    versions.count--;
+    memmove(&versions.items[index], &versions.items[index + 1],
+            (versions.count - index) * sizeof *versions.items);
+}
+
+/* In the order of their numbers. There is room. */
+static void put_in(struct kept *kept)
+{
+    size_t at = versions.count;
+    while (at > 0 && versions.items[at - 1]->version.number > kept->version.number)
+        at--;
+    memmove(&versions.items[at + 1], &versions.items[at],
+            (versions.count - at) * sizeof *versions.items);
+    versions.items[at] = kept;
+    versions.count++;
+}
+
+static bool is_too_much(size_t more)
+{
+    size_t bytes = more;
+    for (size_t i = 0; i < versions.count; i++)
+        bytes += versions.items[i]->version.size;
+    return versions.count == VERSIONS_MAX || bytes > VERSIONS_BYTES_MAX;
+}
+
+static void load_one(struct slice path)
+{
+    struct arena arena;
+    struct slice text;
+    struct slice body;
+    struct version version;
+    const char *why = "it is none";
+    arena_init(&arena, NULL, 0);
+    enum status status = file_read(arena_cstring(&arena, path), FILE_SIZE_MAX, &arena, &text, &why);
+    bool is_good = status == OK && version_file_read(text, &arena, &version, &body);
+    if (!is_good)
+        log_write(LOG_WARN, "versions_failed", "%.*s is no kept configuration: %s", SLICE_ARG(path),
+                  status == OK ? "it is none" : why);
+    if (is_good && find(version.number) == NULL) {
+        if (versions.count == VERSIONS_MAX)
+            take_out(0);
+        struct kept *kept = kept_new(&version);
+        kept->hash = hash_of(body);
+        put_in(kept);
+        if (version.number > versions.last)
+            versions.last = version.number;
+    }
+    arena_done(&arena);
+}
+
+void versions_load(const char *config_name)
+{
+    struct arena arena;
+    char pattern[PATH_SIZE + 16];
+    const struct slice *paths;
+    size_t count;
+    find_path(config_name);
+    if (versions.path[0] == '\0')
+        return;
+    arena_init(&arena, NULL, 0);
+    (void)snprintf(pattern, sizeof pattern, "%s/*.conf", versions.path);
+    file_match(pattern, &arena, &paths, &count);
+    for (size_t i = 0; i < count; i++)
+        load_one(paths[i]);
+    arena_done(&arena);
+}
+
+void versions_prepare(const struct config *config)
+{
+    struct privileges owner;
+    const char *why;
+    /* Who stays who he is makes it when it is needed. */
+    if (versions.path[0] == '\0' || config->user.size == 0 ||
+        privileges_find(config->user, config->group, &owner) != OK)
+        return;
+    if (file_make_directory(versions.path, &why) != OK)
+        return;
+    (void)file_share(versions.path, DIRECTORY_MODE, owner.user, owner.group);
+    for (size_t i = 0; i < versions.count; i++) {
+        char path[FILE_PATH_SIZE];
+        file_path(versions.items[i]->version.number, path);
+        (void)file_share(path, FILE_MODE, owner.user, owner.group);
+    }
+}
+
+void versions_done(void)
+{
+    while (versions.count > 0)
+        take_out(versions.count - 1);
+    versions = (typeof(versions)){0};
+}
+
+struct slice versions_write(const struct config *config, struct arena *arena)
+{
+    struct buffer out = buffer_in(arena, 4096);
+    config_text_write(config_settle(config, config_schema(), arena), &out);
+    return buffer_slice(&out);
+}
+
+uint64_t versions_next(void)
+{
+    return ++versions.last;
+}
+
+uint64_t versions_number(struct slice text)
+{
+    const struct kept *latest = versions.count == 0 ? NULL : versions.items[versions.count - 1];
+    if (latest != NULL && latest->hash == hash_of(text) && !latest->version.is_unconfirmed)
+        return latest->version.number;
+    return versions_next();
+}
+
+/* A text on its way to the disk; files of versions that are older than all that are kept go. */
+struct keeping {
+    char directory[PATH_SIZE];
+    char path[FILE_PATH_SIZE];
+    char oldest[FILE_PATH_SIZE];
+    bool is_kept;
+    char why[96];
+    size_t size;
+    char text[];
+};
+
+static void remove_older(const struct keeping *keeping)
+{
+    struct arena arena;
+    char pattern[PATH_SIZE + 16];
+    const struct slice *paths;
+    size_t count;
+    arena_init(&arena, NULL, 0);
+    (void)snprintf(pattern, sizeof pattern, "%s/*.conf", keeping->directory);
+    file_match(pattern, &arena, &paths, &count);
+    for (size_t i = 0; i < count; i++)
+        if (slice_compare(paths[i], slice_from_cstring(keeping->oldest)) < 0)
+            file_remove(arena_cstring(&arena, paths[i]));
+    arena_done(&arena);
+}
+
+static void keep(void *job)
+{
+    struct keeping *keeping = job;
+    const char *why = "";
+    enum status status = file_make_directory(keeping->directory, &why);
+    if (status == OK)
+        status =
+            file_create(keeping->path, slice_of(keeping->text, keeping->size), FILE_MODE, &why);
+    keeping->is_kept = status == OK;
+    (void)snprintf(keeping->why, sizeof keeping->why, "%s", why);
+    if (status == OK)
+        remove_older(keeping);
+}
+
+static struct keeping *keeping_new(const struct kept *kept)
+{
+    struct arena arena;
+    arena_init(&arena, NULL, 0);
+    struct buffer out = buffer_in(&arena, kept->text.size + 1024);
+    version_file_write(&kept->version, kept->text, &out);
+    struct keeping *job = memory_zero(sizeof *job + out.size);
+    memcpy(job->directory, versions.path, PATH_SIZE);
+    file_path(kept->version.number, job->path);
+    file_path(versions.items[0]->version.number, job->oldest);
+    memcpy(job->text, out.data, out.size);
+    job->size = out.size;
+    arena_done(&arena);
+    return job;
+}
+
+static struct kept *find_unwritten(void)
+{
+    for (size_t i = 0; i < versions.count; i++)
+        if (versions.items[i]->is_unwritten)
+            return versions.items[i];
+    return NULL;
+}
+
+/* What comes and goes between two writes never touches the disk. */
+static void write_all(void *unused)
+{
+    struct kept *kept;
+    (void)unused;
+    while ((kept = find_unwritten()) != NULL) {
+        uint64_t number = kept->version.number;
+        struct keeping *job = keeping_new(kept);
+        kept->is_unwritten = false;
+        enum status status = offload(keep, job, free, CLOCK_NEVER);
+        bool is_kept = status == OK && job->is_kept;
+        if (!is_kept)
+            log_write(LOG_WARN, "versions_failed", "version %llu is not kept for a restart: %s",
+                      (unsigned long long)number, status == OK ? job->why : status_name(status));
+        if (status == OK)
+            free(job);
+        kept = find(number);
+        if (is_kept && kept != NULL && !kept->is_unwritten)
+            set_text(kept, (struct slice){NULL, 0});
+    }
+    versions.is_writing = false;
+}
+
+static void begin_to_write(void)
+{
+    if (versions.path[0] == '\0' || versions.is_writing)
+        return;
+    versions.is_writing = true;
+    if (fiber_start(NULL, "versions", write_all, NULL, NULL) == OK)
+        return;
+    versions.is_writing = false;
+    log_write(LOG_WARN, "versions_failed", "no fiber is left to keep the configuration with");
+}
+
+bool versions_are_written(void)
+{
+    return !versions.is_writing;
+}
+
+void versions_add(const struct version *version, struct slice text)
+{
+    struct kept *kept = kept_new(version);
+    kept->version.size = text.size;
+    kept->hash = hash_of(text);
+    set_text(kept, text); /* until the disk has it */
+    kept->is_unwritten = true;
+    for (size_t i = versions.count; i-- > 0;)
+        if (versions.items[i]->version.number == version->number)
+            take_out(i);
+    while (versions.count > 0 && is_too_much(text.size))
+        take_out(0);
+    put_in(kept);
+    if (version->number > versions.last)
+        versions.last = version->number;
+    begin_to_write();
+}
+
+void versions_confirm(uint64_t number)
+{
+    struct arena arena;
+    struct slice text;
+    struct kept *kept = find(number);
+    if (kept == NULL || !kept->version.is_unconfirmed)
+        return;
+    kept->version.is_unconfirmed = false;
+    arena_init(&arena, NULL, 0);
+    if (versions_text(number, &arena, &text) == OK && (kept = find(number)) != NULL) {
+        set_text(kept, text);
+        kept->is_unwritten = true;
+        begin_to_write();
+    }
+    arena_done(&arena);
+}
+
+const struct version *versions_at(size_t index)
+{
+    return index < versions.count ? &versions.items[index]->version : NULL;
+}
+
+const struct version *versions_find(uint64_t number)
+{
+    const struct kept *kept = find(number);
+    return kept == NULL ? NULL : &kept->version;
+}
+
+const struct version *versions_latest(void)
+{
+    for (size_t i = versions.count; i-- > 0;)
+        if (!versions.items[i]->version.is_unconfirmed)
+            return &versions.items[i]->version;
+    return NULL;
+}
+
+/* A file that is read beside the loop. */
+struct fetching {
+    char path[FILE_PATH_SIZE];
+    struct arena arena;
+    struct slice text;
+    char why[96];
+    enum status status;
+};
+
+static void fetch(void *job)
+{
+    struct fetching *fetching = job;
+    const char *why = "";
+    fetching->status =
+        file_read(fetching->path, FILE_SIZE_MAX, &fetching->arena, &fetching->text, &why);
+    (void)snprintf(fetching->why, sizeof fetching->why, "%s", why);
+}
+
+static void fetching_free(void *job)
+{
+    struct fetching *fetching = job;
+    arena_done(&fetching->arena);
+    free(fetching);
+}
+
+static struct fetching *fetching_new(uint64_t number)
+{
+    struct fetching *job = memory_zero(sizeof *job);
+    arena_init(&job->arena, NULL, 0);
+    file_path(number, job->path);
+    return job;
+}
+
+/* What has come into the arena; frees the job. */
+static enum status end_fetching(struct fetching *job, struct arena *arena, struct slice *text)
+{
+    struct version version;
+    enum status status = job->status;
+    if (status != OK)
+        log_write(LOG_ERROR, "versions_failed", "cannot read %s: %s", job->path, job->why);
+    else if (version_file_read(job->text, &job->arena, &version, text))
+        *text = arena_copy(arena, *text);
+    else
+        status = ERR_SYSTEM;
+    fetching_free(job);
+    return status == OK ? OK : ERR_SYSTEM;
+}
+
+enum status versions_text(uint64_t number, struct arena *arena, struct slice *text)
+{
+    const struct kept *kept = find(number);
+    if (kept == NULL)
+        return ERR_UNREACHABLE;
+    if (kept->text.data != NULL) {
+        *text = arena_copy(arena, kept->text);
+        return OK;
+    }
+    struct fetching *job = fetching_new(number);
+    enum status status = offload(fetch, job, fetching_free, CLOCK_NEVER);
+    return status == OK ? end_fetching(job, arena, text) : status;
+}
+
+enum status versions_read(uint64_t number, struct arena *arena, struct slice *text)
+{
+    if (find(number) == NULL)
+        return ERR_UNREACHABLE;
+    struct fetching *job = fetching_new(number);
+    fetch(job);
+    return end_fetching(job, arena, text);
+}

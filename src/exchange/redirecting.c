@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exchange/redirecting.h"
+
+#include "exchange/exchange.h"
+#include "http/uri.h"
+
+static const struct slice HOST_FOLLOWS = {"//", 2};
+
+bool redirecting_prepare(int64_t status, struct prepare *p)
+{
+    if (status < 304 || status > 306)
+        return true;
+    p->error(p, "status", "%d is no redirect: 301, 302, 303, 307 or 308", (int)status);
+    return false;
+}
+
+enum verdict redirecting_answer(struct exchange *x, int64_t status, struct slice written,
+                                struct slice to)
+{
+    while (slice_starts(to, HOST_FOLLOWS) && !slice_starts(written, HOST_FOLLOWS))
+        to = slice_from(to, 1);
+    response_text(x, (int)status, SLICE(""), SLICE(""));
+    fields_set(&x->response.fields, FIELD_LOCATION, uri_encode(to, &x->arena));
+    return ANSWERED;
+}

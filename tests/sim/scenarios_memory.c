@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* More is wanted than there is of memory: who holds the most goes, others do not notice, and all is
+ * as usual afterwards. Nobody can tell here what the process has; what clients hold stands for it.
+ */
+#include "base/clock.h"
+#include "control/memory_watch.h"
+#include "scenarios.h"
+#include "truth.h"
+#include "world.h"
+
+#include <stdio.h>
+
+enum {
+    BUDGET_MIB = 16,
+    GREEDY = 420,
+    LOOK_MS = 100,
+    SPARE_MIB = 1, /* what comes between two looks */
+    SETTLED_S = 60,
+};
+
+static struct client *modest, *greedy[GREEDY];
+static struct memory_state seen;
+static int64_t most;
+static bool was_tight;
+
+static void look(void *unused)
+{
+    struct memory_state state;
+    memory_watch_look(&state);
+    seen = state;
+    most = state.used > most ? state.used : most;
+    was_tight = was_tight || state.level == PRESSURE_END;
+    if (!clients_are_done())
+        world_after(MILLISECONDS(LOOK_MS), look, unused);
+}
+
+static void begin(void)
+{
+    scenario_config("workers 2\nlimits memory=%uMiB\n"
+                    "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
+                    "upstream app {\n    server 10.0.0.1:8000\n}\n"
+                    "site * {\n    listen 10.1.0.1:80\n    proxy app\n}\n",
+                    BUDGET_MIB);
+    scenario_server(1);
+    most = 0;
+    was_tight = false;
+    actors_expect_trouble();
+    modest = scenario_client(40);
+    modest->manner.idles = MILLISECONDS(700);
+    scenario_start(modest);
+}
+
+/* One address, many connections, answers that nobody reads. */
+static void come(unsigned i, const char *from)
+{
+    struct client *client = scenario_client(1);
+    char text[48];
+    (void)snprintf(text, sizeof text, "%s:%u", from, 1000 + i);
+    client->from = scenario_address(text);
+    client->plans[0]->reply_size = 400000;
+    client->manner.pauses_at = 1;
+    client->manner.pauses_for = SECONDS(SETTLED_S);
+    greedy[i] = client;
+    client_start(client, SECONDS(1) + MILLISECONDS((int64_t)i * 8));
+}
+
+static void check_recovery(void)
+{
+    struct memory_state state;
+    memory_watch_look(&state);
+    if (most > (int64_t)(BUDGET_MIB + SPARE_MIB) * 1024 * 1024)
+        world_broken("memory", "clients held %lld KiB of a budget of %u MiB",
+                     (long long)most / 1024, BUDGET_MIB);
+    if (state.level == PRESSURE_END || state.level == PRESSURE_REFUSE)
+        world_broken("memory", "%s, and nobody wants anything", pressure_name(state.level));
+}
+
+static unsigned ended(const struct client *client)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < client->count; i++)
+        count +=
+            client->plans[i]->outcome == OUTCOME_CUT || client->plans[i]->outcome == OUTCOME_CLOSED;
+    return count;
+}
+
+static void settled(void *unused)
+{
+    struct memory_state state;
+    (void)unused;
+    memory_watch_look(&state);
+    if (state.level != PRESSURE_NONE)
+        world_broken("memory", "the level is still \"%s\"", pressure_name(state.level));
+}
+
+void memory_is_short(void)
+{
+    begin();
+    for (unsigned i = 0; i < GREEDY; i++)
+        come(i, "10.2.7.7");
+    world_after(MILLISECONDS(300), look, NULL);
+    world_after(SECONDS(SETTLED_S + 120), settled, NULL);
+}
+void memory_is_short_check(void)
+{
+    unsigned gone = 0;
+    for (unsigned i = 0; i < GREEDY; i++)
+        gone += ended(greedy[i]) > 0 || greedy[i]->plans[0]->outcome == OUTCOME_REFUSED;
+    check_recovery();
+    if (gone == 0)
+        world_broken("expectation", "nobody was refused or ended");
+    if (ended(modest) > 0)
+        world_broken("memory", "%u requests of somebody who holds little were ended",
+                     ended(modest));
+}
+
+/* Connections that were opened before it is tight, and grow all at once. */
+void memory_is_gone(void)
+{
+    begin();
+    for (unsigned i = 0; i < GREEDY; i++) {
+        come(i, i % 3 == 0 ? "10.2.7.8" : "10.2.7.7");
+        greedy[i]->plans[0]->think = SECONDS(6) - MILLISECONDS((int64_t)i * 8);
+    }
+    world_after(MILLISECONDS(300), look, NULL);
+    world_after(SECONDS(SETTLED_S + 120), settled, NULL);
+}
+void memory_is_gone_check(void)
+{
+    unsigned of_most = 0;
+    unsigned of_less = 0;
+    check_recovery();
+    for (unsigned i = 0; i < GREEDY; i++)
+        *(i % 3 == 0 ? &of_less : &of_most) += ended(greedy[i]) > 0;
+    if (was_tight && of_most == 0)
+        world_broken("memory", "it was tight, and who held the most was not ended");
+    if (of_less > of_most)
+        world_broken("memory", "%u were ended of who held less, %u of who held most", of_less,
+                     of_most);
+    if (ended(modest) > 0)
+        world_broken("memory", "%u requests of somebody who holds little were ended",
+                     ended(modest));
+}
