@@ -38,7 +38,7 @@ static enum status read_at(struct range_source *source, uint64_t offset, uint64_
     if (s->block == NULL)
         s->block = block_take();
     size_t got = 0;
-    size_t most = size < BLOCK_SIZE ? (size_t)size : BLOCK_SIZE;
+    size_t most = size < STREAM_PIECE ? (size_t)size : STREAM_PIECE;
     enum status status = file_cache_read(s->file, s->block, most, offset, deadline, &got);
     if (status != OK)
         return failed(s, status, "files: the disk could not be read");

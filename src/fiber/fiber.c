@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "fiber/loop.h"
+#include "fiber/pages.h"
 #include "fiber/sanitizer.h"
 #include "fiber/stack.h"
 #include "fiber/switch.h"
@@ -23,6 +24,7 @@ enum {
     CACHE_LINE = 64,
     FETCHED_LINES = 12,  /* of the stack, from where it parked upwards */
     DEEP_MARKS_MAX = 64, /* names with a high-water mark */
+    SHED_MARGIN = 2048,  /* of stack that whoever sheds the rest still needs */
 };
 
 struct fiber {
@@ -408,6 +410,14 @@ void fiber_release_stacks(void)
         unmap_fiber(f);
     }
     thread->fibers_free_count = 0;
+}
+
+void fiber_shed_stack(void)
+{
+    struct fiber *f = fiber_self();
+    const char *here = __builtin_frame_address(0);
+    if (!FIBER_IS_PAINTED)
+        pages_drop_within(f->stack, f->stack + (here - f->stack) - SHED_MARGIN);
 }
 
 void fiber_trim_stacks(void)

@@ -75,6 +75,9 @@ void fiber_release_stacks(void);
 void fiber_trim_stacks(void);
 /* The same beyond any number. */
 void fiber_drop_stacks(size_t keep);
+/* The running fiber is about to wait for long: pages of its stack that were needed before, by it or
+ * by the one that had it last, go back to the kernel. */
+void fiber_shed_stack(void);
 
 /* Calls back with the deepest use of the stack per fiber name; only in painted builds
  * (-DFIBER_PAINT). */

@@ -3,7 +3,9 @@
 
 #include "base/check.h"
 
+#include <stdint.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 void *pages_map(size_t size)
 {
@@ -20,4 +22,13 @@ void pages_unmap(void *pages, size_t size)
 void pages_drop(void *pages, size_t size)
 {
     check(madvise(pages, size, MADV_DONTNEED) == 0);
+}
+
+void pages_drop_within(char *from, char *end)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    size_t before = (page - (uintptr_t)from % page) % page;
+    size_t behind = (uintptr_t)end % page;
+    if (from < end && (size_t)(end - from) >= before + behind + page)
+        pages_drop(from + before, (size_t)(end - from) - before - behind);
 }

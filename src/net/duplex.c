@@ -159,7 +159,7 @@ static void write_turn(struct duplex *duplex, char **block)
     enum status status = OK;
     size_t size = 0;
     while (status == OK && !duplex->is_ending &&
-           (size = duplex->events->fill(duplex, *block, BLOCK_SIZE)) > 0) {
+           (size = duplex->events->fill(duplex, *block, STREAM_PIECE)) > 0) {
         struct iovec part = {*block, size};
         status = stream_write(&duplex->stream, &part, 1, 0, CLOCK_NEVER);
         if (status == ERR_TIMEOUT) {
@@ -174,7 +174,7 @@ static void write_turn(struct duplex *duplex, char **block)
         }
         /* There is more than fits at once: who was relieved of his part may bring the next, or the
          * less urgent would go first. */
-        if (status == OK && size > BLOCK_SIZE - NEARLY) {
+        if (status == OK && size > STREAM_PIECE - NEARLY) {
             wait_for_turn(duplex);
             return;
         }

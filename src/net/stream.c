@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 enum {
-    CROWDED_MS = 5, /* between two looks when another fiber waits for the same direction */
+    CROWDED_MS = 5,     /* between two looks when another fiber waits for the same direction */
+    PATIENCE_MS = 1000, /* of a writer, before it counts as slow */
 };
 
 ssize_t stream_receive(struct stream *stream, void *into, size_t size)
@@ -89,6 +90,21 @@ void stream_advance(struct iovec **parts, int *count, size_t sent)
     }
 }
 
+/* A client that has taken nothing for a while is one of those of whom there may be thousands. */
+static enum status wait_for_room(struct stream *stream, ssize_t wants, int64_t give_up)
+{
+    int64_t soon = clock_after(loop_now(), MILLISECONDS(PATIENCE_MS));
+    if (soon >= give_up)
+        return stream_wait_for(stream, wants, give_up);
+    enum status status = stream_wait_for(stream, wants, soon);
+    if (status != ERR_TIMEOUT)
+        return status;
+    fiber_shed_stack();
+    if (stream->on_slow != NULL)
+        stream->on_slow(stream);
+    return stream_wait_for(stream, wants, give_up);
+}
+
 enum status stream_write(struct stream *stream, struct iovec *parts, int count, int64_t stall,
                          int64_t deadline)
 {
@@ -105,7 +121,7 @@ enum status stream_write(struct stream *stream, struct iovec *parts, int count, 
             return ERR_CLOSED;
         if (give_up == 0)
             give_up = stream_stall_deadline(stall, deadline);
-        TRY(stream_wait_for(stream, sent, give_up));
+        TRY(wait_for_room(stream, sent, give_up));
     }
     return OK;
 }

@@ -29,6 +29,8 @@ struct stream_operations {
 
 enum {
     STREAM_TLS_BYTES = 16 * 1024, /* about what a connection of TLS holds beside its stream */
+    /* Bytes that are best written at a time: a record of TLS with so many fills four pages. */
+    STREAM_PIECE = 16 * 1024 - 32,
 };
 
 struct stream {
@@ -36,7 +38,9 @@ struct stream {
     struct watch watch; /* of the descriptor beneath */
     uint64_t bytes_in;
     uint64_t bytes_out;
-    void *argument;    /* for the owner's on_ready */
+    void *argument; /* for the owner's on_ready */
+    void (*on_slow)(
+        struct stream *stream); /* a writer has waited for long, and will longer; NULL */
     bool more_follows; /* what is written now does not have to leave before what comes next */
     bool short_read_is_drained;        /* of TCP; unix sockets are read until they say no */
     struct tls *tls;                   /* of net/stream_tls; NULL: bytes travel as they are */

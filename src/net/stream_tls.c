@@ -15,10 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    RECORD_MAX = 16384, /* RFC 8446 §5.1 */
-};
-static_assert((int)RECORD_MAX <= (int)BLOCK_SIZE, "a record is gathered in a block");
+static_assert((int)STREAM_PIECE <= (int)BLOCK_SIZE, "a record is gathered in a block");
 
 /* Sockets as the library sees them. */
 static int socket_read(BIO *bio, char *into, int size)
@@ -141,8 +138,8 @@ static bool tls_has_input(const struct stream *stream)
 static size_t gather(char *into, const struct iovec *parts, int count)
 {
     size_t size = 0;
-    for (int i = 0; i < count && size < RECORD_MAX; i++) {
-        size_t room = RECORD_MAX - size;
+    for (int i = 0; i < count && size < STREAM_PIECE; i++) {
+        size_t room = STREAM_PIECE - size;
         size_t some = parts[i].iov_len < room ? parts[i].iov_len : room;
         memcpy(into + size, parts[i].iov_base, some);
         size += some;
@@ -159,14 +156,15 @@ static ssize_t tls_send(struct stream *stream, const struct iovec *parts, int co
     char *block = NULL;
     const void *from = parts[0].iov_base;
     size_t size = parts[0].iov_len;
-    if (count > 1 && size < RECORD_MAX) {
+    if (count > 1 && size < STREAM_PIECE) {
         block = block_take();
         size = gather(block, parts, count);
         from = block;
     }
     size_t sent = 0;
     int result =
-        size == 0 ? 1 : SSL_write_ex(tls->ssl, from, size < RECORD_MAX ? size : RECORD_MAX, &sent);
+        size == 0 ? 1
+                  : SSL_write_ex(tls->ssl, from, size < STREAM_PIECE ? size : STREAM_PIECE, &sent);
     if (block != NULL)
         block_give(block);
     if (result == 1)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Slots of two sizes, the free ones of each in two stacks without locks: those whose pages are
+/* Slots of few sizes, the free ones of each in two stacks without locks: those whose pages are
  * there, which are taken first, and those whose pages went back to the kernel. Any thread may free
  * what another has taken. Where no slot is left, malloc() serves. */
 #include "net/tls_memory.h"
@@ -35,8 +35,11 @@ struct pool {
 };
 
 static struct pool pools[] = {
-    {.least = 12 * 1024, .size = 24 * 1024, .hot_max = 16}, /* records, and a flight of messages */
-    {.least = 4096, .size = 4096, .hot_max = 32},           /* a flight on its way to the records */
+    {.least = 12 * 1024, .size = 20 * 1024, .hot_max = 16}, /* records */
+    /* The messages of a handshake: wiped to their last byte when it ends. What a record of a slow
+     * reader then stood in would have all its pages. */
+    {.least = 20 * 1024 + 1, .size = 24 * 1024, .hot_max = 8},
+    {.least = 4096, .size = 4096, .hot_max = 32}, /* a flight on its way to the records */
 };
 enum {
     POOLS = sizeof pools / sizeof *pools,

@@ -2,6 +2,7 @@
 /* Responses to an HTTP/1 client. The head and small chunks are gathered in one piece of memory, so
  * that a small response leaves in one system call. */
 #include "base/check.h"
+#include "fiber/pages.h"
 #include "http/h1_write.h"
 #include "serve/serve_h1.h"
 
@@ -19,6 +20,14 @@ static int64_t write_stall(const struct h1_exchange *e)
                             : x->route->timeouts.client_write;
 }
 
+/* What nobody has asked of the exchange's memory yet may have been used by another before. */
+static void on_slow(struct stream *stream)
+{
+    struct h1_exchange *e = LIST_ENTRY(stream, struct h1_connection, stream)->active;
+    if (e != NULL && e->x.arena.blocks == NULL)
+        pages_drop_within(e->x.arena.at, e->x.arena.end);
+}
+
 /* Writes what was gathered, then the parts. */
 static enum status write_out(struct h1_exchange *e, const struct slice *parts, size_t count)
 {
@@ -33,6 +42,7 @@ static enum status write_out(struct h1_exchange *e, const struct slice *parts, s
     if (used == 0 || e->written != OK)
         return e->written;
     e->x.head_sent = true;
+    e->connection->stream.on_slow = on_slow;
     e->written = stream_write(&e->connection->stream, vector, used, write_stall(e), e->x.deadline);
     e->out = buffer_fixed(e->out_memory, sizeof e->out_memory);
     if (e->written == ERR_TIMEOUT)

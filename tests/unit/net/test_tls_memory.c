@@ -19,8 +19,8 @@ enum {
     HELD = 50,
 };
 
-static const size_t SIZES[] = {1,     100,   4095,  4096,  4097,  12287, 12288,
-                               16384, 16717, 21848, 24576, 24577, 100000};
+static const size_t SIZES[] = {1,     100,   4095,  4096,  4097,  12287, 12288, 16384,
+                               16717, 20480, 20481, 21848, 24576, 24577, 100000};
 enum {
     SIZES_COUNT = sizeof SIZES / sizeof *SIZES,
 };
