@@ -16,7 +16,7 @@ enum {
     CONNECTION_BYTES = KIB,     /* of one without a request */
     HANDSHAKE_BYTES = 48 * KIB, /* of the library, while it shakes hands */
     SPARE = 32,                 /* blocks and stacks that a worker keeps all the same */
-    ASK_BYTES = 1024 * KIB,     /* less is not worth another measurement */
+    ASK_BYTES = 256 * KIB,      /* less is not worth another measurement */
 };
 
 /* Something that can be ended by itself, and what it holds. */
@@ -37,33 +37,12 @@ struct visit {
     size_t count, capacity;
 };
 
-/* What it holds, as far as it can be told without looking at anybody. */
+/* What it holds or is bound to, as far as it can be told without looking at anybody. */
 static int64_t held_by(const struct serve_worker *worker)
 {
     return (int64_t)worker->thread.blocks_taken * BLOCK_SIZE +
-           (int64_t)worker->thread.fibers_count * STACK_BYTES +
+           (int64_t)worker->thread.fibers_count * REQUEST_BYTES +
            __atomic_load_n(&worker->connections_count, __ATOMIC_RELAXED) * CONNECTION_BYTES;
-}
-
-/* What its requests will still want; less than 0 where they have more already. */
-static int64_t wanted_by(const struct serve_worker *worker)
-{
-    return (int64_t)worker->thread.fibers_count * (REQUEST_BYTES - STACK_BYTES) -
-           (int64_t)worker->thread.blocks_taken * BLOCK_SIZE;
-}
-
-/* Since the last measurement begins anew. Half of what was still to come is remembered: a
- * measurement knows nothing of it, and what does not come in time will not come. */
-static void begin_sample(struct serve_worker *worker, uint64_t sample)
-{
-    int64_t wanted = wanted_by(worker);
-    int64_t owed = worker->pressure_owed + wanted - worker->pressure_wanted;
-    worker->pressure_sample = sample;
-    worker->pressure_held = held_by(worker);
-    worker->pressure_wanted = wanted;
-    worker->pressure_owed = owed > 0 ? owed / 2 : 0;
-    worker->accepted_since = 0;
-    worker->has_asked = false;
 }
 
 /* The level, and whether the worker would use its part of the room up with `more` bytes. */
@@ -75,10 +54,15 @@ static enum pressure look(struct serve_worker *worker, int64_t more, bool *is_us
     *is_used_up = false;
     if (sample == 0)
         return level;
-    if (sample != worker->pressure_sample)
-        begin_sample(worker, sample);
-    int64_t owed = worker->pressure_owed + wanted_by(worker) - worker->pressure_wanted;
-    int64_t grown = held_by(worker) - worker->pressure_held + (owed > 0 ? owed : 0) + more;
+    int64_t held = held_by(worker);
+    if (sample != worker->pressure_sample) {
+        worker->pressure_sample = sample;
+        worker->pressure_base = held;
+        worker->accepted_since = 0;
+        worker->has_asked = false;
+        return level;
+    }
+    int64_t grown = held - worker->pressure_base + more;
     int64_t room = __atomic_load_n(&pressure->room, __ATOMIC_RELAXED);
     *is_used_up = grown > room;
     if (!worker->has_asked && grown > (room / 2 > ASK_BYTES ? room / 2 : ASK_BYTES)) {

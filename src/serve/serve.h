@@ -81,9 +81,7 @@ struct serve_worker {
     int64_t date_second;                           /* that `date` was written for */
     char date[DATE_HTTP_SIZE];
     uint64_t pressure_sample; /* in which the worker held … */
-    int64_t pressure_held;    /* … so many bytes, */
-    int64_t pressure_wanted;  /* its requests were still to want so many, */
-    int64_t pressure_owed;    /* and those before them so many more */
+    int64_t pressure_base;    /* … so many bytes */
     int64_t accepted_since;   /* connections since then */
     bool has_asked;           /* since then, for another one */
     /* Counters, of which others may read: */
