@@ -15,6 +15,7 @@ enum {
     FIELDS_ROOM = 512,
     VALUE_ROOM = 64,
     FAILURE_SIZE = 40,
+    UNDER_WAY_S = 1, /* as long an answer may be under way, at most */
     INSISTED_S = 12, /* a server's head may take so long on its way */
 };
 
@@ -139,7 +140,8 @@ static void check_age(const struct plan *plan, const struct page *page, unsigned
         world_broken("cache", "request %u got version %u of page %u, which no server gave",
                      plan->id, version, page->id);
     int64_t until = confirmed + page_good_for(page, errors);
-    if (plan->began > until && plan->began > confirmed)
+    /* What was on its way when the request came may be its answer as well (RFC 9111, 4). */
+    if (plan->began > until && plan->began > confirmed + SECONDS(UNDER_WAY_S))
         world_broken("cache", "request %u got version %u of page %u %.3f s too late", plan->id,
                      version, page->id, (double)(plan->began - until) / (double)SECONDS(1));
     if (plan->began > page->floor_at && version < page->floor)

@@ -301,10 +301,12 @@ static size_t errors_of_line(const struct key *key, const char *line, struct are
     struct config_errors errors;
     config_errors_init(&errors, arena);
     struct config_tree *tree = config_tree_new(arena, &errors, &FAKE_SOURCE);
-    /* "{}" at the end stands for a block of any kind. */
+    /* "{ … }" at the end stands for a block of any kind. */
     struct slice text = slice_from_cstring(line);
-    if (slice_ends(text, SLICE(" {}")))
-        text = arena_format(arena, "%.*s {\n}\n", SLICE_ARG(slice_first(text, text.size - 3)));
+    struct slice any = SLICE("{ … }");
+    if (slice_ends(text, any))
+        text =
+            arena_format(arena, "%.*s{\n}\n", SLICE_ARG(slice_first(text, text.size - any.size)));
     struct config_file *file = arena_zero(arena, sizeof(*file));
     file->text = text;
     config_tree_parse(tree, SLICE("example"), text);
