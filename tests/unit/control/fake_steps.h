@@ -247,7 +247,7 @@ static const struct key FAKE_SPLIT = {
     .options = FAKE_SPLIT_OPTIONS,
     .config_size = sizeof(struct fake_config),
     .doc = "Shares.",
-    .example = "split by={client_ip} {}",
+    .example = "split by={client_ip} { … }",
     .since = "0.1",
 };
 FAKE_KEY(FAKE_REDIRECT, "redirect", KEY_ANSWER, FAKE_REDIRECT_ARGUMENTS, FAKE_REDIRECT_OPTIONS,
