@@ -328,7 +328,7 @@ static void drain(void *argument)
     worker->cut.on_fire = on_cut;
     worker->look.on_fire = on_look;
     timer_set(&worker->serve.thread.timers, &worker->cut,
-              clock_after(loop_now(), worker->all->snapshot->timeouts.drain));
+              clock_after(loop_now(), worker->serve.view->snapshot->timeouts.drain));
     serve_drain(&worker->serve, on_all_gone);
     close_sockets(worker);
 }
