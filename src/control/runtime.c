@@ -3,7 +3,6 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "control/snapshot.h"
 #include "control/state.h"
@@ -30,26 +29,6 @@ static struct {
     char path[PATH_SIZE]; /* of the file; empty: there is no place for one */
 } runtime;
 
-/* The packaged configuration's has the plain name; others, of which there may be several on a
- * machine, one each. */
-static void find_path(const char *config_name)
-{
-    const char *directory = state_directory();
-    if (directory == NULL)
-        return;
-    char *whole = realpath(config_name, NULL);
-    struct slice name = slice_from_cstring(whole == NULL ? config_name : whole);
-    int size;
-    if (slice_equal(name, SLICE("/etc/weir/weir.conf")))
-        size = snprintf(runtime.path, PATH_SIZE, "%s/overrides.json", directory);
-    else
-        size = snprintf(runtime.path, PATH_SIZE, "%s/overrides-%016llx.json", directory,
-                        (unsigned long long)hash_text((struct hash_key){0}, name));
-    if (size >= PATH_SIZE)
-        runtime.path[0] = '\0';
-    free(whole);
-}
-
 void runtime_load(const char *config_name)
 {
     struct arena arena;
@@ -57,7 +36,7 @@ void runtime_load(const char *config_name)
     struct slice wrong;
     const char *why;
     overrides_init(&runtime.overrides);
-    find_path(config_name);
+    state_path(config_name, "overrides", ".json", runtime.path, PATH_SIZE);
     if (runtime.path[0] == '\0')
         return;
     arena_init(&arena, NULL, 0);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/state.h"
 
+#include "base/hash.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,4 +30,24 @@ const char *state_directory(void)
     else
         return NULL;
     return size < PATH_SIZE ? path : NULL;
+}
+
+void state_path(const char *config_name, const char *name, const char *suffix, char *into,
+                size_t size)
+{
+    const char *directory = state_directory();
+    into[0] = '\0';
+    if (directory == NULL)
+        return;
+    char *whole = realpath(config_name, NULL);
+    struct slice config = slice_from_cstring(whole == NULL ? config_name : whole);
+    int written;
+    if (slice_equal(config, SLICE("/etc/weir/weir.conf")))
+        written = snprintf(into, size, "%s/%s%s", directory, name, suffix);
+    else
+        written = snprintf(into, size, "%s/%s-%016llx%s", directory, name,
+                           (unsigned long long)hash_text((struct hash_key){0}, config), suffix);
+    if (written < 0 || (size_t)written >= size)
+        into[0] = '\0';
+    free(whole);
 }

@@ -48,25 +48,6 @@ static uint64_t hash_of(struct slice text)
     return hash_text((struct hash_key){0}, text) | 1;
 }
 
-/* As overrides: the packaged configuration's has the plain name. */
-static void find_path(const char *config_name)
-{
-    const char *directory = state_directory();
-    if (directory == NULL)
-        return;
-    char *whole = realpath(config_name, NULL);
-    struct slice name = slice_from_cstring(whole == NULL ? config_name : whole);
-    int size;
-    if (slice_equal(name, SLICE("/etc/weir/weir.conf")))
-        size = snprintf(versions.path, PATH_SIZE, "%s/config", directory);
-    else
-        size = snprintf(versions.path, PATH_SIZE, "%s/config-%016llx", directory,
-                        (unsigned long long)hash_text((struct hash_key){0}, name));
-    if (size >= PATH_SIZE)
-        versions.path[0] = '\0';
-    free(whole);
-}
-
 static void file_path(uint64_t number, char into[FILE_PATH_SIZE])
 {
     (void)snprintf(into, FILE_PATH_SIZE, "%s/%010llu.conf", versions.path,
@@ -175,7 +156,7 @@ void versions_load(const char *config_name)
     char pattern[PATH_SIZE + 16];
     const struct slice *paths;
     size_t count;
-    find_path(config_name);
+    state_path(config_name, "config", "", versions.path, PATH_SIZE);
     if (versions.path[0] == '\0')
         return;
     arena_init(&arena, NULL, 0);
