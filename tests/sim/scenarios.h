@@ -120,6 +120,7 @@
     PLAIN(programs_are_slow)                                                                       \
     CHECKED(memory_is_short)                                                                       \
     CHECKED(memory_is_gone)                                                                        \
+    CHECKED(memory_is_lowered)                                                                     \
     CHECKED(queue_moves_on)                                                                        \
     CHECKED(log_is_reopened)                                                                       \
     PLAIN(log_goes_on)                                                                             \
