@@ -33,7 +33,7 @@ def make(mode):
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
-def prepare():
+def prepare(mode):
     """The copy is the tree. Only what differs is copied, so that little is built again."""
     wanted = {Path("Makefile")}
     for folder in "src", "tests/sim":
@@ -43,6 +43,8 @@ def prepare():
                 copied.unlink()
     for file in wanted:
         restore(file)
+    if not make(mode) or breaks(mode, "--seeds", "1"):
+        sys.exit("worlds break without any fault")
 
 
 def restore(file):
@@ -154,7 +156,7 @@ def main():
         if time.monotonic() >= options.end:
             break
         if not is_prepared:
-            prepare()
+            prepare(options.mode)
             is_prepared = True
         known = verdicts[key_of(patch)] = judge(patch, options, held)
         keep(verdicts)

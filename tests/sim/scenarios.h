@@ -102,6 +102,7 @@
     CHECKED(names_and_cookies)                                                                     \
     CHECKED(kinds_of_requests)                                                                     \
     CHECKED(slower_than_it_lives)                                                                  \
+    CHECKED(changed_while_fetched)                                                                 \
     CHECKED(page_is_changed)                                                                       \
     CHECKED(shapes_of_answers)                                                                     \
     CHECKED(too_large_to_store)                                                                    \
@@ -121,6 +122,7 @@
     CHECKED(memory_is_short)                                                                       \
     CHECKED(memory_is_gone)                                                                        \
     CHECKED(memory_is_lowered)                                                                     \
+    CHECKED(queue_is_left)                                                                         \
     CHECKED(queue_moves_on)                                                                        \
     CHECKED(log_is_reopened)                                                                       \
     PLAIN(log_goes_on)                                                                             \

@@ -256,6 +256,9 @@ void stale_if_error_check(void)
     expect_version(2, 0);
     if (plan_at(2)->outcome != OUTCOME_REFUSED || plan_at(2)->got_status != 502)
         world_broken("expectation", "what is too old stood in for an error");
+    if (server->requests != 4)
+        world_broken("expectation", "servers were asked %u times by four requests",
+                     server->requests);
 }
 
 /* What is for one alone makes nobody wait for another, once that is known. */
@@ -357,6 +360,28 @@ void page_is_changed(void)
 void page_is_changed_check(void)
 {
     expect_version(39, 5);
+}
+
+/* The same while what was before is still on its way: whole at last, it is of no use any more. */
+void changed_while_fetched(void)
+{
+    begin("", "");
+    page = page_new("", &PAGE_FRESH);
+    page->versions[1].size = 5000;
+    for (int i = 0; i < 3; i++) {
+        struct plan *plan = ask(i == 0 ? 0 : i == 1 ? 1000 : 25000);
+        plan->manner = i == 0 ? MANNER_SLOW : MANNER_GOOD;
+        plan->method = i == 1 ? "POST" : "GET";
+        plan->wish->changes = i == 1;
+        wish_say(plan);
+    }
+}
+void changed_while_fetched_check(void)
+{
+    if (plan_at(0)->ended < plan_at(1)->ended || plan_at(0)->ended > plan_at(2)->began)
+        world_broken("expectation", "it was not changed while it was fetched");
+    expect_version(0, 1);
+    expect_version(2, 2);
 }
 
 /* Parts, heads, and what the client has already, of what is stored. */
