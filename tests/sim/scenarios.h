@@ -90,6 +90,7 @@
     CHECKED(large_files)                                                                           \
     CHECKED(files_over_time)                                                                       \
     CHECKED(one_fetch_for_many)                                                                    \
+    CHECKED(one_fetch_of_chunks)                                                                   \
     CHECKED(first_leaves_early)                                                                    \
     CHECKED(first_leaves_inside)                                                                   \
     CHECKED(all_leave_early)                                                                       \

@@ -75,17 +75,23 @@ static void change(void *unused)
     page_change(page);
 }
 
-/* Who comes while it is fetched gets what is there at once, and the rest as it comes. */
-void one_fetch_for_many(void)
+static void many_ask(bool is_chunked)
 {
     begin("", "");
     page = page_new("", &PAGE_FRESH);
     page->versions[1].size = 3000;
+    page->is_chunked = is_chunked;
     for (int i = 0; i < 40; i++) {
         struct plan *plan = ask(i * 20);
         plan->manner = MANNER_SLOW;
         wish_say(plan);
     }
+}
+
+/* Who comes while it is fetched gets what is there at once, and the rest as it comes. */
+void one_fetch_for_many(void)
+{
+    many_ask(false);
 }
 void one_fetch_for_many_check(void)
 {
@@ -99,7 +105,24 @@ void one_fetch_for_many_check(void)
             plan->wish->first_byte > begins + MILLISECONDS(LATE_MS))
             world_broken("expectation", "follower %u began to read %.3f s late", i,
                          (double)(plan->wish->first_byte - begins) / (double)SECONDS(1));
+        if (plan->wish->waited > MILLISECONDS(LATE_MS))
+            world_broken("expectation", "follower %u waited %.3f s for what was there", i,
+                         (double)plan->wish->waited / (double)SECONDS(1));
+        int64_t ends = plan->began > first->ended ? plan->began : first->ended;
+        if (plan->ended > ends + MILLISECONDS(LATE_MS))
+            world_broken("expectation", "follower %u had all %.3f s late", i,
+                         (double)(plan->ended - ends) / (double)SECONDS(1));
     }
+}
+
+/* The same where only its end says how long it is. */
+void one_fetch_of_chunks(void)
+{
+    many_ask(true);
+}
+void one_fetch_of_chunks_check(void)
+{
+    one_fetch_for_many_check();
 }
 
 /* The first leaves before anything has come: another has its place. */
