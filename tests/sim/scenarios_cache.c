@@ -141,6 +141,9 @@ void first_leaves_early(void)
 void first_leaves_early_check(void)
 {
     expect_asked(1);
+    if (server->requests != 1)
+        world_broken("expectation", "it was asked %u times for, as the first had left",
+                     server->requests);
 }
 
 void first_leaves_inside(void)
@@ -196,6 +199,26 @@ void all_leave_inside_check(void)
 {
     expect_asked(1);
     if (!plan_at(3)->wish->is_hit)
+        world_broken("expectation", "what was fetched for nobody is not there");
+}
+
+/* The same of one who was alone with it. */
+void one_leaves_inside(void)
+{
+    begin("", "");
+    page = page_new("", &PAGE_FRESH);
+    page->versions[1].size = 5000;
+    for (int i = 0; i < 2; i++) {
+        struct plan *plan = ask(i * 20000);
+        plan->manner = MANNER_SLOW;
+        wish_say(plan);
+    }
+    clients[0]->manner.leaves_at = 600;
+}
+void one_leaves_inside_check(void)
+{
+    expect_asked(1);
+    if (plan_at(0)->outcome == OUTCOME_WHOLE || !plan_at(1)->wish->is_hit)
         world_broken("expectation", "what was fetched for nobody is not there");
 }
 
