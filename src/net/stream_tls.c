@@ -198,6 +198,7 @@ static void tls_free(struct tls *tls)
     SSL_free(tls->ssl);
     free(tls->text);
     free(tls);
+    thread_commit(thread_self(), -STREAM_TLS_BYTES);
 }
 
 static void tls_close(struct stream *stream, bool reset)
@@ -221,6 +222,7 @@ static const struct stream_operations TLS = {
 
 static struct tls *begin(struct stream *stream, SSL *ssl)
 {
+    thread_commit(thread_self(), STREAM_TLS_BYTES);
     struct tls *tls = memory_zero(sizeof *tls);
     BIO *bio = BIO_new(socket_method);
     check(bio != NULL);
