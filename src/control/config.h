@@ -183,3 +183,5 @@ struct slice config_item_at(struct arena *arena, const struct config_item *item)
 /* The directory that relative paths of a line start from: that of its file. Ends with a slash;
  * empty for the current one. */
 struct slice config_item_directory(const struct config_item *item);
+/* What a log's `rotate` says; size 0: nothing. */
+struct log_rotation config_log_rotation(const struct config_item *log);

@@ -13,6 +13,7 @@
 
 static void (*note_begin)(const struct exchange *x);
 static void (*log_exchange)(const struct exchange *x);
+static void (*keep_for_log)(struct exchange *x); /* atomic: a configuration may ask for more */
 
 void exchange_set_log(void (*begun)(const struct exchange *x),
                       void (*log)(const struct exchange *x))
@@ -25,6 +26,18 @@ void exchange_log(const struct exchange *x)
 {
     if (log_exchange != NULL)
         log_exchange(x);
+}
+
+void exchange_set_keep(void (*keep)(struct exchange *x))
+{
+    __atomic_store_n(&keep_for_log, keep, __ATOMIC_RELAXED);
+}
+
+void exchange_keep_for_log(struct exchange *x)
+{
+    void (*keep)(struct exchange * x) = __atomic_load_n(&keep_for_log, __ATOMIC_RELAXED);
+    if (keep != NULL)
+        keep(x);
 }
 
 void exchange_keep_state(struct exchange *x, const void *config, void *state)
@@ -427,11 +440,13 @@ static void finish_steps(struct exchange *x)
 
 static void finish(struct exchange *x)
 {
+    bool goes_on = x->tunnel.server != NULL && x->is_finished;
+    if (!goes_on && !x->is_apart)
+        exchange_keep_for_log(x);
     finish_steps(x);
     for (; x->rounds != NULL; finish_steps(x))
         exchange_end_round(x);
     fiber_scope_cancel(&x->scope);
-    bool goes_on = x->tunnel.server != NULL && x->is_finished;
     if (!goes_on && !x->is_apart) /* a tunnel is logged when it ends */
         exchange_log(x);
     exchange_let_go(x);

@@ -74,6 +74,7 @@ void serve_begin(struct exchange *x, struct listener *listener, const struct add
 {
     struct serve_worker *worker = listener->worker;
     x->sites = &listener->config->sites;
+    x->listener = listener->config->name;
     x->view = serve_view_enter(listener);
     x->fiber = fiber_self();
     x->started = loop_now();
