@@ -194,8 +194,11 @@ static bool hand_over(struct gathered *gathered)
     struct log_target *target = gathered->log->target;
     if (gathered->lines > 0 && !gathered->log->config.may_hold)
         log_target_write(target, LOG_INFO, lines, gathered->lines);
-    else if (gathered->lines > 0 && !log_target_try(target, LOG_INFO, lines))
-        return false;
+    else if (gathered->lines > 0 && !log_target_try(target, LOG_INFO, lines)) {
+        if (!service_is_ending())
+            return false;
+        log_target_push(target, LOG_INFO, lines); /* the end waits for no log */
+    }
     gathered->pending.size = 0;
     gathered->lines = 0;
     return true;

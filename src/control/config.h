@@ -137,6 +137,7 @@ struct config {
     int64_t metrics_series_max;
     struct resolver_keys_config resolver;
     struct proxies_config trusted_proxies; /* no ranges: none */
+    struct slice id_name;                  /* of request_id; empty: X-Request-ID */
     struct config_admin admin;
     const struct config_item *const *access_log_items; /* where these are written: */
     const struct access_log_config *access_logs;

@@ -13,7 +13,6 @@
 
 static void (*note_begin)(const struct exchange *x);
 static void (*log_exchange)(const struct exchange *x);
-static void (*keep_for_log)(struct exchange *x); /* atomic: a configuration may ask for more */
 
 void exchange_set_log(void (*begun)(const struct exchange *x),
                       void (*log)(const struct exchange *x))
@@ -26,18 +25,6 @@ void exchange_log(const struct exchange *x)
 {
     if (log_exchange != NULL)
         log_exchange(x);
-}
-
-void exchange_set_keep(void (*keep)(struct exchange *x))
-{
-    __atomic_store_n(&keep_for_log, keep, __ATOMIC_RELAXED);
-}
-
-void exchange_keep_for_log(struct exchange *x)
-{
-    void (*keep)(struct exchange * x) = __atomic_load_n(&keep_for_log, __ATOMIC_RELAXED);
-    if (keep != NULL)
-        keep(x);
 }
 
 void exchange_keep_state(struct exchange *x, const void *config, void *state)
@@ -169,8 +156,7 @@ static void build_error(struct exchange *x)
         response_replace(x, status, SLICE("text/plain; charset=utf-8"), text);
     }
     struct fields *fields = &x->response.fields;
-    if (x->request_id.size > 0) /* what a user who sees this can quote */
-        fields_add(fields, FIELD_X_REQUEST_ID, x->request_id);
+    exchange_set_id(x, fields); /* what a user who sees this can quote */
     if (x->blame.error != NULL && x->blame.error[0] != '\0')
         fields_add(fields, FIELD_PROXY_STATUS,
                    arena_format(&x->arena, "weir; error=%s", x->blame.error));

@@ -167,6 +167,7 @@ struct exchange {
     const struct tls_facts *tls;             /* of the client's connection; NULL: it is in clear */
     const struct introduction *introduction; /* what a proxy said of it before; NULL */
     struct slice request_id;
+    struct slice id_name;           /* of the field that carries it; empty: X-Request-ID */
     struct slice trace_id;          /* of the trace that the client has begun; empty */
     uint64_t config;                /* version of the configuration that it goes by */
     struct slice user;              /* verified identity; empty */
@@ -255,6 +256,8 @@ void exchange_end_round(struct exchange *x);
  * address ends the walk. Sets x->client and x->client_ip, and what Forwarded tells beside them. */
 struct cidr;
 void exchange_find_client(struct exchange *x, const struct cidr *trusted, size_t count);
+/* Sets the field that carries the request's id, if it has one, in a head of either side. */
+void exchange_set_id(const struct exchange *x, struct fields *fields);
 /* Removes the fields that only steps may set, however they are spelt. */
 void exchange_take_off_guarded(struct exchange *x);
 /* The host that the client asked for, as a Host field says it. */

@@ -3,6 +3,20 @@
  * nothing else. */
 #include "exchange/exchange.h"
 
+static void (*keep_for_log)(struct exchange *x); /* atomic: a configuration may ask for more */
+
+void exchange_set_keep(void (*keep)(struct exchange *x))
+{
+    __atomic_store_n(&keep_for_log, keep, __ATOMIC_RELAXED);
+}
+
+void exchange_keep_for_log(struct exchange *x)
+{
+    void (*keep)(struct exchange * x) = __atomic_load_n(&keep_for_log, __ATOMIC_RELAXED);
+    if (keep != NULL)
+        keep(x);
+}
+
 static struct slice keep(char **at, struct slice text)
 {
     if (text.size == 0)
