@@ -59,6 +59,16 @@ static void count_exchanges(uint64_t *ended, uint64_t *failed)
     *ended = service_sum(offsetof(struct serve_worker, ended));
 }
 
+static void keep_for_log(struct exchange *x)
+{
+    access_log_keep(serve_self()->log, x);
+}
+
+void service_look_at_log(const struct snapshot *snapshot)
+{
+    exchange_set_keep(access_log_wants_fields(snapshot->access_log) ? keep_for_log : NULL);
+}
+
 static void say_ready(const struct snapshot *snapshot)
 {
     char text[512];
@@ -288,6 +298,7 @@ static enum status serve(const struct service_start *start)
     service.has_offload = true;
     service.workers.on_ended = start->on_ended;
     exchange_set_log(metrics_on_begin, log_exchange);
+    service_look_at_log(service.snapshot);
     serve_prepare_aparts();
     enum status status = begin(config);
     if (status != OK) {

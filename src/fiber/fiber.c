@@ -156,6 +156,7 @@ static struct fiber *map_fiber(struct thread *thread)
     f->valgrind_id = valgrind_stack_add(stack, stack + STACK_SIZE);
     f->next_mapped = thread->fibers_all;
     thread->fibers_all = f;
+    thread_commit(thread, FIBER_BYTES);
     return f;
 }
 
@@ -167,6 +168,7 @@ static void unmap_fiber(struct fiber *f)
     *link = f->next_mapped;
     sanitizer_fiber_free(f->sanitizer_fiber);
     valgrind_stack_remove(f->valgrind_id);
+    thread_commit(f->thread, -FIBER_BYTES);
     stack_unmap(f->stack, STACK_SIZE);
 }
 

@@ -12,6 +12,10 @@
 
 struct fiber;
 
+enum {
+    FIBER_BYTES = 12 * 1024, /* about what one comes to touch of its stack */
+};
+
 /* The children of one function: joined or cancelled before it returns. */
 struct fiber_scope {
     struct list children;

@@ -38,6 +38,13 @@ static int socket_write(BIO *bio, const char *from, int size)
     struct iovec part = {(void *)(uintptr_t)from, (size_t)size};
     BIO_clear_retry_flags(bio);
     ssize_t count = stream_tcp_send(tls->stream, &part, 1);
+    if (count == size)
+        return size;
+    /* What is left of a record ends where the whole did. */
+    if (tls->record_end != from + size) {
+        tls->record_end = from + size;
+        tls->record_size = (size_t)size;
+    }
     if (count >= 0)
         return (int)count;
     if (count == STREAM_WANTS_WRITE)
@@ -173,6 +180,16 @@ static ssize_t tls_send(struct stream *stream, const struct iovec *parts, int co
     return wants == STREAM_ENDED ? STREAM_FAILED : wants;
 }
 
+size_t stream_tls_copied(const struct stream *stream, size_t size)
+{
+    const struct tls *tls = stream->tls;
+    size_t piece = size < STREAM_PIECE ? size : STREAM_PIECE;
+    /* What waits may also be an alert, or a record of the few bytes that a client has asked for. */
+    bool is_copied = tls != NULL && !tls->is_failed && SSL_want(tls->ssl) == SSL_WRITING &&
+                     tls->record_size > piece;
+    return is_copied ? piece : 0;
+}
+
 static void say_farewell(struct stream *stream)
 {
     struct tls *tls = stream->tls;
@@ -198,6 +215,7 @@ static void tls_free(struct tls *tls)
     SSL_free(tls->ssl);
     free(tls->text);
     free(tls);
+    thread_commit(thread_self(), -STREAM_TLS_BYTES);
 }
 
 static void tls_close(struct stream *stream, bool reset)
@@ -221,6 +239,7 @@ static const struct stream_operations TLS = {
 
 static struct tls *begin(struct stream *stream, SSL *ssl)
 {
+    thread_commit(thread_self(), STREAM_TLS_BYTES);
     struct tls *tls = memory_zero(sizeof *tls);
     BIO *bio = BIO_new(socket_method);
     check(bio != NULL);
