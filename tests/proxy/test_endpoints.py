@@ -2,6 +2,7 @@
 """Every endpoint of the admin API, as its table lists them: without a token, with a wrong one and with
 one for reading; with parameters, methods and bodies that it does not take; and while it answers, all
 of JSON is what it says. What they do is in the tests of each."""
+import contextlib
 import json
 import re
 import statistics
@@ -51,8 +52,8 @@ def test_all_are_in_the_docs():
             assert part in docs, path
 
 
-@pytest.fixture(scope="module")
-def weir():
+@contextlib.contextmanager
+def started():
     port = free_port()
     config = f"""
 admin {{
@@ -81,6 +82,12 @@ site * {{
             yield weir
 
 
+@pytest.fixture(scope="module")
+def weir():
+    with started() as weir:
+        yield weir
+
+
 def over_http(weir, method, path, token, body=None, kind=None):
     fields = [("Authorization", f"Bearer {token}")] if token else []
     return weir.api(method, path, body, fields=fields, kind=kind, address=weir.http)
@@ -98,12 +105,14 @@ def test_who_may(weir, method, path, takes, change, parameters):
         assert over_http(weir, method, path, None).status not in (401, 403)
 
 
-def test_wrong_tokens_are_wrong_everywhere(weir):
-    """Ten in a minute, then nobody is heard: so this comes once, for all of them."""
+def test_wrong_tokens_are_wrong_everywhere():
+    """Ten in a minute, then nobody is heard: so this comes once, for all of them, to a weir of its
+    own."""
     seen = []
-    for method, path, takes, *_ in ENDPOINTS:
-        body = b"" if takes != "TAKES_NOTHING" else None
-        seen.append(over_http(weir, method, of(path), "wrong", body, TYPES.get(takes)).status)
+    with started() as weir:
+        for method, path, takes, *_ in ENDPOINTS:
+            body = b"" if takes != "TAKES_NOTHING" else None
+            seen.append(over_http(weir, method, of(path), "wrong", body, TYPES.get(takes)).status)
     assert seen == [401] * 10 + [429] * (len(ENDPOINTS) - 10)
 
 
