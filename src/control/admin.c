@@ -416,6 +416,7 @@ void admin_done(void)
         if (admin.worker->listeners[i] != NULL)
             listener_free(admin.worker->listeners[i]); /* cut with its connections */
     free(admin.worker->listeners);
+    listener_counts_free(admin.worker);
     admin.worker->listeners = NULL;
     admin.worker->listeners_count = 0;
     LIST_EACH(link, &admin.listeners)

@@ -137,6 +137,7 @@ struct config {
     int64_t metrics_series_max;
     struct resolver_keys_config resolver;
     struct proxies_config trusted_proxies; /* no ranges: none */
+    struct slice id_name;                  /* of request_id; empty: X-Request-ID */
     struct config_admin admin;
     const struct config_item *const *access_log_items; /* where these are written: */
     const struct access_log_config *access_logs;
@@ -183,3 +184,5 @@ struct slice config_item_at(struct arena *arena, const struct config_item *item)
 /* The directory that relative paths of a line start from: that of its file. Ends with a slash;
  * empty for the current one. */
 struct slice config_item_directory(const struct config_item *item);
+/* What a log's `rotate` says; size 0: nothing. */
+struct log_rotation config_log_rotation(const struct config_item *log);

@@ -62,8 +62,17 @@ struct log_config {
     struct slice sample; /* "1/N" */
     int64_t buffer;      /* bytes */
     int64_t flush;       /* ns */
+    int on_full;         /* 0 drop, 1 block */
 };
-struct log_only_config { /* what stands in a log, as the two below */
+struct log_headers_config {
+    struct slice_list names;
+    bool is_unsafe;
+};
+struct log_rotate_config {
+    int64_t size; /* bytes; −1: off */
+    int64_t keep;
+};
+struct log_only_config { /* what stands in a log, as those below */
     struct slice_list statuses;
     int64_t slow; /* ns; 0: not written */
     bool failed;

@@ -146,6 +146,7 @@ static enum status apply(struct loaded *loaded)
     if (discovery_add(service.discovery, config, to, loop_now() + MILLISECONDS(NAMES_WAIT_MS)) !=
         OK)
         log_write(LOG_ERROR, "resolver_failed", "the names of servers cannot be asked for");
+    service_look_at_log(to);
     int64_t replaced = clock_monotonic();
     enum status status = service.is_ending ? ERR_CLOSED : workers_swap(&service.workers, to);
     service.snapshot = to; /* also then: what has joined is its own */

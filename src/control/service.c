@@ -47,6 +47,16 @@ static void log_exchange(const struct exchange *x)
     log_tail_exchange(x, access_log_hiding(serve_self()->log));
 }
 
+static void keep_for_log(struct exchange *x)
+{
+    access_log_keep(serve_self()->log, x);
+}
+
+void service_look_at_log(const struct snapshot *snapshot)
+{
+    exchange_set_keep(access_log_wants_fields(snapshot->access_log) ? keep_for_log : NULL);
+}
+
 static void say_ready(const struct snapshot *snapshot)
 {
     char text[512];
@@ -276,6 +286,7 @@ static enum status serve(const struct service_start *start)
     service.has_offload = true;
     service.workers.on_ended = start->on_ended;
     exchange_set_log(metrics_on_begin, log_exchange);
+    service_look_at_log(service.snapshot);
     serve_prepare_aparts();
     enum status status = begin(config);
     if (status != OK) {

@@ -430,6 +430,8 @@ void workers_done(struct workers *workers)
         gate_free(all_stopped);
     }
     free(workers->shared.workers);
+    for (unsigned i = 0; workers->first != NULL && i < workers->count; i++)
+        listener_counts_free(&workers->first[i].serve);
     free(workers->first);
     if (workers->control != NULL)
         workers->control->committed = NULL;

@@ -131,6 +131,7 @@ struct exchange *exchange_apart_new(struct exchange *x, const struct sink *sink,
     to->site = x->site;
     to->route = x->route;
     copy_head(to, x);
+    exchange_keep_taken(to, x);
     to->request.path = arena_copy(arena, x->request.path);
     to->request.target = arena_copy(arena, x->request.target);
     to->request.body = body_none();
@@ -145,6 +146,7 @@ struct exchange *exchange_apart_new(struct exchange *x, const struct sink *sink,
     to->tls = copy_tls(arena, x->tls);
     to->introduction = copy_introduction(arena, x->introduction);
     to->request_id = arena_copy(arena, x->request_id);
+    to->id_name = arena_copy(arena, x->id_name);
     to->user = arena_copy(arena, x->user);
     to->claims = arena_copy(arena, x->claims);
     to->told_proto = arena_copy(arena, x->told_proto);
@@ -154,6 +156,7 @@ struct exchange *exchange_apart_new(struct exchange *x, const struct sink *sink,
     to->is_allowed = x->is_allowed;
     to->started = loop_now();
     to->started_wall = clock_wall();
+    to->is_inside = x->is_inside;
     to->is_apart = true;
     to->steps_from = to->steps_reached = x->steps_reached;
     return to;

@@ -136,6 +136,15 @@ struct exchange_round {
     struct exchange_round *before;
 };
 
+/* Fields that the log asks for: a server's are gone when it is written. */
+struct exchange_kept {
+    size_t count;
+    struct exchange_kept_field {
+        struct slice name, value;
+        bool is_response;
+    } items[];
+};
+
 enum {
     EXCHANGE_ROUNDS_MAX = 10,
 };
@@ -154,9 +163,11 @@ struct exchange {
     const struct address *peer;              /* of the connection */
     struct slice client_ip;                  /* text, without port */
     struct slice scheme;                     /* "http" or "https" */
+    struct slice listener;                   /* the address, as it is written */
     const struct tls_facts *tls;             /* of the client's connection; NULL: it is in clear */
     const struct introduction *introduction; /* what a proxy said of it before; NULL */
     struct slice request_id;
+    struct slice id_name;           /* of the field that carries it; empty: X-Request-ID */
     struct slice trace_id;          /* of the trace that the client has begun; empty */
     uint64_t config;                /* version of the configuration that it goes by */
     struct slice user;              /* verified identity; empty */
@@ -187,6 +198,7 @@ struct exchange {
     struct slice inside_target;    /* where to */
     struct exchange_round *rounds; /* those before, the last first; NULL: none */
     const struct fields *asked;    /* of the request, before any step, if it may go on there */
+    struct fields taken;           /* of one apart: what steps before it took off the request */
     struct fields carried;         /* what the answer gets from the one that sent it on */
     int64_t retry_after; /* seconds that a refusal tells the client to wait; 0: as it is usual */
     bool head_sent;
@@ -197,8 +209,9 @@ struct exchange {
     const struct asking *asking; /* NULL: servers are asked what the client has asked */
     struct step_state *step_states;
     struct exchange_hold *holds;
-    int64_t body_limit;  /* bytes of the request's body; −1: none */
-    bool is_allowed;     /* by an allow line */
+    const struct exchange_kept *kept; /* NULL: nothing is asked for */
+    int64_t body_limit;               /* bytes of the request's body; −1: none */
+    bool is_allowed;                  /* by an allow line */
     bool client_trusted; /* the peer is in trusted_proxies, and its fields are believed */
     enum client_header client_header;   /* those */
     struct slice told_proto, told_host; /* of the client, in Forwarded; empty: not said */
@@ -233,6 +246,9 @@ enum verdict exchange_redirect_inside(struct exchange *x, struct slice target);
 /* Of this room (redirect_inside.c): keeps the request's fields as no step has changed them, since
  * what they make of them is for the servers of their route alone. */
 void exchange_keep_fields(struct exchange *x);
+/* Of this room, likewise: what the client has said and steps took off since, such as its
+ * credentials, for `apart`. */
+void exchange_keep_taken(struct exchange *apart, const struct exchange *x);
 /* Of this room (redirect_inside.c): begins the round that was asked for, sets what is carried on
  * its answer, and makes the exchange what it was in the round before, for on_finish and the log. */
 void exchange_begin_round(struct exchange *x);
@@ -244,6 +260,8 @@ void exchange_end_round(struct exchange *x);
  * address ends the walk. Sets x->client and x->client_ip, and what Forwarded tells beside them. */
 struct cidr;
 void exchange_find_client(struct exchange *x, const struct cidr *trusted, size_t count);
+/* Sets the field that carries the request's id, if it has one, in a head of either side. */
+void exchange_set_id(const struct exchange *x, struct fields *fields);
 /* Removes the fields that only steps may set, however they are spelt. */
 void exchange_take_off_guarded(struct exchange *x);
 /* The host that the client asked for, as a Host field says it. */
@@ -267,5 +285,9 @@ void exchange_hand_over(struct exchange *x, struct exchange *copy);
 void exchange_set_log(void (*begun)(const struct exchange *x),
                       void (*log)(const struct exchange *x));
 void exchange_log(const struct exchange *x);
+/* Before that, while the response's head is still there: keeps what the log wants of it. NULL:
+ * nothing. From any thread. */
+void exchange_set_keep(void (*keep)(struct exchange *x));
+void exchange_keep_for_log(struct exchange *x);
 /* A copy on the heap with all that the log says of an exchange and nothing else; free() it. */
-struct exchange *exchange_copy_for_log(const struct exchange *x);
+struct exchange *exchange_copy_for_log(struct exchange *x);

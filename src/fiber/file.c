@@ -107,6 +107,20 @@ bool file_is_at(int fd, const char *path)
            open_one.st_dev == named.st_dev && open_one.st_ino == named.st_ino;
 }
 
+int64_t file_size(int fd)
+{
+    struct stat file;
+    return fstat(fd, &file) == 0 && S_ISREG(file.st_mode) ? (int64_t)file.st_size : 0;
+}
+
+enum status file_rename(const char *from, const char *to, const char **why)
+{
+    if (rename(from, to) == 0)
+        return OK;
+    *why = strerrordesc_np(errno);
+    return ERR_SYSTEM;
+}
+
 void file_replace(int fd, int old)
 {
     while (dup3(fd, old, O_CLOEXEC) < 0 && errno == EINTR)

@@ -21,6 +21,10 @@ size_t file_write_patiently(int fd, const void *data, size_t size, int64_t patie
                             const char **why);
 /* Whether what is open there is the file of that path still. */
 bool file_is_at(int fd, const char *path);
+/* Bytes of what is open there; 0: it is no file. */
+int64_t file_size(int fd);
+/* Gives a file another name; what had that one is gone. */
+MUST_CHECK enum status file_rename(const char *from, const char *to, const char **why);
 /* Puts `fd` in the place of `old`, which keeps its number; `fd` is gone. */
 void file_replace(int fd, int old);
 void file_close(int fd);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "fiber/block.h"
+#include "serve/listener.h"
 #include "serve/overload.h"
 #include "serve/serve_h1.h"
 #include "serve/serve_h2.h"
@@ -37,6 +38,8 @@ void h1_close(struct h1_connection *c, bool reset)
     h1_input_release(&c->spare);
     if (c->stream.watch.fd >= 0)
         stream_close(&c->stream, reset);
+    if (c->requests == 0)
+        counter_add(&c->listener->counts->mute, 1);
     serve_leave(c->listener, &c->peer, c->is_counted);
     list_remove(&c->link);
     loop_free_later(c);

@@ -50,7 +50,7 @@ def versions(weir):
     return weir.api("GET", "/v1/config/versions").json
 
 
-def wait_for(what, timeout=20):
+def wait_for(what, timeout=60):
     until = time.monotonic() + timeout
     while not what():
         assert time.monotonic() < until, "it did not come about"

@@ -171,6 +171,23 @@ bool file_is_at(int fd, const char *path)
     return find(path, false) == descriptor_of(fd, DESCRIPTOR_FILE)->object;
 }
 
+int64_t file_size(int fd)
+{
+    return (int64_t)((struct file *)descriptor_of(fd, DESCRIPTOR_FILE)->object)->size;
+}
+
+enum status file_rename(const char *from, const char *to, const char **why)
+{
+    struct file *file = find(from, false);
+    *why = "No such file or directory";
+    if (file == NULL)
+        return ERR_UNREACHABLE;
+    enum status status = replace(to, slice_of(file->text, file->size), why);
+    if (status == OK)
+        file->size = 0;
+    return status;
+}
+
 void file_replace(int fd, int old)
 {
     descriptor_of(old, DESCRIPTOR_FILE)->object = descriptor_of(fd, DESCRIPTOR_FILE)->object;

@@ -3,7 +3,6 @@
 #include "fiber/fiber.h"
 #include "fiber/loop.h"
 #include "fiber/offload.h"
-#include "fiber/queue.h"
 #include "fiber/thread.h"
 
 #include <setjmp.h>
@@ -163,39 +162,6 @@ static void readiness_wakes(void **state)
     loop_run();
 }
 
-static struct queue queue;
-
-static void producer(void *argument)
-{
-    (void)argument;
-    for (uintptr_t i = 1; i <= 100; i++)
-        assert_int_equal(queue_put(&queue, (void *)i, loop_now() + SECONDS(5)), OK);
-    queue_close(&queue);
-    assert_int_equal(queue_put(&queue, NULL, CLOCK_NEVER), ERR_CLOSED);
-}
-
-static void consumer(void *argument)
-{
-    (void)argument;
-    void *item;
-    for (uintptr_t i = 1; i <= 100; i++) {
-        assert_int_equal(queue_take(&queue, &item, loop_now() + SECONDS(5)), OK);
-        assert_int_equal((uintptr_t)item, i);
-    }
-    assert_int_equal(queue_take(&queue, &item, CLOCK_NEVER), ERR_CLOSED);
-    loop_stop();
-}
-
-static void queues_are_bounded_and_in_order(void **state)
-{
-    (void)state;
-    void *items[3];
-    queue_init(&queue, items, 3);
-    assert_int_equal(fiber_start(NULL, "producer", producer, NULL, NULL), OK);
-    assert_int_equal(fiber_start(NULL, "consumer", consumer, NULL, NULL), OK);
-    loop_run();
-}
-
 static int may_end;
 
 static void slow_job(void *job)
@@ -311,7 +277,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_cancel_is_seen_by_every_wait, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cancelled_join_cancels_the_children, set_up, tear_down),
         cmocka_unit_test_setup_teardown(readiness_wakes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(queues_are_bounded_and_in_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(work_of_a_thread_that_leaves_is_freed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(offloaded_work_is_waited_for_or_detached, set_up,
                                         tear_down),
