@@ -94,7 +94,7 @@ __attribute__((noinline)) static void resume(struct thread *thread, struct fiber
 __attribute__((noinline)) static void leave(struct fiber *f, bool ends)
 {
     struct thread *thread = f->thread;
-    check(thread->locks_held == 0);
+    check(thread->locks_held == 0 && !thread->is_outside);
     sanitizer_leave(ends ? NULL : &f->fake_stack, thread->stack_bottom, thread->stack_size);
     sanitizer_switch(thread->sanitizer_fiber);
     fiber_switch(&f->sp, thread->loop_sp);
@@ -246,6 +246,39 @@ void fiber_run_ready(void)
         f->is_ready = false;
         resume(thread, f);
     }
+}
+
+struct errand {
+    void (*fn)(void *argument);
+    void *argument;
+    struct fiber *fiber;
+};
+
+static void run_errand(void *argument)
+{
+    const struct errand *errand = argument;
+    sanitizer_arrive(NULL, NULL, NULL);
+    errand->fn(errand->argument);
+    sanitizer_leave(NULL, errand->fiber->stack, STACK_SIZE);
+}
+
+void fiber_run_outside(void (*fn)(void *argument), void *argument)
+{
+    struct thread *thread = thread_self();
+    struct fiber *f = thread->running;
+    if (f == NULL || thread->is_outside) {
+        fn(argument);
+        return;
+    }
+    struct errand errand = {fn, argument, f};
+    char *sp = thread->loop_sp;
+    thread->is_outside = true;
+    sanitizer_leave(&f->fake_stack, thread->stack_bottom, thread->stack_size);
+    sanitizer_switch(thread->sanitizer_fiber);
+    fiber_call(sp - (uintptr_t)sp % 16, run_errand, &errand);
+    sanitizer_switch(f->sanitizer_fiber);
+    sanitizer_arrive(f->fake_stack, NULL, NULL);
+    thread->is_outside = false;
 }
 
 struct fiber *fiber_self(void)

@@ -27,6 +27,7 @@ struct thread {
     struct fiber *ready_first, *ready_last;
     struct fiber *yielded;     /* ready in the next turn; last one first */
     void *loop_sp;             /* where the loop's own stack was left */
+    bool is_outside;           /* the running fiber has borrowed that stack: it cannot wait */
     struct fiber *fibers_free; /* ended ones, their stacks still mapped */
     size_t fibers_free_count;
     struct fiber *fibers_all; /* every mapped one, for debuggers */

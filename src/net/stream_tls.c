@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "fiber/block.h"
+#include "fiber/fiber.h"
 #include "fiber/thread.h"
 #include "net/tls_inside.h"
 
@@ -118,19 +119,47 @@ static ssize_t answer(struct tls *tls, int result)
     }
 }
 
+/* What the library is asked. It takes thousands of bytes of a stack, and wipes many of them, for
+ * each record: not of one that each connection has for itself. */
+struct errand {
+    SSL *ssl;
+    void *into;
+    const void *from;
+    size_t size, done;
+    int result;
+};
+
+static void read_outside(void *argument)
+{
+    struct errand *e = argument;
+    e->result = SSL_read_ex(e->ssl, e->into, e->size, &e->done);
+}
+
+static void write_outside(void *argument)
+{
+    struct errand *e = argument;
+    e->result = SSL_write_ex(e->ssl, e->from, e->size, &e->done);
+}
+
+static void shake_outside(void *argument)
+{
+    struct errand *e = argument;
+    e->result = SSL_do_handshake(e->ssl);
+}
+
 static ssize_t tls_receive(struct stream *stream, void *into, size_t size)
 {
     struct tls *tls = stream->tls;
-    size_t count;
     if (tls->is_failed)
         return STREAM_FAILED;
     tls->stream = stream;
-    int result = SSL_read_ex(tls->ssl, into, size, &count);
-    if (result == 1) {
+    struct errand errand = {.ssl = tls->ssl, .into = into, .size = size};
+    fiber_run_outside(read_outside, &errand);
+    if (errand.result == 1) {
         tls->is_starved = false;
-        return (ssize_t)count;
+        return (ssize_t)errand.done;
     }
-    ssize_t wants = answer(tls, result);
+    ssize_t wants = answer(tls, errand.result);
     tls->is_starved = wants == STREAM_WANTS_READ;
     return wants;
 }
@@ -168,15 +197,17 @@ static ssize_t tls_send(struct stream *stream, const struct iovec *parts, int co
         size = gather(block, parts, count);
         from = block;
     }
-    size_t sent = 0;
-    int result =
-        size == 0 ? 1
-                  : SSL_write_ex(tls->ssl, from, size < STREAM_PIECE ? size : STREAM_PIECE, &sent);
+    struct errand errand = {.ssl = tls->ssl,
+                            .from = from,
+                            .size = size < STREAM_PIECE ? size : STREAM_PIECE,
+                            .result = 1};
+    if (size > 0)
+        fiber_run_outside(write_outside, &errand);
     if (block != NULL)
         block_give(block);
-    if (result == 1)
-        return (ssize_t)sent;
-    ssize_t wants = answer(tls, result);
+    if (errand.result == 1)
+        return (ssize_t)errand.done;
+    ssize_t wants = answer(tls, errand.result);
     return wants == STREAM_ENDED ? STREAM_FAILED : wants;
 }
 
@@ -325,10 +356,12 @@ static void find_context(struct tls *tls, int64_t deadline)
 static enum status shake(struct stream *stream, int64_t deadline, struct tls_trouble *trouble)
 {
     struct tls *tls = stream->tls;
+    struct errand errand = {.ssl = tls->ssl};
     for (;;) {
         tls->stream = stream;
         ERR_clear_error();
-        int result = SSL_do_handshake(tls->ssl);
+        fiber_run_outside(shake_outside, &errand);
+        int result = errand.result;
         if (result == 1)
             break;
         int error = SSL_get_error(tls->ssl, result);

@@ -94,6 +94,8 @@ struct serve_worker {
     uint64_t accepted;              /* connections */
     uint64_t refused[REFUSALS];     /* by their reason */
     uint64_t exchanges;             /* begun */
+    uint64_t ended;                 /* of those of clients */
+    uint64_t failed;                /* of those, answered with 5xx */
     uint64_t h2_opened;             /* connections of HTTP/2 */
     uint64_t h2_refused;            /* of those, ended for what they did */
     struct histogram turns;         /* of the loop, how long each took */
