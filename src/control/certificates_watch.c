@@ -38,7 +38,8 @@ static void refuse(struct site_certificates *own, struct slice path, const char 
 {
     /* Two files are seldom written at once: said once, and tried again until they match. */
     if (!own->was_refused)
-        log_write(LOG_ERROR, "certificate_refused",
+        log_about(LOG_ERROR, "certificate_refused",
+                  &(struct log_about){.site = own->site->hosts.items[0]},
                   "the certificate of %.*s stays as it was: %.*s %s",
                   SLICE_ARG(own->site->hosts.items[0]), SLICE_ARG(path), why);
     own->was_refused = true;
@@ -74,8 +75,9 @@ static void read_again(struct site_certificates *own, struct arena *arena,
         own->was_refused = false;
         own->content = 0; /* the next configuration makes its own */
         stapling_wake(stapling);
-        log_write(LOG_INFO, "certificate_replaced", "%.*s shows a new certificate",
-                  SLICE_ARG(own->site->hosts.items[0]));
+        log_about(LOG_INFO, "certificate_replaced",
+                  &(struct log_about){.site = own->site->hosts.items[0]},
+                  "%.*s shows a new certificate", SLICE_ARG(own->site->hosts.items[0]));
     }
     for (size_t i = 0; i < own->count; i++)
         certificate_free(loaded[i]);
@@ -107,7 +109,7 @@ static void read_lists_again(struct site_certificates *own, struct arena *arena)
     struct slice site = own->site->hosts.items[0];
     if (status != OK) {
         if (!own->were_lists_refused)
-            log_write(LOG_ERROR, "client_authorities_refused",
+            log_about(LOG_ERROR, "client_authorities_refused", &(struct log_about){.site = site},
                       "the clients of %.*s are verified as before: %.*s %s", SLICE_ARG(site),
                       SLICE_ARG(path), reason);
         own->were_lists_refused = true;
@@ -117,7 +119,7 @@ static void read_lists_again(struct site_certificates *own, struct arena *arena)
     own->client_crl.changed = crl_changed;
     own->were_lists_refused = false;
     own->content = 0;
-    log_write(LOG_INFO, "client_authorities_replaced",
+    log_about(LOG_INFO, "client_authorities_replaced", &(struct log_about){.site = site},
               "the clients of %.*s are verified with new authorities and lists", SLICE_ARG(site));
 }
 
