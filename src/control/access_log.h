@@ -2,11 +2,12 @@
 /* A line for each exchange that has ended, in every access log that is configured. Each worker
  * gathers lines in buffers of its own and hands them to the logs' targets when they are full or a
  * second old; what those do not take is dropped and counted, so that a slow disk never holds a
- * worker. */
+ * worker. Where the configuration wants that instead, the fibers of exchanges wait. */
 #pragma once
 
 #include "control/access_log_format.h"
 #include "control/log_condition.h"
+#include "control/log_target.h"
 
 enum {
     ACCESS_LOGS_MAX = 8,
@@ -20,6 +21,8 @@ struct access_log_config {
     int64_t sample; /* one of so many */
     int64_t buffer; /* bytes per worker */
     int64_t flush;  /* ns */
+    struct log_rotation rotation;
+    bool may_hold; /* exchanges wait for a target that is behind */
 };
 
 /* All of a configuration. */
@@ -40,5 +43,8 @@ void access_log_reopen(struct access_log *log);
 struct access_log_worker *access_log_worker_new(struct access_log *log);
 void access_log_worker_free(struct access_log_worker *worker); /* hands over what is left */
 void access_log_write(struct access_log_worker *worker, const struct exchange *x);
+/* On the exchange's fiber, while its response's head is there: keeps what the logs want of it. */
+void access_log_keep(const struct access_log_worker *worker, struct exchange *x);
+bool access_log_wants_fields(const struct access_log *log); /* whether that is ever anything */
 /* What the first of the logs does not show is for nobody else's eyes. */
 const struct access_log_shape *access_log_hiding(const struct access_log_worker *worker);

@@ -3,8 +3,8 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "control/access_log_inside.h"
 #include "control/access_log_redact.h"
-#include "control/config_error.h"
 #include "http/date.h"
 
 enum {
@@ -13,7 +13,7 @@ enum {
 };
 
 const struct access_log_shape ACCESS_LOG_PLAIN = {
-    .format = ACCESS_LOG_JSON, .mask_v4 = 32, .mask_v6 = 128};
+    .format = ACCESS_LOG_JSON, .shown = ACCESS_LOG_USUAL, .mask_v4 = 32, .mask_v6 = 128};
 
 /* An exchange as one shape sees it. */
 struct view {
@@ -21,38 +21,6 @@ struct view {
     const struct access_log_shape *shape;
     int64_t now;
     struct access_log_scratch *scratch;
-};
-
-enum field_name {
-#define LOG_TEXT(name, value)    NAME_##name,
-#define LOG_WORD(name, value)    NAME_##name,
-#define LOG_NUMBER(name, value)  NAME_##name,
-#define LOG_SECONDS(name, value) NAME_##name,
-#include "control/access_log_fields.def"
-#undef LOG_TEXT
-#undef LOG_WORD
-#undef LOG_NUMBER
-#undef LOG_SECONDS
-    NAMES,
-};
-
-static const char *const FIELD_NAMES[NAMES] = {
-#define LOG_TEXT(name, value)    #name,
-#define LOG_WORD(name, value)    #name,
-#define LOG_NUMBER(name, value)  #name,
-#define LOG_SECONDS(name, value) #name,
-#include "control/access_log_fields.def"
-#undef LOG_TEXT
-#undef LOG_WORD
-#undef LOG_NUMBER
-#undef LOG_SECONDS
-};
-
-/* Text, and then a field (NAMES: none) or one of the request's. */
-struct access_log_piece {
-    struct slice text;
-    unsigned field;
-    struct slice header; /* its name; empty: none */
 };
 
 static struct slice cut(struct slice text)
@@ -78,6 +46,34 @@ static struct slice client_of(struct view *view)
 {
     return access_log_mask_ip(view->x->client_ip, view->shape->mask_v4, view->shape->mask_v6,
                               view->scratch->ip);
+}
+
+static struct slice peer_of(struct view *view)
+{
+    char text[ADDRESS_TEXT_MAX];
+    if (view->x->peer == NULL)
+        return SLICE("");
+    struct slice ip = address_format_ip(view->x->peer, text);
+    ip = access_log_mask_ip(ip, view->shape->mask_v4, view->shape->mask_v6, view->scratch->peer);
+    if (ip.data == text) { /* left as it is, in memory that goes */
+        memcpy(view->scratch->peer, text, ip.size);
+        ip.data = view->scratch->peer;
+    }
+    return ip;
+}
+
+/* As it was kept when the response was whole; of the request also as it still is. */
+static struct slice header_of(const struct exchange *x, struct slice name, bool is_response)
+{
+    const struct exchange_kept *kept = x->kept;
+    for (size_t i = 0; kept != NULL && i < kept->count; i++)
+        if (kept->items[i].is_response == is_response &&
+            slice_equal_nocase(kept->items[i].name, name))
+            return cut(kept->items[i].value);
+    if (is_response)
+        return SLICE("");
+    const struct field *field = fields_find_named(&x->request.head.fields, name);
+    return field == NULL ? SLICE("") : cut(field->value);
 }
 
 /* The date is the same for a second. */
@@ -172,24 +168,104 @@ IN_PLACE void put_seconds(struct buffer *out, struct slice opening, int64_t ns)
         json_seconds(out, ns);
 }
 
-static void format_json(struct view *view, struct buffer *out)
+static void json_keys(struct view *view, struct buffer *out)
 {
     const struct exchange *x = view->x;
     const struct request_head *head = &x->request.head;
     const struct tls_facts *tls = x->tls;
-    size_t start = out->size;
-#define LOG_TEXT(name, value)    put_text(out, SLICE(",\"" #name "\":\""), value);
-#define LOG_WORD(name, value)    put_word(out, SLICE(",\"" #name "\":\""), value);
-#define LOG_NUMBER(name, value)  put_number(out, SLICE(",\"" #name "\":"), (int64_t)(value));
-#define LOG_SECONDS(name, value) put_seconds(out, SLICE(",\"" #name "\":"), value);
+    const uint64_t shown = view->shape->shown;
+#define SHOWN(name) (shown >> LOG_NAME_##name & 1)
+#define LOG_TEXT(name, value)                                                                      \
+    if (SHOWN(name))                                                                               \
+        put_text(out, SLICE(",\"" #name "\":\""), value);
+#define LOG_WORD(name, value)                                                                      \
+    if (SHOWN(name))                                                                               \
+        put_word(out, SLICE(",\"" #name "\":\""), value);
+#define LOG_NUMBER(name, value)                                                                    \
+    if (SHOWN(name))                                                                               \
+        put_number(out, SLICE(",\"" #name "\":"), (int64_t)(value));
+#define LOG_SECONDS(name, value)                                                                   \
+    if (SHOWN(name))                                                                               \
+        put_seconds(out, SLICE(",\"" #name "\":"), value);
 #include "control/access_log_fields.def"
 #undef LOG_TEXT
 #undef LOG_WORD
 #undef LOG_NUMBER
 #undef LOG_SECONDS
+}
+
+static void format_json(struct view *view, struct buffer *out)
+{
+    size_t start = out->size;
+    json_keys(view, out);
+    for (size_t i = 0; i < view->shape->headers_count; i++) {
+        const struct access_log_header *header = &view->shape->headers[i];
+        buffer_append(out, SLICE(",\""));
+        buffer_append(out, header->key);
+        put_text(out, SLICE("\":\""), header_of(view->x, header->name, header->is_response));
+    }
+    if (out->size == start)
+        buffer_append_byte(out, ','); /* nothing is shown */
     buffer_append(out, SLICE("}\n"));
     if (!out->is_full)
         out->data[start] = '{'; /* in the place of the first comma */
+}
+
+/* In quotes where a reader would not see its end, or that it is there. */
+static void logfmt_value(struct buffer *out, struct slice text)
+{
+    bool is_plain = text.size > 0;
+    for (size_t i = 0; is_plain && i < text.size; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        is_plain = c > 0x20 && c < 0x7f && c != '"' && c != '=' && c != '\\';
+    }
+    if (is_plain)
+        buffer_append(out, text);
+    else
+        json_string(out, text);
+}
+
+static void logfmt_keys(struct view *view, struct buffer *out)
+{
+    const struct exchange *x = view->x;
+    const struct request_head *head = &x->request.head;
+    const struct tls_facts *tls = x->tls;
+    const uint64_t shown = view->shape->shown;
+#define LOG_TEXT(name, value)                                                                      \
+    if (SHOWN(name)) {                                                                             \
+        buffer_append(out, SLICE(" " #name "="));                                                  \
+        logfmt_value(out, value);                                                                  \
+    }
+#define LOG_WORD LOG_TEXT
+#define LOG_NUMBER(name, value)                                                                    \
+    if (SHOWN(name))                                                                               \
+        put_number(out, SLICE(" " #name "="), (int64_t)(value));
+#define LOG_SECONDS(name, value)                                                                   \
+    if (SHOWN(name))                                                                               \
+        put_seconds(out, SLICE(" " #name "="), value);
+#include "control/access_log_fields.def"
+#undef LOG_TEXT
+#undef LOG_WORD
+#undef LOG_NUMBER
+#undef LOG_SECONDS
+}
+
+static void format_logfmt(struct view *view, struct buffer *out)
+{
+    size_t start = out->size;
+    logfmt_keys(view, out);
+    for (size_t i = 0; i < view->shape->headers_count; i++) {
+        const struct access_log_header *header = &view->shape->headers[i];
+        buffer_append_byte(out, ' ');
+        buffer_append(out, header->key);
+        buffer_append_byte(out, '=');
+        logfmt_value(out, header_of(view->x, header->name, header->is_response));
+    }
+    buffer_append_byte(out, '\n');
+    if (!out->is_full && out->size > start + 1) { /* the first blank */
+        memmove(out->data + start, out->data + start + 1, out->size - start - 1);
+        out->size--;
+    }
 }
 
 /* As nginx and Apache escape: quotes, backslashes and what is not printable become \xNN. */
@@ -251,19 +327,19 @@ static void format_field(struct view *view, unsigned field, struct buffer *out)
     const struct tls_facts *tls = x->tls;
     switch (field) {
 #define LOG_TEXT(name, value)                                                                      \
-    case NAME_##name:                                                                              \
+    case LOG_NAME_##name:                                                                          \
         escaped(out, value);                                                                       \
         return;
 #define LOG_WORD(name, value)                                                                      \
-    case NAME_##name:                                                                              \
+    case LOG_NAME_##name:                                                                          \
         escaped(out, value);                                                                       \
         return;
 #define LOG_NUMBER(name, value)                                                                    \
-    case NAME_##name:                                                                              \
+    case LOG_NAME_##name:                                                                          \
         buffer_append_u64(out, (uint64_t)(value));                                                 \
         return;
 #define LOG_SECONDS(name, value)                                                                   \
-    case NAME_##name:                                                                              \
+    case LOG_NAME_##name:                                                                          \
         json_seconds(out, value);                                                                  \
         return;
 #include "control/access_log_fields.def"
@@ -281,12 +357,9 @@ static void format_template(struct view *view, struct buffer *out)
     for (size_t i = 0; i < view->shape->pieces_count; i++) {
         const struct access_log_piece *piece = &view->shape->pieces[i];
         buffer_append(out, piece->text);
-        if (piece->header.size > 0) {
-            const struct field *field =
-                fields_find_named(&view->x->request.head.fields, piece->header);
-            escaped(out, field == NULL ? SLICE("") : cut(field->value));
-        }
-        format_field(view, piece->field, out);
+        if (piece->header.name.size > 0)
+            escaped(out, header_of(view->x, piece->header.name, piece->header.is_response));
+        format_field(view, piece->name, out);
     }
     buffer_append_byte(out, '\n');
 }
@@ -298,6 +371,8 @@ bool access_log_format_line(const struct access_log_shape *shape, const struct e
     size_t start = out->size;
     if (shape->format == ACCESS_LOG_JSON)
         format_json(&view, out);
+    else if (shape->format == ACCESS_LOG_LOGFMT)
+        format_logfmt(&view, out);
     else if (shape->format == ACCESS_LOG_TEMPLATE)
         format_template(&view, out);
     else
@@ -307,95 +382,4 @@ bool access_log_format_line(const struct access_log_shape *shape, const struct e
     out->size = start; /* never half a line */
     out->is_full = false;
     return false;
-}
-
-struct slice access_log_field_like(struct slice name)
-{
-    struct config_suggest suggest = config_suggest_start(name);
-    for (unsigned i = 0; i < NAMES; i++)
-        config_suggest_try(&suggest, slice_from_cstring(FIELD_NAMES[i]));
-    return suggest.best;
-}
-
-/* Whose values are secrets. */
-static bool is_secret(struct slice header)
-{
-    static const char *const SECRETS[] = {"authorization", "proxy-authorization", "cookie"};
-    for (size_t i = 0; i < sizeof SECRETS / sizeof SECRETS[0]; i++)
-        if (slice_equal_nocase(header, slice_from_cstring(SECRETS[i])))
-            return true;
-    return false;
-}
-
-static const char *parse_name(struct slice name, struct access_log_piece *piece)
-{
-    if (slice_starts(name, SLICE("header.")) && name.size > sizeof "header." - 1) {
-        piece->header = slice_from(name, sizeof "header." - 1);
-        return is_secret(piece->header) ? "its value is a secret, which no log shows" : NULL;
-    }
-    for (piece->field = 0; piece->field < NAMES; piece->field++)
-        if (slice_equal(name, slice_from_cstring(FIELD_NAMES[piece->field])))
-            return NULL;
-    return "there is none of that name";
-}
-
-/* Up to the next placeholder; "{{" and "}}" are braces. *why: what is wrong with *bad. */
-static bool parse_piece(struct slice *rest, struct arena *arena, struct access_log_piece *piece,
-                        struct slice *bad, const char **why)
-{
-    struct buffer text = buffer_in(arena, rest->size + 1);
-    *piece = (struct access_log_piece){.field = NAMES};
-    size_t at = 0;
-    for (; at < rest->size; at++) {
-        char c = rest->data[at];
-        bool is_double = at + 1 < rest->size && rest->data[at + 1] == c;
-        if ((c == '{' || c == '}') && !is_double)
-            break;
-        at += c == '{' || c == '}';
-        buffer_append_byte(&text, c);
-    }
-    piece->text = buffer_slice(&text);
-    *rest = slice_from(*rest, at);
-    if (rest->size == 0)
-        return true;
-    size_t end = slice_find(*rest, '}');
-    *bad = slice_first(*rest, end + 1);
-    *why = end == 0 || end == rest->size ? "a brace alone is written {{ or }}"
-                                         : parse_name(slice_of(rest->data + 1, end - 1), piece);
-    *rest = slice_from(*rest, end + 1);
-    return *why == NULL;
-}
-
-bool access_log_shape_parse(struct slice text, struct arena *arena, struct access_log_shape *shape,
-                            struct slice *bad, const char **why)
-{
-    static const char *const WORDS[] = {[ACCESS_LOG_JSON] = "json",
-                                        [ACCESS_LOG_COMBINED] = "combined",
-                                        [ACCESS_LOG_COMMON] = "common"};
-    for (unsigned i = 0; i < sizeof WORDS / sizeof WORDS[0]; i++)
-        if (slice_equal(text, slice_from_cstring(WORDS[i]))) {
-            shape->format = (enum access_log_format)i;
-            return true;
-        }
-    *bad = text;
-    *why = "write json, combined, common, or a text with placeholders: \"{client_ip} {status}\"";
-    if (slice_find(text, '{') == text.size)
-        return false;
-    *why = "a line cannot contain a newline or another control character but a tab";
-    for (size_t i = 0; i < text.size; i++)
-        if ((unsigned char)text.data[i] < 0x20 && text.data[i] != '\t')
-            return false;
-    struct access_log_piece *pieces = arena_alloc(arena, ACCESS_LOG_TEMPLATE_MAX * sizeof *pieces);
-    size_t count = 0;
-    for (struct slice rest = text; rest.size > 0; count++) {
-        *bad = text;
-        *why = "it has more than 63 placeholders";
-        if (count == ACCESS_LOG_TEMPLATE_MAX ||
-            !parse_piece(&rest, arena, &pieces[count], bad, why))
-            return false;
-    }
-    shape->format = ACCESS_LOG_TEMPLATE;
-    shape->pieces = pieces;
-    shape->pieces_count = count;
-    return true;
 }

@@ -51,6 +51,20 @@ static void build_proxies(struct builder *builder)
                           item->node->values[i].text);
 }
 
+/* The field that carries the id has no other meaning. */
+static void build_id(struct builder *builder)
+{
+    const struct config_item *item = config_block_find(&builder->config->top, "request_id", 0);
+    if (item == NULL)
+        return;
+    struct slice name = ((const struct name_config *)item->config)->name;
+    enum field_id id = field_id_of(name);
+    if (id == FIELD_OTHER)
+        builder->config->id_name = name;
+    else if (id != FIELD_X_REQUEST_ID)
+        CONFIG_REPORT(builder->errors, CONFIG_ID_NAME, item->node->values[0].place, name);
+}
+
 static void build_top(struct builder *builder)
 {
     struct config *config = builder->config;
@@ -81,6 +95,7 @@ static void build_top(struct builder *builder)
     config_build_logs(builder);
     build_resolver(builder);
     build_proxies(builder);
+    build_id(builder);
 }
 
 const struct config_item **config_items(struct arena *arena, const struct config_block *block,

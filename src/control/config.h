@@ -62,6 +62,8 @@ struct config_site {
     bool path_escaped_slash;  /* true: keep */
     bool path_merge_slashes;  /* true: they count as one */
     bool access_log;          /* false: "log off" */
+    bool is_admin;            /* no site but an address of the admin API: hosts is its name in logs,
+                               * aliases what it may be called */
     struct timeouts timeouts; /* merged: top, defaults, site */
     struct limits limits;
 };
@@ -109,6 +111,7 @@ struct config_admin {
     bool is_off;
     const struct config_item *const *listens; /* config: struct admin_listen_config */
     const struct address *addresses;          /* theirs */
+    const struct config_site *shown;          /* what each shows over TLS, if tls.is_on */
     size_t count;                             /* 0: where the system suggests */
 };
 
@@ -137,6 +140,7 @@ struct config {
     int64_t metrics_series_max;
     struct resolver_keys_config resolver;
     struct proxies_config trusted_proxies; /* no ranges: none */
+    struct slice id_name;                  /* of request_id; empty: X-Request-ID */
     struct config_admin admin;
     const struct config_item *const *access_log_items; /* where these are written: */
     const struct access_log_config *access_logs;
@@ -183,3 +187,5 @@ struct slice config_item_at(struct arena *arena, const struct config_item *item)
 /* The directory that relative paths of a line start from: that of its file. Ends with a slash;
  * empty for the current one. */
 struct slice config_item_directory(const struct config_item *item);
+/* What a log's `rotate` says; size 0: nothing. */
+struct log_rotation config_log_rotation(const struct config_item *log);

@@ -62,8 +62,17 @@ struct log_config {
     struct slice sample; /* "1/N" */
     int64_t buffer;      /* bytes */
     int64_t flush;       /* ns */
+    int on_full;         /* 0 drop, 1 block */
 };
-struct log_only_config { /* what stands in a log, as the two below */
+struct log_headers_config {
+    struct slice_list names;
+    bool is_unsafe;
+};
+struct log_rotate_config {
+    int64_t size; /* bytes; −1: off */
+    int64_t keep;
+};
+struct log_only_config { /* what stands in a log, as those below */
     struct slice_list statuses;
     int64_t slow; /* ns; 0: not written */
     bool failed;
@@ -81,6 +90,9 @@ struct admin_listen_config {
     struct slice token, read_token; /* secrets; empty: none */
     struct slice_list allow;        /* ranges of clients */
     struct slice_list hosts;        /* names it may be called by, beside localhost and addresses */
+    struct slice tls;               /* a certificate's file, or "local"; empty: in clear */
+    struct slice key;               /* empty: it stands in the certificate's file */
+    struct slice client_ca, client_crl; /* files; empty: no certificates of clients */
 };
 
 enum half_close { HALF_CLOSE_CANCEL, HALF_CLOSE_ALLOW };

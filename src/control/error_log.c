@@ -25,14 +25,16 @@ static bool open_place(struct error_log *log, struct place *place, enum log_name
     if (item == NULL)
         return true;
     const struct log_config *config = item->config;
+    struct log_target_settings settings = {.rotation = config_log_rotation(item)};
     place->to = arena_copy(&log->arena, config->to);
     if (name == LOG_ERRORS && slice_equal(place->to, SLICE("stderr")))
         return true;
     if (previous != NULL && previous->target != NULL && slice_equal(previous->to, place->to)) {
         place->target = log_target_share(previous->target);
+        log_target_set(place->target, &settings);
         return true;
     }
-    return log_target_open(place->to, name, &place->target, why) == OK;
+    return log_target_open(place->to, name, &settings, &place->target, why) == OK;
 }
 
 struct error_log *error_log_new(const struct config *config, const struct error_log *previous,

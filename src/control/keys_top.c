@@ -158,6 +158,14 @@ static const struct option PROXIES_OPTIONS[] = {
             "listen has proxy_protocol then."},
     {0},
 };
+static const struct option REQUEST_ID_ARGUMENTS[] = {
+    {.name = "name",
+     .type = OPTION_FIELD,
+     .flags = OPTION_REQUIRED,
+     .offset = offsetof(struct name_config, name),
+     .doc = "The field's name; X-Request-ID when nothing is written."},
+    {0},
+};
 static const struct key CONFIG_VERSION_KEY = {
     .name = "config_version",
     .contexts = IN_TOP,
@@ -290,6 +298,16 @@ static const struct key TRUSTED_PROXIES = {
     .example = "trusted_proxies 10.0.0.0/8 header=x_forwarded_for",
     .since = "0.1",
 };
+static const struct key REQUEST_ID = {
+    .name = "request_id",
+    .contexts = IN_TOP,
+    .arguments = REQUEST_ID_ARGUMENTS,
+    .config_size = sizeof(struct name_config),
+    .doc = "Which field carries the id of a request, to servers and to clients. A trusted proxy's "
+           "is taken over, for everybody else weir makes one.",
+    .example = "request_id X-Correlation-ID",
+    .since = "0.1",
+};
 static const struct key GEOIP = {
     .name = "geoip",
     .contexts = IN_TOP,
@@ -312,7 +330,7 @@ static const struct key DEFAULTS = {
 };
 
 const struct key *const KEYS_TOP[] = {
-    &CONFIG_VERSION_KEY, &INCLUDE,    &SNIPPET,  &USE,     &USER,       &GROUP,
-    &WORKERS_KEY,        &CORE_DUMPS, &CONFIG,   &METRICS, &FIBERS_MAX, &RESOLVER,
-    &TRUSTED_PROXIES,    &GEOIP,      &DEFAULTS, NULL,
+    &CONFIG_VERSION_KEY, &INCLUDE,    &SNIPPET, &USE,      &USER,       &GROUP,
+    &WORKERS_KEY,        &CORE_DUMPS, &CONFIG,  &METRICS,  &FIBERS_MAX, &RESOLVER,
+    &TRUSTED_PROXIES,    &REQUEST_ID, &GEOIP,   &DEFAULTS, NULL,
 };

@@ -75,3 +75,4 @@ void metrics_write_http(struct metrics_out *m);
 void metrics_write_upstreams(struct metrics_out *m);
 void metrics_write_caches(struct metrics_out *m);
 void metrics_write_process(struct metrics_out *m);
+void metrics_write_listeners(struct metrics_out *m);

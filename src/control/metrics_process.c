@@ -8,6 +8,7 @@
 #include "control/service_inside.h"
 #include "control/snapshot.h"
 #include "fiber/process.h"
+#include "net/tls_context.h"
 
 /* A counter or gauge without labels. */
 static void one(struct metrics_out *m, const char *name, const char *type, uint64_t value,
@@ -30,10 +31,15 @@ static void write_config(struct metrics_out *m)
     metrics_sample(m);
     metrics_label(m, "version", SLICE("0.1.0"));
     metrics_label(m, "commit", SLICE(WEIR_COMMIT));
+    metrics_label(m, "tls", tls_library());
     metrics_value(m, 1);
+    char version[24];
+    struct buffer number = buffer_fixed(version, sizeof version);
     buffer_format(&text, "%016llx", (unsigned long long)counters.hash);
+    buffer_append_u64(&number, service_version());
     metrics_family(m, "weir_config_info", "gauge", "1, with what the configuration is known by.");
     metrics_sample(m);
+    metrics_label(m, "version", buffer_slice(&number));
     metrics_label(m, "hash", buffer_slice(&text));
     metrics_value(m, 1);
     one(m, "weir_config_last_reload_successful", "gauge", !counters.was_refused,
@@ -42,7 +48,7 @@ static void write_config(struct metrics_out *m)
         "Whether what is served is not what the file says.");
     one(m, "weir_config_version", "gauge", service_version(),
         "Number of the configuration that is served; each one that is applied has the next.");
-    metrics_family(m, "weir_config_applied_timestamp_seconds", "gauge",
+    metrics_family(m, "weir_config_last_reload_success_timestamp_seconds", "gauge",
                    "When that was applied, in seconds since 1970.");
     metrics_sample(m);
     metrics_seconds(m, counters.applied_at);
@@ -88,30 +94,12 @@ static void write_turns(struct metrics_out *m)
 
 static void write_connections(struct metrics_out *m)
 {
-    one(m, "weir_connections", "gauge", (uint64_t)service_connections(),
-        "Connections of clients that are open.");
-    one(m, "weir_connections_accepted", "counter", SUM(accepted), "Connections of clients.");
     one(m, "weir_h2_connections", "counter", SUM(h2_opened), "Connections that spoke HTTP/2.");
     one(m, "weir_h2_connections_refused", "counter", SUM(h2_refused),
         "Of those, ended for what they did.");
-    metrics_family(m, "weir_tls_handshakes", "counter",
-                   "Handshakes with clients, by their result.");
-    static const struct {
-        const char *result;
-        size_t offset;
-    } HANDSHAKES[] = {
-        {"full", offsetof(struct serve_worker, handshakes_full)},
-        {"resumed", offsetof(struct serve_worker, handshakes_resumed)},
-        {"failed", offsetof(struct serve_worker, handshakes_failed)},
-        {"in_clear", offsetof(struct serve_worker, handshakes_in_clear)},
-    };
-    for (size_t i = 0; i < sizeof HANDSHAKES / sizeof *HANDSHAKES; i++) {
-        metrics_sample(m);
-        metrics_label(m, "result", slice_from_cstring(HANDSHAKES[i].result));
-        metrics_value(m, service_sum(HANDSHAKES[i].offset));
-    }
     one(m, "weir_proxy_protocol_failed", "counter", SUM(introductions_failed),
         "Connections closed for a header of the PROXY protocol that was missing or bad.");
+    metrics_write_listeners(m);
 }
 
 /* Also what never became an exchange, such as a connection too many. */
@@ -136,7 +124,9 @@ static void write_memory(struct metrics_out *m)
     one(m, "weir_memory_budget_bytes", "gauge", (uint64_t)state.budget,
         "What limits.memory allows; 0: there is no budget.");
     one(m, "weir_memory_used_bytes", "gauge", state.used < 0 ? 0 : (uint64_t)state.used,
-        "What stands against it.");
+        "What the process or its group has of it.");
+    one(m, "weir_memory_committed_bytes", "gauge", state.used < 0 ? 0 : (uint64_t)state.committed,
+        "What stands against it: what is used, and what was promised and not touched yet.");
     one(m, "weir_memory_level", "gauge", (uint64_t)state.level,
         "0 all is as usual, 1 caches are given back, 2 connections are not kept, 3 requests are "
         "refused, 4 the largest clients are ended.");

@@ -22,6 +22,7 @@
 #include "control/service_inside.h"
 #include "control/snapshot.h"
 #include "control/supervised.h"
+#include "control/trial.h"
 #include "control/versions.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
@@ -42,9 +43,30 @@ struct service service;
 
 static void log_exchange(const struct exchange *x)
 {
+    struct serve_worker *worker = serve_self();
+    if (!x->is_apart) {
+        counter_add(&worker->ended, 1);
+        counter_add(&worker->failed, access_log_status(x) >= 500);
+    }
     metrics_on_end(x);
-    access_log_write(serve_self()->log, x);
-    log_tail_exchange(x, access_log_hiding(serve_self()->log));
+    access_log_write(worker->log, x);
+    log_tail_exchange(x, access_log_hiding(worker->log));
+}
+
+static void count_exchanges(uint64_t *ended, uint64_t *failed)
+{
+    *failed = service_sum(offsetof(struct serve_worker, failed)); /* first: never more than ended */
+    *ended = service_sum(offsetof(struct serve_worker, ended));
+}
+
+static void keep_for_log(struct exchange *x)
+{
+    access_log_keep(serve_self()->log, x);
+}
+
+void service_look_at_log(const struct snapshot *snapshot)
+{
+    exchange_set_keep(access_log_wants_fields(snapshot->access_log) ? keep_for_log : NULL);
 }
 
 static void say_ready(const struct snapshot *snapshot)
@@ -103,7 +125,8 @@ struct loaded *loaded_again(struct loaded *base, const struct overrides *overrid
 void service_say_dropped(const struct override *entry, void *argument)
 {
     (void)argument;
-    log_write(LOG_WARN, "override_dropped",
+    log_about(LOG_WARN, "override_dropped",
+              &(struct log_about){.upstream = entry->upstream, .server = entry->server},
               "upstream %.*s: the configuration says something else of %.*s now: what was set at "
               "run time (override %llu) is void",
               SLICE_ARG(entry->upstream), SLICE_ARG(entry->server), (unsigned long long)entry->id);
@@ -276,6 +299,7 @@ static enum status serve(const struct service_start *start)
     service.has_offload = true;
     service.workers.on_ended = start->on_ended;
     exchange_set_log(metrics_on_begin, log_exchange);
+    service_look_at_log(service.snapshot);
     serve_prepare_aparts();
     enum status status = begin(config);
     if (status != OK) {
@@ -287,9 +311,10 @@ static enum status serve(const struct service_start *start)
     memory_watch_start(&service.workers);
     certificates_watch(snapshot->certificates);
     if (service.has_admin) {
-        admin_serve(snapshot->loaded->admin);
+        admin_serve(snapshot->loaded->admin, config, snapshot->certificates);
         snapshot->loaded->admin = NULL;
         service_keep_first();
+        trial_start(count_exchanges);
     }
     if (service.is_watching)
         TRY(fiber_start(&service.watch, "config_watch", watch, NULL, NULL));
@@ -344,6 +369,7 @@ void service_stop(void)
         loop_run();
     }
     pulse_stop();
+    trial_stop();
     supervised_ending();
     service.is_ending = true;
     if (service.has_admin)

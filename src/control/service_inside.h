@@ -87,3 +87,5 @@ void service_on_unused(struct serve_view *view);
 /* What is served now, in a line for people, to whoever has started this process; `remark` is added:
  * "" or the like of ", the last reload was refused". */
 void service_say_status(const char *remark);
+/* Has exchanges keep what the access log of that snapshot wants of their heads. */
+void service_look_at_log(const struct snapshot *snapshot);

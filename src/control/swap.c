@@ -53,6 +53,7 @@ static void make_views(const struct workers *workers, struct snapshot *snapshot,
             .listeners = snapshot->by_slot,
             .listeners_count = snapshot->slots_count,
             .trust = snapshot->trust,
+            .id_name = snapshot->config->id_name,
             .on_unused = on_unused,
         };
 }

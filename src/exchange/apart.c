@@ -146,6 +146,7 @@ struct exchange *exchange_apart_new(struct exchange *x, const struct sink *sink,
     to->tls = copy_tls(arena, x->tls);
     to->introduction = copy_introduction(arena, x->introduction);
     to->request_id = arena_copy(arena, x->request_id);
+    to->id_name = arena_copy(arena, x->id_name);
     to->user = arena_copy(arena, x->user);
     to->claims = arena_copy(arena, x->claims);
     to->told_proto = arena_copy(arena, x->told_proto);

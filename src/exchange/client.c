@@ -96,3 +96,13 @@ void exchange_take_off_guarded(struct exchange *x)
                 at++;
         }
 }
+
+void exchange_set_id(const struct exchange *x, struct fields *fields)
+{
+    if (x->request_id.size == 0)
+        return;
+    if (x->id_name.size == 0)
+        fields_set_checked(fields, FIELD_X_REQUEST_ID, x->request_id);
+    else
+        fields_set_named(fields, x->id_name, x->request_id);
+}

@@ -156,8 +156,7 @@ static void build_error(struct exchange *x)
         response_replace(x, status, SLICE("text/plain; charset=utf-8"), text);
     }
     struct fields *fields = &x->response.fields;
-    if (x->request_id.size > 0) /* what a user who sees this can quote */
-        fields_add(fields, FIELD_X_REQUEST_ID, x->request_id);
+    exchange_set_id(x, fields); /* what a user who sees this can quote */
     if (x->blame.error != NULL && x->blame.error[0] != '\0')
         fields_add(fields, FIELD_PROXY_STATUS,
                    arena_format(&x->arena, "weir; error=%s", x->blame.error));
@@ -427,11 +426,13 @@ static void finish_steps(struct exchange *x)
 
 static void finish(struct exchange *x)
 {
+    bool goes_on = x->tunnel.server != NULL && x->is_finished;
+    if (!goes_on && !x->is_apart)
+        exchange_keep_for_log(x);
     finish_steps(x);
     for (; x->rounds != NULL; finish_steps(x))
         exchange_end_round(x);
     fiber_scope_cancel(&x->scope);
-    bool goes_on = x->tunnel.server != NULL && x->is_finished;
     if (!goes_on && !x->is_apart) /* a tunnel is logged when it ends */
         exchange_log(x);
     exchange_let_go(x);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/log.h"
 #include "exchange/route.h"
 #include "fiber/fiber.h"
 #include "http/body.h"
@@ -136,6 +137,15 @@ struct exchange_round {
     struct exchange_round *before;
 };
 
+/* Fields that the log asks for: a server's are gone when it is written. */
+struct exchange_kept {
+    size_t count;
+    struct exchange_kept_field {
+        struct slice name, value;
+        bool is_response;
+    } items[];
+};
+
 enum {
     EXCHANGE_ROUNDS_MAX = 10,
 };
@@ -154,9 +164,11 @@ struct exchange {
     const struct address *peer;              /* of the connection */
     struct slice client_ip;                  /* text, without port */
     struct slice scheme;                     /* "http" or "https" */
+    struct slice listener;                   /* the address, as it is written */
     const struct tls_facts *tls;             /* of the client's connection; NULL: it is in clear */
     const struct introduction *introduction; /* what a proxy said of it before; NULL */
     struct slice request_id;
+    struct slice id_name;           /* of the field that carries it; empty: X-Request-ID */
     struct slice trace_id;          /* of the trace that the client has begun; empty */
     uint64_t config;                /* version of the configuration that it goes by */
     struct slice user;              /* verified identity; empty */
@@ -198,8 +210,9 @@ struct exchange {
     const struct asking *asking; /* NULL: servers are asked what the client has asked */
     struct step_state *step_states;
     struct exchange_hold *holds;
-    int64_t body_limit;  /* bytes of the request's body; −1: none */
-    bool is_allowed;     /* by an allow line */
+    const struct exchange_kept *kept; /* NULL: nothing is asked for */
+    int64_t body_limit;               /* bytes of the request's body; −1: none */
+    bool is_allowed;                  /* by an allow line */
     bool client_trusted; /* the peer is in trusted_proxies, and its fields are believed */
     enum client_header client_header;   /* those */
     struct slice told_proto, told_host; /* of the client, in Forwarded; empty: not said */
@@ -248,6 +261,8 @@ void exchange_end_round(struct exchange *x);
  * address ends the walk. Sets x->client and x->client_ip, and what Forwarded tells beside them. */
 struct cidr;
 void exchange_find_client(struct exchange *x, const struct cidr *trusted, size_t count);
+/* Sets the field that carries the request's id, if it has one, in a head of either side. */
+void exchange_set_id(const struct exchange *x, struct fields *fields);
 /* Removes the fields that only steps may set, however they are spelt. */
 void exchange_take_off_guarded(struct exchange *x);
 /* The host that the client asked for, as a Host field says it. */
@@ -271,5 +286,11 @@ void exchange_hand_over(struct exchange *x, struct exchange *copy);
 void exchange_set_log(void (*begun)(const struct exchange *x),
                       void (*log)(const struct exchange *x));
 void exchange_log(const struct exchange *x);
+/* Before that, while the response's head is still there: keeps what the log wants of it. NULL:
+ * nothing. From any thread. */
+void exchange_set_keep(void (*keep)(struct exchange *x));
+void exchange_keep_for_log(struct exchange *x);
+/* What a line in the error log that belongs to the exchange is about. */
+struct log_about exchange_about(const struct exchange *x);
 /* A copy on the heap with all that the log says of an exchange and nothing else; free() it. */
-struct exchange *exchange_copy_for_log(const struct exchange *x);
+struct exchange *exchange_copy_for_log(struct exchange *x);

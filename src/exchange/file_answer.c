@@ -85,8 +85,7 @@ enum verdict file_answer_status(struct exchange *x, int status, const char *deta
     struct slice text =
         arena_format(&x->arena, "%d %.*s\n", status, SLICE_ARG(status_text(status)));
     response_text(x, status, SLICE("text/plain; charset=utf-8"), text);
-    if (x->request_id.size > 0) /* what a user who sees this can quote */
-        fields_set(&x->response.fields, FIELD_X_REQUEST_ID, x->request_id);
+    exchange_set_id(x, &x->response.fields); /* what a user who sees this can quote */
     x->detail = detail;
     return ANSWERED;
 }

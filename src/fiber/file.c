@@ -64,6 +64,15 @@ int64_t file_changed(const char *path)
     return (int64_t)file.st_mtim.tv_sec * 1000000000 + file.st_mtim.tv_nsec;
 }
 
+bool file_mode(const char *path, unsigned *mode)
+{
+    struct stat file;
+    if (stat(path, &file) != 0)
+        return false;
+    *mode = file.st_mode & 0777;
+    return true;
+}
+
 enum status file_open_append(const char *path, int *fd, const char **why)
 {
     int opened = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
@@ -105,6 +114,20 @@ bool file_is_at(int fd, const char *path)
     struct stat open_one, named;
     return fstat(fd, &open_one) == 0 && stat(path, &named) == 0 &&
            open_one.st_dev == named.st_dev && open_one.st_ino == named.st_ino;
+}
+
+int64_t file_size(int fd)
+{
+    struct stat file;
+    return fstat(fd, &file) == 0 && S_ISREG(file.st_mode) ? (int64_t)file.st_size : 0;
+}
+
+enum status file_rename(const char *from, const char *to, const char **why)
+{
+    if (rename(from, to) == 0)
+        return OK;
+    *why = strerrordesc_np(errno);
+    return ERR_SYSTEM;
 }
 
 void file_replace(int fd, int old)

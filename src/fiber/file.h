@@ -13,6 +13,9 @@ MUST_CHECK enum status file_read(const char *path, size_t size_max, struct arena
 /* When it was last changed, ns since 1970; 0: there is none. */
 int64_t file_changed(const char *path);
 
+/* Its permissions (0777 at most), links followed; false: there is none. */
+bool file_mode(const char *path, unsigned *mode);
+
 /* Opens for appending, non-blocking where that means something (pipes); 0640 when it is made. */
 MUST_CHECK enum status file_open_append(const char *path, int *fd, const char **why);
 /* Writes as much as is taken: a pipe is waited for so long (ns), a disk for as long as it needs.
@@ -21,6 +24,10 @@ size_t file_write_patiently(int fd, const void *data, size_t size, int64_t patie
                             const char **why);
 /* Whether what is open there is the file of that path still. */
 bool file_is_at(int fd, const char *path);
+/* Bytes of what is open there; 0: it is no file. */
+int64_t file_size(int fd);
+/* Gives a file another name; what had that one is gone. */
+MUST_CHECK enum status file_rename(const char *from, const char *to, const char **why);
 /* Puts `fd` in the place of `old`, which keeps its number; `fd` is gone. */
 void file_replace(int fd, int old);
 void file_close(int fd);

@@ -77,6 +77,18 @@ struct lane *lane_new(size_t size_max)
     return lane;
 }
 
+bool lane_pause(struct lane *lane, int64_t duration)
+{
+    int64_t until = clock_wall() + duration; /* what the condition goes by */
+    struct timespec at = {.tv_sec = until / SECONDS(1), .tv_nsec = until % SECONDS(1)};
+    pthread_mutex_lock(&lane->mutex);
+    while (!lane->is_ended && pthread_cond_timedwait(&lane->has_work, &lane->mutex, &at) == 0)
+        continue;
+    bool goes_on = !lane->is_ended;
+    pthread_mutex_unlock(&lane->mutex);
+    return goes_on;
+}
+
 /* Under the lane's mutex. */
 static bool start(struct lane *lane)
 {

@@ -23,6 +23,8 @@ struct lane *lane_new(size_t size_max);
 /* From any thread. False: too much waits, or the system has no thread; the job is still the
  * caller's. */
 bool lane_post(struct lane *lane, struct lane_job *job);
+/* For a job, on the lane's thread: waits so long (ns). False, and at once: the lane is to end. */
+bool lane_pause(struct lane *lane, int64_t duration);
 /* No more jobs: those that wait are done, then the lane is gone by itself. Waits for nothing. */
 void lane_end(struct lane *lane);
 /* Waits until every lane that was ended is gone; false: the deadline (monotonic) came first, and

@@ -7,6 +7,7 @@
 #include "net/tls_inside.h"
 #include "net/tls_tickets.h"
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdlib.h>
@@ -349,4 +350,13 @@ SSL_CTX *tls_context_current(struct tls_context *context)
 uint64_t tls_context_policy(const struct tls_context *context)
 {
     return context->policy;
+}
+
+struct slice tls_library(void)
+{
+    struct slice text = slice_from_cstring(OpenSSL_version(OPENSSL_VERSION));
+    size_t end = slice_find(text, ' ');
+    if (end < text.size) /* without the date */
+        end += 1 + slice_find(slice_from(text, end + 1), ' ');
+    return slice_first(text, end);
 }

@@ -83,3 +83,6 @@ struct tls_finder {
 };
 /* Before the first handshake; copied. */
 void tls_server_set_finder(struct tls_server *server, const struct tls_finder *finder);
+
+/* Which library it is, as "OpenSSL 3.0.17". */
+struct slice tls_library(void);

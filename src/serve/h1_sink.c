@@ -20,12 +20,19 @@ static int64_t write_stall(const struct h1_exchange *e)
                             : x->route->timeouts.client_write;
 }
 
-/* What nobody has asked of the exchange's memory yet may have been used by another before. */
-static void on_slow(struct stream *stream)
+/* What nobody has asked of the exchange's memory yet may have been used by another before. What was
+ * encrypted is in memory twice. */
+static void on_slow(struct stream *stream, struct slice waiting)
 {
     struct h1_exchange *e = LIST_ENTRY(stream, struct h1_connection, stream)->active;
-    if (e != NULL && e->x.arena.blocks == NULL)
+    if (e == NULL)
+        return;
+    if (e->x.arena.blocks == NULL)
         pages_drop_within(e->x.arena.at, e->x.arena.end);
+    struct body *body = e->x.response.body;
+    size_t copied = stream_tls_copied(stream, waiting.size);
+    if (copied > 0 && body != NULL && body->forget != NULL)
+        body->forget(body, slice_first(waiting, copied));
 }
 
 /* Writes what was gathered, then the parts. */
@@ -170,6 +177,7 @@ struct tunnel_log {
     struct exchange *x; /* a copy for the log */
     struct serve_worker *worker;
     struct address client;
+    struct h1_tunnel_facts facts;
     void (*on_server_end)(void *taken);
     void *taken;
 };
@@ -196,6 +204,12 @@ const struct address *h1_tunnel_client(const void *argument)
     return &log->client;
 }
 
+void h1_tunnel_look(const void *argument, struct h1_tunnel_facts *facts)
+{
+    const struct tunnel_log *log = argument;
+    *facts = log->facts;
+}
+
 void h1_tunnel_blame(void *argument)
 {
     struct tunnel_log *log = argument;
@@ -213,6 +227,13 @@ static enum status sink_tunnel(struct exchange *x)
     x->is_finished = true;
     log->client = *x->client;
     log->x = exchange_copy_for_log(x);
+    log->facts = (struct h1_tunnel_facts){
+        .x = log->x,
+        .opened = c->opened,
+        .fd = c->stream.watch.fd,
+        .is_secure = c->is_secure,
+        .requests = c->requests,
+    };
     int64_t silence = x->tunnel.timeout != 0 ? x->tunnel.timeout : x->route->timeouts.tunnel;
     enum status status = tunnel_start(&c->stream, e->body.ahead, x->tunnel.server, x->tunnel.early,
                                       silence, on_tunnel_end, log);

@@ -23,6 +23,7 @@ static void forget(struct handshake *handshake, bool reset)
     introduction_reader_done(&handshake->reader);
     if (handshake->stream.watch.fd >= 0)
         stream_close(&handshake->stream, reset);
+    counter_add(&handshake->listener->counts->mute, 1);
     serve_leave(handshake->listener, &handshake->peer, handshake->is_counted);
     if (handshake->is_next)
         list_remove(&handshake->next);
@@ -40,6 +41,7 @@ static void report(const struct handshake *handshake, enum status status,
                       : status == ERR_TLS   ? trouble->why
                                             : status_name(status);
     counter_add(&handshake->listener->worker->handshakes_failed, 1);
+    counter_add(&handshake->listener->counts->handshakes_failed, 1);
     log_write(LOG_DEBUG, "handshake_failed", "no TLS with %.*s on %.*s: %s", SLICE_ARG(ip),
               SLICE_ARG(handshake->listener->config->name), why);
 }
@@ -91,6 +93,7 @@ static void hand_over(struct handshake *handshake)
 static void answer_in_clear(struct handshake *handshake)
 {
     counter_add(&handshake->listener->worker->handshakes_in_clear, 1);
+    counter_add(&handshake->listener->counts->handshakes_in_clear, 1);
     list_remove(&handshake->link);
     loop_free_later(handshake);
     h1_take_clear(handshake->listener, &handshake->stream, &handshake->peer, handshake->is_counted);
@@ -121,7 +124,10 @@ static void shake(void *argument)
         return;
     }
     const struct tls_facts *facts = stream_tls_facts(&handshake->stream);
+    enum listener_tls version =
+        slice_equal(facts->version, SLICE("1.2")) ? LISTENER_TLS_1_2 : LISTENER_TLS_1_3;
     histogram_add(&worker->shaken, facts->handshake_time);
+    counter_add(&listener->counts->handshakes[version][facts->is_resumed], 1);
     if (facts->is_resumed)
         counter_add(&worker->handshakes_resumed, 1);
     else
@@ -168,6 +174,7 @@ static void refuse(struct handshake *handshake)
     char text[ADDRESS_TEXT_MAX];
     struct slice ip = address_format_ip(&handshake->peer, text);
     counter_add(&handshake->listener->worker->refused[REFUSAL_CONNECTIONS_PER_CLIENT], 1);
+    counter_add(&handshake->listener->counts->refused[REFUSAL_CONNECTIONS_PER_CLIENT], 1);
     log_write(LOG_WARN, "connection_refused", "a connection of %.*s was refused: %s is reached",
               SLICE_ARG(ip), refusal_text(REFUSAL_CONNECTIONS_PER_CLIENT)->limit);
     struct iovec part = {(void *)(uintptr_t)LISTENER_REFUSAL, sizeof LISTENER_REFUSAL - 1};

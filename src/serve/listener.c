@@ -82,10 +82,11 @@ static struct serve_worker *least_loaded(struct serve_worker *worker)
 }
 
 /* Told no before a byte was read: a short answer, best effort. */
-static void refuse(struct serve_worker *worker, int fd, enum refusal refusal,
+static void refuse(struct listener *listener, int fd, enum refusal refusal,
                    const struct address *peer, bool is_plain)
 {
-    counter_add(&worker->refused[refusal], 1);
+    counter_add(&listener->worker->refused[refusal], 1);
+    counter_add(&listener->counts->refused[refusal], 1);
     struct iovec part = {(void *)(uintptr_t)LISTENER_REFUSAL, sizeof LISTENER_REFUSAL - 1};
     char text[ADDRESS_TEXT_MAX];
     struct slice ip = address_format_ip(peer, text);
@@ -120,7 +121,7 @@ static void take(struct listener *listener, int fd, const struct address *peer)
     counter_add(&worker->accepted, 1);
     if (refusal != REFUSAL_NONE) {
         __atomic_sub_fetch(&shared->connections, 1, __ATOMIC_RELAXED);
-        refuse(worker, fd, refusal, peer, listener->config->tls == NULL);
+        refuse(listener, fd, refusal, peer, listener->config->tls == NULL);
         return;
     }
     struct serve_worker *least = least_loaded(worker);
@@ -200,6 +201,7 @@ struct listener *listener_start(struct serve_worker *worker, size_t slot,
     struct listener *listener = memory_zero(sizeof *listener);
     *listener =
         (struct listener){.worker = worker, .config = config, .slot = slot, .sockets_count = count};
+    listener->counts = listener_counts_of(worker, config->name);
     listener->cut.on_fire = on_cut;
     listener->sockets = memory_zero(count * sizeof *listener->sockets);
     for (size_t i = 0; i < count; i++) {

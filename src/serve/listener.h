@@ -2,6 +2,7 @@
 /* Accepting connections: limits, the least loaded worker, rest when descriptors run out. */
 #pragma once
 
+#include "serve/listener_counts.h"
 #include "serve/serve.h"
 
 /* What a connection is told that is not taken. */
@@ -24,6 +25,7 @@ struct listener {
     const struct listener_config *config;
     size_t slot;        /* in worker->listeners, the same for all workers */
     size_t connections; /* of clients, on this worker */
+    struct listener_counts *counts;
     struct serve_view
         *last;         /* no snapshot has it any more: what its connections go by to the end */
     struct timer cut;  /* then: when what is left is ended */

@@ -8,6 +8,10 @@
 #include "limit/pressure.h"
 #include "serve/serve.h"
 
+/* What connections hold beside what is committed as it is given out. */
+int64_t overload_connections(const struct serve_shared *shared);
+/* Whether there is no room even for those who were let in. */
+bool overload_is_full(const struct serve_worker *worker);
 /* What is asked of this worker now: the level of the process, and PRESSURE_REFUSE also when it has
  * used its part of the room up. */
 enum pressure overload_level(struct serve_worker *worker);

@@ -74,6 +74,7 @@ void serve_begin(struct exchange *x, struct listener *listener, const struct add
 {
     struct serve_worker *worker = listener->worker;
     x->sites = &listener->config->sites;
+    x->listener = listener->counts->name;
     x->view = serve_view_enter(listener);
     x->fiber = fiber_self();
     x->started = loop_now();
@@ -97,9 +98,12 @@ void serve_begin(struct exchange *x, struct listener *listener, const struct add
     const struct field *trace = fields_find(&x->request.head.fields, FIELD_TRACEPARENT);
     if (trace != NULL)
         x->trace_id = trace_context_id(trace->value);
-    const struct field *id = fields_find(&x->request.head.fields, FIELD_X_REQUEST_ID);
-    x->request_id =
-        id != NULL && x->client_trusted ? id->value : serve_request_id(&x->arena, x->started_wall);
+    const struct fields *fields = &x->request.head.fields;
+    x->id_name = x->view->id_name;
+    const struct field *id = !x->client_trusted     ? NULL
+                             : x->id_name.size == 0 ? fields_find(fields, FIELD_X_REQUEST_ID)
+                                                    : fields_find_named(fields, x->id_name);
+    x->request_id = id != NULL ? id->value : serve_request_id(&x->arena, x->started_wall);
 }
 
 void serve_end(struct exchange *x, struct serve_worker *worker)
@@ -167,6 +171,7 @@ void serve_view_set(struct serve_worker *worker, struct serve_view *view)
 void serve_enter(struct listener *listener)
 {
     listener->connections++;
+    counter_add(&listener->counts->came, 1);
     __atomic_add_fetch(&listener->worker->connections_count, 1, __ATOMIC_RELAXED);
 }
 
@@ -177,6 +182,7 @@ void serve_leave(struct listener *listener, const struct address *peer, bool is_
         clients_leave(worker->shared->clients, peer);
     __atomic_sub_fetch(&worker->connections_count, 1, __ATOMIC_RELAXED);
     __atomic_sub_fetch(&worker->shared->connections, 1, __ATOMIC_RELAXED);
+    counter_add(&listener->counts->went, 1);
     if (--listener->connections == 0 && listener->last != NULL)
         listener_empty(listener);
 }

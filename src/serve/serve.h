@@ -37,7 +37,8 @@ struct serve_view {
         *listeners; /* by the slots of the worker's; NULL: not there */
     size_t listeners_count;
     struct trust trust;
-    uint64_t uses; /* exchanges, handshakes and listeners that are leaving */
+    struct slice id_name; /* of the field that carries a request's id; empty: X-Request-ID */
+    uint64_t uses;        /* exchanges, handshakes and listeners that are leaving */
     /* The last of those has ended, and the worker goes by another one. */
     void (*on_unused)(struct serve_view *view);
 };
@@ -47,6 +48,11 @@ struct serve_pressure {
     int level;       /* enum pressure; atomic */
     uint64_t sample; /* which measurement; 0: nobody measures; atomic */
     int64_t room;    /* bytes that a worker may take before the next one; atomic */
+    /* What has been given out, whether it was touched or not, and how much of that there may be: a
+     * look at what is resident comes too late for what was promised. Atomic. */
+    int64_t committed;
+    int64_t committed_max;  /* … before requests are refused */
+    int64_t committed_full; /* … at all */
     /* On a worker that has taken half of that: measures again soon. */
     void (*ask)(void);
 };
@@ -85,20 +91,23 @@ struct serve_worker {
     int64_t accepted_since;   /* connections since then */
     bool has_asked;           /* since then, for another one */
     /* Counters, of which others may read: */
-    uint64_t accepted;             /* connections */
-    uint64_t refused[REFUSALS];    /* by their reason */
-    uint64_t exchanges;            /* begun */
-    uint64_t h2_opened;            /* connections of HTTP/2 */
-    uint64_t h2_refused;           /* of those, ended for what they did */
-    struct histogram turns;        /* of the loop, how long each took */
-    struct histogram shaken;       /* handshakes of TLS: how long each took that succeeded */
-    uint64_t handshakes_full;      /* of TLS */
-    uint64_t handshakes_resumed;   /* likewise */
-    uint64_t handshakes_failed;    /* likewise */
-    uint64_t introductions_failed; /* connections without a header of the PROXY protocol, or with a
-                                    * bad one, or of somebody who may not send any */
-    uint64_t handshakes_in_clear;  /* of those, HTTP without TLS */
-    void *log;                     /* of the access log: what control keeps per worker */
+    uint64_t accepted;              /* connections */
+    uint64_t refused[REFUSALS];     /* by their reason */
+    uint64_t exchanges;             /* begun */
+    uint64_t ended;                 /* of those of clients */
+    uint64_t failed;                /* of those, answered with 5xx */
+    uint64_t h2_opened;             /* connections of HTTP/2 */
+    uint64_t h2_refused;            /* of those, ended for what they did */
+    struct histogram turns;         /* of the loop, how long each took */
+    struct histogram shaken;        /* handshakes of TLS: how long each took that succeeded */
+    uint64_t handshakes_full;       /* of TLS */
+    uint64_t handshakes_resumed;    /* likewise */
+    uint64_t handshakes_failed;     /* likewise */
+    uint64_t introductions_failed;  /* connections without a header of the PROXY protocol, or with a
+                                     * bad one, or of somebody who may not send any */
+    uint64_t handshakes_in_clear;   /* of those, HTTP without TLS */
+    struct listener_counts *counts; /* of its addresses, the newest first; atomic */
+    void *log;                      /* of the access log: what control keeps per worker */
 };
 
 struct listener;

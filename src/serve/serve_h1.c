@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "fiber/block.h"
+#include "serve/listener.h"
 #include "serve/overload.h"
 
 /* Fills in what an exchange knows of its connection. */
@@ -15,7 +16,9 @@ static void begin(struct h1_exchange *e)
     x->connection = e;
     x->tls = stream_tls_facts(&c->stream);
     x->introduction = c->stream.introduction;
-    c->requests++;
+    if (c->requests++ == 0)
+        counter_add(&c->listener->counts->h1, 1);
+    counter_add(&c->listener->counts->began_work, 1);
     serve_begin(x, c->listener, &c->peer, slice_of(c->ip, c->ip_size), c->is_secure);
 }
 
@@ -67,6 +70,7 @@ static bool conclude(struct h1_exchange *e)
 static void release(struct h1_exchange *e)
 {
     e->connection->active = NULL;
+    counter_add(&e->connection->listener->counts->did_work, 1);
     serve_end(&e->x, e->connection->worker);
     arena_done(&e->x.arena);
     block_give(e);

@@ -8,6 +8,8 @@
 #include "serve/h2_exchange.h"
 #include "serve/overload.h"
 
+#include "serve/listener.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,8 +139,10 @@ static void free_exchange(struct h2_exchange *e)
     list_remove(&e->link);
     block_give(e);
     c->active--;
-    if (c->active == 0)
+    if (c->active == 0) {
+        counter_add(&c->listener->counts->did_work, 1);
         c->idle_since = loop_now();
+    }
 }
 
 /* The exchange has ended, its answer waits for the connection's turn. */
@@ -242,7 +246,8 @@ static struct h2_stream *on_begin(void *owner, int32_t id)
     e->stream.arena = &x->arena;
     e->stream.request = &x->request.head;
     list_append(&c->exchanges, &e->link);
-    c->active++;
+    if (c->active++ == 0)
+        counter_add(&c->listener->counts->began_work, 1);
     return &e->stream;
 }
 
@@ -305,10 +310,22 @@ static void on_changed(void *owner, struct h2_stream *stream)
         fiber_cancel(e->fiber);
 }
 
+static bool may_hold(void *owner, struct h2_stream *stream)
+{
+    struct h2_connection *c = owner;
+    struct exchange *x = &exchange_of(stream)->x;
+    if (!overload_is_full(c->worker))
+        return true;
+    if (x->sink != NULL)
+        exchange_refuse(x, REFUSAL_MEMORY);
+    return false;
+}
+
 static const struct h2_events SESSION_EVENTS = {
     .begin = on_begin,
     .drop = on_drop,
     .head = on_head,
+    .may_hold = may_hold,
     .changed = on_changed,
 };
 
@@ -458,6 +475,7 @@ void h2_accept(struct listener *listener, struct stream *stream, const struct ad
     list_init(&c->left);
     list_append(&worker->h2_connections, &c->link);
     counter_add(&worker->h2_opened, 1);
+    counter_add(&listener->counts->h2, 1);
     c->session = h2_session_new(H2_SERVER, &session_limits, &SESSION_EVENTS, c);
     c->duplex.events = &DUPLEX_EVENTS;
     c->duplex.write_stall = config->timeouts.client_write;

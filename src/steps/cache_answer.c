@@ -172,7 +172,9 @@ static void begin_response(struct cache_visit *visit)
     response->is_ours = false;
     response->has_length = false;
     add_age(visit, loop_now());
-    if (x->request_id.size > 0)
+    if (x->id_name.size > 0)
+        exchange_set_id(x, &response->fields); /* what is stored may have one of that name */
+    else if (x->request_id.size > 0)
         fields_append_checked(&response->fields, FIELD_X_REQUEST_ID,
                               field_name_of(FIELD_X_REQUEST_ID), x->request_id);
 }

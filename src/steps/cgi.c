@@ -48,7 +48,6 @@ static bool is_left_out(struct slice name, bool is_trusted)
         {"HTTP_UPGRADE", 12},
         {"HTTP_HTTP2_SETTINGS", 19},
         {"HTTP_EXPECT", 11},
-        {"HTTP_X_REQUEST_ID", 17},
     };
     static const struct slice OF_TRUSTED[] = {
         {"HTTP_X_FORWARDED_FOR", 20}, {"HTTP_X_FORWARDED_PROTO", 22}, {"HTTP_X_FORWARDED_HOST", 21},
@@ -63,6 +62,12 @@ static bool is_left_out(struct slice name, bool is_trusted)
     return false;
 }
 
+static struct slice id_parameter(struct exchange *x)
+{
+    return x->id_name.size == 0 ? SLICE("HTTP_X_REQUEST_ID")
+                                : cgi_field_name(x->id_name, &x->arena);
+}
+
 /* Fields of one name become one parameter; two names that become the same one are told apart by no
  * program. */
 static bool add_field(struct exchange *x, struct cgi_parameters *list, size_t first, uint32_t index)
@@ -70,7 +75,7 @@ static bool add_field(struct exchange *x, struct cgi_parameters *list, size_t fi
     const struct fields *fields = &x->request.head.fields;
     const struct field *field = &fields->items[index];
     struct slice name = cgi_field_name(field->name, &x->arena);
-    if (is_left_out(name, x->client_trusted))
+    if (is_left_out(name, x->client_trusted) || slice_equal(name, id_parameter(x)))
         return true;
     for (size_t i = first; i < list->count; i++) {
         if (!slice_equal(list->items[i].name, name))
@@ -94,7 +99,7 @@ static bool add_fields(struct exchange *x, struct cgi_parameters *list)
     const struct fields *fields = &x->request.head.fields;
     size_t first = list->count;
     cgi_add(list, SLICE("HTTP_HOST"), exchange_client_host(x));
-    cgi_add(list, SLICE("HTTP_X_REQUEST_ID"), x->request_id);
+    cgi_add(list, id_parameter(x), x->request_id);
     for (uint32_t i = 0; i < fields->count; i++)
         if (!add_field(x, list, first, i))
             return false;
@@ -220,6 +225,7 @@ void cgi_add_path(struct exchange *x, struct cgi_parameters *parameters)
 static void on_stderr(void *argument, struct slice text)
 {
     struct exchange *x = argument;
+    struct log_about about = exchange_about(x);
     while (text.size > 0) {
         size_t end = slice_find(text, '\n');
         struct slice line = slice_trim(slice_first(text, end));
@@ -227,7 +233,7 @@ static void on_stderr(void *argument, struct slice text)
             line.size--;
         text = slice_from(text, end + 1);
         if (line.size > 0)
-            log_write(LOG_WARN, "cgi_stderr", "%.*s: request %.*s %.*s: %.*s",
+            log_about(LOG_WARN, "cgi_stderr", &about, "%.*s: request %.*s %.*s: %.*s",
                       SLICE_ARG(x->route->at), SLICE_ARG(x->request_id), SLICE_ARG(x->request.path),
                       SLICE_ARG(line));
     }
@@ -237,7 +243,7 @@ static void note_facts(struct exchange *x, const struct upstream_call *call)
 {
     x->upstream = (struct upstream_facts){
         .upstream = upstream_name(call->upstream),
-        .server = call->server_name,
+        .server = arena_copy(&x->arena, call->server_name), /* it may go before we do */
         .server_state = call->server_state,
         .status = call->body != NULL ? call->head.status : 0,
         .tries = call->tries,
@@ -288,7 +294,7 @@ static void pass_on(struct exchange *x, struct upstream_call *call)
     response->has_length =
         length != NULL && call->head.framing == FRAMING_NONE && call->head.status != 204;
     response->length = call->head.length;
-    fields_set_checked(&response->fields, FIELD_X_REQUEST_ID, x->request_id);
+    exchange_set_id(x, &response->fields);
     proxy_affinity_answer(x, call);
 }
 
@@ -344,9 +350,10 @@ void cgi_finish(struct exchange *x, const void *config)
     struct upstream_call *call = exchange_state(x, config);
     if (call == NULL)
         return;
+    struct log_about about = exchange_about(x);
     if (call->exit_status != 0)
-        log_write(LOG_WARN, "cgi_exit", "%.*s: request %.*s %.*s: the program exited with %u",
-                  SLICE_ARG(x->route->at), SLICE_ARG(x->request_id), SLICE_ARG(x->request.path),
-                  call->exit_status);
+        log_about(LOG_WARN, "cgi_exit", &about,
+                  "%.*s: request %.*s %.*s: the program exited with %u", SLICE_ARG(x->route->at),
+                  SLICE_ARG(x->request_id), SLICE_ARG(x->request.path), call->exit_status);
     upstream_call_end(call);
 }

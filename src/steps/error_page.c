@@ -131,7 +131,7 @@ static struct upstream_call *build_call(struct exchange *x, const struct error_p
     struct fields *fields = arena_zero(&x->arena, sizeof *fields);
     struct upstream_call *call = arena_zero(&x->arena, sizeof *call);
     fields_init(fields, &x->arena, NULL, 0);
-    fields_set_checked(fields, FIELD_X_REQUEST_ID, x->request_id);
+    exchange_set_id(x, fields);
     call->arena = &x->arena;
     call->upstream = c->upstream;
     call->policy = (struct upstream_policy){

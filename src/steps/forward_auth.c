@@ -139,7 +139,7 @@ static struct fields *fields_for(struct exchange *x)
     set_unless_trusted(x, fields, FIELD_X_FORWARDED_HOST, exchange_client_host(x));
     fields_set_checked(fields, FIELD_X_FORWARDED_FOR, x->client_ip);
     fields_set_checked(fields, FIELD_X_REAL_IP, x->client_ip);
-    fields_set_checked(fields, FIELD_X_REQUEST_ID, x->request_id);
+    exchange_set_id(x, fields);
     fields_set_named(fields, SLICE("X-Forwarded-Method"), x->request.head.method_text);
     fields_set_named(fields, SLICE("X-Forwarded-Uri"), variable_value(x, SLICE("uri")));
     return fields;
@@ -205,7 +205,7 @@ static enum verdict pass_on(struct exchange *x, const struct upstream_call *call
     response->body = call->body;
     response->is_ours = false;
     response->has_length = false;
-    fields_set_checked(&response->fields, FIELD_X_REQUEST_ID, x->request_id);
+    exchange_set_id(x, &response->fields);
     return ANSWERED;
 }
 

@@ -289,7 +289,7 @@ static void introduce_client(struct exchange *x, struct slice host, enum client_
         for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
             fields_remove(fields, NAMES[i]);
     fields_set_checked(fields, FIELD_VIA, appended(x, passed, via()));
-    fields_set_checked(fields, FIELD_X_REQUEST_ID, x->request_id);
+    exchange_set_id(x, fields);
 }
 
 /* Where the client has connected to, as far as that is known. */
@@ -315,7 +315,7 @@ static void note_facts(struct exchange *x, const struct upstream_call *call)
 {
     x->upstream = (struct upstream_facts){
         .upstream = upstream_name(call->upstream),
-        .server = call->server_name,
+        .server = arena_copy(&x->arena, call->server_name), /* it may go before we do */
         .server_state = call->server_state,
         .status = call->body != NULL ? call->head.status : 0,
         .tries = call->tries,
@@ -343,7 +343,7 @@ static void pass_on(struct exchange *x, const struct proxy_config *c, struct ups
                            call->head.status >= 200 && call->head.status != 204;
     response->length = call->head.length;
     fields_set_checked(&response->fields, FIELD_VIA, appended(x, passed, via()));
-    fields_set_checked(&response->fields, FIELD_X_REQUEST_ID, x->request_id);
+    exchange_set_id(x, &response->fields);
     if (call->tunnel != NULL)
         x->tunnel = (struct tunnel_offer){
             .server = call->tunnel,

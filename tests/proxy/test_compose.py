@@ -151,7 +151,7 @@ def text_of(response):
     coding = response.get("content-encoding")
     if coding is None:
         return response.body
-    done = subprocess.run(TOOLS[coding], input=response.body, capture_output=True, timeout=20)
+    done = subprocess.run(TOOLS[coding], input=response.body, capture_output=True, timeout=90)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import signal
 import socket
 import tempfile
@@ -159,19 +160,113 @@ def test_many_logs(origin, tmp_path):
         assert dropped(weir) == 0
 
 
+CHOSEN = """
+request_id X-Correlation-ID
+trusted_proxies 127.0.0.0/8
+log access {
+    to      file:@dir/access.log
+    flush   10ms
+    fields  +peer_ip +listener +scheme +response_start -referer -user_agent
+    headers X-Some response.Content-Type response.X-Out
+}
+log access {
+    to      file:@dir/logfmt.log
+    format  logfmt
+    flush   10ms
+    fields  -user_agent -ts
+    headers Cookie response.Set-Cookie unsafe
+}
+log access {
+    to      file:@dir/template.log
+    flush   10ms
+    format  '{peer_ip} {status} {response.x-out} {header.x-some}'
+}
+site * {
+    listen @listen
+    header set X-Out "of the way back" on=response
+    proxy @app
+}
+"""
+
+
+def test_chosen_keys_and_fields(origin):
+    """More keys, less keys, fields of both heads, also of a tunnel; logfmt beside JSON."""
+    origin.on("/a", reply(201, b"12345", fields=[("Content-Type", "text/x"), ("Set-Cookie", "s=2")]))
+    origin.on("/ws", upgrade_echo)
+    with Weir(CHOSEN, app=origin) as weir:
+        answer = weir.ask("/a?b%20c", host="h.test", fields=[
+            ("X-Some", 'x "y" = z'), ("Cookie", "c=1"), ("X-Forwarded-For", "203.0.113.9"),
+            ("X-Correlation-ID", "of-the-one-before")])
+        assert answer.status == 201 and answer.get("x-request-id") is None
+        assert answer.get("x-correlation-id") == "of-the-one-before"
+        assert origin.heads[0].get("x-correlation-id") == "of-the-one-before"
+        with weir.connect() as client:
+            client.send(b"GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nX-Some: tunnel\r\n"
+                        b"Upgrade: websocket\r\n\r\n")
+            assert client.response().status == 101
+        with weir.connect() as client:
+            client.send(b"BAD\r\n\r\n")
+            assert client.response().status == 400
+        entries = [json.loads(line) for line in weir.log(3)]
+        by_status = {entry["status"]: entry for entry in entries}
+        assert len({tuple(entry) for entry in entries}) == 1  # the keys and their order
+        assert list(entries[0])[-7:] == ["peer_ip", "listener", "scheme", "response_start",
+                                         "header.x-some", "response.content-type", "response.x-out"]
+        assert "referer" not in entries[0] and "user_agent" not in entries[0]
+        one = by_status[201]
+        assert one["request_id"] == "of-the-one-before" and len(by_status[101]["request_id"]) == 36
+        assert (one["client_ip"], one["peer_ip"], one["scheme"]) == ("203.0.113.9", "127.0.0.1", "http")
+        assert one["listener"] == f"127.0.0.1:{weir.port}" and 0 < one["response_start"] <= one["duration"]
+        assert one["header.x-some"] == 'x "y" = z' and one["response.content-type"] == "text/x"
+        assert one["response.x-out"] == "of the way back"
+        tunnel = by_status[101]
+        assert (tunnel["header.x-some"], tunnel["response.x-out"]) == ("tunnel", "of the way back")
+        assert (tunnel["peer_ip"], tunnel["listener"]) == ("127.0.0.1", one["listener"])
+        assert by_status[400]["response.x-out"] == ""
+        logfmt = [dict(pair.split("=", 1) for pair in shlex.split(line))
+                  for line in weir.log(3, "logfmt.log")]
+        line = [line for line in logfmt if line["status"] == "201"][0]
+        assert list(line)[:2] == ["client_ip", "status"] and "user_agent" not in line
+        assert (line["header.cookie"], line["response.set-cookie"]) == ("c=1", "s=2")
+        assert line["uri"] == "/a?b%20c" and line["referer"] == ""
+        assert sorted(weir.log(3, "template.log")) == [
+            "127.0.0.1 101 of the way back tunnel", "127.0.0.1 201 of the way back x \\x22y\\x22 = z",
+            "127.0.0.1 400 - -"]
+
+
+def test_rotation(origin):
+    """Renamed by size; no line is lost or torn."""
+    config = "log access {\n to file:@dir/access.log\n flush 10ms\n buffer 4KiB\n rotate size=4KiB keep=3\n}\n"
+    with Weir(config + SITE, app=origin) as weir:
+        with weir.connect() as client:
+            for i in range(60):  # some 30 KiB
+                assert client.ask(f"/{i}").status == 200
+        until = time.monotonic() + 30
+        last = []
+        while not any('"uri":"/59"' in line for line in last) and time.monotonic() < until:
+            last = [line for name in ("access.log.1", "access.log") if (weir.path / name).exists()
+                    for line in (weir.path / name).read_text().splitlines()]
+            time.sleep(0.02)
+        files = sorted(path.name for path in weir.path.glob("access.log*"))
+        assert files == ["access.log", "access.log.1", "access.log.2", "access.log.3"]
+        kept = [line for name in reversed(files) for line in (weir.path / name).read_text().splitlines()]
+        uris = [json.loads(line)["uri"] for line in kept]
+        assert uris == [f"/{i}" for i in range(60 - len(uris), 60)] and len(uris) > 15
+
+
 def test_nobody_there(origin):
     """Services that are missing: requests do not notice, lines are counted, and come when they do."""
     config = "log access {\n    to    journal:@dir/none\n    flush 10ms\n}\n"
     with Weir(config + SITE, app=origin) as weir:
         for i in range(20):
             assert weir.ask(f"/{i}").status == 200
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while dropped(weir) < 20 and time.monotonic() < until:
             time.sleep(0.05)
         assert dropped(weir) == 20
         assert "does not take what is written" in weir.wait_line("log_dropped")
         journal = Receiver(weir.path / "none")
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while not journal.messages and time.monotonic() < until:
             weir.ask("/there")
             time.sleep(0.05)
@@ -193,7 +288,7 @@ def test_a_full_disk(origin):
     with Weir("log access {\n    to    file:/dev/full\n    flush 10ms\n}\n" + SITE, app=origin) as weir:
         assert stall(weir, 100) == 0
         weir.wait_line("log_dropped")
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while dropped(weir) < 100 and time.monotonic() < until:
             time.sleep(0.05)
         assert dropped(weir) == 100
@@ -217,13 +312,87 @@ def test_a_disk_that_stalls(origin):
             os.close(reader)
 
 
+HOLDS = "log access {\n to file:@dir/pipe\n flush 10ms\n on_full block\n}\n" + SITE
+
+
+@pytest.fixture
+def holding(origin):
+    """A weir whose log is a pipe that nobody reads. -> weir, reader, what stall() has come to"""
+    with tempfile.TemporaryDirectory(prefix="weir-test-") as directory:
+        os.mkfifo(f"{directory}/pipe")
+        reader = os.open(f"{directory}/pipe", os.O_RDONLY | os.O_NONBLOCK)
+        done = []
+
+        def ask():
+            try:
+                done.append(stall(weir))
+            except OSError as error:  # weir has ended
+                done.append(error)
+
+        try:
+            with Weir(HOLDS.replace("@dir", directory), app=origin) as weir:
+                thread = threading.Thread(target=ask)
+                thread.start()
+                assert "exchanges may have to wait" in weir.wait_line("log_held")
+                same, until = 0, time.monotonic() + 60
+                while same < 3 and time.monotonic() < until:  # until nothing moves any more
+                    before = exchanges(weir)
+                    time.sleep(0.15)
+                    same = same + 1 if exchanges(weir) == before else 0
+                assert same == 3 and not done and dropped(weir) == 0
+                yield weir, reader, done, thread
+        finally:
+            os.close(reader)
+            thread.join(60)
+
+
+def exchanges(weir):
+    return json.loads(weir.api("GET", "/v1/status").body)["exchanges"]
+
+
+def test_a_log_that_holds(holding):
+    """on_full block: whoever has been answered waits for the log, nothing is lost, and nobody else
+    waits: not the admin API, not who connects."""
+    weir, reader, done, thread = holding
+    assert weir.ask("/another").status == 200
+    got, until = b"", time.monotonic() + 60
+    while got.count(b"\n") < 901 and time.monotonic() < until:
+        try:
+            got += os.read(reader, 1 << 20)
+        except BlockingIOError:
+            time.sleep(0.001)
+    thread.join(60)
+    assert done == [0] and got.count(b"\n") == 901
+    uris = [json.loads(line)["uri"].split("?")[0] for line in got.splitlines()]
+    assert sorted(uris) == sorted(["/another"] + [f"/{i}" for i in range(900)])
+    assert dropped(weir) == 0
+
+
+@pytest.mark.long
+def test_a_log_that_holds_is_given_up_at_the_end(holding):
+    weir, _, done, thread = holding
+    started = time.monotonic()
+    assert weir.stop() == 0
+    assert time.monotonic() - started < 25  # not timeouts.drain
+
+
+@pytest.mark.long
+def test_nobody_is_held_by_a_log_that_is_no_more(holding):
+    weir, _, done, thread = holding
+    head = weir.config[:weir.config.index("log access")]
+    weir.file.write_text(head + weir.config[weir.config.index("site "):])
+    weir.signal(signal.SIGHUP)
+    thread.join(60)
+    assert done == [0]
+
+
 def test_a_stopped_receiver(origin, tmp_path):
     receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # bound, and never read
     receiver.bind(str(tmp_path / "s"))
     config = f"log access {{\n    to    syslog:unix:{tmp_path}/s\n    flush 10ms\n}}\n"
     with Weir(config + SITE, app=origin) as weir:
         assert stall(weir) == 0
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while dropped(weir) == 0 and time.monotonic() < until:
             time.sleep(0.05)
         assert dropped(weir) > 0
@@ -237,7 +406,7 @@ def test_renamed_without_a_word(origin):
         weir.ask("/first")
         weir.log()
         (weir.path / "access.log").rename(weir.path / "access.log.1")
-        count, until = 1, time.monotonic() + 30
+        count, until = 1, time.monotonic() + 60
         while not (weir.path / "access.log").exists() and time.monotonic() < until:
             weir.ask(f"/{count}")
             count += 1
@@ -275,10 +444,10 @@ upstream app {
 """
     site = SITE.replace("proxy @app", "proxy app")
     with Weir(config + site, app=origin, wait=False) as weir:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while not (weir.path / "error.log").exists() and time.monotonic() < until:
             time.sleep(0.02)
-        lines = weir.log(1, "error.log", 30)
+        lines = weir.log(1, "error.log")
         entry = json.loads(lines[-1])
         assert list(entry) == ["ts", "level", "event", "msg"]
         while '"event":"ready"' not in "".join(weir.log(1, "error.log")):
@@ -291,10 +460,10 @@ upstream app {
         for name in ("error.log", "audit.log"):
             (weir.path / name).rename(weir.path / f"{name}.1")
         weir.signal(signal.SIGUSR1)
-        until = time.monotonic() + 30
-        while not (weir.path / "audit.log").exists() and time.monotonic() < until:
+        until = time.monotonic() + 60
+        while not all((weir.path / name).exists() for name in ("audit.log", "error.log")):
+            assert time.monotonic() < until
             time.sleep(0.02)
-        assert (weir.path / "audit.log").exists() and (weir.path / "error.log").exists()
         assert "ready" not in weir.output
 
 
@@ -314,6 +483,8 @@ def test_the_order_of_keys_is_a_promise(origin):
     text = (ROOT / "docs" / "logs.md").read_text().split("### The keys")[1].split("## The error log")[0]
     listed = [name for row in re.findall(r"^\|((?: `\w+`)+) \|", text, re.M)
               for name in re.findall(r"`(\w+)`", row)]
-    with Weir("log access {\n to file:@dir/access.log\n flush 10ms\n}\n" + SITE, app=origin) as weir:
+    more = "fields +response_start +scheme +listener +peer_ip"
+    with Weir("log access {\n to file:@dir/access.log\n flush 10ms\n %s\n}\n" % more + SITE,
+              app=origin) as weir:
         weir.ask()
         assert list(json.loads(weir.log()[0])) == listed

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from origin import Origin, reply
+from origin import Origin, reply, upgrade_echo
 from weir import Weir, free_port
 
 CONFIG = """
@@ -29,7 +29,7 @@ def slow():
     go = threading.Event()
 
     def wait(connection, request):
-        go.wait(30)
+        go.wait(90)
         return reply(200, b"late")(connection, request)
     with Origin() as origin:
         origin.on("/", reply(200, b"app"))
@@ -38,7 +38,7 @@ def slow():
         go.set()
 
 
-def wait_for(what, timeout=20):
+def wait_for(what, timeout=60):
     until = time.monotonic() + timeout
     while not (found := what()):
         assert time.monotonic() < until, "it did not come about"
@@ -62,8 +62,9 @@ def test_connections(slow):
             request = one["request"]
             assert (request["method"], request["host"], request["path"], request["site"]) == (
                 "GET", "a.example", "/slow", "a.example")
-            [other] = [row for row in shown(weir)["connections"] if row["id"] != one["id"]]
-            assert other["state"] == "idle" and other["requests"] == 1
+            other = wait_for(lambda: [row for row in shown(weir)["connections"]
+                                      if row["id"] != one["id"] and row["state"] == "idle"])
+            assert len(other) == 1 and other[0]["requests"] == 1
             assert shown(weir, "?client=127.0.0.2")["connections"] == []
             assert wait_for(lambda: shown(weir, "?slow=100ms")["connections"])[0]["id"] == one["id"]
             assert shown(weir, "?slow=1h")["connections"] == []
@@ -78,6 +79,28 @@ def test_connections(slow):
             assert idle.ask("/", host="a.example").status == 200
         go.set()
         wait_for(lambda: shown(weir)["connections"] == [])
+
+
+def test_tunnels():
+    """A WebSocket is a connection too: with what it has carried, and an end."""
+    with Origin(script=upgrade_echo) as echo:
+        with Weir(CONFIG, app=echo) as weir, weir.connect() as client:
+            client.send(b"GET /ws?secret=1 HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\n"
+                        b"Upgrade: websocket\r\n\r\n")
+            assert client.response().status == 101
+            client.send(b"12345")
+            assert client.reader.exactly(5) == b"12345"
+            [row] = wait_for(lambda: [row for row in shown(weir, "?site=a.example")["connections"]
+                                      if row["state"] == "tunnel"])
+            request = row["request"]
+            assert (request["path"], request["site"], request["method"]) == ("/ws", "a.example", "GET")
+            assert (request["bytes_in"], request["bytes_out"]) == (5, 5)
+            assert row["client"] == "127.0.0.1" and echo.address in request["server"]
+            assert re.search(rf"^{row['id']} +127\.0\.0\.1 +http/1 +tunnel .*GET a\.example/ws ",
+                             weir.command("connections").stdout, re.M)
+            assert weir.command("connections", "kill", row["id"]).returncode == 0
+            assert client.reader.rest() == b""
+            assert shown(weir)["connections"] == []
 
 
 def test_pages(slow):

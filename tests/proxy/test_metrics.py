@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import socket
+import ssl
 import subprocess
 import time
 import urllib.request
@@ -64,6 +65,80 @@ def test_formats(origin):
             names = re.findall(rb"^# TYPE (\S+)", body, re.M)
             assert len(names) == len(set(names)) and len(names) > 25
             assert re.findall(rb"^# HELP (\S+)", body, re.M) == names
+
+
+def documented():
+    """-> {family: (labels that each sample has, labels that it may have)}"""
+    found = {}
+    for row in (ROOT / "docs" / "metrics.md").read_text().splitlines():
+        match = re.match(r"^\| (`[^|]+) \|([^|]*)\|", row)
+        if match:
+            labels = match[2].split()
+            has = {label for label in labels if not label.startswith("(")}
+            for name in re.findall(r"`(\w+)`", match[1]):
+                found[name] = has, has | {label.strip("()") for label in labels}
+    return found
+
+
+def as_documented(found):
+    """Every sample's family and labels are those that the documentation has."""
+    families = documented()
+    for name, labels in found:
+        family = name if name in families else re.sub("_(bucket|sum|count)$", "", name)
+        assert family in families, f"{name} is not in docs/metrics.md"
+        must, may = families[family]
+        has = {label for label, _ in labels} - {"le"}
+        assert must <= has <= may, (name, labels)
+    return families
+
+
+def test_listeners():
+    """Connections and handshakes by address: what they speak, and how they went."""
+    config = LOG + """
+site * {
+    listen 127.0.0.1:@secure tls
+    tls local
+    respond 204
+}
+"""
+    secure = free_port()
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with Weir(config.replace("@secure", str(secure))) as weir:
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context.minimum_version = context.maximum_version = version
+            for protocol in ("http/1.1", "h2"):
+                context.set_alpn_protocols([protocol])
+                with socket.create_connection(("127.0.0.1", secure)) as raw:
+                    with context.wrap_socket(raw, server_hostname="test") as wrapped:
+                        wrapped.sendall(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n" if protocol[0:2] == "ht"
+                                        else b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9))
+                        assert wrapped.recv(10)
+        with socket.create_connection(("127.0.0.1", secure)) as raw:
+            raw.sendall(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+            assert b"400" in raw.recv(100)
+        with socket.create_connection(("127.0.0.1", secure)) as raw:
+            raw.sendall(b"\x16\x03\x01\x00\x05nonsense")
+            raw.recv(100)
+        name = f"127.0.0.1:{secure}"
+        until = time.monotonic() + 30
+        while True:
+            found = samples(weir)
+            if total(found, "weir_connections_accepted_total", protocol="none") == 1 and \
+                    total(found, "weir_connections", listener=name) == 0:
+                break
+            assert time.monotonic() < until, found
+            time.sleep(0.02)
+        as_documented(found)
+        spoke = {protocol: total(found, "weir_connections_accepted_total", protocol=protocol,
+                                 listener=name) for protocol in ("http/1", "h2", "none")}
+        assert spoke == {"http/1": 3, "h2": 2, "none": 1}
+        for version in ("1.2", "1.3"):
+            assert total(found, "weir_tls_handshakes_total", version=version, listener=name,
+                         resumed="no", result="ok") == 2
+        assert total(found, "weir_tls_handshakes_total", result="in_clear") == 1
+        assert total(found, "weir_tls_handshakes_total", result="failed") == 1
+        assert total(found, "weir_config_info", version="1") == 1
 
 
 def test_promtool_has_nothing_to_say(origin):
@@ -162,7 +237,9 @@ def test_in_flight_and_tunnels(origin):
                 client.request("/")
                 slow.wait_heads(1)
                 assert total(samples(weir), "weir_http_requests_in_flight", route="/*") == 1
-                assert total(samples(weir), "weir_connections") == 1
+                found = samples(weir)
+                assert total(found, "weir_connections") == 1
+                assert total(found, "weir_connections", state="active") == 1
             weir.log(1)
             assert total(samples(weir), "weir_http_requests_in_flight", route="/*") == 0
             assert total(samples(weir), "weir_http_requests_total", code="499") == 1
@@ -291,6 +368,7 @@ def test_ledger(origin, tmp_path):
                 assert total(metrics, "weir_upstream_errors_total", upstream=upstream,
                              error=error) >= 1, error
             assert total(metrics, "weir_upstream_requests_total", code="200") == 6
+            as_documented(metrics)
 
 
 def test_retries_and_checks_are_counted(origin):

@@ -129,6 +129,12 @@ int64_t file_changed(const char *path)
     return file == NULL ? 0 : file->changed;
 }
 
+bool file_mode(const char *path, unsigned *mode)
+{
+    *mode = 0600;
+    return find(path, false) != NULL;
+}
+
 enum status file_open_append(const char *path, int *fd, const char **why)
 {
     *why = "No space left on device";
@@ -171,6 +177,46 @@ bool file_is_at(int fd, const char *path)
     return find(path, false) == descriptor_of(fd, DESCRIPTOR_FILE)->object;
 }
 
+int64_t file_size(int fd)
+{
+    return (int64_t)((struct file *)descriptor_of(fd, DESCRIPTOR_FILE)->object)->size;
+}
+
+/* Each step of writing another file and giving it the name may fail: then the old one stays. */
+static enum status replace(const char *path, struct slice text, const char **why)
+{
+    *why = "Input/output error";
+    if (world_fault(FAULT_OPEN) || world_fault(FAULT_FILE_WRITE))
+        return ERR_SYSTEM;
+    *why = "No space left on device";
+    if (disk_left >= 0 && text.size > (size_t)disk_left)
+        return ERR_SYSTEM;
+    *why = "Input/output error";
+    if (world_fault(FAULT_FSYNC) || world_fault(FAULT_RENAME))
+        return ERR_SYSTEM;
+    struct file *file = find(path, true);
+    if (file == NULL)
+        return ERR_SYSTEM;
+    if (disk_left >= 0)
+        disk_left -= (int64_t)text.size;
+    world_trace("%s is written: %zu bytes", path, text.size);
+    file->size = 0;
+    append(file, text.data, text.size);
+    return OK;
+}
+
+enum status file_rename(const char *from, const char *to, const char **why)
+{
+    struct file *file = find(from, false);
+    *why = "No such file or directory";
+    if (file == NULL)
+        return ERR_UNREACHABLE;
+    enum status status = replace(to, slice_of(file->text, file->size), why);
+    if (status == OK)
+        file->size = 0;
+    return status;
+}
+
 void file_replace(int fd, int old)
 {
     descriptor_of(old, DESCRIPTOR_FILE)->object = descriptor_of(fd, DESCRIPTOR_FILE)->object;
@@ -197,29 +243,6 @@ enum status file_temporary(struct slice text, char path[FILE_TEMPORARY_PATH_MAX]
     path[0] = '\0';
     *why = "Function not implemented";
     return ERR_SYSTEM;
-}
-
-/* Each step of writing another file and giving it the name may fail: then the old one stays. */
-static enum status replace(const char *path, struct slice text, const char **why)
-{
-    *why = "Input/output error";
-    if (world_fault(FAULT_OPEN) || world_fault(FAULT_FILE_WRITE))
-        return ERR_SYSTEM;
-    *why = "No space left on device";
-    if (disk_left >= 0 && text.size > (size_t)disk_left)
-        return ERR_SYSTEM;
-    *why = "Input/output error";
-    if (world_fault(FAULT_FSYNC) || world_fault(FAULT_RENAME))
-        return ERR_SYSTEM;
-    struct file *file = find(path, true);
-    if (file == NULL)
-        return ERR_SYSTEM;
-    if (disk_left >= 0)
-        disk_left -= (int64_t)text.size;
-    world_trace("%s is written: %zu bytes", path, text.size);
-    file->size = 0;
-    append(file, text.data, text.size);
-    return OK;
 }
 
 enum status file_rewrite(const char *path, struct slice text, const char **why)

@@ -25,6 +25,13 @@ bool lane_post(struct lane *lane, struct lane_job *job)
     return true;
 }
 
+bool lane_pause(struct lane *lane, int64_t duration)
+{
+    (void)lane;
+    (void)duration;
+    return false;
+}
+
 void lane_end(struct lane *lane)
 {
     free(lane);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -213,12 +214,13 @@ static void templates(void **state)
                     "[2026-11-21T00:00:00.123456Z] {0.0312} 0 -|42\t5120b\n");
     expect_template("{header.User-Agent} {header.X-None}",
                     "agent \\x22x\\x22 \\x5C \\xC3\\xBC -\n");
-    expect_bad("plain", "plain", "json, combined, common");
+    expect_bad("plain", "plain", "json, logfmt, combined, common");
     expect_bad("{client_pi} x", "{client_pi}", "none of that name");
     expect_bad("a {status", "{status", "a brace alone");
     expect_bad("{status} }", "}", "a brace alone");
     expect_bad("{header.Cookie}", "{header.Cookie}", "secret");
-    expect_bad("{header.}", "{header.}", "none of that name");
+    expect_bad("{header.}", "{header.}", "name of a field");
+    expect_bad("{response.Set-Cookie}", "{response.Set-Cookie}", "secret");
     expect_bad("{status}\n", "{status}\n", "newline");
     assert_true(slice_equal(access_log_field_like(SLICE("client_pi")), SLICE("client_ip")));
     char many[1024] = "";
@@ -230,6 +232,83 @@ static void templates(void **state)
     assert_true(access_log_shape_parse(slice_from_cstring(many), &arena, &shape, &bad, &why));
     strcat(many, "{status}");
     assert_false(access_log_shape_parse(slice_from_cstring(many), &arena, &shape, &bad, &why));
+    arena_done(&arena);
+}
+
+static void logfmt(void **state)
+{
+    (void)state;
+    usual();
+    expect(ACCESS_LOG_LOGFMT,
+           "ts=2026-11-21T00:00:00.123456Z client_ip=203.0.113.7 status=200 method=GET "
+           "host=example.com uri=\"/api/products/7?q=1\" protocol=http/1.1 duration=0.0312 "
+           "bytes_in=412 bytes_out=5120 user=\"\" referer=http://a/ user_agent=\"agent \\\"x\\\" "
+           "\\\\ \xc3\xbc\" request_id=0193 trace_id=4bf92f35 site=example.com route=/api/* "
+           "upstream=api server=10.0.0.12:3000 server_state=up upstream_status=200 connect=0.0004 "
+           "first_byte=0.029 tries=1 sticky=kept mirror=sent cache=\"\" cache_why=\"\" encoding=br "
+           "tls=\"\" tls_cipher=\"\" sni=\"\" tls_resumed=\"\" handshake=0 step=\"\" rule=\"\" "
+           "error=\"\" reason=\"\" detail=\"\" limit=\"\" limited=\"\" config=42\n");
+}
+
+static void show(struct access_log_shape *shape, const char *word)
+{
+    const char *why;
+    assert_true(access_log_shape_show(slice_from_cstring(word), shape, &why));
+}
+
+/* Nothing but what is asked for, and the fields of the request and of the response. */
+static void chosen_keys(void **state)
+{
+    (void)state;
+    usual();
+    arena_init(&arena, NULL, 0);
+    struct access_log_shape shape = ACCESS_LOG_PLAIN;
+    const char *why;
+    shape.shown = 0;
+    expect_of(&shape, "{}\n");
+    shape.format = ACCESS_LOG_LOGFMT;
+    expect_of(&shape, "\n");
+    show(&shape, "+uri");
+    show(&shape, "+status");
+    show(&shape, "+response_start");
+    show(&shape, "+peer_ip");
+    show(&shape, "+host");
+    show(&shape, "-host");
+    assert_false(access_log_shape_show(SLICE("uri"), &shape, &why));
+    assert_non_null(strstr(why, "+NAME or -NAME"));
+    assert_false(access_log_shape_show(SLICE("+"), &shape, &why));
+    assert_false(access_log_shape_show(SLICE(""), &shape, &why));
+    assert_false(access_log_shape_show(SLICE("-urn"), &shape, &why));
+    assert_non_null(strstr(why, "none of that name"));
+    struct address peer;
+    assert_true(address_parse_ip(SLICE("198.51.100.77"), &peer));
+    x.peer = &peer;
+    x.answered = x.started + 2000000;
+    expect_of(&shape, "status=200 uri=\"/api/products/7?q=1\" peer_ip=198.51.100.77 "
+                      "response_start=0.002\n");
+    struct access_log_header headers[3];
+    assert_null(access_log_header_parse(SLICE("Referer"), false, &arena, &headers[0]));
+    assert_null(access_log_header_parse(SLICE("response.X-A"), false, &arena, &headers[1]));
+    assert_null(access_log_header_parse(SLICE("Cookie"), true, &arena, &headers[2]));
+    assert_non_null(access_log_header_parse(SLICE("cookie"), false, &arena, &headers[2]));
+    assert_non_null(access_log_header_parse(SLICE("a b"), true, &arena, &headers[2]));
+    assert_non_null(access_log_header_parse(SLICE("response."), true, &arena, &headers[2]));
+    shape.headers = headers;
+    shape.headers_count = 3;
+    shape.mask_v4 = 24;
+    struct exchange_kept *kept = arena_zero(&arena, sizeof *kept + 2 * sizeof kept->items[0]);
+    kept->count = 2;
+    kept->items[0] = (struct exchange_kept_field){SLICE("x-a"), SLICE("b\"c"), true};
+    kept->items[1] = (struct exchange_kept_field){SLICE("x-a"), SLICE("not this"), false};
+    x.kept = kept;
+    expect_of(&shape, "status=200 uri=\"/api/products/7?q=1\" peer_ip=198.51.100.0 "
+                      "response_start=0.002 header.referer=http://a/ response.x-a=\"b\\\"c\" "
+                      "header.cookie=\"\"\n");
+    shape.format = ACCESS_LOG_JSON;
+    expect_of(&shape, "{\"status\":200,\"uri\":\"/api/products/7?q=1\",\"peer_ip\":"
+                      "\"198.51.100.0\",\"response_start\":0.002,\"header.referer\":\"http://a/\","
+                      "\"response.x-a\":\"b\\\"c\",\"header.cookie\":\"\"}\n");
+    assert_int_equal(access_log_line_max(&shape), ACCESS_LOG_LINE_MAX + 3 * ACCESS_LOG_HEADER_MAX);
     arena_done(&arena);
 }
 
@@ -333,6 +412,8 @@ int main(void)
         cmocka_unit_test(who_hung_up_is_499),
         cmocka_unit_test(long_fields_are_cut),
         cmocka_unit_test(templates),
+        cmocka_unit_test(logfmt),
+        cmocka_unit_test(chosen_keys),
         cmocka_unit_test(never_half_a_line),
         cmocka_unit_test(masked_addresses),
         cmocka_unit_test(redacted),

@@ -3,6 +3,7 @@
  * waited for. */
 #include "control/log_target.h"
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "control/log_wrap.h"
 
@@ -24,6 +25,7 @@
 
 static char directory[] = "/tmp/weir-log-XXXXXX";
 static char path[128], other[128];
+static const struct log_target_settings PLAIN;
 
 static int prepare(void **state)
 {
@@ -91,7 +93,8 @@ static struct log_target *open_one(const char *prefix, const char *where)
     struct log_target *target = NULL;
     const char *why = "";
     snprintf(to, sizeof to, "%s%s", prefix, where);
-    assert_int_equal(log_target_open(slice_from_cstring(to), LOG_ACCESS, &target, &why), OK);
+    assert_int_equal(log_target_open(slice_from_cstring(to), LOG_ACCESS, &PLAIN, &target, &why),
+                     OK);
     return target;
 }
 
@@ -136,8 +139,9 @@ static void files(void **state)
     expect_file(path, "five\n");
     struct log_target *none = NULL;
     const char *why = "";
-    assert_int_equal(log_target_open(SLICE("file:/nowhere/at/all"), LOG_ACCESS, &none, &why),
-                     ERR_CONFIG);
+    assert_int_equal(
+        log_target_open(SLICE("file:/nowhere/at/all"), LOG_ACCESS, &PLAIN, &none, &why),
+        ERR_CONFIG);
     assert_string_equal(why, "No such file or directory");
 }
 
@@ -155,6 +159,92 @@ static void renamed_files_are_found(void **state)
     }
     end(target);
     assert_int_equal(access(path, F_OK), 0);
+}
+
+/* The file, FILE.1 and FILE.2, and no more. */
+static void rotates(void **state)
+{
+    (void)state;
+    char to[256], second[160], third[160];
+    const char *why = "";
+    struct log_target *target = NULL;
+    struct log_target_settings settings = {.rotation = {.size = 10, .keep = 2}};
+    name_files("rotated");
+    snprintf(to, sizeof to, "file:%s", path);
+    snprintf(second, sizeof second, "%s.2", path);
+    snprintf(third, sizeof third, "%s.3", path);
+    assert_int_equal(log_target_open(slice_from_cstring(to), LOG_ACCESS, &settings, &target, &why),
+                     OK);
+    log_target_write(target, LOG_INFO, SLICE("the first\n"), 1);
+    log_target_write(target, LOG_INFO, SLICE("the second\n"), 1);
+    log_target_write(target, LOG_INFO, SLICE("short\n"), 1);
+    log_target_write(target, LOG_INFO, SLICE("third\n"), 1);
+    log_target_write(target, LOG_INFO, SLICE("fourth\n"), 1);
+    end(target);
+    expect_file(path, "fourth\n");
+    expect_file(other, "short\nthird\n");
+    expect_file(second, "the second\n");
+    assert_int_not_equal(access(third, F_OK), 0);
+    /* What stands there counts from the start; and a rotation may be turned off. */
+    assert_int_equal(log_target_open(slice_from_cstring(to), LOG_ACCESS, &settings, &target, &why),
+                     OK);
+    log_target_write(target, LOG_INFO, SLICE("yes\n"), 1);
+    settings.rotation.size = 0;
+    log_target_set(target, &settings);
+    log_target_write(target, LOG_INFO, SLICE("this line is long enough\n"), 1);
+    log_target_write(target, LOG_INFO, SLICE("last\n"), 1);
+    end(target);
+    expect_file(path, "this line is long enough\nlast\n");
+    expect_file(other, "fourth\nyes\n");
+    expect_file(second, "short\nthird\n");
+    unlink(second);
+}
+
+/* Nobody reads for a while, and then all of it. */
+static void patient(void **state)
+{
+    (void)state;
+    char to[256], line[1001];
+    static char got[400 * 1000];
+    const char *why = "";
+    size_t size = 0;
+    struct log_target *target = NULL;
+    struct log_target_settings settings = {.is_patient = true};
+    name_files("patient");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int reader = open(path, O_RDONLY | O_NONBLOCK);
+    assert_true(reader >= 0);
+    snprintf(to, sizeof to, "file:%s", path);
+    assert_int_equal(log_target_open(slice_from_cstring(to), LOG_ACCESS, &settings, &target, &why),
+                     OK);
+    uint64_t lost = log_lost(LOG_ACCESS);
+    for (int i = 0; i < 300; i++) {
+        snprintf(line, sizeof line, "%0999d\n", i);
+        assert_true(log_target_try(target, LOG_INFO, slice_from_cstring(line)));
+    }
+    usleep(1300000); /* longer than one try at a pipe */
+    for (int64_t until = clock_monotonic() + SECONDS(60); size < 300 * 1000;) {
+        ssize_t part = read(reader, got + size, sizeof got - size);
+        size += part > 0 ? (size_t)part : 0;
+        assert_true(clock_monotonic() < until);
+        if (part <= 0)
+            usleep(1000);
+    }
+    for (int i = 0; i < 300; i++) {
+        snprintf(line, sizeof line, "%0999d\n", i);
+        assert_memory_equal(got + 1000 * i, line, 1000);
+    }
+    assert_int_equal(log_lost(LOG_ACCESS), lost);
+    /* But the end waits for nobody. */
+    char *much = memory_zero(LOG_TARGET_WAITING);
+    memset(much, 'x', LOG_TARGET_WAITING);
+    much[LOG_TARGET_WAITING - 1] = '\n';
+    log_target_push(target, LOG_INFO, slice_of(much, LOG_TARGET_WAITING));
+    log_target_push(target, LOG_INFO, SLICE("one more\n"));
+    end(target);
+    assert_int_equal(log_lost(LOG_ACCESS), lost + 2);
+    free(much);
+    close(reader);
 }
 
 static void a_full_disk(void **state)
@@ -382,6 +472,8 @@ int main(void)
         cmocka_unit_test(looks),
         cmocka_unit_test(files),
         cmocka_unit_test(renamed_files_are_found),
+        cmocka_unit_test(rotates),
+        cmocka_unit_test(patient),
         cmocka_unit_test(a_full_disk),
         cmocka_unit_test(a_stalled_pipe),
         cmocka_unit_test(journal),
