@@ -20,6 +20,12 @@ COMMON += $(shell pkg-config --cflags $(PACKAGES))
 # are not padded: what a request runs through barely fits into that cache.
 OPTIMISED = -O2 -flto=auto -flto-partition=one -falign-jumps=1 -falign-loops=1 -falign-labels=1 \
 	-fstack-clash-protection -D_FORTIFY_SOURCE=2 -Wframe-larger-than=2048
+# Some hundred bytes are copied and wiped by the C library: the processor's string instructions, which
+# the compiler would take, need as long to start as that.
+ifeq ($(ARCH),x86_64)
+OPTIMISED += -mmemset-strategy=unrolled_loop:192:noalign,libcall:-1:noalign \
+	-mmemcpy-strategy=unrolled_loop:192:noalign,libcall:-1:noalign
+endif
 ifeq ($(MODE),release)
 FLAGS = $(OPTIMISED)
 else ifeq ($(MODE),paint)

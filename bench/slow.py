@@ -80,7 +80,7 @@ def measure(tool, load, proxy, name, log):
 def attack(tool, *arguments):
     """They share their core with the load of the others, and must not take it from that: what would
     be seen otherwise is who gets the core. So they stand behind everybody else."""
-    return subprocess.Popen(["taskset", "-c", "1", "nice", "-n", "19", str(tool), *arguments],
+    return subprocess.Popen(["taskset", "-c", "1", "chrt", "--idle", "0", str(tool), *arguments],
                             stdout=subprocess.PIPE, text=True)
 
 

@@ -28,7 +28,9 @@ need_packages()
         as_root=(sudo)
     fi
     echo "installing Debian packages: ${missing[*]}" >&2
-    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq)
+    # A mirror may fail once, and another apt may be at work on a machine that has just begun.
+    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq
+        -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300)
     # The lists of a fresh machine are empty; those of an offline one may still do.
     "${apt[@]}" update >&2 || true
     # Servers among them are for the tests to start: none is to run on this machine because of us.

@@ -209,9 +209,8 @@ static bool is_there(void *argument)
 /* A job of offload; it holds the content. */
 struct disk_job {
     struct content *content;
-    size_t size;
     uint64_t offset;
-    char *block;
+    char *block; /* of DISK_BLOCK bytes */
     struct slice bytes;
     enum status status;
 };
@@ -220,7 +219,7 @@ static void run_job(void *argument)
 {
     struct disk_job *job = argument;
     job->status =
-        disk_read(reader_of(job->content), job->offset, job->block, job->size, &job->bytes);
+        disk_read(reader_of(job->content), job->offset, job->block, DISK_BLOCK, &job->bytes);
 }
 
 static void free_job(void *argument)
@@ -243,22 +242,22 @@ bool content_at_hand(const struct content_cursor *cursor, uint64_t offset, uint6
 
 static enum status fetch_block(struct content_cursor *cursor, uint64_t offset, int64_t deadline)
 {
-    struct disk_job *job = memory_zero(sizeof *job);
-    job->content = content_hold(cursor->content);
-    job->offset = offset;
-    job->size = content_block_size(cursor);
-    job->block = cursor->block != NULL ? cursor->block : memory_alloc(job->size);
-    cursor->block = NULL; /* the job's, whatever becomes of it */
+    char *block = cursor->block != NULL ? cursor->block : memory_alloc(DISK_BLOCK);
+    cursor->block = block;
     cursor->bytes = SLICE("");
-    if (disk_reader_is_ready(reader_of(cursor->content)))
-        run_job(job);
-    else
-        TRY(offload(run_job, job, free_job, deadline));
+    cursor->bytes_at = offset;
+    /* Most of what is asked for again and again is in the memory of the system. */
+    if (disk_read_now(reader_of(cursor->content), offset, block, DISK_BLOCK, &cursor->bytes))
+        return OK;
+    struct disk_job *job = memory_alloc(sizeof *job);
+    *job = (struct disk_job){
+        .content = content_hold(cursor->content), .offset = offset, .block = block};
+    cursor->block = NULL; /* the job's, whatever becomes of it */
+    TRY(offload(run_job, job, free_job, deadline));
     enum status status = job->status;
     if (status == OK) {
         cursor->block = job->block;
         cursor->bytes = job->bytes;
-        cursor->bytes_at = offset;
         job->block = NULL;
     }
     free_job(job);

@@ -25,8 +25,3 @@ MAY_WAIT enum status content_read_spilled(struct content_cursor *cursor, uint64_
 /* Whether what was read last has the offset; then the rest of it. */
 bool content_at_hand(const struct content_cursor *cursor, uint64_t offset, uint64_t size,
                      struct slice *bytes);
-/* Bytes read from a disk at once. */
-static inline size_t content_block_size(const struct content_cursor *cursor)
-{
-    return cursor->is_listed ? DISK_BLOCK : 2 * DISK_BLOCK;
-}

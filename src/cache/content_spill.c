@@ -177,7 +177,7 @@ enum status content_read_spilled(struct content_cursor *cursor, uint64_t offset,
         return OK;
     cursor->bytes = SLICE("");
     if (cursor->block == NULL)
-        cursor->block = memory_alloc(content_block_size(cursor));
+        cursor->block = memory_alloc(DISK_BLOCK);
     if (!copy_from_memory(cursor, offset)) {
         struct disk_put *put = hold_put(cursor->content);
         if (put == NULL) /* it has landed meanwhile */

@@ -103,6 +103,10 @@ MUST_CHECK enum status disk_open(struct disk *disk, uint64_t id, struct disk_rea
  * dropped) or cannot be read; nothing of it may be used. */
 MUST_CHECK enum status disk_read(struct disk_reader *reader, uint64_t offset, void *into,
                                  size_t size, struct slice *bytes);
+/* The same without waiting, for any thread; false: the blocks are not at hand, or not good, and
+ * disk_read() is to be asked. */
+bool disk_read_now(struct disk_reader *reader, uint64_t offset, void *into, size_t size,
+                   struct slice *bytes);
 /* What it is; texts are good while it is open. */
 const struct disk_found *disk_reader_object(const struct disk_reader *reader);
 /* Whether disk_read() would not ask the file system: small bodies come with the opening. */

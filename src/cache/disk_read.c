@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 enum {
-    FIRST_READ = DISK_WHOLE,
     TRIES = 3,
 };
 
@@ -32,7 +31,8 @@ static enum status read_tail(struct disk_file *file, size_t have, const char **b
 static enum status read_form(struct disk_file *file, uint64_t id, enum disk_form *form,
                              const char **why)
 {
-    size_t size = file->size < FIRST_READ ? (size_t)file->size : FIRST_READ;
+    /* A large one is read in blocks, by whoever wants them. */
+    size_t size = file->size <= DISK_WHOLE ? (size_t)file->size : DISK_HEADER;
     size_t got;
     *form = DISK_FORM_TORN;
     free(file->tail_bytes);
@@ -219,37 +219,81 @@ enum status disk_open(struct disk *disk, uint64_t id, struct disk_reader **reade
     return OK;
 }
 
+/* The blocks that a reading is about. */
+struct blocks {
+    uint64_t first, offset; /* of the first, in the file */
+    size_t size, skip;      /* bytes of all; of those before what is wanted */
+};
+
+static struct blocks blocks_at(const struct disk_reader *reader, uint64_t offset, size_t room)
+{
+    check(offset < reader->header.body_size && room >= DISK_BLOCK);
+    uint64_t first = offset / DISK_BLOCK;
+    uint64_t left = reader->header.body_size - first * DISK_BLOCK;
+    size_t most = room / DISK_BLOCK * DISK_BLOCK;
+    return (struct blocks){.first = first,
+                           .offset = DISK_HEADER + first * DISK_BLOCK,
+                           .size = left < most ? (size_t)left : most,
+                           .skip = offset % DISK_BLOCK};
+}
+
+static bool are_good(const struct disk_reader *reader, const struct blocks *blocks,
+                     const char *data)
+{
+    uint64_t block = blocks->first;
+    for (size_t at = 0; at < blocks->size; at += DISK_BLOCK, block++)
+        if (!verify(reader, block, data + at, block_size(reader, block)))
+            return false;
+    return true;
+}
+
+static struct slice wanted_of(const struct blocks *blocks, const char *data)
+{
+    return slice_of(data + blocks->skip, blocks->size - blocks->skip);
+}
+
+static struct slice rest_of_whole(const struct disk_reader *reader, uint64_t offset)
+{
+    return slice_of(reader->whole + DISK_HEADER + offset,
+                    (size_t)(reader->header.body_size - offset));
+}
+
 enum status disk_read(struct disk_reader *reader, uint64_t offset, void *into, size_t size,
                       struct slice *bytes)
 {
-    check(offset < reader->header.body_size && size >= DISK_BLOCK);
+    struct blocks blocks = blocks_at(reader, offset, size);
     if (reader->whole != NULL) {
-        *bytes = slice_of(reader->whole + DISK_HEADER + offset,
-                          (size_t)(reader->header.body_size - offset));
+        *bytes = rest_of_whole(reader, offset);
         return OK;
     }
-    uint64_t first = offset / DISK_BLOCK;
-    uint64_t left = reader->header.body_size - first * DISK_BLOCK;
-    size_t want = size / DISK_BLOCK * DISK_BLOCK;
-    want = left < want ? (size_t)left : want;
     size_t got;
     const char *why = "";
-    enum status status =
-        file_at_read(reader->fd, DISK_HEADER + first * DISK_BLOCK, into, want, &got, &why);
+    enum status status = file_at_read(reader->fd, blocks.offset, into, blocks.size, &got, &why);
     if (status != OK) {
         disk_failed(reader->disk, false, status, why);
         return ERR_SYSTEM;
     }
-    bool is_good = got == want;
-    for (size_t at = 0; is_good && at < want; at += DISK_BLOCK, first++)
-        is_good = verify(reader, first, (const char *)into + at, block_size(reader, first));
-    if (!is_good) {
+    if (got != blocks.size || !are_good(reader, &blocks, into)) {
         disk_damaged(reader->disk, reader->found.id, "changed");
         return ERR_SYSTEM;
     }
-    size_t skip = offset % DISK_BLOCK;
-    *bytes = slice_of((const char *)into + skip, want - skip);
+    *bytes = wanted_of(&blocks, into);
     return OK;
+}
+
+bool disk_read_now(struct disk_reader *reader, uint64_t offset, void *into, size_t size,
+                   struct slice *bytes)
+{
+    struct blocks blocks = blocks_at(reader, offset, size);
+    if (reader->whole != NULL) {
+        *bytes = rest_of_whole(reader, offset);
+        return true;
+    }
+    if (!file_at_read_now(reader->fd, blocks.offset, into, blocks.size) ||
+        !are_good(reader, &blocks, into))
+        return false;
+    *bytes = wanted_of(&blocks, into);
+    return true;
 }
 
 const struct disk_found *disk_reader_object(const struct disk_reader *reader)

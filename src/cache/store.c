@@ -20,6 +20,7 @@ enum {
     BUCKETS_FIRST = 64,
     OBJECT_USUAL = 16 * 1024,
     FILLS_MAX = 16384,
+    PART_MAX = 8, /* of what may be stored, the part that one object may take from a disk */
 };
 
 static const char *const RESULTS[STORE_RESULTS] = {
@@ -435,6 +436,11 @@ bool store_charge(struct store *store, int64_t bytes)
     if (bytes > 0)
         store_make_room(store);
     return filling <= store->evict.bytes_max / 2;
+}
+
+bool store_may_take(const struct store *store, uint64_t bytes)
+{
+    return bytes <= store->evict.bytes_max / PART_MAX;
 }
 
 bool store_put(struct store *store, struct fill *fill, struct object *object, int64_t now)

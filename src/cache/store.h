@@ -70,6 +70,8 @@ bool store_is_wanted(struct store *store, const struct fill *fill);
 /* What is being fetched takes memory too: what is stored makes room for it. False: half of the
  * memory is taken by such. */
 bool store_charge(struct store *store, int64_t bytes);
+/* Whether an object of so many bytes is no more than a small part of what may be stored. */
+bool store_may_take(const struct store *store, uint64_t bytes);
 /* What all that is stored and fetched takes of memory. */
 uint64_t store_bytes(struct store *store);
 /* Until it is called again no more than so many are taken, though `memory` allows it: what was used

@@ -2,16 +2,14 @@
 #include "cli/admin_client.h"
 
 #include "base/clock.h"
-#include "control/admin_place.h"
+#include "cli/admin_reach.h"
 #include "fiber/fiber.h"
 #include "fiber/thread.h"
 #include "http/h1_parse.h"
 #include "net/stream.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum {
     TIMEOUT_S = 90,
@@ -22,7 +20,7 @@ enum {
 
 /* One question on its way. */
 struct talk {
-    struct address address;
+    struct admin_reach reach;
     struct buffer text; /* the request, then the reply */
     int64_t deadline;
     enum status status;
@@ -95,8 +93,7 @@ static enum status read_all(struct talk *talk, struct stream *stream, int64_t de
 static enum status talk_on(struct talk *talk)
 {
     struct stream stream = {0};
-    size_t which;
-    TRY(stream_connect(&stream, &talk->address, 1, &which, talk->deadline));
+    TRY(admin_reach_connect(&talk->reach, &stream, talk->deadline));
     struct iovec part = {talk->text.data, talk->text.size};
     enum status status = stream_write(&stream, &part, 1, CLOCK_NEVER, talk->deadline);
     talk->text.size = 0;
@@ -129,49 +126,6 @@ static enum status run(struct talk *talk, int64_t timeout)
     loop_turn(0); /* the fiber ends */
     thread_done(&thread);
     return talk->status;
-}
-
-static int say_unreachable(const struct admin_client *client, struct slice place, const char *why)
-{
-    if (client->is_quiet)
-        return EXIT_NOT_RUNNING;
-    fprintf(stderr, "weir: cannot reach a running weir at %.*s: %s\n", SLICE_ARG(place), why);
-    fprintf(stderr, "hint: systemctl start weir, or weir run\n");
-    return EXIT_NOT_RUNNING;
-}
-
-/* Where it is asked; EXIT_DONE, or the exit code after a message. */
-static int find_place(struct admin_client *client, struct slice *place, struct address *address)
-{
-    char text[ADMIN_PLACE_MAX];
-    *place = client->address != NULL ? slice_from_cstring(client->address)
-                                     : arena_copy(&client->arena, admin_place(text));
-    struct slice name = *place;
-    if (slice_starts(name, SLICE("http://")))
-        name = slice_first(slice_from(name, 7), slice_find(slice_from(name, 7), '/'));
-    if (slice_starts(name, SLICE("localhost:")))
-        name = arena_format(&client->arena, "127.0.0.1%.*s", SLICE_ARG(slice_from(name, 9)));
-    if (name.size > 0 && name.data[0] == '/')
-        name = arena_format(&client->arena, "unix:%.*s", SLICE_ARG(name));
-    if (place->size == 0 && client->is_quiet)
-        return EXIT_NOT_RUNNING;
-    if (place->size == 0) {
-        fprintf(stderr, "weir: where is the running weir? Write --admin=unix:/path\n");
-        return EXIT_NOT_RUNNING;
-    }
-    if (!address_parse(name, 0, address)) {
-        fprintf(stderr, "weir: \"%.*s\" is no address: write unix:/path or 127.0.0.1:9180\n",
-                SLICE_ARG(*place));
-        return EXIT_USAGE;
-    }
-    if (address->any.sa_family != AF_UNIX || access(address->un.sun_path, W_OK) == 0)
-        return EXIT_DONE;
-    if (errno != EACCES)
-        return say_unreachable(client, *place,
-                               errno == ENOENT ? "no such file" : "it cannot be used");
-    fprintf(stderr, "weir: not permitted to ask the weir at %.*s\n", SLICE_ARG(*place));
-    fprintf(stderr, "hint: run this as root, or as a member of the group that weir runs as\n");
-    return EXIT_NOT_PERMITTED;
 }
 
 static void write_request(const struct admin_question *question, bool is_unix, struct buffer *out)
@@ -266,31 +220,46 @@ static int say_problem(const struct admin_reply *reply)
     return is_conflict ? EXIT_TRY_AGAIN : EXIT_FAILED;
 }
 
+/* What became of it, when there is no answer. */
+static int say_failed(const struct admin_client *client, const struct talk *talk,
+                      enum status status)
+{
+    struct slice place = talk->reach.place;
+    if (status == ERR_REFUSED || status == ERR_UNREACHABLE)
+        return admin_say_unreachable(
+            client, place, status == ERR_REFUSED ? "nobody listens there" : "it is not reachable");
+    const char *why = status == OK        ? "what came is none"
+                      : status == ERR_TLS ? talk->reach.trouble.why
+                                          : status_name(status);
+    fprintf(stderr, "weir: the weir at %.*s gave no answer (%s)\n", SLICE_ARG(place), why);
+    if (talk->reach.host.size > 0) /* whose refusal may come behind the handshake */
+        fprintf(stderr, "hint: $WEIR_ADMIN_CA names its authority, $WEIR_ADMIN_CERT and "
+                        "$WEIR_ADMIN_KEY what it is shown\n");
+    return EXIT_FAILED;
+}
+
 int admin_ask(struct admin_client *client, const struct admin_question *question,
               struct admin_reply *reply)
 {
-    struct slice place;
     struct talk talk = {.text = buffer_in(&client->arena, HEAD_MAX),
                         .head = buffer_in(&client->arena, HEAD_MAX),
                         .question = question};
     *reply = (struct admin_reply){0};
-    int code = find_place(client, &place, &talk.address);
-    if (code != EXIT_DONE)
+    int code = admin_reach_find(client, &talk.reach);
+    if (code != EXIT_DONE) {
+        admin_reach_done(&talk.reach);
         return code;
-    write_request(question, talk.address.any.sa_family == AF_UNIX, &talk.text);
+    }
+    bool is_unix = talk.reach.address.any.sa_family == AF_UNIX && !talk.reach.is_named;
+    write_request(question, is_unix, &talk.text);
     enum status status =
         run(&talk, question->timeout == 0 ? SECONDS(TIMEOUT_S) : question->timeout);
-    if (status == ERR_REFUSED || status == ERR_UNREACHABLE)
-        return say_unreachable(
-            client, place, status == ERR_REFUSED ? "nobody listens there" : "it is not reachable");
+    admin_reach_done(&talk.reach);
     if (talk.is_open)
         talk.text = talk.head;
     if (status != OK ||
-        !read_reply(client, &talk.text, method_of(slice_from_cstring(question->method)), reply)) {
-        fprintf(stderr, "weir: the weir at %.*s gave no answer (%s)\n", SLICE_ARG(place),
-                status == OK ? "what came is none" : status_name(status));
-        return EXIT_FAILED;
-    }
+        !read_reply(client, &talk.text, method_of(slice_from_cstring(question->method)), reply))
+        return say_failed(client, &talk, status);
     if (reply->status >= 200 && reply->status < 300)
         return EXIT_DONE;
     if (client->json)

@@ -7,10 +7,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum {
-    COLUMNS_MAX = 16,
-};
-
 const struct json_value *admin_member(const struct json_value *object, const char *name)
 {
     if (object == NULL || object->kind != JSON_OBJECT)
@@ -126,21 +122,4 @@ struct slice admin_printable(struct arena *arena, struct slice text)
             bytes[i - 1] = '?';
     }
     return slice_of(bytes, text.size);
-}
-
-void admin_table(const struct slice *cells, size_t rows, size_t columns)
-{
-    size_t widths[COLUMNS_MAX] = {0};
-    for (size_t i = 0; i < rows * columns; i++)
-        if (cells[i].size > widths[i % columns])
-            widths[i % columns] = cells[i].size;
-    for (size_t row = 0; row < rows; row++) {
-        for (size_t column = 0; column < columns; column++) {
-            struct slice cell = cells[row * columns + column];
-            bool is_last = column + 1 == columns;
-            printf("%.*s%*s", SLICE_ARG(cell), is_last ? 0 : (int)(widths[column] - cell.size) + 2,
-                   "");
-        }
-        putchar('\n');
-    }
 }

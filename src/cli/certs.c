@@ -1,22 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* weir certs: the certificates that a running weir shows. */
+/* weir certs and weir cert renew: the certificates that a running weir shows. */
 #include "cli/admin_client.h"
 #include "cli/config_args.h"
+#include "cli/table.h"
 
 #include <stdio.h>
-
-enum {
-    COLUMNS = 7,
-};
 
 static const char USAGE[] =
     "usage: weir certs [OPTIONS]\n"
     "\n"
     "Shows the certificates of a running weir's sites: for which names, by whom, until when, with\n"
     "which key, whether what their authority says of them is stapled, and where they come from.\n"
-    "\n" ADMIN_USAGE "\n"
+    "\n" WATCH_USAGE ADMIN_USAGE "\n"
     "Exit codes: 0 done, 1 failed, or one has expired, 2 wrong command line, 69 no weir runs,\n"
     "77 not permitted.\n";
+
+static const char CERT_USAGE[] =
+    "usage: weir cert renew [OPTIONS] NAME\n"
+    "\n"
+    "Has a running weir read the certificate files of a site (by one of its names, or as weir "
+    "certs\n"
+    "--json calls it) at once, or its local authority make another; if they are of no use it "
+    "shows\n"
+    "what it has shown. Files that change are read within a second by themselves.\n"
+    "\n" ADMIN_USAGE "\n"
+    "Exit codes: 0 done, 1 failed or no such name, 2 wrong command line, 69 no weir runs,\n"
+    "75 another change is under way, 77 not permitted.\n";
 
 static struct slice names_of(struct arena *arena, const struct json_value *cert)
 {
@@ -44,50 +53,60 @@ static void fill_row(struct arena *arena, const struct json_value *cert, struct 
     row[6] = file.size > 0 ? file : admin_text(cert, "source");
     if (admin_number(cert, "days_left") < 0 || slice_equal(row[3], SLICE("expired")))
         row[2] = slice_first(admin_text(cert, "expires"), 10);
-    for (size_t i = 0; i < COLUMNS; i++)
-        row[i] = row[i].size > 0 ? admin_printable(arena, row[i]) : SLICE("-");
 }
 
 static int show(struct admin_client *client, const struct json_value *answer)
 {
-    static const char *const HEAD[COLUMNS] = {"NAME", "ISSUER", "EXPIRES", "STATE",
-                                              "KEY",  "OCSP",   "SOURCE"};
+    static const char *const HEAD[] = {"NAME", "ISSUER", "EXPIRES", "STATE",
+                                       "KEY",  "OCSP",   "SOURCE"};
     const struct json_value *list = admin_member(answer, "certs");
-    const struct json_value *first = list == NULL ? NULL : list->children;
-    size_t rows = 1;
+    struct table table;
     int code = EXIT_DONE;
-    for (const struct json_value *c = first; c != NULL; c = c->next)
-        rows++;
-    struct slice *cells = arena_alloc(&client->arena, rows * COLUMNS * sizeof *cells);
-    for (size_t i = 0; i < COLUMNS; i++)
-        cells[i] = slice_from_cstring(HEAD[i]);
-    size_t row = 1;
-    for (const struct json_value *c = first; c != NULL; c = c->next) {
-        fill_row(&client->arena, c, &cells[row++ * COLUMNS]);
+    table_begin(&table, &client->arena, HEAD, sizeof HEAD / sizeof *HEAD);
+    table_each(&table, list, fill_row);
+    table_print(&table);
+    for (const struct json_value *c = list == NULL ? NULL : list->children; c != NULL; c = c->next)
         if (slice_equal(admin_text(c, "state"), SLICE("expired")))
             code = EXIT_FAILED;
-    }
-    admin_table(cells, rows, COLUMNS);
     return code;
 }
 
 int command_certs(int argc, char **argv)
 {
     struct admin_client client;
+    int count;
+    admin_client_init(&client);
+    const struct cli_option table[] = {ADMIN_OPTIONS(client), WATCH_OPTIONS(client), {0}};
+    int code = cli_options(argc, argv, table, USAGE, &count);
+    if (code < 0 && count > 0)
+        code = cli_usage_error("certs", "takes no \"%s\"", argv[1]);
+    struct admin_question question = {.method = "GET", .path = SLICE("/v1/certs")};
+    if (code < 0)
+        code = admin_look(&client, &question, show, "certs");
+    return admin_client_end(&client, code);
+}
+
+int command_cert(int argc, char **argv)
+{
+    struct admin_client client;
     struct admin_reply reply;
     int count;
     admin_client_init(&client);
     const struct cli_option table[] = {ADMIN_OPTIONS(client), {0}};
-    int code = cli_options(argc, argv, table, USAGE, &count);
-    if (code < 0 && count > 0)
-        code = cli_usage_error("certs", "takes no \"%s\"", argv[1]);
+    int code = cli_options(argc, argv, table, CERT_USAGE, &count);
+    if (code < 0 && (count != 2 || strcmp(argv[1], "renew") != 0))
+        code = cli_usage_error("cert", "renew, and one name of weir certs");
     if (code < 0) {
-        struct admin_question question = {.method = "GET", .path = SLICE("/v1/certs")};
+        struct slice name = admin_escape(&client, slice_from_cstring(argv[2]));
+        struct admin_question question = {
+            .method = "POST",
+            .path = arena_format(&client.arena, "/v1/certs/%.*s/renew", SLICE_ARG(name)),
+        };
         code = admin_ask(&client, &question, &reply);
         if (code == EXIT_DONE && client.json)
             cli_print(reply.body);
         else if (code == EXIT_DONE)
-            code = show(&client, &reply.json);
+            printf("renewed %s\n", argv[2]);
     }
     return admin_client_end(&client, code);
 }

@@ -2,12 +2,9 @@
 /* weir config: the configurations that a running weir has served. */
 #include "cli/admin_client.h"
 #include "cli/config_args.h"
+#include "cli/table.h"
 
 #include <stdio.h>
-
-enum {
-    COLUMNS = 6,
-};
 
 static const char USAGE[] =
     "usage: weir config get [VERSION]\n"
@@ -22,23 +19,27 @@ static const char USAGE[] =
     "diff\n"
     "says what a reload would change.\n"
     "\n"
-    "  --dry-run              say what would change, and change nothing\n"
-    "  --rollback-after=TIME  what was served before comes back by itself after that time (60s, "
-    "5m),\n"
-    "                         unless weir config confirm says that it is good\n" ADMIN_USAGE "\n"
+    "  --dry-run              say what would change, and change nothing\n" ROLLBACK_USAGE
+        WATCH_USAGE ADMIN_USAGE "\n"
     "Exit codes: 0 done, 1 failed or no such version, 2 wrong command line, 69 no weir runs,\n"
     "75 another change is under way, 77 not permitted, 78 the configuration is not usable.\n";
+
+static const char CONFIRM_USAGE[] =
+    "usage: weir confirm [OPTIONS]\n"
+    "\n"
+    "What came with --rollback-after is good: it stays. The same as weir config confirm.\n"
+    "\n" ADMIN_USAGE "\n"
+    "Exit codes: 0 done, 1 failed, 2 wrong command line, 69 no weir runs, 75 nothing waits to be\n"
+    "confirmed, 77 not permitted.\n";
 
 struct config_options {
     struct admin_client client;
     bool is_dry;
-    const char *rollback_after;
+    struct admin_rollback rollback;
 };
 
-static void fill_row(struct admin_client *client, const struct json_value *version,
-                     struct slice *row)
+static void fill_row(struct arena *arena, const struct json_value *version, struct slice *row)
 {
-    struct arena *arena = &client->arena;
     const struct json_value *changes = admin_member(version, "changes");
     const struct json_value *first = changes == NULL ? NULL : changes->children;
     size_t count = 0;
@@ -46,7 +47,7 @@ static void fill_row(struct admin_client *client, const struct json_value *versi
         count++;
     row[0] = arena_format(arena, "%lld", (long long)admin_number(version, "version"));
     row[1] = admin_is(version, "served")      ? SLICE("served")
-             : admin_is(version, "confirmed") ? SLICE("")
+             : admin_is(version, "confirmed") ? SLICE(" ")
                                               : SLICE("not confirmed");
     if (admin_is(version, "served") && !admin_is(version, "confirmed"))
         row[1] = SLICE("served, not confirmed");
@@ -60,26 +61,18 @@ static void fill_row(struct admin_client *client, const struct json_value *versi
                  : arena_format(arena, "%.*s (and %zu more)", SLICE_ARG(first->text), count - 1);
 }
 
-static void show_history(struct admin_client *client, const struct json_value *answer)
+static int show_history(struct admin_client *client, const struct json_value *answer)
 {
-    static const char *const HEAD[COLUMNS] = {"VERSION", "STATE", "APPLIED",
-                                              "BYTES",   "BY",    "CHANGES"};
-    const struct json_value *list = admin_member(answer, "versions");
-    const struct json_value *first = list == NULL ? NULL : list->children;
-    size_t rows = 1;
-    for (const struct json_value *v = first; v != NULL; v = v->next)
-        rows++;
-    struct slice *cells = arena_alloc(&client->arena, rows * COLUMNS * sizeof *cells);
-    for (size_t i = 0; i < COLUMNS; i++)
-        cells[i] = slice_from_cstring(HEAD[i]);
-    size_t row = 1;
-    for (const struct json_value *v = first; v != NULL; v = v->next)
-        fill_row(client, v, &cells[row++ * COLUMNS]);
-    admin_table(cells, rows, COLUMNS);
+    static const char *const HEAD[] = {"VERSION", "STATE", "APPLIED", "BYTES", "BY", "CHANGES"};
+    struct table table;
+    table_begin(&table, &client->arena, HEAD, sizeof HEAD / sizeof *HEAD);
+    table_each(&table, admin_member(answer, "versions"), fill_row);
+    table_print(&table);
     if (admin_number(answer, "unconfirmed") > 0)
-        printf("version %lld goes at %.*s unless: weir config confirm\n",
+        printf("version %lld goes at %.*s unless: weir confirm\n",
                (long long)admin_number(answer, "unconfirmed"),
                SLICE_ARG(admin_text(answer, "rollback_at")));
+    return EXIT_DONE;
 }
 
 static int ask(struct admin_client *client, const char *method, struct slice path,
@@ -111,15 +104,9 @@ static int get(struct config_options *options, int count, char **argv)
 
 static int history(struct config_options *options, int count, char **argv)
 {
-    struct admin_reply reply;
+    struct admin_question question = {.method = "GET", .path = SLICE("/v1/config/versions")};
     (void)count, (void)argv;
-    int code =
-        ask(&options->client, "GET", SLICE("/v1/config/versions"), (struct slice){NULL, 0}, &reply);
-    if (code == EXIT_DONE && options->client.json)
-        cli_print(reply.body);
-    else if (code == EXIT_DONE)
-        show_history(&options->client, &reply.json);
-    return code;
+    return admin_look(&options->client, &question, show_history, "config");
 }
 
 static int diff(struct config_options *options, int count, char **argv)
@@ -146,7 +133,7 @@ static int rollback(struct config_options *options, int count, char **argv)
     struct slice body =
         count > 1 ? arena_format(&client->arena, "{\"to\":%s}", argv[2]) : SLICE("{}");
     struct slice path = admin_reload_path(client, SLICE("/v1/config/rollback"), options->is_dry,
-                                          options->rollback_after);
+                                          &options->rollback);
     int code = ask(client, "POST", path, body, &reply);
     if (code == EXIT_DONE)
         admin_show_reload(client, &reply, options->is_dry);
@@ -183,7 +170,9 @@ static int run(struct config_options *options, int count, char **argv)
             continue;
         if (count > ACTIONS[i].operands)
             return cli_usage_error("config", "%s takes no \"%s\"", argv[1], argv[count]);
-        if (!is_rollback && (options->is_dry || options->rollback_after != NULL))
+        if (ACTIONS[i].run != history && options->client.watch.is_on)
+            return cli_usage_error("config", "--watch goes with history");
+        if (!is_rollback && (options->is_dry || options->rollback.after != NULL))
             return cli_usage_error("config", "--dry-run and --rollback-after go with rollback");
         uint64_t number;
         for (int j = 2; j <= count; j++)
@@ -203,13 +192,28 @@ int command_config(int argc, char **argv)
     const struct cli_option table[] = {
         ADMIN_OPTIONS(options.client),
         {"--dry-run", NULL, &options.is_dry, NULL},
-        {"--rollback-after", "TIME", NULL, &options.rollback_after},
+        WATCH_OPTIONS(options.client),
+        ROLLBACK_OPTIONS(options.rollback),
         {0},
     };
     int code = cli_options(argc, argv, table, USAGE, &count);
-    if (code < 0 && !admin_is_duration(options.rollback_after))
-        code = cli_usage_error("config", "--rollback-after is a time such as 60s or 5m");
+    if (code < 0)
+        code = admin_rollback_check(&options.rollback, "config");
     if (code < 0)
         code = run(&options, count, argv);
+    return admin_client_end(&options.client, code);
+}
+
+int command_confirm(int argc, char **argv)
+{
+    struct config_options options = {0};
+    int count;
+    admin_client_init(&options.client);
+    const struct cli_option table[] = {ADMIN_OPTIONS(options.client), {0}};
+    int code = cli_options(argc, argv, table, CONFIRM_USAGE, &count);
+    if (code < 0 && count > 0)
+        code = cli_usage_error("confirm", "takes no \"%s\"", argv[1]);
+    if (code < 0)
+        code = confirm(&options, count, argv);
     return admin_client_end(&options.client, code);
 }

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weir connections: the clients of a running weir, and ending one. */
 #include "cli/admin_client.h"
-#include "cli/config_args.h"
+#include "cli/table.h"
 
 #include <stdio.h>
-
-enum {
-    COLUMNS = 7,
-};
 
 static const char USAGE[] =
     "usage: weir connections [OPTIONS]\n"
@@ -21,7 +17,8 @@ static const char USAGE[] =
     "  --client=ADDR    of that address\n"
     "  --slow=TIME      with a request that has been in work so long: 1s, 250ms\n"
     "  --limit=NUMBER   so many (100; 1 to 1000)\n"
-    "  --after=ID       those behind it, as the last line of a page says\n" ADMIN_USAGE "\n"
+    "  --after=ID       those behind it, as the last line of a page says\n" WATCH_USAGE ADMIN_USAGE
+    "\n"
     "Exit codes: 0 done, 1 failed or no such connection, 2 wrong command line, 69 no weir runs,\n"
     "77 not permitted.\n";
 
@@ -47,7 +44,6 @@ static void fill_row(struct arena *arena, const struct json_value *c, struct sli
     row[3] = admin_text(c, "state");
     row[4] = seconds_text(arena, admin_seconds(c, "age"));
     row[5] = arena_format(arena, "%lld", (long long)admin_number(c, "requests"));
-    row[6] = SLICE("-");
     if (request == NULL)
         return;
     struct slice what =
@@ -55,33 +51,25 @@ static void fill_row(struct arena *arena, const struct json_value *c, struct sli
                      SLICE_ARG(admin_text(request, "host")), SLICE_ARG(admin_text(request, "path")),
                      SLICE_ARG(seconds_text(arena, admin_seconds(request, "took"))),
                      SLICE_ARG(admin_text(request, "server")));
-    row[6] = admin_printable(arena, what);
+    row[6] = what;
 }
 
-static void show(struct admin_client *client, const struct json_value *answer)
+static int show(struct admin_client *client, const struct json_value *answer)
 {
-    static const char *const HEAD[COLUMNS] = {"ID",  "CLIENT",   "PROTOCOL", "STATE",
-                                              "AGE", "REQUESTS", "IN WORK"};
-    const struct json_value *list = admin_member(answer, "connections");
-    const struct json_value *first = list == NULL ? NULL : list->children;
-    size_t rows = 1;
-    for (const struct json_value *c = first; c != NULL; c = c->next)
-        rows++;
-    struct slice *cells = arena_alloc(&client->arena, rows * COLUMNS * sizeof *cells);
-    for (size_t i = 0; i < COLUMNS; i++)
-        cells[i] = slice_from_cstring(HEAD[i]);
-    size_t row = 1;
-    for (const struct json_value *c = first; c != NULL; c = c->next)
-        fill_row(&client->arena, c, &cells[row++ * COLUMNS]);
-    admin_table(cells, rows, COLUMNS);
+    static const char *const HEAD[] = {"ID",  "CLIENT",   "PROTOCOL", "STATE",
+                                       "AGE", "REQUESTS", "IN WORK"};
+    struct table table;
+    table_begin(&table, &client->arena, HEAD, sizeof HEAD / sizeof *HEAD);
+    table_each(&table, admin_member(answer, "connections"), fill_row);
+    table_print(&table);
     if (admin_number(answer, "left") > 0)
         printf("%lld more: --after=%.*s\n", (long long)admin_number(answer, "left"),
                SLICE_ARG(admin_text(answer, "after")));
+    return EXIT_DONE;
 }
 
 static int list(struct connections_options *options)
 {
-    struct admin_reply reply;
     struct admin_client *client = &options->client;
     struct buffer path = buffer_in(&client->arena, 128);
     buffer_append(&path, SLICE("/v1/connections?"));
@@ -90,12 +78,7 @@ static int list(struct connections_options *options)
             buffer_format(&path, "%s=%.*s&", NAMES[i],
                           SLICE_ARG(admin_escape(client, slice_from_cstring(options->values[i]))));
     struct admin_question question = {.method = "GET", .path = buffer_slice(&path)};
-    int code = admin_ask(client, &question, &reply);
-    if (code == EXIT_DONE && client->json)
-        cli_print(reply.body);
-    else if (code == EXIT_DONE)
-        show(client, &reply.json);
-    return code;
+    return admin_look(client, &question, show, "connections");
 }
 
 static int end_one(struct connections_options *options, const char *id)
@@ -120,6 +103,7 @@ int command_connections(int argc, char **argv)
     admin_client_init(&options.client);
     const struct cli_option table[] = {
         ADMIN_OPTIONS(options.client),
+        WATCH_OPTIONS(options.client),
         {"--site", "NAME", NULL, &options.values[0]},
         {"--client", "ADDR", NULL, &options.values[1]},
         {"--slow", "TIME", NULL, &options.values[2]},

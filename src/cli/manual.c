@@ -74,8 +74,12 @@ static void write_commands(struct buffer *out)
     };
     static const char *const VARIABLES[][2] = {
         {"WEIR_CONFIG", "The configuration, where none is named."},
-        {"WEIR_ADMIN", "Where a running weir is asked: unix:/path or an address."},
+        {"WEIR_ADMIN", "Where a running weir is asked: unix:/path, an address or https://..."},
         {"WEIR_ADMIN_TOKEN", "The token for an admin API over HTTP."},
+        {"WEIR_ADMIN_CA", "A PEM file: who signs the certificate of an admin API over TLS, where "
+                          "the system's authorities do not."},
+        {"WEIR_ADMIN_CERT", "A PEM file: the certificate that it is shown."},
+        {"WEIR_ADMIN_KEY", "Its key, where it does not stand in that file."},
         {"NO_COLOR", "No colours on terminals."},
         {"STATE_DIRECTORY", "Where weir keeps what it wants to find again."},
     };

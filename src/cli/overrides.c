@@ -2,12 +2,9 @@
 /* weir overrides: what was changed at run time on top of the configuration. */
 #include "cli/admin_client.h"
 #include "cli/config_args.h"
+#include "cli/table.h"
 
 #include <stdio.h>
-
-enum {
-    COLUMNS = 6,
-};
 
 static const char USAGE[] =
     "usage: weir overrides [show] [OPTIONS]\n"
@@ -35,30 +32,27 @@ static struct slice change_of(struct arena *arena, const struct json_value *entr
                         change.size > 0 && state.size > 0 ? ", " : "", SLICE_ARG(state));
 }
 
-static void show(struct admin_client *client, const struct json_value *list)
+static void fill_row(struct arena *arena, const struct json_value *e, struct slice *row)
 {
-    static const char *const HEAD[COLUMNS] = {"ID", "UPSTREAM", "SERVER", "CHANGE", "SINCE", "BY"};
-    size_t rows = 1;
-    for (const struct json_value *e = list == NULL ? NULL : list->children; e != NULL; e = e->next)
-        rows++;
-    if (rows == 1) {
+    row[0] = arena_format(arena, "%lld", (long long)admin_number(e, "id"));
+    row[1] = admin_text(e, "upstream");
+    row[2] = admin_text(e, "server");
+    row[3] = change_of(arena, e);
+    row[4] = admin_age(arena, admin_text(e, "since"));
+    row[5] = admin_text(e, "by");
+}
+
+static int show(struct admin_client *client, const struct json_value *answer)
+{
+    static const char *const HEAD[] = {"ID", "UPSTREAM", "SERVER", "CHANGE", "SINCE", "BY"};
+    struct table table;
+    table_begin(&table, &client->arena, HEAD, sizeof HEAD / sizeof *HEAD);
+    table_each(&table, admin_member(answer, "overrides"), fill_row);
+    if (table.rows == 1)
         printf("nothing was changed at run time\n");
-        return;
-    }
-    struct arena *arena = &client->arena;
-    struct slice *cells = arena_alloc(arena, rows * COLUMNS * sizeof *cells);
-    for (size_t i = 0; i < COLUMNS; i++)
-        cells[i] = slice_from_cstring(HEAD[i]);
-    struct slice *row = cells + COLUMNS;
-    for (const struct json_value *e = list->children; e != NULL; e = e->next, row += COLUMNS) {
-        row[0] = arena_format(arena, "%lld", (long long)admin_number(e, "id"));
-        row[1] = admin_text(e, "upstream");
-        row[2] = admin_text(e, "server");
-        row[3] = change_of(arena, e);
-        row[4] = admin_age(arena, admin_text(e, "since"));
-        row[5] = admin_text(e, "by");
-    }
-    admin_table(cells, rows, COLUMNS);
+    else
+        table_print(&table);
+    return EXIT_DONE;
 }
 
 static int ask(struct admin_client *client, bool as_config)
@@ -68,11 +62,11 @@ static int ask(struct admin_client *client, bool as_config)
         .method = "GET",
         .path = as_config ? SLICE("/v1/overrides?as_config=true") : SLICE("/v1/overrides"),
     };
+    if (!as_config)
+        return admin_look(client, &question, show, "overrides");
     int code = admin_ask(client, &question, &reply);
-    if (code == EXIT_DONE && (as_config || client->json))
+    if (code == EXIT_DONE)
         cli_print(reply.body);
-    else if (code == EXIT_DONE)
-        show(client, admin_member(&reply.json, "overrides"));
     return code;
 }
 

@@ -3,12 +3,9 @@
 #include "base/json.h"
 #include "cli/admin_client.h"
 #include "cli/config_args.h"
+#include "cli/table.h"
 
 #include <stdio.h>
-
-enum {
-    COLUMNS = 10,
-};
 
 static const char PURGE_USAGE[] =
     "usage: weir purge [OPTIONS] CACHE URL\n"
@@ -28,7 +25,7 @@ static const char CACHES_USAGE[] =
     "usage: weir caches [OPTIONS]\n"
     "\n"
     "Shows the caches of a running weir: what they hold, and what requests came to.\n"
-    "\n" ADMIN_USAGE "\n"
+    "\n" WATCH_USAGE ADMIN_USAGE "\n"
     "Exit codes: 0 done, 1 failed, 2 wrong command line, 69 no weir runs, 77 not permitted.\n";
 
 static struct slice size_text(struct arena *arena, int64_t bytes)
@@ -130,52 +127,44 @@ static struct slice number_text(struct arena *arena, const struct json_value *ca
     return arena_format(arena, "%lld", (long long)admin_number(cache, name));
 }
 
-static void show(struct admin_client *client, const struct json_value *list)
+static void fill_row(struct arena *arena, const struct json_value *c, struct slice *row)
 {
-    static const char *const HEAD[COLUMNS] = {"CACHE", "OBJECTS", "MEMORY",    "DISK",   "HIT",
-                                              "MISS",  "STALE",   "COLLAPSED", "BYPASS", "EVICTED"};
     static const char *const NUMBERS[] = {"hit", "miss", "stale", "collapsed", "bypass", "evicted"};
-    struct arena *arena = &client->arena;
-    size_t rows = 1;
-    for (const struct json_value *c = list == NULL ? NULL : list->children; c != NULL; c = c->next)
-        rows++;
-    if (rows == 1) {
+    const struct json_value *disk = admin_member(c, "disk");
+    row[0] = admin_text(c, "name");
+    row[1] = number_text(arena, c, "objects");
+    row[2] = size_text(arena, admin_number(c, "bytes"));
+    if (disk != NULL)
+        row[3] = size_text(arena, admin_number(disk, "bytes"));
+    for (size_t i = 0; i < sizeof NUMBERS / sizeof *NUMBERS; i++)
+        row[4 + i] = number_text(arena, c, NUMBERS[i]);
+}
+
+static int show(struct admin_client *client, const struct json_value *answer)
+{
+    static const char *const HEAD[] = {"CACHE", "OBJECTS", "MEMORY",    "DISK",   "HIT",
+                                       "MISS",  "STALE",   "COLLAPSED", "BYPASS", "EVICTED"};
+    struct table table;
+    table_begin(&table, &client->arena, HEAD, sizeof HEAD / sizeof *HEAD);
+    table_each(&table, admin_member(answer, "caches"), fill_row);
+    if (table.rows == 1)
         printf("there are no caches\n");
-        return;
-    }
-    struct slice *cells = arena_alloc(arena, rows * COLUMNS * sizeof *cells);
-    for (size_t i = 0; i < COLUMNS; i++)
-        cells[i] = slice_from_cstring(HEAD[i]);
-    struct slice *row = cells + COLUMNS;
-    for (const struct json_value *c = list->children; c != NULL; c = c->next, row += COLUMNS) {
-        const struct json_value *disk = admin_member(c, "disk");
-        row[0] = admin_text(c, "name");
-        row[1] = number_text(arena, c, "objects");
-        row[2] = size_text(arena, admin_number(c, "bytes"));
-        row[3] = disk == NULL ? SLICE("-") : size_text(arena, admin_number(disk, "bytes"));
-        for (size_t i = 0; i < sizeof NUMBERS / sizeof *NUMBERS; i++)
-            row[4 + i] = number_text(arena, c, NUMBERS[i]);
-    }
-    admin_table(cells, rows, COLUMNS);
+    else
+        table_print(&table);
+    return EXIT_DONE;
 }
 
 int command_caches(int argc, char **argv)
 {
     struct admin_client client;
-    struct admin_reply reply;
     int count;
     admin_client_init(&client);
-    const struct cli_option table[] = {ADMIN_OPTIONS(client), {0}};
+    const struct cli_option table[] = {ADMIN_OPTIONS(client), WATCH_OPTIONS(client), {0}};
     int code = cli_options(argc, argv, table, CACHES_USAGE, &count);
     if (code < 0 && count > 0)
         code = cli_usage_error("caches", "takes no \"%s\"", argv[1]);
-    if (code < 0) {
-        struct admin_question question = {.method = "GET", .path = SLICE("/v1/caches")};
-        code = admin_ask(&client, &question, &reply);
-        if (code == EXIT_DONE && client.json)
-            cli_print(reply.body);
-        else if (code == EXIT_DONE)
-            show(&client, admin_member(&reply.json, "caches"));
-    }
+    struct admin_question question = {.method = "GET", .path = SLICE("/v1/caches")};
+    if (code < 0)
+        code = admin_look(&client, &question, show, "caches");
     return admin_client_end(&client, code);
 }

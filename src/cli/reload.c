@@ -13,9 +13,7 @@ static const char USAGE[] =
     "reload. Nothing changes unless all of it is right.\n"
     "\n"
     "  --dry-run     say what would change, and change nothing\n"
-    "  --no-wait     do not wait for what comes of it\n"
-    "  --rollback-after=TIME  what was served before comes back by itself after that time (60s,\n"
-    "                5m), unless weir config confirm says that it is good\n" ADMIN_USAGE "\n"
+    "  --no-wait     do not wait for what comes of it\n" ROLLBACK_USAGE ADMIN_USAGE "\n"
     "Exit codes: 0 done, 1 failed, 2 wrong command line, 69 no weir runs, 75 another change is\n"
     "under way, 77 not permitted, 78 the configuration is not usable.\n";
 
@@ -46,7 +44,7 @@ static void show_applied(const struct admin_reply *reply)
         printf("applied   version %lld (was %lld) in %.0f ms\n", version, before,
                admin_seconds(&reply->json, "took") * 1000);
     if (until.size > 0)
-        printf("goes      at %.*s unless: weir config confirm\n", SLICE_ARG(until));
+        printf("goes      at %.*s unless: weir confirm\n", SLICE_ARG(until));
 }
 
 void admin_show_reload(const struct admin_client *client, const struct admin_reply *reply,
@@ -62,8 +60,22 @@ void admin_show_reload(const struct admin_client *client, const struct admin_rep
         show_applied(reply);
 }
 
+int admin_rollback_check(const struct admin_rollback *rollback, const char *command)
+{
+    bool is_down_time = rollback->down == NULL || strcmp(rollback->down, "off") == 0 ||
+                        admin_is_duration(rollback->down);
+    if (!admin_is_duration(rollback->after))
+        return cli_usage_error(command, "--rollback-after is a time such as 60s or 5m");
+    if (!is_down_time)
+        return cli_usage_error(command, "--rollback-down is a time such as 5s, or off");
+    if (rollback->after == NULL && (rollback->errors != NULL || rollback->down != NULL))
+        return cli_usage_error(command, "--rollback-errors and --rollback-down go with "
+                                        "--rollback-after");
+    return -1;
+}
+
 struct slice admin_reload_path(struct admin_client *client, struct slice path, bool is_dry,
-                               const char *rollback_after)
+                               const struct admin_rollback *rollback)
 {
     struct buffer out = buffer_in(&client->arena, path.size + 64);
     char mark = slice_find(path, '?') < path.size ? '&' : '?';
@@ -73,8 +85,17 @@ struct slice admin_reload_path(struct admin_client *client, struct slice path, b
         buffer_append(&out, SLICE("dry_run=true"));
         mark = '&';
     }
-    if (rollback_after != NULL)
-        buffer_format(&out, "%crollback_after=%s", mark, rollback_after);
+    const struct {
+        const char *name, *value;
+    } PARAMETERS[] = {
+        {"after", rollback->after}, {"errors", rollback->errors}, {"down", rollback->down}};
+    for (size_t i = 0; i < sizeof PARAMETERS / sizeof *PARAMETERS; i++) {
+        if (PARAMETERS[i].value == NULL)
+            continue;
+        struct slice value = admin_escape(client, slice_from_cstring(PARAMETERS[i].value));
+        buffer_format(&out, "%crollback_%s=%.*s", mark, PARAMETERS[i].name, SLICE_ARG(value));
+        mark = '&';
+    }
     return buffer_slice(&out);
 }
 
@@ -89,7 +110,7 @@ static int ask(struct admin_client *client, const struct admin_question *questio
 
 /* Pushes a text in the place of the file's. */
 static int push(struct admin_client *client, const char *path, bool is_dry,
-                const char *rollback_after)
+                const struct admin_rollback *rollback)
 {
     bool is_stdin = strcmp(path, "-") == 0;
     bool is_json = slice_ends(slice_from_cstring(path), SLICE(".json"));
@@ -104,7 +125,7 @@ static int push(struct admin_client *client, const char *path, bool is_dry,
         .method = "PUT",
         .path = admin_reload_path(client,
                                   is_dry ? SLICE("/v1/config") : SLICE("/v1/config?ephemeral=true"),
-                                  is_dry, rollback_after),
+                                  is_dry, rollback),
         .type = is_json ? "application/json" : "text/weir",
         .body = text,
         .match = "*",
@@ -117,31 +138,30 @@ int command_reload(int argc, char **argv)
     struct admin_client client;
     bool is_dry = false;
     bool no_wait = false;
-    const char *rollback_after = NULL;
+    struct admin_rollback rollback = {0};
     int count;
     admin_client_init(&client);
     const struct cli_option table[] = {
         ADMIN_OPTIONS(client),
         {"--dry-run", NULL, &is_dry, NULL},
         {"--no-wait", NULL, &no_wait, NULL},
-        {"--rollback-after", "TIME", NULL, &rollback_after},
+        ROLLBACK_OPTIONS(rollback),
         {0},
     };
     int code = cli_options(argc, argv, table, USAGE, &count);
     if (code < 0 && count > 1)
         code = cli_usage_error("reload", "one file at a time");
-    if (code < 0 && no_wait && (is_dry || count > 0 || rollback_after != NULL))
+    if (code < 0 && no_wait && (is_dry || count > 0 || rollback.after != NULL))
         code = cli_usage_error("reload", "--no-wait goes alone");
-    if (code < 0 && !admin_is_duration(rollback_after))
-        code = cli_usage_error("reload", "--rollback-after is a time such as 60s or 5m");
+    if (code < 0)
+        code = admin_rollback_check(&rollback, "reload");
     if (code < 0 && count == 1) {
-        code = push(&client, argv[1], is_dry, rollback_after);
+        code = push(&client, argv[1], is_dry, &rollback);
     } else if (code < 0) {
         struct admin_question question = {
             .method = "POST",
-            .path = no_wait
-                        ? SLICE("/v1/reload?wait=false")
-                        : admin_reload_path(&client, SLICE("/v1/reload"), is_dry, rollback_after),
+            .path = no_wait ? SLICE("/v1/reload?wait=false")
+                            : admin_reload_path(&client, SLICE("/v1/reload"), is_dry, &rollback),
         };
         code = ask(&client, &question, is_dry);
     }

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weir status and weir upstreams: how a running weir and its servers are. */
 #include "cli/admin_client.h"
-#include "cli/config_args.h"
+#include "cli/table.h"
 
 #include <stdio.h>
-
-enum {
-    COLUMNS = 8,
-};
 
 static const char STATUS_USAGE[] =
     "usage: weir status [OPTIONS]\n"
@@ -15,14 +11,14 @@ static const char STATUS_USAGE[] =
     "Says how a running weir is.\n"
     "\n"
     "  --ready       say nothing; exit 0 when it serves, else 1 or 69: for health checks\n" //
-    ADMIN_USAGE "\n"
+    WATCH_USAGE ADMIN_USAGE "\n"
     "Exit codes: 0 done, 1 failed, 2 wrong command line, 69 no weir runs, 77 not permitted.\n";
 
 static const char UPSTREAMS_USAGE[] =
     "usage: weir upstreams [OPTIONS] [NAME]\n"
     "\n"
     "Shows the servers of a running weir: their state, what is in work there and kept open.\n"
-    "\n" ADMIN_USAGE "\n"
+    "\n" WATCH_USAGE ADMIN_USAGE "\n"
     "Exit codes: 0 done, 1 failed or no such upstream, 2 wrong command line, 69 no weir runs,\n"
     "77 not permitted.\n";
 
@@ -47,7 +43,7 @@ static void show_refused(const struct json_value *refused)
     putchar('\n');
 }
 
-static void show_status(struct admin_client *client, const struct json_value *status)
+static int show_status(struct admin_client *client, const struct json_value *status)
 {
     const struct json_value *config = admin_member(status, "config");
     const struct json_value *listeners = admin_member(status, "listeners");
@@ -76,43 +72,40 @@ static void show_status(struct admin_client *client, const struct json_value *st
     if (admin_number(config, "overrides") > 0)
         printf("overrides  %lld; weir overrides shows them\n",
                (long long)admin_number(config, "overrides"));
+    return EXIT_DONE;
+}
+
+static int show_nothing(struct admin_client *client, const struct json_value *answer)
+{
+    (void)client, (void)answer;
+    return EXIT_DONE;
 }
 
 int command_status(int argc, char **argv)
 {
     struct admin_client client;
-    struct admin_reply reply;
     bool is_ready = false;
     int count;
     admin_client_init(&client);
     const struct cli_option table[] = {
-        ADMIN_OPTIONS(client), {"--ready", NULL, &is_ready, NULL}, {0}};
+        ADMIN_OPTIONS(client), WATCH_OPTIONS(client), {"--ready", NULL, &is_ready, NULL}, {0}};
     int code = cli_options(argc, argv, table, STATUS_USAGE, &count);
     if (code < 0 && count > 0)
         code = cli_usage_error("status", "takes no \"%s\"", argv[1]);
-    if (code < 0) {
-        struct admin_question question = {
-            .method = "GET", .path = is_ready ? SLICE("/readyz") : SLICE("/v1/status")};
-        code = admin_ask(&client, &question, &reply);
-        if (is_ready && code == EXIT_TRY_AGAIN)
-            code = EXIT_FAILED;
-        if (code == EXIT_DONE && client.json)
-            cli_print(reply.body);
-        else if (code == EXIT_DONE && !is_ready)
-            show_status(&client, &reply.json);
-    }
+    if (code < 0 && is_ready && client.watch.is_on)
+        code = cli_usage_error("status", "--ready looks once");
+    struct admin_question question = {.method = "GET",
+                                      .path = is_ready ? SLICE("/readyz") : SLICE("/v1/status")};
+    if (code < 0)
+        code = admin_look(&client, &question, is_ready ? show_nothing : show_status, "status");
+    if (is_ready && code == EXIT_TRY_AGAIN)
+        code = EXIT_FAILED;
     return admin_client_end(&client, code);
 }
 
-static struct slice or_dash(struct slice text)
+static void fill_row(struct arena *arena, const struct json_value *server, struct slice upstream,
+                     struct slice *row)
 {
-    return text.size > 0 ? text : SLICE("-");
-}
-
-static void fill_row(struct admin_client *client, const struct json_value *server,
-                     struct slice upstream, struct slice *row)
-{
-    struct arena *arena = &client->arena;
     struct slice by = admin_text(server, "by");
     double expected = admin_seconds(server, "expected");
     row[0] = upstream;
@@ -121,8 +114,11 @@ static void fill_row(struct admin_client *client, const struct json_value *serve
     row[3] = arena_format(arena, "%lld", (long long)admin_number(server, "weight"));
     row[4] = arena_format(arena, "%lld", (long long)admin_number(server, "active"));
     row[5] = arena_format(arena, "%lld", (long long)admin_number(server, "idle"));
-    row[6] = expected > 0 ? arena_format(arena, "%.1fms", expected * 1000) : SLICE("-");
-    row[7] = or_dash(admin_age(arena, admin_text(server, "since")));
+    if (expected > 0)
+        row[6] = arena_format(arena, "%.1fms", expected * 1000);
+    row[7] = admin_age(arena, admin_text(server, "since"));
+    if (row[7].size == 0)
+        row[7] = SLICE("-");
     if (by.size > 0)
         row[7] = arena_format(arena, "%.*s   by API (%.*s)", SLICE_ARG(row[7]), SLICE_ARG(by));
     else if (admin_text(server, "reason").size > 0)
@@ -130,45 +126,33 @@ static void fill_row(struct admin_client *client, const struct json_value *serve
                               SLICE_ARG(admin_text(server, "reason")));
 }
 
-static size_t count_children(const struct json_value *list)
+static int show_upstreams(struct admin_client *client, const struct json_value *answer)
 {
-    size_t count = 0;
-    for (const struct json_value *item = list == NULL ? NULL : list->children; item != NULL;
-         item = item->next)
-        count++;
-    return count;
-}
-
-static void show_upstreams(struct admin_client *client, const struct json_value *first)
-{
-    static const char *const HEAD[COLUMNS] = {"UPSTREAM", "SERVER", "STATE",  "WEIGHT",
-                                              "ACTIVE",   "IDLE",   "ANSWER", "SINCE"};
-    size_t rows = 1;
-    for (const struct json_value *u = first; u != NULL; u = u->next)
-        rows += count_children(admin_member(u, "servers"));
-    struct slice *cells = arena_alloc(&client->arena, rows * COLUMNS * sizeof *cells);
-    for (size_t i = 0; i < COLUMNS; i++)
-        cells[i] = slice_from_cstring(HEAD[i]);
-    size_t row = 1;
+    static const char *const HEAD[] = {"UPSTREAM", "SERVER", "STATE",  "WEIGHT",
+                                       "ACTIVE",   "IDLE",   "ANSWER", "SINCE"};
+    const struct json_value *list = admin_member(answer, "upstreams");
+    const struct json_value *first = list == NULL ? answer : list->children; /* one alone, or all */
+    struct table table;
+    table_begin(&table, &client->arena, HEAD, sizeof HEAD / sizeof *HEAD);
     for (const struct json_value *u = first; u != NULL; u = u->next) {
         const struct json_value *servers = admin_member(u, "servers");
         struct slice name = admin_text(u, "name");
         for (const struct json_value *s = servers == NULL ? NULL : servers->children; s != NULL;
              s = s->next) {
-            fill_row(client, s, name, &cells[row++ * COLUMNS]);
-            name = SLICE("");
+            fill_row(table.arena, s, name, table_row(&table));
+            name = SLICE(" ");
         }
     }
-    admin_table(cells, rows, COLUMNS);
+    table_print(&table);
+    return EXIT_DONE;
 }
 
 int command_upstreams(int argc, char **argv)
 {
     struct admin_client client;
-    struct admin_reply reply;
     int count;
     admin_client_init(&client);
-    const struct cli_option table[] = {ADMIN_OPTIONS(client), {0}};
+    const struct cli_option table[] = {ADMIN_OPTIONS(client), WATCH_OPTIONS(client), {0}};
     int code = cli_options(argc, argv, table, UPSTREAMS_USAGE, &count);
     if (code < 0 && count > 1)
         code = cli_usage_error("upstreams", "one name at a time");
@@ -180,14 +164,7 @@ int command_upstreams(int argc, char **argv)
             .path = arena_format(&client.arena, "/v1/upstreams%s%.*s", count == 1 ? "/" : "",
                                  SLICE_ARG(name)),
         };
-        code = admin_ask(&client, &question, &reply);
-        const struct json_value *list = admin_member(&reply.json, "upstreams");
-        if (code == EXIT_DONE && client.json)
-            cli_print(reply.body);
-        else if (code == EXIT_DONE)
-            show_upstreams(&client, count == 1     ? &reply.json
-                                    : list == NULL ? NULL
-                                                   : list->children);
+        code = admin_look(&client, &question, show_upstreams, "upstreams");
     }
     return admin_client_end(&client, code);
 }

@@ -6,6 +6,7 @@
 #include "control/admin_access.h"
 #include "control/admin_inside.h"
 #include "control/admin_place.h"
+#include "control/admin_tls.h"
 #include "control/listening.h"
 #include "control/privileges.h"
 #include "exchange/exchange.h"
@@ -29,6 +30,9 @@ enum {
 struct admin_listener {
     struct listener_config config; /* first: what a connection points at */
     struct admin_policy policy;
+    struct admin_tls *tls; /* NULL: clients speak in clear */
+    struct arena arena;    /* of the table */
+    struct site site;      /* like that of all others, but for what is shown over TLS */
     struct listening *listening;
     struct listener *listener; /* NULL: it has only been opened */
     struct list link;
@@ -56,8 +60,6 @@ static struct {
     struct serve_view view; /* there is one, and it stays */
     struct list listeners;
     struct admin_plan *plan; /* that is served */
-    struct arena arena;      /* of the table */
-    struct site_table sites;
     struct site site;
     struct route route;
     struct step_use step;
@@ -134,9 +136,6 @@ static void make_site(void)
         .routes_count = 1,
         .path_rules = {.keep_escaped_slash = true, .keep_slashes = true},
     };
-    const struct site_name any = {SLICE("*"), &admin.site};
-    arena_init(&admin.arena, NULL, 0);
-    site_table_build(&admin.sites, &any, 1, &admin.arena);
 }
 
 void admin_init(struct serve_worker *control)
@@ -218,11 +217,13 @@ void admin_plan_free(struct admin_plan *plan)
     free(plan);
 }
 
-bool admin_plan_has(const struct admin_plan *plan, const struct address *address)
+bool admin_plan_keeps(const struct admin_plan *plan, const struct exchange *x)
 {
-    for (size_t i = 0; plan != NULL && i < plan->count; i++)
+    const struct address *address = admin_address_of(x);
+    const struct admin_policy *policy = admin_policy_of(x);
+    for (size_t i = 0; plan != NULL && policy != NULL && i < plan->count; i++)
         if (address_equal(&plan->items[i].address, address))
-            return true;
+            return admin_would_let(&plan->items[i].policy, policy, x);
     return false;
 }
 
@@ -290,11 +291,12 @@ static enum status open_one(const struct planned *item, const struct config *con
         guard(item, config);
     struct admin_listener *made = memory_zero(sizeof *made);
     made->listening = listening;
-    made->config = (struct listener_config){.address = item->address,
-                                            .name = listening->name,
-                                            .timeouts = TIMEOUTS,
-                                            .limits = LIMITS,
-                                            .sites = admin.sites};
+    made->config = (struct listener_config){
+        .address = item->address, .name = listening->name, .timeouts = TIMEOUTS, .limits = LIMITS};
+    const struct site_name any = {SLICE("*"), &made->site};
+    made->site = admin.site;
+    arena_init(&made->arena, NULL, 0);
+    site_table_build(&made->config.sites, &any, 1, &made->arena);
     list_append(&admin.listeners, &made->link);
     return OK;
 }
@@ -304,6 +306,8 @@ static void on_gone(void *argument)
 {
     struct admin_listener *listener = argument;
     list_remove(&listener->link);
+    admin_tls_retire(listener->tls, admin.worker);
+    arena_done(&listener->arena);
     loop_free_later(listener);
 }
 
@@ -369,7 +373,32 @@ enum status admin_open(struct admin_plan *plan, const struct config *config,
     return OK;
 }
 
-void admin_serve(struct admin_plan *plan)
+/* A connection with what was shown before is told to come again: its policy is another. */
+static void show(struct admin_listener *listener, struct tls_context *context)
+{
+    check(listener->policy.is_tls == (context != NULL));
+    if (admin_tls_is_of(listener->tls, context))
+        return;
+    struct admin_tls *before = listener->tls;
+    listener->tls = context == NULL ? NULL : admin_tls_new(context);
+    listener->config.tls = admin_tls_server(listener->tls);
+    listener->config.sites.is_secure = context != NULL;
+    listener->site.tls_policy = context == NULL ? 0 : tls_context_policy(context);
+    admin_tls_retire(before, admin.worker);
+}
+
+static void show_all(const struct config *config, struct certificates *certificates)
+{
+    for (size_t i = 0; i < config->admin.count; i++) {
+        const struct config_site *shown = &config->admin.shown[i];
+        struct admin_listener *listener = find(&config->admin.addresses[i]);
+        if (listener != NULL)
+            show(listener,
+                 shown->tls.is_on ? certificates_context(certificates, shown, NULL) : NULL);
+    }
+}
+
+static void take(const struct admin_plan *plan)
 {
     LIST_EACH(link, &admin.listeners)
     {
@@ -381,7 +410,21 @@ void admin_serve(struct admin_plan *plan)
             continue;
         listener->is_wanted = true;
         listener->policy = plan->items[i].policy;
-        if (listener->listener == NULL)
+    }
+}
+
+void admin_serve(struct admin_plan *plan, const struct config *config,
+                 struct certificates *certificates)
+{
+    if (plan != NULL)
+        take(plan);
+    show_all(config, certificates);
+    if (plan == NULL)
+        return;
+    LIST_EACH(link, &admin.listeners)
+    {
+        struct admin_listener *listener = LIST_ENTRY(link, struct admin_listener, link);
+        if (listener->is_wanted && listener->listener == NULL)
             listener->listener = listener_start(admin.worker, free_slot(), &listener->config,
                                                 listener->listening->fds, 1);
     }
@@ -423,9 +466,9 @@ void admin_done(void)
     {
         on_gone(LIST_ENTRY(link, struct admin_listener, link));
     }
+    admin_tls_done();
     tally_free(admin.shared.clients);
     admin_plan_free(admin.plan);
-    arena_done(&admin.arena);
     admin.worker->thread.worker = NULL;
     memset(&admin, 0, sizeof admin);
 }

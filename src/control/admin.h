@@ -3,6 +3,7 @@
  * one built-in site, so that it answers while all workers are busy. */
 #pragma once
 
+#include "control/certificates.h"
 #include "control/config.h"
 #include "serve/serve.h"
 
@@ -17,16 +18,19 @@ void admin_init(struct serve_worker *control);
 struct admin_plan *admin_plan_new(const struct config *config, bool by_default,
                                   struct config_errors *errors);
 void admin_plan_free(struct admin_plan *plan);
-/* Whether it serves that address (a plan of NULL none). */
-bool admin_plan_has(const struct admin_plan *plan, const struct address *address);
+/* Whether it lets in whoever has sent that request, to that address, to change things (a plan of
+ * NULL nobody). */
+bool admin_plan_keeps(const struct admin_plan *plan, const struct exchange *x);
 /* Opens what is not open yet. ERR_SYSTEM, ERR_DENIED: reported (logged, with NULL errors), and
  * nothing has changed; an address that nobody has written may fail, with a warning. */
 MUST_CHECK enum status admin_open(struct admin_plan *plan, const struct config *config,
                                   struct config_errors *errors);
 /* Closes what was opened and is not to be served. */
 void admin_unopen(void);
-/* Serves as the plan says, which it takes over, and closes what is not in it. */
-void admin_serve(struct admin_plan *plan);
+/* Serves as the plan says, which it takes over, and closes what is not in it; NULL: as it does. The
+ * configuration's certificates are shown from now on. */
+void admin_serve(struct admin_plan *plan, const struct config *config,
+                 struct certificates *certificates);
 /* No new connections: weir is ending, or another one takes over. */
 void admin_drain(void);
 /* No more answers: closes everything. Before the loop runs for the last time. */

@@ -62,6 +62,8 @@ bool admin_policy_read(const struct config_item *item, const struct address *add
     struct slice directory = config_item_directory(item);
     *policy = (struct admin_policy){.is_socket = address->any.sa_family == AF_UNIX,
                                     .is_loopback = address_is_loopback(address),
+                                    .is_tls = line->tls.size > 0,
+                                    .client_ca = line->client_ca,
                                     .hosts = line->hosts};
     const struct {
         const char *name;
@@ -123,14 +125,31 @@ static bool ask_for_token(struct admin_request *r, const char *title)
     return false;
 }
 
+/* Its authority's word is enough where no token is written. */
+static bool is_certificate_enough(const struct admin_policy *policy)
+{
+    return policy->client_ca.size > 0 && policy->token.size + policy->read_token.size == 0;
+}
+
+static bool has_certificate(const struct exchange *x)
+{
+    return x->tls != NULL && x->tls->is_client_verified;
+}
+
+static struct slice token_of(const struct field *shown)
+{
+    return shown != NULL && slice_starts_nocase(shown->value, SLICE("Bearer "))
+               ? slice_trim(slice_from(shown->value, 7))
+               : SLICE("");
+}
+
 static bool has_token(struct admin_request *r, const struct admin_policy *policy, bool is_change)
 {
     const struct exchange *x = r->x;
     const struct field *shown = fields_find(&x->request.head.fields, FIELD_AUTHORIZATION);
-    if (shown == NULL && policy->is_loopback && !is_change && address_is_loopback(x->peer)) {
-        r->actor = arena_format(r->arena, "%.*s", SLICE_ARG(x->client_ip));
+    if (is_certificate_enough(policy) ||
+        (shown == NULL && policy->is_loopback && !is_change && address_is_loopback(x->peer)))
         return true;
-    }
     if (shown == NULL)
         return ask_for_token(r, "A token is required");
     int64_t now = loop_now();
@@ -140,9 +159,7 @@ static bool has_token(struct admin_request *r, const struct admin_policy *policy
         fields_add(&r->x->response.fields, FIELD_RETRY_AFTER, SLICE("60"));
         return false;
     }
-    struct slice token = SLICE("");
-    if (slice_starts_nocase(shown->value, SLICE("Bearer ")))
-        token = slice_trim(slice_from(shown->value, 7));
+    struct slice token = token_of(shown);
     bool may_change = is_secret(token, policy->token);
     bool may_read = is_secret(token, policy->read_token);
     if (!may_change && !may_read) {
@@ -151,7 +168,7 @@ static bool has_token(struct admin_request *r, const struct admin_policy *policy
         return ask_for_token(r, "The token is wrong");
     }
     r->actor = arena_format(r->arena, "%s of %.*s", may_change ? "token" : "read token",
-                            SLICE_ARG(x->client_ip));
+                            SLICE_ARG(r->actor));
     if (is_change && !may_change)
         return refuse(r, 403, "denied", "This token is for reading alone");
     return true;
@@ -179,5 +196,24 @@ bool admin_may(struct admin_request *r, const struct admin_policy *policy, bool 
         return refuse(r, 403, "denied", "This address may not ask");
     if (!is_host_known(policy, head->host))
         return refuse(r, 403, "host", "The API is not called by this name");
+    if (policy->client_ca.size > 0 && !has_certificate(x))
+        return refuse(r, 403, "denied", "A certificate of the client is required");
+    if (policy->client_ca.size > 0)
+        r->actor = arena_format(r->arena, "%.*s (%.*s)", SLICE_ARG(x->tls->client_name),
+                                SLICE_ARG(x->client_ip));
     return has_token(r, policy, is_change);
+}
+
+bool admin_would_let(const struct admin_policy *policy, const struct admin_policy *now,
+                     const struct exchange *x)
+{
+    const struct request_head *head = &x->request.head;
+    if (policy->is_socket)
+        return true;
+    if (policy->is_tls != (x->tls != NULL) || !slice_equal(policy->client_ca, now->client_ca) ||
+        !cidr_list_has(policy->allow, policy->allow_count, x->peer) ||
+        !is_host_known(policy, head->host))
+        return false;
+    return is_certificate_enough(policy) ||
+           is_secret(token_of(fields_find(&head->fields, FIELD_AUTHORIZATION)), policy->token);
 }

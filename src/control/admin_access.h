@@ -10,6 +10,8 @@
 struct admin_policy {
     bool is_socket; /* a unix socket: its file's mode says who may */
     bool is_loopback;
+    bool is_tls;
+    struct slice client_ca;         /* clients show a certificate of it; empty: none */
     struct slice token, read_token; /* empty: none */
     const struct cidr *allow;
     size_t allow_count;
@@ -24,3 +26,7 @@ bool admin_policy_read(const struct config_item *item, const struct address *add
 
 /* Finds out who asks and whether that may. False: the answer is set. */
 bool admin_may(struct admin_request *r, const struct admin_policy *policy, bool is_change);
+/* Whether who has sent that request, which `now` has let in, could change things with `policy` too.
+ */
+bool admin_would_let(const struct admin_policy *policy, const struct admin_policy *now,
+                     const struct exchange *x);

@@ -72,27 +72,60 @@ static void write_one(struct admin_request *r, const struct site_certificates *s
     buffer_append_byte(out, '}');
 }
 
+/* Those of one site; *is_first: nothing stands before them. */
+static void write_site(struct admin_request *r, const struct site_certificates *site,
+                       struct buffer *out, bool *is_first)
+{
+    struct tls_shown *shown = arena_alloc(r->arena, TLS_CERTIFICATES_MAX * sizeof *shown);
+    bool taken[TLS_CERTIFICATES_MAX] = {false};
+    size_t count = tls_context_show(site->context, r->arena, shown, TLS_CERTIFICATES_MAX);
+    for (size_t j = 0; j < count; j++) {
+        if (!*is_first)
+            buffer_append_byte(out, ',');
+        *is_first = false;
+        write_one(r, site, &shown[j], taken, out);
+    }
+}
+
 void admin_get_certs(struct admin_request *r)
 {
     const struct certificates *certificates = service_snapshot()->certificates;
-    struct tls_shown *shown = arena_alloc(r->arena, TLS_CERTIFICATES_MAX * sizeof *shown);
     struct buffer out = admin_json(r);
     bool is_first = true;
     json_name(&out, "certs");
     buffer_append_byte(&out, '[');
-    for (size_t i = 0; certificates != NULL && i < certificates->count; i++) {
-        const struct site_certificates *site = &certificates->sites[i];
-        bool taken[TLS_CERTIFICATES_MAX] = {false};
-        if (site->context == NULL)
-            continue;
-        size_t count = tls_context_show(site->context, r->arena, shown, TLS_CERTIFICATES_MAX);
-        for (size_t j = 0; j < count; j++) {
-            if (!is_first)
-                buffer_append_byte(&out, ',');
-            is_first = false;
-            write_one(r, site, &shown[j], taken, &out);
-        }
-    }
+    for (size_t i = 0; certificates != NULL && i < certificates->count; i++)
+        if (certificates->sites[i].context != NULL)
+            write_site(r, &certificates->sites[i], &out, &is_first);
     buffer_append(&out, SLICE("]}\n"));
+    admin_answer(r, 200, &out);
+}
+
+void admin_renew_cert(struct admin_request *r)
+{
+    struct certificates *certificates = service_snapshot()->certificates;
+    struct slice name = r->parts[2];
+    char why[CERTIFICATES_WHY_MAX];
+    enum status status =
+        certificates == NULL ? ERR_UNREACHABLE : certificates_renew(certificates, name, why);
+    if (status == ERR_UNREACHABLE) {
+        admin_problem(r, 404, "not-found", "Nothing is shown under this name",
+                      SLICE("GET /v1/certs"));
+        return;
+    }
+    admin_audit(r, arena_format(r->arena, "renew the certificate of %.*s", SLICE_ARG(name)),
+                status == OK ? "done" : status_name(status));
+    if (status == ERR_TIMEOUT) {
+        admin_problem(r, 503, "busy", "A reload is under way", SLICE(""));
+        return;
+    }
+    if (status != OK) {
+        admin_problem(r, 422, "invalid-certificate", "What is there cannot be shown",
+                      arena_copy(r->arena, slice_from_cstring(why)));
+        return;
+    }
+    struct buffer out = admin_json(r);
+    json_field(&out, "renewed", name);
+    buffer_append(&out, SLICE("}\n"));
     admin_answer(r, 200, &out);
 }

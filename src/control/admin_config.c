@@ -17,6 +17,8 @@
 enum {
     RELOAD_WAIT_S = 30,         /* for another reload that runs */
     ROLLBACK_MAX_S = 24 * 3600, /* that something may wait to be confirmed */
+    ROLLBACK_ERRORS = 50,       /* percent of 5xx that bring back what was before */
+    ROLLBACK_DOWN_S = 5,        /* without a usable server, likewise */
 };
 
 struct slice admin_etag(struct arena *arena)
@@ -60,6 +62,16 @@ static void write_warnings(const struct config_errors *errors, struct buffer *ou
     config_errors_render_json(errors, out);
 }
 
+/* When what was before comes back, and what makes it come earlier. */
+static void write_trial(const struct service_reload *reload, struct buffer *out)
+{
+    admin_json_time(out, "rollback_at", clock_wall() + reload->rollback_after);
+    if (reload->trial.errors > 0)
+        json_field_int(out, "rollback_errors", reload->trial.errors);
+    if (reload->trial.down > 0)
+        json_field_seconds(out, "rollback_down", reload->trial.down);
+}
+
 /* What came of a reload; the change of a dry one is what would change. */
 static void answer(struct admin_request *r, const struct service_reload *reload, enum status status)
 {
@@ -73,8 +85,9 @@ static void answer(struct admin_request *r, const struct service_reload *reload,
         admin_problem(r, 412, "conflict", "The configuration changed", SLICE(""));
         return;
     case ERR_DENIED:
-        admin_problem(r, 409, "admin-address", "That would take this address of the admin API away",
-                      SLICE("keep it, or say ?rollback_after=60s: then it comes back by itself"));
+        admin_problem(r, 409, "admin-address", "That would shut you out of the admin API",
+                      SLICE("keep its address and what it asks you for, or say "
+                            "?rollback_after=60s: then it comes back by itself"));
         return;
     case ERR_TIMEOUT:
         admin_problem(r, 503, "busy", "Another reload is under way", SLICE(""));
@@ -93,7 +106,7 @@ static void answer(struct admin_request *r, const struct service_reload *reload,
     json_field(&out, "etag", admin_etag(r->arena));
     admin_json_bool(&out, "applied", reload->version != reload->version_before);
     if (reload->version != reload->version_before && reload->rollback_after > 0)
-        admin_json_time(&out, "rollback_at", clock_wall() + reload->rollback_after);
+        write_trial(reload, &out);
     admin_json_list(&out, "changes", reload->changes, reload->changes_count);
     write_warnings(&reload->errors, &out);
     json_field_seconds(&out, "took", reload->took);
@@ -108,7 +121,7 @@ void admin_bring(struct admin_request *r, struct service_reload *asked, const ch
     asked->by = r->actor;
     asked->deadline = loop_now() + SECONDS(RELOAD_WAIT_S);
     if (!asked->is_dry && asked->text.data != NULL)
-        asked->keeps = admin_address_of(r->x);
+        asked->keeps = r->x;
     enum status status = service_reload(asked);
     answer(r, asked, status);
     if (!asked->is_dry)
@@ -116,6 +129,44 @@ void admin_bring(struct admin_request *r, struct service_reload *asked, const ch
             r, arena_format(r->arena, "%s, version %llu", what, (unsigned long long)asked->version),
             status == OK ? "done" : status_name(status));
     service_reload_done(asked);
+}
+
+/* "50", "50%", "off": 0. */
+static bool read_percent(struct slice text, int *percent)
+{
+    uint64_t value = 0;
+    if (text.size > 0 && text.data[text.size - 1] == '%')
+        text.size--;
+    if (!slice_equal(text, SLICE("off")) && (!slice_to_u64(text, 100, &value) || value == 0))
+        return false;
+    *percent = (int)value;
+    return true;
+}
+
+/* What makes it come back before its time. False: the answer is set. */
+static bool read_trial(struct admin_request *r, struct service_reload *asked)
+{
+    struct slice errors;
+    struct slice down;
+    bool is_bad = false;
+    bool has_errors = admin_parameter(r, "rollback_errors", &errors);
+    bool has_down = admin_parameter(r, "rollback_down", &down);
+    asked->trial = (struct trial_limits){ROLLBACK_ERRORS, SECONDS(ROLLBACK_DOWN_S)};
+    if ((has_errors || has_down) && asked->rollback_after == 0) {
+        admin_problem(r, 400, "parameter", "This goes with rollback_after",
+                      has_errors ? SLICE("rollback_errors") : SLICE("rollback_down"));
+        return false;
+    }
+    if (has_errors && !read_percent(errors, &asked->trial.errors)) {
+        admin_problem(r, 400, "parameter", "A parameter that cannot be understood",
+                      SLICE("rollback_errors is 1% to 100%, or off"));
+        return false;
+    }
+    if (has_down && slice_equal(down, SLICE("off")))
+        asked->trial.down = 0;
+    else if (has_down)
+        asked->trial.down = admin_duration_of(r, "rollback_down", SECONDS(ROLLBACK_MAX_S), &is_bad);
+    return !is_bad;
 }
 
 /* False: the answer is set. */
@@ -126,6 +177,7 @@ bool admin_read_how(struct admin_request *r, bool must_match, struct service_rel
     if (!is_bad)
         asked->rollback_after =
             admin_duration_of(r, "rollback_after", SECONDS(ROLLBACK_MAX_S), &is_bad);
+    is_bad = is_bad || !read_trial(r, asked);
     if (is_bad || !admin_matches(r, must_match && !asked->is_dry))
         return false;
     struct slice wanted = fields_joined(&r->x->request.head.fields, SLICE("If-Match"), r->arena);

@@ -74,13 +74,13 @@ bool admin_matches(struct admin_request *r, bool is_needed);
 /* The endpoints. */
 typedef void admin_endpoint(struct admin_request *r);
 admin_endpoint admin_get_health, admin_get_ready, admin_get_status, admin_get_metrics,
-    admin_get_explain, admin_reopen_logs;
+    admin_get_explain, admin_reopen_logs, admin_shut_down;
 admin_endpoint admin_get_config, admin_put_config, admin_check_config, admin_get_diff,
     admin_get_drift, admin_reload, admin_patch_config;
 admin_endpoint admin_get_versions, admin_get_version, admin_confirm_config, admin_rollback_config,
     admin_get_schema;
 admin_endpoint admin_stream_log, admin_stream_events, admin_get_level, admin_set_level;
-admin_endpoint admin_get_sites, admin_get_routes, admin_get_certs;
+admin_endpoint admin_get_sites, admin_get_routes, admin_get_certs, admin_renew_cert;
 admin_endpoint admin_get_connections, admin_end_connection;
 admin_endpoint admin_get_upstreams, admin_get_upstream, admin_get_server;
 admin_endpoint admin_add_server, admin_change_server, admin_remove_server;

@@ -9,10 +9,16 @@
 #include "control/runtime.h"
 #include "control/service.h"
 #include "control/snapshot.h"
+#include "control/supervised.h"
+#include "fiber/fiber.h"
 #include "fiber/process.h"
 #include "upstream/upstream.h"
 
 #include <unistd.h>
+
+enum {
+    SHUTDOWN_MS = 20, /* so that the answer is on its way */
+};
 
 #define SUM(field) service_sum(offsetof(struct serve_worker, field))
 
@@ -191,4 +197,31 @@ void admin_reopen_logs(struct admin_request *r)
     service_reopen_logs();
     admin_audit(r, SLICE("reopen the logs"), "done");
     response_text(r->x, 204, SLICE(""), SLICE(""));
+}
+
+static void shut_down(void *unused)
+{
+    (void)unused;
+    if (fiber_sleep(loop_now() + MILLISECONDS(SHUTDOWN_MS)) == OK && !supervised_shut_down() &&
+        !service_is_ending())
+        service_drain();
+}
+
+void admin_shut_down(struct admin_request *r)
+{
+    if (!admin_policy_of(r->x)->is_socket) {
+        admin_problem(r, 403, "denied", "Only who asks over the unix socket may end weir",
+                      SLICE(""));
+        return;
+    }
+    bool is_begun = fiber_start(NULL, "shutdown", shut_down, NULL, NULL) == OK;
+    admin_audit(r, SLICE("shut down"), is_begun ? "begun" : "failed");
+    if (!is_begun) {
+        admin_problem(r, 503, "busy", "No fiber is left to end on", SLICE(""));
+        return;
+    }
+    struct buffer out = admin_json(r);
+    json_field(&out, "state", SLICE("ending"));
+    buffer_append(&out, SLICE("}\n"));
+    admin_answer(r, 202, &out);
 }

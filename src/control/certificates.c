@@ -53,7 +53,8 @@ struct certificates *certificates_new(const struct config *config, bool without_
     made->common = is_shared ? previous->common : common_new(sessions);
     if (is_shared)
         __atomic_add_fetch(&made->common->owners, 1, __ATOMIC_RELAXED);
-    made->sites = memory_zero((config->sites_count + 1) * sizeof *made->sites);
+    made->sites =
+        memory_zero((config->sites_count + config->admin.count + 1) * sizeof *made->sites);
     return made;
 }
 
@@ -111,14 +112,15 @@ enum status certificates_read(const struct shown *shown, struct arena *arena,
 static struct config_place place_of(const struct config_item *item, const char *option)
 {
     const struct config_node *node = item->node;
-    struct slice name = slice_from_cstring(option);
+    /* Of the admin API the certificate is an option. */
+    struct slice name = option[0] == '\0' ? SLICE("tls") : slice_from_cstring(option);
     for (size_t i = 0; i < node->options_count; i++)
         if (slice_equal(node->options[i].name.text, name))
             return node->options[i].value.place;
     for (const struct config_node *child = node->children; child != NULL; child = child->next)
         if (slice_equal(child->name, name) && child->values_count > 0)
             return child->values[0].place;
-    return name.size == 0 && node->values_count > 0 ? node->values[0].place : node->place;
+    return option[0] == '\0' && node->values_count > 0 ? node->values[0].place : node->place;
 }
 
 static void report(struct config_errors *errors, const struct config_item *item, const char *option,
@@ -133,7 +135,7 @@ static void warn(const struct shown *shown, const struct certificate *certificat
                  const struct config_site *site, struct config_errors *errors)
 {
     struct config_place place = place_of(shown->line, "");
-    for (size_t i = 0; i < site->hosts.count; i++)
+    for (size_t i = 0; i < site->hosts.count && !site->is_admin; i++)
         if (!slice_equal(site->hosts.items[i], SLICE("*")) &&
             !certificate_covers(certificate, site->hosts.items[i]))
             CONFIG_REPORT(errors, CONFIG_CERTIFICATE_NAME, place, shown->chain_path,
@@ -142,15 +144,15 @@ static void warn(const struct shown *shown, const struct certificate *certificat
 
 /* One for the names of a site, and for this machine. Not inlined: the authority's paths would be in
  * the frame of whoever loads. */
-__attribute__((noinline)) static struct certificate *make_local(struct certificates *c,
-                                                                const struct config_site *site)
+__attribute__((noinline)) struct certificate *
+certificates_make_local(struct certificates *c, const struct config_site *site, struct arena *arena)
 {
     static const struct slice HERE[] = {{"localhost", 9}, {"127.0.0.1", 9}, {"::1", 3}};
-    struct slice *names = arena_alloc(&c->arena, (LOCAL_NAMES_MAX + 3) * sizeof *names);
+    struct slice *names = arena_alloc(arena, (LOCAL_NAMES_MAX + 3) * sizeof *names);
     size_t count = 0;
     if (c->authority == NULL)
         c->authority = local_authority(c->without_files);
-    for (size_t i = 0; i < site->hosts.count && count < LOCAL_NAMES_MAX; i++)
+    for (size_t i = 0; i < site->hosts.count && count < LOCAL_NAMES_MAX && !site->is_admin; i++)
         if (!slice_equal(site->hosts.items[i], SLICE("*")))
             names[count++] = site->hosts.items[i];
     for (size_t i = 0; i < site->aliases_count && count < LOCAL_NAMES_MAX; i++)
@@ -171,7 +173,9 @@ static struct certificate *load(struct certificates *c, struct site_certificates
     struct slice path;
     if (slice_equal(line->certificate, SLICE("local"))) {
         shown->is_local = true;
-        return make_local(c, site);
+        certificate = certificates_make_local(c, site, &c->arena);
+        shown->expires = certificate_expires(certificate);
+        return certificate;
     }
     shown->chain_path = full_path(&c->arena, shown->line, line->certificate);
     if (line->key.size > 0)

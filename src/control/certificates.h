@@ -35,6 +35,14 @@ struct tls_client *certificates_plain_client(struct slice host);
 void certificates_each(const struct certificates *certificates,
                        void (*each)(void *argument, struct slice site, int64_t expires),
                        void *argument);
+enum { CERTIFICATES_WHY_MAX = 512 };
+/* Reads the files of whoever shows something under that name (a host of a site, or what logs call
+ * an address of the admin API) now, or has the local authority make it anew, and shows what came of
+ * it. On control's loop. ERR_UNREACHABLE: nobody has that name. ERR_CONFIG: what is there is of no
+ * use
+ * (`why` says how), and what is shown stays; ERR_TIMEOUT: a reload looks at them at this moment. */
+MUST_CHECK enum status certificates_renew(struct certificates *certificates, struct slice name,
+                                          char why[CERTIFICATES_WHY_MAX]);
 /* On control's loop: from then on changed files are read again, and ticket keys change; until
  * certificates_unwatch(). */
 void certificates_watch(struct certificates *certificates);

@@ -72,4 +72,7 @@ MUST_CHECK enum status certificates_read_list(struct slice path, struct arena *a
 MUST_CHECK enum status certificates_read(const struct shown *shown, struct arena *arena,
                                          struct certificate **certificate, struct slice *path,
                                          struct certificate_error *error, uint64_t *content);
+/* One of the machine's own authority, for the names of a site. */
+struct certificate *certificates_make_local(struct certificates *c, const struct config_site *site,
+                                            struct arena *arena);
 void certificates_leave_common(struct certificates_common *common);

@@ -11,12 +11,14 @@
 #include "net/tls_cache.h"
 #include "net/tls_tickets.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
     LOOK_MS = 1000,
     DAY_S = 86400,
     SOON_S = 14 * DAY_S, /* before the end of a certificate it is said every day */
+    LOCAL_SOON_S = 30 * DAY_S,
 };
 
 static int64_t changed(struct arena *arena, struct slice path)
@@ -34,53 +36,101 @@ static bool has_changed(const struct site_certificates *own, struct arena *arena
     return false;
 }
 
-static void refuse(struct site_certificates *own, struct slice path, const char *why)
+static struct slice label_of(const struct site_certificates *own)
 {
-    /* Two files are seldom written at once: said once, and tried again until they match. */
-    if (!own->was_refused)
-        log_about(LOG_ERROR, "certificate_refused",
-                  &(struct log_about){.site = own->site->hosts.items[0]},
-                  "the certificate of %.*s stays as it was: %.*s %s",
-                  SLICE_ARG(own->site->hosts.items[0]), SLICE_ARG(path), why);
-    own->was_refused = true;
+    return own->site->hosts.items[0];
 }
 
-static void read_again(struct site_certificates *own, struct arena *arena,
-                       struct stapling *stapling)
+/* Reads all that one shows, or makes it; in `now` and `loaded`. */
+static enum status read_all(struct certificates *c, const struct site_certificates *own,
+                            struct shown *now, struct certificate **loaded, struct arena *arena,
+                            char why[CERTIFICATES_WHY_MAX])
+{
+    struct certificate_error error = {0};
+    struct slice path;
+    uint64_t content = 0;
+    for (size_t i = 0; i < own->count; i++) {
+        now[i] = own->shown[i];
+        now[i].staple_due = 0;
+        now[i].was_stapled = false;
+        if (now[i].is_local) {
+            loaded[i] = certificates_make_local(c, own->site, arena);
+        } else {
+            now[i].chain_changed = changed(arena, now[i].chain_path);
+            now[i].key_changed = changed(arena, now[i].key_path);
+            if (certificates_read(&now[i], arena, &loaded[i], &path, &error, &content) != OK) {
+                snprintf(why, CERTIFICATES_WHY_MAX, "%.*s %s", SLICE_ARG(path), error.why);
+                return ERR_CONFIG;
+            }
+        }
+        now[i].expires = certificate_expires(loaded[i]);
+    }
+    return OK;
+}
+
+static enum status read_again(struct certificates *c, struct site_certificates *own,
+                              struct arena *arena, char why[CERTIFICATES_WHY_MAX])
 {
     struct certificate *loaded[TLS_CERTIFICATES_MAX] = {NULL};
     struct shown now[TLS_CERTIFICATES_MAX];
-    struct certificate_error error;
-    struct slice path = own->shown[0].chain_path;
-    const char *why = error.why;
-    enum status status = OK;
-    uint64_t content = 0;
-    for (size_t i = 0; i < own->count && status == OK; i++) {
-        now[i] = own->shown[i];
-        now[i].chain_changed = changed(arena, now[i].chain_path);
-        now[i].key_changed = changed(arena, now[i].key_path);
-        status = certificates_read(&now[i], arena, &loaded[i], &path, &error, &content);
-        if (status == OK)
-            now[i].expires = certificate_expires(loaded[i]);
-        now[i].staple_due = 0;
-        now[i].was_stapled = false;
-    }
+    const char *reason = NULL;
+    enum status status = read_all(c, own, now, loaded, arena, why);
     if (status == OK)
-        status = tls_context_replace(own->context, loaded, own->count, &why);
-    if (status != OK) {
-        refuse(own, path, why);
-    } else {
-        for (size_t i = 0; i < own->count; i++)
-            own->shown[i] = now[i];
+        status = tls_context_replace(own->context, loaded, own->count, &reason);
+    if (status != OK && reason != NULL)
+        snprintf(why, CERTIFICATES_WHY_MAX, "%.*s %s", SLICE_ARG(own->shown[0].chain_path), reason);
+    if (status == OK) {
+        memcpy(own->shown, now, own->count * sizeof *now);
         own->was_refused = false;
         own->content = 0; /* the next configuration makes its own */
-        stapling_wake(stapling);
-        log_about(LOG_INFO, "certificate_replaced",
-                  &(struct log_about){.site = own->site->hosts.items[0]},
-                  "%.*s shows a new certificate", SLICE_ARG(own->site->hosts.items[0]));
+        if (c->stapling != NULL)
+            stapling_wake(c->stapling);
+        log_about(LOG_INFO, "certificate_replaced", &(struct log_about){.site = label_of(own)},
+                  "%.*s shows a new certificate", SLICE_ARG(label_of(own)));
     }
     for (size_t i = 0; i < own->count; i++)
         certificate_free(loaded[i]);
+    return status;
+}
+
+/* Two files are seldom written at once: said once, and tried again until they match. */
+static void read_again_or_say(struct certificates *c, struct site_certificates *own,
+                              struct arena *arena)
+{
+    char why[CERTIFICATES_WHY_MAX];
+    if (read_again(c, own, arena, why) == OK)
+        return;
+    if (!own->was_refused)
+        log_about(LOG_ERROR, "certificate_refused", &(struct log_about){.site = label_of(own)},
+                  "the certificate of %.*s stays as it was: %s", SLICE_ARG(label_of(own)), why);
+    own->was_refused = true;
+}
+
+static bool has_name(const struct site_certificates *own, struct slice name)
+{
+    for (size_t i = 0; i < own->site->hosts.count; i++)
+        if (slice_equal_nocase(own->site->hosts.items[i], name))
+            return true;
+    for (size_t i = 0; i < own->site->aliases_count && !own->site->is_admin; i++)
+        if (slice_equal_nocase(own->site->aliases[i].host, name))
+            return true;
+    return false;
+}
+
+enum status certificates_renew(struct certificates *certificates, struct slice name,
+                               char why[CERTIFICATES_WHY_MAX])
+{
+    struct arena arena;
+    enum status status = ERR_UNREACHABLE;
+    arena_init(&arena, NULL, 0);
+    for (size_t i = 0; i < certificates->count && status == ERR_UNREACHABLE; i++) {
+        struct site_certificates *own = &certificates->sites[i];
+        if (own->context != NULL && own->count > 0 && has_name(own, name))
+            status =
+                certificates->is_held ? ERR_TIMEOUT : read_again(certificates, own, &arena, why);
+    }
+    arena_done(&arena);
+    return status;
 }
 
 static bool list_has_changed(const struct client_list *list, struct arena *arena)
@@ -123,10 +173,12 @@ static void read_lists_again(struct site_certificates *own, struct arena *arena)
               "the clients of %.*s are verified with new authorities and lists", SLICE_ARG(site));
 }
 
-static bool is_local(const struct site_certificates *own)
+/* Nobody but us makes a new one of the local authority's. */
+static bool is_local_ending(const struct site_certificates *own)
 {
+    int64_t soon = clock_wall() / SECONDS(1) + LOCAL_SOON_S;
     for (size_t i = 0; i < own->count; i++)
-        if (own->shown[i].chain_path.size == 0)
+        if (own->shown[i].is_local && own->shown[i].expires < soon)
             return true;
     return false;
 }
@@ -158,8 +210,8 @@ static void on_look(struct timer *timer)
         struct site_certificates *own = &c->sites[i];
         if (own->context == NULL)
             continue;
-        if (!is_local(own) && has_changed(own, &arena))
-            read_again(own, &arena, c->stapling);
+        if (has_changed(own, &arena) || is_local_ending(own))
+            read_again_or_say(c, own, &arena);
         if (list_has_changed(&own->client_ca, &arena) || list_has_changed(&own->client_crl, &arena))
             read_lists_again(own, &arena);
     }
@@ -217,6 +269,7 @@ void certificates_carry(struct certificates *to, const struct certificates *from
             if (from->sites[f].context == own->context)
                 was = &from->sites[f];
         for (size_t s = 0; was != NULL && s < own->count && s < was->count; s++) {
+            own->shown[s].expires = was->shown[s].expires; /* a local one was made in vain */
             own->shown[s].staple_due = was->shown[s].staple_due;
             own->shown[s].staple_retry = was->shown[s].staple_retry;
             own->shown[s].was_stapled = was->shown[s].was_stapled;

@@ -62,6 +62,8 @@ struct config_site {
     bool path_escaped_slash;  /* true: keep */
     bool path_merge_slashes;  /* true: they count as one */
     bool access_log;          /* false: "log off" */
+    bool is_admin;            /* no site but an address of the admin API: hosts is its name in logs,
+                               * aliases what it may be called */
     struct timeouts timeouts; /* merged: top, defaults, site */
     struct limits limits;
 };
@@ -109,6 +111,7 @@ struct config_admin {
     bool is_off;
     const struct config_item *const *listens; /* config: struct admin_listen_config */
     const struct address *addresses;          /* theirs */
+    const struct config_site *shown;          /* what each shows over TLS, if tls.is_on */
     size_t count;                             /* 0: where the system suggests */
 };
 

@@ -90,6 +90,9 @@ struct admin_listen_config {
     struct slice token, read_token; /* secrets; empty: none */
     struct slice_list allow;        /* ranges of clients */
     struct slice_list hosts;        /* names it may be called by, beside localhost and addresses */
+    struct slice tls;               /* a certificate's file, or "local"; empty: in clear */
+    struct slice key;               /* empty: it stands in the certificate's file */
+    struct slice client_ca, client_crl; /* files; empty: no certificates of clients */
 };
 
 enum half_close { HALF_CLOSE_CANCEL, HALF_CLOSE_ALLOW };

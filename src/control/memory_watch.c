@@ -30,6 +30,7 @@ enum {
     TRIM_MS = 1000, /* between two trimmings */
     END_MS = 100,   /* what was ended needs that long to be gone, when workers have time */
     VICTIMS_MAX = 64,
+    FORGET_S = 600,
     MIB = 1024 * 1024,
 };
 
@@ -44,13 +45,16 @@ static struct {
     size_t *ended;         /* connections of each client who had to go, likewise */
     size_t victims;        /* at the start of all.places */
     int64_t excess;
+    int64_t other; /* bytes that are neither committed to clients nor a cache's */
+    int64_t other_at;
 } watch;
 
 static void trim_worker(struct serve_worker *serve, void *argument)
 {
     const struct snapshot *snapshot = serve->view->snapshot;
     (void)argument;
-    overload_trim(serve, watch.state.level);
+    overload_trim(serve,
+                  (enum pressure)__atomic_load_n(&serve->shared->pressure.level, __ATOMIC_RELAXED));
     for (size_t i = 0; i < snapshot->upstreams_count; i++)
         upstream_worker_trim(snapshot->upstreams[i]);
 }
@@ -128,7 +132,7 @@ static void on_ended(void *argument)
 static void end_largest(void)
 {
     watch.next_end = loop_now() + MILLISECONDS(END_MS);
-    watch.excess = pressure_excess(watch.state.used, watch.state.budget);
+    watch.excess = pressure_excess(watch.state.committed, watch.state.budget);
     watch.victims = charges_largest(&watch.all, watch.excess, VICTIMS_MAX);
     if (watch.victims == 0 || !workers_each(watch.workers, end_worker, NULL, on_ended))
         watch.is_asking = false;
@@ -144,8 +148,8 @@ static void say_level(enum pressure level, enum pressure before)
         "the clients that hold the most are ended",
     };
     log_write(level > before ? LOG_WARN : LOG_INFO, "memory_pressure",
-              "limits.memory: %" PRId64 " of %" PRId64 " MiB are in use: %s",
-              watch.state.used / MIB, watch.state.budget / MIB, MEANINGS[level]);
+              "limits.memory: %" PRId64 " of %" PRId64 " MiB are in use or promised: %s",
+              watch.state.committed / MIB, watch.state.budget / MIB, MEANINGS[level]);
 }
 
 /* What caches hold goes before anything is refused. They may grow until that begins; when it has,
@@ -167,24 +171,66 @@ static void bound_caches(int64_t used, int64_t budget)
     }
 }
 
+static int64_t cached(void)
+{
+    const struct snapshot *snapshot = service_snapshot();
+    int64_t bytes = 0;
+    for (size_t i = 0; snapshot != NULL && i < snapshot->caches_count; i++)
+        bytes += (int64_t)store_bytes(snapshot->caches[i].cache->store);
+    return bytes;
+}
+
+/* What the process has beside what is committed, of which nobody knows how much is resident: all of
+ * it or nothing, that bounds the answer, and in between the last one holds. It was good when little
+ * was committed; in the end it is forgotten. */
+static void learn_other(int64_t used, int64_t committed)
+{
+    int64_t now = loop_now();
+    int64_t least = used - committed;
+    double age = (double)(now - watch.other_at) / (double)SECONDS(FORGET_S);
+    watch.other_at = now;
+    if (watch.other > least)
+        watch.other -= (int64_t)((double)(watch.other - least) * (age < 1 ? age : 1));
+    if (watch.other < least)
+        watch.other = least;
+    if (watch.other > used)
+        watch.other = used;
+}
+
 /* Tells the workers. */
-static void publish(int64_t used, int64_t budget)
+static void publish(struct memory_reading reading)
 {
     struct serve_pressure *pressure = &watch.workers->shared.pressure;
     enum pressure before = watch.state.level;
-    enum pressure level = budget > 0 ? pressure_next(before, used, budget) : PRESSURE_NONE;
-    int64_t room = budget > 0 ? pressure_room(used, budget) / watch.workers->count : INT64_MAX;
+    int64_t used = reading.used, budget = reading.budget, room = INT64_MAX;
+    int64_t committed = used, committed_max = INT64_MAX, slack = 0;
+    if (budget > 0 && used >= 0) {
+        int64_t caches = cached();
+        int64_t for_clients = overload_committed(&watch.workers->shared);
+        learn_other(used - caches, for_clients);
+        committed = watch.other + caches + for_clients;
+        committed_max = pressure_room(watch.other + caches, budget);
+        slack = budget / 10;
+    } else if (budget > 0) {
+        used = committed = watch.all.total;
+    }
+    enum pressure level = budget > 0 ? pressure_next(before, committed, budget) : PRESSURE_NONE;
+    if (budget > 0)
+        room = pressure_room(committed, budget) / watch.workers->count;
     watch.state.used = used;
+    watch.state.committed = committed;
     watch.state.budget = budget;
     watch.state.level = level;
     __atomic_store_n(&pressure->level, (int)level, __ATOMIC_RELAXED);
     __atomic_store_n(&pressure->room, room, __ATOMIC_RELAXED);
+    __atomic_store_n(&pressure->committed_max, committed_max, __ATOMIC_RELAXED);
+    __atomic_store_n(&pressure->committed_full, committed_max + slack, __ATOMIC_RELAXED);
     __atomic_add_fetch(&pressure->sample, 1, __ATOMIC_RELEASE);
     if (level != before)
         say_level(level, before);
     if (level > before)
         watch.next_trim = 0;
-    bound_caches(used, budget);
+    bound_caches(watch.state.committed, budget);
 }
 
 static void weigh_worker(struct serve_worker *serve, void *argument)
@@ -201,7 +247,7 @@ static void on_weighed(void *argument)
     for (unsigned i = 0; i < watch.workers->count; i++)
         charges_add_all(&watch.all, &watch.parts[i]);
     struct memory_reading reading = memory_source_read(watch.workers->memory);
-    publish(reading.used < 0 ? watch.all.total : reading.used, reading.budget);
+    publish(reading);
     watch.is_asking = false;
     if (watch.state.level == PRESSURE_END && loop_now() >= watch.next_end) {
         watch.is_asking = true;
@@ -227,7 +273,7 @@ static void look(void)
     struct memory_reading reading = memory_source_read(watch.workers->memory);
     bool has_reading = reading.used >= 0 || reading.budget == 0;
     if (has_reading)
-        publish(reading.used, reading.budget);
+        publish(reading);
     if (watch.is_asking)
         return;
     if (!has_reading || (watch.state.level == PRESSURE_END && loop_now() >= watch.next_end))
@@ -238,18 +284,17 @@ static void look(void)
 
 static void on_timer(struct timer *timer)
 {
-    if (!watch.is_asking)
-        look();
-    int next = watch.state.level > PRESSURE_NONE                    ? TIGHT_MS
-               : watch.state.used > watch.state.budget / 100 * BUSY ? BUSY_MS
-                                                                    : CALM_MS;
+    look();
+    int next = watch.state.level > PRESSURE_NONE                         ? TIGHT_MS
+               : watch.state.committed > watch.state.budget / 100 * BUSY ? BUSY_MS
+                                                                         : CALM_MS;
     timer_set(&thread_self()->timers, timer, loop_now() + MILLISECONDS(next));
 }
 
 static void on_wanted(void *argument)
 {
     (void)argument;
-    if (watch.workers != NULL && !watch.is_asking)
+    if (watch.workers != NULL)
         look();
 }
 

@@ -15,6 +15,7 @@ void memory_watch_stop(void);
 struct memory_state {
     enum pressure level;
     int64_t used, budget; /* bytes; budget 0: there is none; used −1: not measured yet */
+    int64_t committed;    /* with what was promised; never less than used */
     uint64_t ended;       /* connections, since the start */
 };
 void memory_watch_look(struct memory_state *state);

@@ -167,8 +167,8 @@ static enum status apply(struct loaded *loaded)
         service.counters.was_refused = false;
         service.counters.hash = loaded->hash;
     }
-    if (loaded->admin != NULL)
-        admin_serve(loaded->admin);
+    if (service.has_admin)
+        admin_serve(loaded->admin, config, to->certificates);
     loaded->admin = NULL;
     from->holders--;
     service_free_unused();
@@ -305,7 +305,7 @@ static enum status run(struct service_reload *reload)
         return status;
     reload->loaded = loaded;
     bool is_lost = reload->keeps != NULL && loaded->errors.errors == 0 &&
-                   !admin_plan_has(loaded->admin, reload->keeps);
+                   !admin_plan_keeps(loaded->admin, reload->keeps);
     if (is_lost && reload->rollback_after == 0)
         return ERR_DENIED;
     status = prepare(loaded, reload->is_dry);
@@ -316,6 +316,8 @@ static enum status run(struct service_reload *reload)
         struct snapshot *to = loaded->snapshot;
         to->holders++; /* whoever asked looks at what was read */
         reload->snapshot = to;
+        if (reload->rollback_after > 0)
+            trial_prepare(service.snapshot);
         status = apply(loaded);
         reload->version = service.snapshot->version;
         note_owner(reload);

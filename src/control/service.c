@@ -22,6 +22,7 @@
 #include "control/service_inside.h"
 #include "control/snapshot.h"
 #include "control/supervised.h"
+#include "control/trial.h"
 #include "control/versions.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
@@ -42,9 +43,20 @@ struct service service;
 
 static void log_exchange(const struct exchange *x)
 {
+    struct serve_worker *worker = serve_self();
+    if (!x->is_apart) {
+        counter_add(&worker->ended, 1);
+        counter_add(&worker->failed, access_log_status(x) >= 500);
+    }
     metrics_on_end(x);
-    access_log_write(serve_self()->log, x);
-    log_tail_exchange(x, access_log_hiding(serve_self()->log));
+    access_log_write(worker->log, x);
+    log_tail_exchange(x, access_log_hiding(worker->log));
+}
+
+static void count_exchanges(uint64_t *ended, uint64_t *failed)
+{
+    *failed = service_sum(offsetof(struct serve_worker, failed)); /* first: never more than ended */
+    *ended = service_sum(offsetof(struct serve_worker, ended));
 }
 
 static void keep_for_log(struct exchange *x)
@@ -299,9 +311,10 @@ static enum status serve(const struct service_start *start)
     memory_watch_start(&service.workers);
     certificates_watch(snapshot->certificates);
     if (service.has_admin) {
-        admin_serve(snapshot->loaded->admin);
+        admin_serve(snapshot->loaded->admin, config, snapshot->certificates);
         snapshot->loaded->admin = NULL;
         service_keep_first();
+        trial_start(count_exchanges);
     }
     if (service.is_watching)
         TRY(fiber_start(&service.watch, "config_watch", watch, NULL, NULL));
@@ -356,6 +369,7 @@ void service_stop(void)
         loop_run();
     }
     pulse_stop();
+    trial_stop();
     supervised_ending();
     service.is_ending = true;
     if (service.has_admin)

@@ -5,7 +5,9 @@
 
 #include "control/config.h"
 #include "control/config_error.h"
+#include "control/trial.h"
 
+struct exchange;
 struct loaded;
 struct overrides;
 struct serve_worker;
@@ -54,11 +56,12 @@ struct service_reload {
     struct slice by;    /* who brings it, for the history; no data: `source` */
     /* What was served when whoever asks made up his mind; version 0: he does not mind. */
     uint64_t expected_version, expected_generation;
-    const struct address *keeps; /* an address of the admin API that must stay; NULL: none */
-    int64_t rollback_after;      /* ns until what was served before comes back, unless it is
-                                  * confirmed; 0: it stays */
-    uint64_t return_to;          /* the version whose text it is; 0: it is a new one */
-    bool is_automatic;           /* nobody has asked: as nobody has confirmed */
+    const struct exchange *keeps; /* whose client the admin API must still let in; NULL: nobody's */
+    int64_t rollback_after;       /* ns until what was served before comes back, unless it is
+                                   * confirmed; 0: it stays */
+    struct trial_limits trial;    /* what makes it come back earlier, while nobody has confirmed */
+    uint64_t return_to;           /* the version whose text it is; 0: it is a new one */
+    bool is_automatic;            /* nobody has asked: as nobody has confirmed */
     /* Answered; the text is there until service_reload_done(): */
     struct config_errors errors; /* all at once; with ERR_CONFIG errors.errors > 0 */
     const struct slice *changes; /* "upstream api: server 10.0.0.14:3000 added" */
@@ -71,8 +74,8 @@ struct service_reload {
 
 /* On a fiber of control. OK: every worker serves the new configuration (or, with is_dry, could).
  * Anything else changes nothing: ERR_CONFIG: the errors say why; ERR_TIMEOUT: another reload took
- * too long; ERR_REFUSED: something else is served than was expected; ERR_DENIED: it has not the
- * address of the admin API that it must have; ERR_CANCELLED; ERR_CLOSED: weir is ending. */
+ * too long; ERR_REFUSED: something else is served than was expected; ERR_DENIED: its admin API
+ * would not let in whom it must; ERR_CANCELLED; ERR_CLOSED: weir is ending. */
 MAY_WAIT MUST_CHECK enum status service_reload(struct service_reload *reload);
 /* After service_reload(), whatever it said. */
 void service_reload_done(struct service_reload *reload);

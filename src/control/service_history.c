@@ -24,12 +24,12 @@ static void set_owned(struct slice text)
 }
 
 /* Brings version `to` back. */
-static enum status go_back(uint64_t to)
+static enum status go_back(uint64_t to, struct slice why)
 {
     struct arena arena;
     struct service_reload asked = {
         .source = "rollback",
-        .by = SLICE("nobody has confirmed"),
+        .by = why,
         .return_to = to,
         .is_automatic = true,
         .deadline = loop_now() + SECONDS(RETURN_WAIT_S),
@@ -46,22 +46,41 @@ static enum status go_back(uint64_t to)
     return status;
 }
 
-/* Until the time has come, or somebody has confirmed or brought something else. */
+/* Until what is served does badly, its time has come, or somebody has confirmed it or brought
+ * something else. False: that, or we are ending. */
+static bool wait_for_end(uint64_t number, bool *is_bad)
+{
+    while (service.unconfirmed == number && !service.is_ending) {
+        int64_t left = service.return_at - clock_wall();
+        struct slice why = trial_look(service.snapshot);
+        *is_bad = why.size > 0;
+        if (*is_bad)
+            log_write(LOG_WARN, "config_failed",
+                      "version %" PRIu64 " does badly: %.*s: version %" PRIu64 " comes back",
+                      number, SLICE_ARG(why), service.return_to);
+        else if (left <= 0)
+            log_write(LOG_WARN, "config_unconfirmed",
+                      "version %" PRIu64 " was not confirmed: version %" PRIu64 " comes back",
+                      number, service.return_to);
+        if (*is_bad || left <= 0)
+            return true;
+        int64_t look = MILLISECONDS(TRIAL_LOOK_MS);
+        if (fiber_sleep(loop_now() + (left < look ? left : look)) != OK)
+            return false;
+    }
+    return false;
+}
+
 static void wait_and_return(void *unused)
 {
     uint64_t number = service.unconfirmed;
+    bool is_bad;
     (void)unused;
+    if (!wait_for_end(number, &is_bad))
+        return;
     while (service.unconfirmed == number && !service.is_ending) {
-        int64_t left = service.return_at - clock_wall();
-        if (left > 0) {
-            if (fiber_sleep(loop_now() + left) != OK)
-                return;
-            continue;
-        }
-        log_write(LOG_WARN, "config_unconfirmed",
-                  "version %" PRIu64 " was not confirmed: version %" PRIu64 " comes back", number,
-                  service.return_to);
-        if (go_back(service.return_to) == OK)
+        if (go_back(service.return_to,
+                    is_bad ? SLICE("it did badly") : SLICE("nobody has confirmed")) == OK)
             return;
         /* What was wrong has been logged; it may be right in a while. */
         if (fiber_sleep(loop_now() + SECONDS(RETURN_TRY_S)) != OK)
@@ -77,6 +96,7 @@ static void expect_confirmation(const struct service_reload *reload)
     fiber_scope_cancel_soon(&service.back);
     service.unconfirmed = service_version();
     service.return_at = clock_wall() + reload->rollback_after;
+    trial_begin(&reload->trial);
     if (fiber_start(&service.back, "rollback", wait_and_return, NULL, NULL) == OK)
         return;
     log_write(LOG_ERROR, "config_unconfirmed", "no fiber is left to take version %" PRIu64 " back",

@@ -413,6 +413,9 @@ static struct snapshot *build(const struct config *config, unsigned workers, boo
         build_listener(&b, &config->listens[i], &listeners[i]);
     snapshot->listeners = listeners;
     snapshot->listeners_count = config->listens_count;
+    for (size_t i = 0; i < config->admin.count; i++)
+        if (config->admin.shown[i].tls.is_on)
+            (void)certificates_context(snapshot->certificates, &config->admin.shown[i], errors);
     bool is_good = (for_check || build_logs(&b)) && errors->errors == errors_before;
     if (is_good)
         return snapshot;

@@ -217,6 +217,12 @@ void supervised_stopping(struct slice status)
         notify_stopping(status);
 }
 
+bool supervised_shut_down(void)
+{
+    tell(MESSAGE_SHUTDOWN, 0, 0, SLICE(""));
+    return own.is_supervised && !own.is_gone;
+}
+
 void supervised_ending(void)
 {
     tell(MESSAGE_ENDING, 0, 0, SLICE(""));

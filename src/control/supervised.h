@@ -42,5 +42,7 @@ void supervised_reloading(void);
 void supervised_alive(void);
 /* Drains, or is about to end. */
 void supervised_stopping(struct slice status);
+/* Has the supervisor end everything, as SIGTERM does. False: there is none. */
+MUST_CHECK bool supervised_shut_down(void);
 /* All that ran has ended. */
 void supervised_ending(void);

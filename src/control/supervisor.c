@@ -54,7 +54,7 @@ static void on_child_ended(struct supervisor *s)
 
 /* New clients are refused from now on: only the processes that end have the sockets, and they close
  * them. */
-static void end(struct supervisor *s, int number)
+void supervisor_end(struct supervisor *s, int number)
 {
     bool is_first = !s->is_ending;
     if (is_first) {
@@ -87,7 +87,7 @@ static void on_signal(int number)
     case SIGTERM:
     case SIGQUIT:
     case SIGINT:
-        end(s, number);
+        supervisor_end(s, number);
         return;
     case SIGHUP:
         if (serves != NULL)

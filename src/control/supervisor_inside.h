@@ -90,6 +90,11 @@ struct supervisor {
     char status[STATUS_SIZE];
 };
 
+/* supervisor.c */
+
+/* Ends everything, politely (SIGTERM, SIGQUIT) or at once (SIGINT). */
+void supervisor_end(struct supervisor *s, int number);
+
 /* supervisor_working.c */
 
 /* The one that serves; NULL: there is none now. */

@@ -17,7 +17,7 @@ static const struct {
     [MESSAGE_ENDING] = {{"ending", 6}, 0},   [MESSAGE_OPENED] = {{"opened", 6}, 1},
     [MESSAGE_REFUSED] = {{"refused", 7}, 1}, [MESSAGE_STEP] = {{"step", 4}, 0},
     [MESSAGE_DONE] = {{"done", 4}, 0},       [MESSAGE_FAILED] = {{"failed", 6}, 1},
-    [MESSAGE_UPGRADE] = {{"upgrade", 7}, 0},
+    [MESSAGE_UPGRADE] = {{"upgrade", 7}, 0}, [MESSAGE_SHUTDOWN] = {{"shutdown", 8}, 0},
 };
 
 void message_write(struct buffer *out, const struct message *message)

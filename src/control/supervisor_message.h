@@ -17,6 +17,8 @@ enum message_kind {
     MESSAGE_RELOADING, /* a reload has begun; the next READY says that it is over */
     MESSAGE_ENDING,    /* what ran has finished; only cleaning up is left */
 
+    MESSAGE_SHUTDOWN, /* somebody who may has asked it to end everything, as SIGTERM does */
+
     /* From the supervisor, to it and to `weir upgrade`. */
     MESSAGE_OPENED,  /* count, and so many of them beside this message; several make up all */
     MESSAGE_REFUSED, /* count: an enum status; text: why */

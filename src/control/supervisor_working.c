@@ -180,6 +180,10 @@ static void on_message(struct working *w, const struct message *message)
         w->is_ending = true;
         expect_word(w, SECONDS(CLEAN_UP_S));
         return;
+    case MESSAGE_SHUTDOWN:
+        if (serves)
+            supervisor_end(w->supervisor, SIGTERM);
+        return;
     default:
         return; /* of another version: what it means will not be missed */
     }

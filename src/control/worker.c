@@ -94,6 +94,7 @@ void workers_init(struct workers *workers, unsigned count)
     workers->descriptors = process_raise_open_files();
     workers->control = thread_self();
     workers->shared.clients = tally_new();
+    workers->control->committed = &workers->shared.pressure.committed;
     memory_source_find();
 }
 
@@ -260,6 +261,7 @@ static void work(void *argument)
 {
     struct worker *worker = argument;
     worker->started = thread_init(&worker->serve.thread, worker->name, (int)worker->index);
+    worker->serve.thread.committed = &worker->all->shared.pressure.committed;
     if (worker->started == OK) {
         serve_until_stopped(worker);
     } else {
@@ -431,5 +433,7 @@ void workers_done(struct workers *workers)
     for (unsigned i = 0; workers->first != NULL && i < workers->count; i++)
         listener_counts_free(&workers->first[i].serve);
     free(workers->first);
+    if (workers->control != NULL)
+        workers->control->committed = NULL;
     *workers = (struct workers){0};
 }

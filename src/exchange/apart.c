@@ -131,6 +131,7 @@ struct exchange *exchange_apart_new(struct exchange *x, const struct sink *sink,
     to->site = x->site;
     to->route = x->route;
     copy_head(to, x);
+    exchange_keep_taken(to, x);
     to->request.path = arena_copy(arena, x->request.path);
     to->request.target = arena_copy(arena, x->request.target);
     to->request.body = body_none();
@@ -155,6 +156,7 @@ struct exchange *exchange_apart_new(struct exchange *x, const struct sink *sink,
     to->is_allowed = x->is_allowed;
     to->started = loop_now();
     to->started_wall = clock_wall();
+    to->is_inside = x->is_inside;
     to->is_apart = true;
     to->steps_from = to->steps_reached = x->steps_reached;
     return to;

@@ -199,6 +199,7 @@ struct exchange {
     struct slice inside_target;    /* where to */
     struct exchange_round *rounds; /* those before, the last first; NULL: none */
     const struct fields *asked;    /* of the request, before any step, if it may go on there */
+    struct fields taken;           /* of one apart: what steps before it took off the request */
     struct fields carried;         /* what the answer gets from the one that sent it on */
     int64_t retry_after; /* seconds that a refusal tells the client to wait; 0: as it is usual */
     bool head_sent;
@@ -246,6 +247,9 @@ enum verdict exchange_redirect_inside(struct exchange *x, struct slice target);
 /* Of this room (redirect_inside.c): keeps the request's fields as no step has changed them, since
  * what they make of them is for the servers of their route alone. */
 void exchange_keep_fields(struct exchange *x);
+/* Of this room, likewise: what the client has said and steps took off since, such as its
+ * credentials, for `apart`. */
+void exchange_keep_taken(struct exchange *apart, const struct exchange *x);
 /* Of this room (redirect_inside.c): begins the round that was asked for, sets what is carried on
  * its answer, and makes the exchange what it was in the round before, for on_finish and the log. */
 void exchange_begin_round(struct exchange *x);

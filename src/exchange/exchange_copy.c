@@ -138,7 +138,7 @@ struct exchange *exchange_copy_for_log(struct exchange *x)
     copy->step_states = NULL;
     copy->rounds = NULL;
     copy->asked = NULL;
-    copy->carried = (struct fields){0};
+    copy->taken = copy->carried = (struct fields){0};
     copy->client = NULL; /* its text is kept */
     if (x->peer != NULL) {
         place->peer = *x->peer;

@@ -21,7 +21,27 @@ void exchange_keep_fields(struct exchange *x)
 {
     struct fields *asked = arena_alloc(&x->arena, sizeof *asked);
     fields_copy(asked, &x->request.head.fields, &x->arena);
+    for (uint32_t i = 0; i < x->taken.count; i++)
+        fields_add_named(asked, x->taken.items[i].name, x->taken.items[i].value);
     x->asked = asked;
+}
+
+/* Who fetches wants the whole answer, in a form of his choice. */
+static bool is_of_the_form(enum field_id id)
+{
+    return id == FIELD_RANGE || id == FIELD_IF_RANGE || id == FIELD_ACCEPT_ENCODING;
+}
+
+void exchange_keep_taken(struct exchange *apart, const struct exchange *x)
+{
+    fields_init(&apart->taken, &apart->arena, NULL, 0);
+    for (uint32_t i = 0; x->asked != NULL && i < x->asked->count; i++) {
+        const struct field *field = &x->asked->items[i];
+        if (!is_of_the_form((enum field_id)field->id) &&
+            fields_find_named(&x->request.head.fields, field->name) == NULL)
+            fields_add_named(&apart->taken, arena_copy(&apart->arena, field->name),
+                             arena_copy(&apart->arena, field->value));
+    }
 }
 
 void exchange_begin_round(struct exchange *x)

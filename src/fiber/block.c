@@ -71,7 +71,16 @@ __attribute__((noinline)) static void *take_cold(struct thread *thread)
             push(&store->cold, &store->cold_count, &store->cold_capacity, slab + i * STRIDE);
         POISON_SLAB(slab);
     }
+    thread_commit(thread, BLOCK_SIZE);
     return store->cold[--store->cold_count];
+}
+
+static void chill(struct thread *thread, void *block)
+{
+    struct block_store *store = store_of(thread);
+    pages_drop(block, BLOCK_SIZE);
+    push(&store->cold, &store->cold_count, &store->cold_capacity, block);
+    thread_commit(thread, -BLOCK_SIZE);
 }
 
 void *block_take(void)
@@ -97,9 +106,7 @@ void block_give(void *memory)
     check(thread->blocks_taken > 0);
     thread->blocks_taken--;
     if (thread->blocks_free_count >= BLOCKS_FREE_MAX) {
-        struct block_store *store = store_of(thread);
-        pages_drop(memory, BLOCK_SIZE);
-        push(&store->cold, &store->cold_count, &store->cold_capacity, memory);
+        chill(thread, memory);
     } else {
         struct block *block = memory;
         block->next = thread->blocks_free;
@@ -112,14 +119,12 @@ void block_give(void *memory)
 void block_trim(size_t keep)
 {
     struct thread *thread = thread_self();
-    struct block_store *store = store_of(thread);
     while (thread->blocks_free_count > keep) {
         struct block *block = thread->blocks_free;
         UNPOISON(block);
         thread->blocks_free = block->next;
         thread->blocks_free_count--;
-        pages_drop(block, BLOCK_SIZE);
-        push(&store->cold, &store->cold_count, &store->cold_capacity, block);
+        chill(thread, block);
         POISON(block);
     }
 }
@@ -129,6 +134,7 @@ void block_release_all(void)
     struct thread *thread = thread_self();
     struct block_store *store = thread->blocks;
     check(thread->blocks_taken == 0);
+    thread_commit(thread, -(int64_t)thread->blocks_free_count * BLOCK_SIZE);
     thread->blocks_free = NULL;
     thread->blocks_free_count = 0;
     if (store == NULL)

@@ -94,7 +94,7 @@ __attribute__((noinline)) static void resume(struct thread *thread, struct fiber
 __attribute__((noinline)) static void leave(struct fiber *f, bool ends)
 {
     struct thread *thread = f->thread;
-    check(thread->locks_held == 0);
+    check(thread->locks_held == 0 && !thread->is_outside);
     sanitizer_leave(ends ? NULL : &f->fake_stack, thread->stack_bottom, thread->stack_size);
     sanitizer_switch(thread->sanitizer_fiber);
     fiber_switch(&f->sp, thread->loop_sp);
@@ -156,6 +156,7 @@ static struct fiber *map_fiber(struct thread *thread)
     f->valgrind_id = valgrind_stack_add(stack, stack + STACK_SIZE);
     f->next_mapped = thread->fibers_all;
     thread->fibers_all = f;
+    thread_commit(thread, FIBER_BYTES);
     return f;
 }
 
@@ -167,6 +168,7 @@ static void unmap_fiber(struct fiber *f)
     *link = f->next_mapped;
     sanitizer_fiber_free(f->sanitizer_fiber);
     valgrind_stack_remove(f->valgrind_id);
+    thread_commit(f->thread, -FIBER_BYTES);
     stack_unmap(f->stack, STACK_SIZE);
 }
 
@@ -244,6 +246,39 @@ void fiber_run_ready(void)
         f->is_ready = false;
         resume(thread, f);
     }
+}
+
+struct errand {
+    void (*fn)(void *argument);
+    void *argument;
+    struct fiber *fiber;
+};
+
+static void run_errand(void *argument)
+{
+    const struct errand *errand = argument;
+    sanitizer_arrive(NULL, NULL, NULL);
+    errand->fn(errand->argument);
+    sanitizer_leave(NULL, errand->fiber->stack, STACK_SIZE);
+}
+
+void fiber_run_outside(void (*fn)(void *argument), void *argument)
+{
+    struct thread *thread = thread_self();
+    struct fiber *f = thread->running;
+    if (f == NULL || thread->is_outside) {
+        fn(argument);
+        return;
+    }
+    struct errand errand = {fn, argument, f};
+    char *sp = thread->loop_sp;
+    thread->is_outside = true;
+    sanitizer_leave(&f->fake_stack, thread->stack_bottom, thread->stack_size);
+    sanitizer_switch(thread->sanitizer_fiber);
+    fiber_call(sp - (uintptr_t)sp % 16, run_errand, &errand);
+    sanitizer_switch(f->sanitizer_fiber);
+    sanitizer_arrive(f->fake_stack, NULL, NULL);
+    thread->is_outside = false;
 }
 
 struct fiber *fiber_self(void)

@@ -2,6 +2,7 @@
 #include "fiber/file_at.h"
 
 #include "fiber/file.h"
+#include "fiber/open_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -143,6 +144,11 @@ enum status file_at_read(int fd, uint64_t offset, void *into, size_t size, size_
     }
     *got = done;
     return OK;
+}
+
+bool file_at_read_now(int fd, uint64_t offset, void *into, size_t size)
+{
+    return open_file_read(fd, into, size, offset, false) == (ssize_t)size;
 }
 
 enum status file_at_write(int fd, uint64_t offset, const void *data, size_t size, const char **why)

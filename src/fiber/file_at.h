@@ -30,6 +30,9 @@ MUST_CHECK enum status file_at_open(int directory, const char *name, bool to_wri
 /* Until `size` bytes or the end of the file; *got is how many. */
 MUST_CHECK enum status file_at_read(int fd, uint64_t offset, void *into, size_t size, size_t *got,
                                     const char **why);
+/* The same without waiting for a disk, for any thread: false where not all of it is at hand, or it
+ * cannot be told. */
+bool file_at_read_now(int fd, uint64_t offset, void *into, size_t size);
 /* All of them, or an error. */
 MUST_CHECK enum status file_at_write(int fd, uint64_t offset, const void *data, size_t size,
                                      const char **why);

@@ -5,6 +5,9 @@
 /* Stores the stack pointer of the running code in *save_sp and goes on where to_sp was stored. */
 void fiber_switch(void **save_sp, void *to_sp);
 
+/* Calls fn(argument) with its frames below `sp` (aligned to 16), and comes back. */
+void fiber_call(void *sp, void (*fn)(void *argument), void *argument);
+
 /* The first frame of a new stack; not to be called. */
 void fiber_begin(void);
 

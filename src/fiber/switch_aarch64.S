@@ -36,6 +36,31 @@ fiber_switch:
     .cfi_endproc
     .size fiber_switch, .-fiber_switch
 
+/* void fiber_call(void *sp, void (*fn)(void *), void *argument): a call on another stack. */
+    .globl fiber_call
+    .type fiber_call, %function
+    .p2align 4
+fiber_call:
+    .cfi_startproc
+    stp x29, x30, [sp, #-16]!
+    .cfi_def_cfa_offset 16
+    .cfi_offset x29, -16
+    .cfi_offset x30, -8
+    mov x29, sp
+    .cfi_def_cfa_register x29
+    mov sp, x0
+    mov x0, x2
+    blr x1
+    mov sp, x29
+    .cfi_def_cfa_register sp
+    ldp x29, x30, [sp], #16
+    .cfi_def_cfa_offset 0
+    .cfi_restore x29
+    .cfi_restore x30
+    ret
+    .cfi_endproc
+    .size fiber_call, .-fiber_call
+
 /* The first frame of every fiber: x19 is the argument, x20 the function, which never returns. */
     .globl fiber_begin
     .type fiber_begin, %function

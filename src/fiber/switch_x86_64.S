@@ -27,6 +27,29 @@ fiber_switch:
     .cfi_endproc
     .size fiber_switch, .-fiber_switch
 
+/* void fiber_call(void *sp, void (*fn)(void *), void *argument): a call on another stack. Calls and
+ * returns stay in pairs, as the processor expects them. */
+    .globl fiber_call
+    .type fiber_call, @function
+    .p2align 4
+fiber_call:
+    .cfi_startproc
+    endbr64
+    pushq %rbp
+    .cfi_def_cfa_offset 16
+    .cfi_offset rbp, -16
+    movq %rsp, %rbp
+    .cfi_def_cfa_register rbp
+    movq %rdi, %rsp
+    movq %rdx, %rdi
+    call *%rsi
+    movq %rbp, %rsp
+    popq %rbp
+    .cfi_def_cfa rsp, 8
+    ret
+    .cfi_endproc
+    .size fiber_call, .-fiber_call
+
 /* The first frame of every fiber: r12 is the argument, r13 the function, which never returns.
  * An undefined rip lets debuggers end the backtrace here. */
     .globl fiber_begin

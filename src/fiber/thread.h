@@ -27,6 +27,7 @@ struct thread {
     struct fiber *ready_first, *ready_last;
     struct fiber *yielded;     /* ready in the next turn; last one first */
     void *loop_sp;             /* where the loop's own stack was left */
+    bool is_outside;           /* the running fiber has borrowed that stack: it cannot wait */
     struct fiber *fibers_free; /* ended ones, their stacks still mapped */
     size_t fibers_free_count;
     struct fiber *fibers_all; /* every mapped one, for debuggers */
@@ -36,6 +37,8 @@ struct thread {
     struct block_store *blocks;
     size_t blocks_free_count;
     size_t blocks_taken;
+    int64_t
+        *committed; /* NULL, or shared: bytes of blocks and stacks that may be resident; atomic */
     struct pipes *pipes;             /* of net/pipe: empty ones for splice */
     struct tunnels *tunnels;         /* of net/tunnel */
     struct file_cache *files;        /* of exchange/file_cache: what is served */
@@ -64,6 +67,13 @@ void thread_done(struct thread *thread);
 /* Runs fn(argument) on the loop of another thread (or this one), in the order posted. The only way
  * threads talk. Does not wait; false when that thread's mailbox (65,536) is full. */
 bool thread_post(struct thread *thread, void (*fn)(void *argument), void *argument);
+
+/* Books pages that may become resident from now on, or (less than 0) that are none any more. */
+static inline void thread_commit(const struct thread *thread, int64_t bytes)
+{
+    if (thread->committed != NULL)
+        __atomic_add_fetch(thread->committed, bytes, __ATOMIC_RELAXED);
+}
 
 /* The time of this turn of the loop: nanoseconds, monotonic. Costs nothing. */
 static inline int64_t loop_now(void)

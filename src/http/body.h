@@ -21,6 +21,9 @@ struct body {
      */
     enum status (*move)(struct body *body, struct stream *to, int64_t stall, uint64_t *moved,
                         bool *to_failed);
+    /* Nobody will look at these bytes again, which read() has given: their memory is let go where
+     * they stand. NULL: it is not the body's own. */
+    void (*forget)(struct body *body, struct slice bytes);
     /* move() is worth it from the first byte on: the head need not leave first. */
     bool moves_first;
     /* Whether read() would answer without waiting. */

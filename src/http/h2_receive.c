@@ -367,6 +367,14 @@ static void append(struct h2_stream *stream, const char *data, size_t size)
     }
 }
 
+static bool may_hold(struct h2_session *session, struct h2_stream *stream, size_t size)
+{
+    const struct h2_block *last = stream->in_last;
+    bool fits = last != NULL && BLOCK_ROOM - last->end >= size;
+    return fits || session->events->may_hold == NULL ||
+           session->events->may_hold(session->owner, stream);
+}
+
 static int on_data(nghttp2_session *engine, uint8_t flags, int32_t id, const uint8_t *data,
                    size_t size, void *user_data)
 {
@@ -382,6 +390,11 @@ static int on_data(nghttp2_session *engine, uint8_t flags, int32_t id, const uin
     if (!stream->has_head || (stream->has_length && stream->received > stream->declared)) {
         nghttp2_session_consume(engine, id, size);
         reset(session, stream, H2_PROTOCOL_ERROR);
+        return 0;
+    }
+    if (!may_hold(session, stream, size)) {
+        nghttp2_session_consume(engine, id, size);
+        reset(session, stream, H2_ENHANCE_YOUR_CALM);
         return 0;
     }
     append(stream, (const char *)data, size);

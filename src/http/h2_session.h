@@ -96,6 +96,8 @@ struct h2_events {
     void (*drop)(void *owner, struct h2_stream *stream);
     /* A request's head is whole, or breaks a limit that can be answered. */
     void (*head)(void *owner, struct h2_stream *stream, enum refusal refusal);
+    /* Whether another block of its body may be held; false: the stream is reset. NULL: it may. */
+    bool (*may_hold)(void *owner, struct h2_stream *stream);
     /* Body, end, head of a response, closing: something came; or `out` was taken. */
     void (*changed)(void *owner, struct h2_stream *stream);
 };

@@ -91,7 +91,8 @@ void stream_advance(struct iovec **parts, int *count, size_t sent)
 }
 
 /* A client that has taken nothing for a while is one of those of whom there may be thousands. */
-static enum status wait_for_room(struct stream *stream, ssize_t wants, int64_t give_up)
+static enum status wait_for_room(struct stream *stream, const struct iovec *part, ssize_t wants,
+                                 int64_t give_up)
 {
     int64_t soon = clock_after(loop_now(), MILLISECONDS(PATIENCE_MS));
     if (soon >= give_up)
@@ -101,7 +102,7 @@ static enum status wait_for_room(struct stream *stream, ssize_t wants, int64_t g
         return status;
     fiber_shed_stack();
     if (stream->on_slow != NULL)
-        stream->on_slow(stream);
+        stream->on_slow(stream, slice_of(part->iov_base, part->iov_len));
     return stream_wait_for(stream, wants, give_up);
 }
 
@@ -121,7 +122,7 @@ enum status stream_write(struct stream *stream, struct iovec *parts, int count, 
             return ERR_CLOSED;
         if (give_up == 0)
             give_up = stream_stall_deadline(stall, deadline);
-        TRY(wait_for_room(stream, sent, give_up));
+        TRY(wait_for_room(stream, parts, sent, give_up));
     }
     return OK;
 }

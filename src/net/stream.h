@@ -39,8 +39,8 @@ struct stream {
     uint64_t bytes_in;
     uint64_t bytes_out;
     void *argument; /* for the owner's on_ready */
-    void (*on_slow)(
-        struct stream *stream); /* a writer has waited for long, and will longer; NULL */
+    /* A writer has waited for long, and will longer, for these to leave; NULL. */
+    void (*on_slow)(struct stream *stream, struct slice waiting);
     bool more_follows; /* what is written now does not have to leave before what comes next */
     bool short_read_is_drained;        /* of TCP; unix sockets are read until they say no */
     struct tls *tls;                   /* of net/stream_tls; NULL: bytes travel as they are */

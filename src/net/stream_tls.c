@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "fiber/block.h"
+#include "fiber/fiber.h"
 #include "fiber/thread.h"
 #include "net/tls_inside.h"
 
@@ -38,6 +39,13 @@ static int socket_write(BIO *bio, const char *from, int size)
     struct iovec part = {(void *)(uintptr_t)from, (size_t)size};
     BIO_clear_retry_flags(bio);
     ssize_t count = stream_tcp_send(tls->stream, &part, 1);
+    if (count == size)
+        return size;
+    /* What is left of a record ends where the whole did. */
+    if (tls->record_end != from + size) {
+        tls->record_end = from + size;
+        tls->record_size = (size_t)size;
+    }
     if (count >= 0)
         return (int)count;
     if (count == STREAM_WANTS_WRITE)
@@ -111,19 +119,47 @@ static ssize_t answer(struct tls *tls, int result)
     }
 }
 
+/* What the library is asked. It takes thousands of bytes of a stack, and wipes many of them, for
+ * each record: not of one that each connection has for itself. */
+struct errand {
+    SSL *ssl;
+    void *into;
+    const void *from;
+    size_t size, done;
+    int result;
+};
+
+static void read_outside(void *argument)
+{
+    struct errand *e = argument;
+    e->result = SSL_read_ex(e->ssl, e->into, e->size, &e->done);
+}
+
+static void write_outside(void *argument)
+{
+    struct errand *e = argument;
+    e->result = SSL_write_ex(e->ssl, e->from, e->size, &e->done);
+}
+
+static void shake_outside(void *argument)
+{
+    struct errand *e = argument;
+    e->result = SSL_do_handshake(e->ssl);
+}
+
 static ssize_t tls_receive(struct stream *stream, void *into, size_t size)
 {
     struct tls *tls = stream->tls;
-    size_t count;
     if (tls->is_failed)
         return STREAM_FAILED;
     tls->stream = stream;
-    int result = SSL_read_ex(tls->ssl, into, size, &count);
-    if (result == 1) {
+    struct errand errand = {.ssl = tls->ssl, .into = into, .size = size};
+    fiber_run_outside(read_outside, &errand);
+    if (errand.result == 1) {
         tls->is_starved = false;
-        return (ssize_t)count;
+        return (ssize_t)errand.done;
     }
-    ssize_t wants = answer(tls, result);
+    ssize_t wants = answer(tls, errand.result);
     tls->is_starved = wants == STREAM_WANTS_READ;
     return wants;
 }
@@ -161,16 +197,28 @@ static ssize_t tls_send(struct stream *stream, const struct iovec *parts, int co
         size = gather(block, parts, count);
         from = block;
     }
-    size_t sent = 0;
-    int result =
-        size == 0 ? 1
-                  : SSL_write_ex(tls->ssl, from, size < STREAM_PIECE ? size : STREAM_PIECE, &sent);
+    struct errand errand = {.ssl = tls->ssl,
+                            .from = from,
+                            .size = size < STREAM_PIECE ? size : STREAM_PIECE,
+                            .result = 1};
+    if (size > 0)
+        fiber_run_outside(write_outside, &errand);
     if (block != NULL)
         block_give(block);
-    if (result == 1)
-        return (ssize_t)sent;
-    ssize_t wants = answer(tls, result);
+    if (errand.result == 1)
+        return (ssize_t)errand.done;
+    ssize_t wants = answer(tls, errand.result);
     return wants == STREAM_ENDED ? STREAM_FAILED : wants;
+}
+
+size_t stream_tls_copied(const struct stream *stream, size_t size)
+{
+    const struct tls *tls = stream->tls;
+    size_t piece = size < STREAM_PIECE ? size : STREAM_PIECE;
+    /* What waits may also be an alert, or a record of the few bytes that a client has asked for. */
+    bool is_copied = tls != NULL && !tls->is_failed && SSL_want(tls->ssl) == SSL_WRITING &&
+                     tls->record_size > piece;
+    return is_copied ? piece : 0;
 }
 
 static void say_farewell(struct stream *stream)
@@ -198,6 +246,7 @@ static void tls_free(struct tls *tls)
     SSL_free(tls->ssl);
     free(tls->text);
     free(tls);
+    thread_commit(thread_self(), -STREAM_TLS_BYTES);
 }
 
 static void tls_close(struct stream *stream, bool reset)
@@ -221,6 +270,7 @@ static const struct stream_operations TLS = {
 
 static struct tls *begin(struct stream *stream, SSL *ssl)
 {
+    thread_commit(thread_self(), STREAM_TLS_BYTES);
     struct tls *tls = memory_zero(sizeof *tls);
     BIO *bio = BIO_new(socket_method);
     check(bio != NULL);
@@ -306,10 +356,12 @@ static void find_context(struct tls *tls, int64_t deadline)
 static enum status shake(struct stream *stream, int64_t deadline, struct tls_trouble *trouble)
 {
     struct tls *tls = stream->tls;
+    struct errand errand = {.ssl = tls->ssl};
     for (;;) {
         tls->stream = stream;
         ERR_clear_error();
-        int result = SSL_do_handshake(tls->ssl);
+        fiber_run_outside(shake_outside, &errand);
+        int result = errand.result;
         if (result == 1)
             break;
         int error = SSL_get_error(tls->ssl, result);

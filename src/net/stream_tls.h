@@ -50,6 +50,9 @@ MAY_WAIT MUST_CHECK enum status stream_tls_connect_as(struct stream *stream,
                                                       struct tls_sessions *sessions,
                                                       struct slice protocols, int64_t deadline,
                                                       struct tls_trouble *trouble);
+/* Of bytes that stream_send() has just refused to take: how many of the first part's it has a copy
+ * of, encrypted. They have to be offered again, but nobody will look at them. */
+size_t stream_tls_copied(const struct stream *stream, size_t size);
 /* NULL: the stream is plain. */
 const struct tls_facts *stream_tls_facts(const struct stream *stream);
 /* The protocol that ALPN has agreed on; empty: none, or a plain stream. */

@@ -53,6 +53,9 @@ struct tls {
     struct tls_sessions *sessions;   /* of a server's connection: where new sessions are kept */
     struct tls_facts facts;
     char *text;      /* what facts point into */
+    /* The record that waits: where it ends, and its size before the socket took a part of it. */
+    const char *record_end;
+    size_t record_size;
     bool is_starved; /* nothing can be had before the socket has more */
     bool is_failed;  /* nothing more may be asked of the library */
     bool is_open;    /* the handshake is done */

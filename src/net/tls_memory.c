@@ -27,7 +27,7 @@ struct stack {
 struct pool {
     size_t least, size; /* of what is put into a slot; the largest is a slot's own */
     uint32_t hot_max;   /* free ones whose pages are kept */
-    char *base;         /* NULL: there are no slots */
+    char *base;
     struct stack hot, cold;
     uint32_t hot_count;
     uint32_t unused; /* slots that nobody has had yet begin here */
@@ -43,7 +43,12 @@ static struct pool pools[] = {
 };
 enum {
     POOLS = sizeof pools / sizeof *pools,
+    LEAST = 4096, /* of all pools: most pieces are smaller */
 };
+
+/* All slots, one pool's behind the other's. */
+static char *slots;
+static size_t slots_size;
 
 static void push(struct pool *pool, struct stack *stack, uint32_t slot)
 {
@@ -103,17 +108,23 @@ static void give(struct pool *pool, void *memory)
 /* NULL: it is malloc()'s. */
 static struct pool *pool_of(const void *memory)
 {
-    for (int i = 0; i < POOLS; i++)
-        if (pools[i].base != NULL &&
-            (uintptr_t)memory - (uintptr_t)pools[i].base < SLOTS * pools[i].size)
-            return &pools[i];
-    return NULL;
+    size_t at = (uintptr_t)memory - (uintptr_t)slots;
+    if (at >= slots_size)
+        return NULL;
+    struct pool *pool = pools;
+    while (at >= SLOTS * pool->size) {
+        at -= SLOTS * pool->size;
+        pool++;
+    }
+    return pool;
 }
 
 static struct pool *pool_for(size_t size)
 {
+    if (size < LEAST || slots == NULL)
+        return NULL;
     for (int i = 0; i < POOLS; i++)
-        if (pools[i].base != NULL && size >= pools[i].least && size <= pools[i].size)
+        if (size >= pools[i].least && size <= pools[i].size)
             return &pools[i];
     return NULL;
 }
@@ -162,6 +173,13 @@ void tls_memory_prepare(void)
 {
     if (CRYPTO_set_mem_functions(allocate, resize, release) != 1)
         return;
+    size_t size = 0;
     for (int i = 0; i < POOLS; i++)
-        pools[i].base = pages_map(SLOTS * pools[i].size);
+        size += SLOTS * pools[i].size;
+    slots = pages_map(size);
+    if (slots == NULL)
+        return;
+    slots_size = size;
+    for (int i = 0; i < POOLS; i++)
+        pools[i].base = i == 0 ? slots : pools[i - 1].base + SLOTS * pools[i - 1].size;
 }

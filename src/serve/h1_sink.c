@@ -20,12 +20,19 @@ static int64_t write_stall(const struct h1_exchange *e)
                             : x->route->timeouts.client_write;
 }
 
-/* What nobody has asked of the exchange's memory yet may have been used by another before. */
-static void on_slow(struct stream *stream)
+/* What nobody has asked of the exchange's memory yet may have been used by another before. What was
+ * encrypted is in memory twice. */
+static void on_slow(struct stream *stream, struct slice waiting)
 {
     struct h1_exchange *e = LIST_ENTRY(stream, struct h1_connection, stream)->active;
-    if (e != NULL && e->x.arena.blocks == NULL)
+    if (e == NULL)
+        return;
+    if (e->x.arena.blocks == NULL)
         pages_drop_within(e->x.arena.at, e->x.arena.end);
+    struct body *body = e->x.response.body;
+    size_t copied = stream_tls_copied(stream, waiting.size);
+    if (copied > 0 && body != NULL && body->forget != NULL)
+        body->forget(body, slice_first(waiting, copied));
 }
 
 /* Writes what was gathered, then the parts. */

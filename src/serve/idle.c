@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "fiber/block.h"
 #include "serve/listener.h"
+#include "serve/overload.h"
 #include "serve/serve_h1.h"
 #include "serve/serve_h2.h"
 
@@ -20,10 +21,12 @@ enum {
 
 void h1_input_release(struct h1_input *input)
 {
-    if (input->data != NULL && input->is_block)
+    if (input->data != NULL && input->is_block) {
         block_give(input->data);
-    else
+    } else if (input->data != NULL) {
+        thread_commit(thread_self(), -(int64_t)input->capacity);
         free(input->data);
+    }
     *input = (struct h1_input){0};
 }
 
@@ -102,6 +105,7 @@ static bool make_room(struct h1_connection *c)
         if (larger.capacity <= BLOCK_SIZE)
             larger.capacity = BLOCK_SIZE + 1;
         larger.data = memory_alloc(larger.capacity);
+        thread_commit(thread_self(), (int64_t)larger.capacity);
     }
     if (input->data != NULL)
         memcpy(larger.data, input->data, input->size);
@@ -140,6 +144,7 @@ static void rest(struct h1_connection *c)
         size_t size = input->size;
         h1_input_release(input);
         *input = (struct h1_input){data, size, capacity, false};
+        thread_commit(thread_self(), (int64_t)capacity);
     }
 }
 
@@ -218,6 +223,11 @@ enum h1_next h1_next(struct h1_connection *c)
         if (is_new && preface == PARSE_ERROR && look(c) != PARSE_MORE)
             break;
         if (!stream_has_input(&c->stream)) {
+            if (c->input.size > 0 && overload_is_full(c->worker)) {
+                c->active = new_exchange(c);
+                c->active->refusal = REFUSAL_MEMORY;
+                break;
+            }
             rest(c);
             return H1_NEXT_WAIT;
         }

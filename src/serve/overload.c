@@ -11,12 +11,12 @@
 
 enum {
     KIB = 1024,
-    STACK_BYTES = 12 * KIB,     /* that a fiber has touched, usually */
-    REQUEST_BYTES = 44 * KIB,   /* a stack, and blocks that what has begun will want */
-    CONNECTION_BYTES = KIB,     /* of one without a request */
-    HANDSHAKE_BYTES = 48 * KIB, /* of the library, while it shakes hands */
-    SPARE = 32,                 /* blocks and stacks that a worker keeps all the same */
-    ASK_BYTES = 256 * KIB,      /* less is not worth another measurement */
+    REQUEST_BYTES = 44 * KIB,       /* a stack, and blocks that what has begun will want */
+    CONNECTION_BYTES = KIB,         /* of one without a request */
+    CONNECTION_COMMITTED = 3 * KIB, /* with what the kernel has of it */
+    HANDSHAKE_BYTES = 48 * KIB,     /* of the library, while it shakes hands */
+    SPARE = 32,                     /* blocks and stacks that a worker keeps all the same */
+    ASK_BYTES = 256 * KIB,          /* less is not worth another measurement */
 };
 
 /* Something that can be ended by itself, and what it holds. */
@@ -45,7 +45,22 @@ static int64_t held_by(const struct serve_worker *worker)
            __atomic_load_n(&worker->connections_count, __ATOMIC_RELAXED) * CONNECTION_BYTES;
 }
 
-/* The level, and whether the worker would use its part of the room up with `more` bytes. */
+int64_t overload_committed(const struct serve_shared *shared)
+{
+    return __atomic_load_n(&shared->pressure.committed, __ATOMIC_RELAXED) +
+           __atomic_load_n(&shared->connections, __ATOMIC_RELAXED) * CONNECTION_COMMITTED;
+}
+
+bool overload_is_full(const struct serve_worker *worker)
+{
+    const struct serve_pressure *pressure = &worker->shared->pressure;
+    return __atomic_load_n(&pressure->sample, __ATOMIC_RELAXED) > 0 &&
+           overload_committed(worker->shared) >
+               __atomic_load_n(&pressure->committed_full, __ATOMIC_RELAXED);
+}
+
+/* The level, and whether the worker would use its part of the room up with `more` bytes, or all of
+ * them together what may be committed. */
 static enum pressure look(struct serve_worker *worker, int64_t more, bool *is_used_up)
 {
     const struct serve_pressure *pressure = &worker->shared->pressure;
@@ -54,6 +69,8 @@ static enum pressure look(struct serve_worker *worker, int64_t more, bool *is_us
     *is_used_up = false;
     if (sample == 0)
         return level;
+    *is_used_up = overload_committed(worker->shared) + more >
+                  __atomic_load_n(&pressure->committed_max, __ATOMIC_RELAXED);
     int64_t held = held_by(worker);
     if (sample != worker->pressure_sample) {
         worker->pressure_sample = sample;
@@ -64,7 +81,7 @@ static enum pressure look(struct serve_worker *worker, int64_t more, bool *is_us
     }
     int64_t grown = held - worker->pressure_base + more;
     int64_t room = __atomic_load_n(&pressure->room, __ATOMIC_RELAXED);
-    *is_used_up = grown > room;
+    *is_used_up = *is_used_up || grown > room;
     if (!worker->has_asked && grown > (room / 2 > ASK_BYTES ? room / 2 : ASK_BYTES)) {
         worker->has_asked = true;
         pressure->ask();
@@ -107,7 +124,7 @@ static size_t size_of_stream(const struct stream *stream)
 /* Its block, a stack, and another block in which its response comes. */
 static size_t size_of_exchange(const struct exchange *x)
 {
-    return 2 * BLOCK_SIZE + STACK_BYTES + x->arena.taken;
+    return 2 * BLOCK_SIZE + FIBER_BYTES + x->arena.taken;
 }
 
 static void visit_h1(struct visit *visit, struct h1_connection *c)
@@ -163,7 +180,7 @@ static void visit_all(struct serve_worker *worker, struct visit *visit)
     {
         struct handshake *handshake = LIST_ENTRY(link, struct handshake, link);
         size_t size = sizeof *handshake + handshake->reader.capacity +
-                      (handshake->fiber != NULL ? HANDSHAKE_BYTES + STACK_BYTES : 0);
+                      (handshake->fiber != NULL ? HANDSHAKE_BYTES + FIBER_BYTES : 0);
         found(visit, LOAD_HANDSHAKE, handshake, &handshake->peer, size);
     }
     tunnel_each(visit_tunnel, visit);

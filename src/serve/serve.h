@@ -48,6 +48,11 @@ struct serve_pressure {
     int level;       /* enum pressure; atomic */
     uint64_t sample; /* which measurement; 0: nobody measures; atomic */
     int64_t room;    /* bytes that a worker may take before the next one; atomic */
+    /* What has been given out, whether it was touched or not, and how much of that there may be: a
+     * look at what is resident comes too late for what was promised. Atomic. */
+    int64_t committed;
+    int64_t committed_max;  /* … before requests are refused */
+    int64_t committed_full; /* … at all */
     /* On a worker that has taken half of that: measures again soon. */
     void (*ask)(void);
 };
@@ -89,6 +94,8 @@ struct serve_worker {
     uint64_t accepted;              /* connections */
     uint64_t refused[REFUSALS];     /* by their reason */
     uint64_t exchanges;             /* begun */
+    uint64_t ended;                 /* of those of clients */
+    uint64_t failed;                /* of those, answered with 5xx */
     uint64_t h2_opened;             /* connections of HTTP/2 */
     uint64_t h2_refused;            /* of those, ended for what they did */
     struct histogram turns;         /* of the loop, how long each took */

@@ -310,10 +310,22 @@ static void on_changed(void *owner, struct h2_stream *stream)
         fiber_cancel(e->fiber);
 }
 
+static bool may_hold(void *owner, struct h2_stream *stream)
+{
+    struct h2_connection *c = owner;
+    struct exchange *x = &exchange_of(stream)->x;
+    if (!overload_is_full(c->worker))
+        return true;
+    if (x->sink != NULL)
+        exchange_refuse(x, REFUSAL_MEMORY);
+    return false;
+}
+
 static const struct h2_events SESSION_EVENTS = {
     .begin = on_begin,
     .drop = on_drop,
     .head = on_head,
+    .may_hold = may_hold,
     .changed = on_changed,
 };
 

@@ -370,7 +370,8 @@ static enum next look(struct cache_visit *visit, enum verdict *verdict)
 static enum verdict on_request(struct exchange *x, const void *config)
 {
     const struct cache_config *c = config;
-    if (c->cache == NULL)
+    /* What is fetched for a cache and led elsewhere in the site is that cache's already. */
+    if (c->cache == NULL || (x->is_apart && x->rounds != NULL))
         return NEXT;
     struct cache_visit *visit = arena_zero(&x->arena, sizeof *visit);
     visit->config = c;

@@ -59,7 +59,7 @@ static struct content *read_content(struct job *job, const struct disk_found *fo
     struct disk_reader *reader;
     if (disk_open(job->cache->disk, found->id, &reader) != OK)
         return NULL;
-    if (found->body_size > IN_MEMORY_MAX)
+    if (found->body_size > IN_MEMORY_MAX || !store_may_take(job->cache->store, found->body_size))
         return content_of_disk(reader, found->body_size);
     struct content *content = content_new((int64_t)found->body_size);
     char *block = memory_alloc(DISK_BLOCK);

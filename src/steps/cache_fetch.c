@@ -41,8 +41,11 @@ static struct cache_fetch *of(struct exchange *apart)
 
 static void note_server(struct cache_fetch *fetch, const struct exchange *apart)
 {
-    if (fetch->first != NULL)
-        fetch->first->x->upstream = apart->upstream;
+    if (fetch->first == NULL)
+        return;
+    struct exchange *x = fetch->first->x;
+    x->upstream = apart->upstream;
+    x->upstream.server = arena_copy(&x->arena, apart->upstream.server);
 }
 
 enum status cache_fetch_fail(struct cache_fetch *fetch, const struct exchange *apart)

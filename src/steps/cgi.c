@@ -243,7 +243,7 @@ static void note_facts(struct exchange *x, const struct upstream_call *call)
 {
     x->upstream = (struct upstream_facts){
         .upstream = upstream_name(call->upstream),
-        .server = call->server_name,
+        .server = arena_copy(&x->arena, call->server_name), /* it may go before we do */
         .server_state = call->server_state,
         .status = call->body != NULL ? call->head.status : 0,
         .tries = call->tries,

@@ -2,6 +2,7 @@
 /* The two bodies of a call: the client's on its way to the server, the server's on its way back. */
 #include "base/check.h"
 #include "fiber/block.h"
+#include "fiber/pages.h"
 #include "http/h1_write.h"
 #include "upstream/call_inside.h"
 
@@ -187,6 +188,15 @@ static enum status move_body(struct body *body, struct stream *to, int64_t stall
     return status;
 }
 
+static void forget(struct body *body, struct slice bytes)
+{
+    const struct call_body *b = LIST_ENTRY(body, struct call_body, body);
+    if (bytes.data < b->room || bytes.data + bytes.size > b->room + b->room_size)
+        return;
+    char *from = b->room + (bytes.data - b->room);
+    pages_drop_within(from, from + bytes.size);
+}
+
 static bool is_ready(struct body *body)
 {
     struct call_body *b = LIST_ENTRY(body, struct call_body, body);
@@ -214,6 +224,7 @@ void call_open_body(struct upstream_call *call, struct slice ahead)
     h1_body_init(&b->parser, call->head.framing, call->head.length, trailers, call->arena);
     b->body.read = read_body;
     b->body.is_ready = is_ready;
+    b->body.forget = forget;
     b->body.move = call->head.framing == FRAMING_LENGTH ? move_body : NULL;
     b->body.length = call->head.framing == FRAMING_LENGTH ? (int64_t)call->head.length
                      : call->head.framing == FRAMING_NONE ? 0

@@ -71,6 +71,12 @@ static struct slice keep_text(char *into, struct slice text)
     return slice_of(into, size);
 }
 
+void server_set_name(struct server *server, struct slice name, struct slice host)
+{
+    server->name = keep_text(server->name_text, name);
+    server->host = keep_text(server->host_text, server_host_of(host));
+}
+
 /* A session is resumed with the server that it was begun with, and no other. */
 static void set_tls(struct server *server, struct tls_client *tls)
 {
@@ -88,9 +94,7 @@ static void join(struct upstream *upstream, struct server *server, size_t source
     struct upstream_line *line = upstream->lines[source];
     bool is_late = line->was_discovered;
     server->source = source;
-    server->name = keep_text(server->name_text, member->name);
-    server->host = keep_text(server->host_text,
-                             server_host_of(member->host.size > 0 ? member->host : member->name));
+    server_set_name(server, member->name, member->host.size > 0 ? member->host : member->name);
     set_tls(server, line->config.tls);
     pthread_mutex_lock(&server->addresses_mutex);
     size_t count = 0;
@@ -163,6 +167,28 @@ void upstream_server_hold(struct upstream *upstream, size_t index, bool is_held)
     upstream->servers[index].is_held = is_held;
 }
 
+/* A line of a name that has no address now is known by its own place. */
+static void name_home(struct upstream *upstream, size_t source)
+{
+    const struct server_config *config = &upstream->lines[source]->config;
+    if (source >= upstream->homes || !upstream_has_line(upstream, source) ||
+        config->source == SERVER_FIXED)
+        return;
+    for (size_t i = 0; i < upstream->count; i++)
+        if (upstream->servers[i].source == source && !upstream->servers[i].is_resting)
+            return;
+    if (upstream->servers[source].source == source)
+        server_set_name(&upstream->servers[source], config->name, config->name);
+}
+
+void server_let_rest(struct upstream *upstream, struct server *server)
+{
+    server->is_resting = true;
+    server_set_name(server, SLICE(""), SLICE(""));
+    server->config.tls = NULL; /* the line's */
+    name_home(upstream, server->source);
+}
+
 static void rest_those_that_are_done(struct upstream *upstream)
 {
     int64_t now = clock_monotonic();
@@ -182,12 +208,12 @@ static void rest_those_that_are_done(struct upstream *upstream)
         }
         if (now - server->drained_since < MILLISECONDS(REST_MS))
             continue;
-        server->is_resting = true;
         STORE(server->addresses_count, 0);
         log_about(LOG_INFO, "server_left",
                   &(struct log_about){.upstream = upstream->name, .server = server->name},
                   "upstream %.*s: nothing runs on server %.*s any more", SLICE_ARG(upstream->name),
                   SLICE_ARG(server->name));
+        server_let_rest(upstream, server);
     }
 }
 

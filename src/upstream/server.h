@@ -106,8 +106,8 @@ struct server {
     uint64_t checks_good, checks_bad; /* control's own */
     pthread_mutex_t addresses_mutex;
     struct address addresses[SERVER_ADDRESSES_MAX];
-    size_t addresses_count;          /* atomic for a quick look; 0: unresolved */
-    char name_text[SERVER_NAME_MAX]; /* of one that was discovered */
+    size_t addresses_count; /* atomic for a quick look; 0: unresolved */
+    char name_text[SERVER_NAME_MAX];
     char host_text[SERVER_NAME_MAX];
 } __attribute__((aligned(64)));
 
@@ -283,6 +283,11 @@ void upstream_tidy_lines(struct upstream *upstream);
 void upstream_changed(struct upstream *upstream);
 /* Weight and limits of one that stays. */
 void server_set_share(struct server *server, const struct upstream_member *share);
+
+/* Copies both into its place, where they are as long as it is: lines and members go. */
+void server_set_name(struct server *server, struct slice name, struct slice host);
+/* Takes from a drained server's place what was the server's, and what was its line's. */
+void server_let_rest(struct upstream *upstream, struct server *server);
 
 /* What stands in Host for a server of that name. */
 struct slice server_host_of(struct slice name);

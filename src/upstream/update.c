@@ -165,6 +165,14 @@ void upstream_leave(struct upstream *upstream)
     }
 }
 
+static void give_up_line(struct upstream *upstream, size_t index)
+{
+    upstream_free_line(upstream->lines[index]);
+    for (size_t i = 0; i < upstream->count; i++)
+        if (upstream->servers[i].source == index)
+            server_let_rest(upstream, &upstream->servers[i]);
+}
+
 /* Lines whose last server rests are free for others; those that found no place look again. */
 void upstream_tidy_lines(struct upstream *upstream)
 {
@@ -181,7 +189,7 @@ void upstream_tidy_lines(struct upstream *upstream)
         for (size_t s = 0; s < upstream->count && is_idle; s++)
             is_idle = upstream->servers[s].source != i || upstream->servers[s].is_resting;
         if (is_idle)
-            upstream_free_line(line);
+            give_up_line(upstream, i);
     }
     if (has_joined)
         upstream_changed(upstream);

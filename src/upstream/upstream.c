@@ -59,8 +59,7 @@ static void init_line(struct upstream *upstream, size_t index, const struct serv
     struct server *server = &upstream->servers[index];
     server->config = line->config;
     server->source = index;
-    server->name = line->config.name;
-    server->host = server_host_of(server->name);
+    server_set_name(server, line->config.name, line->config.name);
     server->weight_said = config->weight;
     server->sessions = line->config.tls == NULL ? NULL : tls_sessions_new();
     if (config->source != SERVER_FIXED)

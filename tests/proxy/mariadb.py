@@ -44,7 +44,7 @@ class MariaDb:
 
     def ask(self, statement):
         return subprocess.run(["mariadb", "--no-defaults", f"--socket={self.socket}", "-uroot", "-N",
-                               "-e", statement], capture_output=True, text=True, timeout=30)
+                               "-e", statement], capture_output=True, text=True, timeout=90)
 
     def __enter__(self):
         return self

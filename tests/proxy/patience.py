@@ -16,6 +16,28 @@ def until(condition, what="it did not come to that", seconds=LONG, pause=0.01):
     return found
 
 
+def until_idle(used, share=0.1):
+    """Waits until a whole second passes in which used(), seconds of CPU, grows by less than that:
+    what was there to do may take its time, and who spins does so for ever."""
+    def is_idle():
+        before = used()
+        time.sleep(1)
+        return used() - before < share
+    until(is_idle, "it is never idle", pause=0)
+
+
+def with_more_time(attempt, first, tries=6):
+    """attempt(seconds), made again with twice as many where it failed: for what needs a time that
+    nobody can see the end of. What is wrong fails each time."""
+    for turn in range(tries):
+        try:
+            return attempt(first * 2 ** turn)
+        except Exception:
+            if turn == tries - 1:
+                raise
+    return None
+
+
 def unless_late(limit, attempt, tries=10):
     """attempt(), made again where it failed after more than `limit` seconds: so long it takes until
     the machine can be too slow for it. What is wrong fails each time."""

@@ -378,4 +378,4 @@ def test_the_end_does_not_wait_for_who_asks(two):
     with Weir(UPSTREAM, one=two[0], two=two[1]) as weir:
         with Client(str(weir.path / "admin.sock")) as idle:
             assert idle.ask("/healthz").status == 200
-            assert weir.stop(10) == 0
+            assert weir.stop(28) == 0  # and not the 30 that what runs may take

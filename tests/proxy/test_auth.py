@@ -154,7 +154,7 @@ def test_unreadable_file():
         file.write_text(site(f"basic_auth file:{path}").replace("@listen", "127.0.0.1:8080"))
         program = shutil.copy(BINARY, directory)  # where that one may reach it
         result = subprocess.run([*other, program, "check", str(file)], capture_output=True, text=True,
-                                timeout=30, cwd="/")
+                                timeout=90, cwd="/")
         assert result.returncode == 78 and "Permission denied" in result.stderr, result.stderr
 
 

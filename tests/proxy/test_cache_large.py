@@ -90,7 +90,7 @@ def disk(weir):
     return caches(weir)["disk"]
 
 
-def until(condition, seconds=20):
+def until(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

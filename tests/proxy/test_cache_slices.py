@@ -86,7 +86,7 @@ def cache_of(weir):
     return weir.api("GET", "/v1/caches").json["caches"][0]
 
 
-def until(condition, seconds=20):
+def until(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

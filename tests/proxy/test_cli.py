@@ -247,7 +247,7 @@ def coloured(no_colour, *arguments):
     if no_colour is None:
         env.pop("NO_COLOR", None)
     subprocess.run([BINARY, *arguments], env=env, stderr=slave, stdout=subprocess.DEVNULL,
-                   stdin=subprocess.DEVNULL, timeout=30, check=False)
+                   stdin=subprocess.DEVNULL, timeout=90, check=False)
     os.close(slave)
     text = b""
     try:

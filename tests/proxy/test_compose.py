@@ -151,7 +151,7 @@ def text_of(response):
     coding = response.get("content-encoding")
     if coding is None:
         return response.body
-    done = subprocess.run(TOOLS[coding], input=response.body, capture_output=True, timeout=20)
+    done = subprocess.run(TOOLS[coding], input=response.body, capture_output=True, timeout=90)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -330,3 +330,29 @@ def test_who_may_see_what_is_elsewhere(origin, tmp_path):
         assert "," not in asked.get("x-forwarded-for")
         assert weir.ask("/x").status == 401
         assert weir.ask("/inside/there", fields=[("Authorization", f"Basic {word}")]).status == 404
+
+
+def test_who_may_see_what_is_elsewhere_and_stored(origin, tmp_path):
+    """The same where a cache fetches it: whoever was let in is in the fetch, too, and each who asks
+    for what is stored is asked who he is. The fetch is of the whole answer."""
+    hashed = subprocess.run(["openssl", "passwd", "-6", "secret"], check=True, capture_output=True,
+                            text=True).stdout.strip()
+    (tmp_path / "users").write_text(f"ada:{hashed}\n")
+    origin.default = reply(200, b"", [("X-Accel-Redirect", "/inside/there"),
+                                      ("Cache-Control", "public, max-age=60")])
+    config = "cache pages {\n    memory 16MiB\n}\n" + GUARDED.replace(
+        "    strip_prefix /inside\n", "").replace("    header set X-Site", "    cache pages\n    header set X-Site")
+    with Origin(script=reply(200, b"from the other")) as other, \
+            Weir(config, app=origin, other=other, users=f"file:{tmp_path / 'users'}") as weir:
+        word = ("Authorization", "Basic " + base64.b64encode(b"ada:secret").decode())
+        part = weir.ask("/x", fields=[word, ("Range", "bytes=0-3")])
+        assert (part.status, part.body) == (206, b"from")
+        for _ in range(2):
+            response = weir.ask("/x", fields=[word])
+            assert (response.status, response.body) == (200, b"from the other")
+        assert "hit" in response.get("cache-status")
+        assert weir.ask("/x").status == 401
+        asked = other.requests[0]
+        assert len(other.requests) == 1 and asked.target == "/inside/there"
+        assert asked.get("authorization") is None and asked.get("range") is None
+        assert asked.all("x-site") == ["once"]

@@ -50,7 +50,7 @@ def versions(weir):
     return weir.api("GET", "/v1/config/versions").json
 
 
-def wait_for(what, timeout=20):
+def wait_for(what, timeout=60):
     until = time.monotonic() + timeout
     while not what():
         assert time.monotonic() < until, "it did not come about"
@@ -167,6 +167,56 @@ def test_what_is_not_confirmed_goes(owned):
     assert [(v["version"], v["confirmed"]) for v in kept["versions"]] == [
         (3, True), (2, False), (1, True)]
     assert owned.api("POST", "/v1/config/confirm").status == 409
+
+
+def push_on_trial(weir, text, errors="50%25", down="off"):
+    return push(weir, text, query=f"?rollback_after=1h&rollback_errors={errors}&rollback_down={down}")
+
+
+def test_what_fails_goes_before_its_time(owned):
+    text = text_of(owned)
+    pushed = push_on_trial(owned, answering(text, 500))
+    assert (pushed.json["rollback_errors"], "rollback_down" in pushed.json) == (50, False)
+    with owned.connect() as client:
+        for _ in range(20):
+            assert client.ask().status == 500
+    wait_for(lambda: owned.ask().status == 200, 60)
+    said = owned.wait_line("config_failed")
+    assert re.search(r"version 2 does badly: (\d+) of \1 requests were answered with 5xx: "
+                     "version 1 comes back", said), said
+    kept = versions(owned)
+    assert kept["versions"][0]["by"] == "it did badly" and "unconfirmed" not in kept
+
+
+def test_an_upstream_without_a_server_goes_before_its_time(owned):
+    text = text_of(owned)
+    gone = "upstream gone {\n    server 127.0.0.1:9 down\n}\n" + text.replace(
+        "    proxy ", "    route /gone {\n        proxy gone\n    }\n    proxy ")
+    pushed = push_on_trial(owned, gone, "off", "100ms")
+    assert pushed.json["rollback_down"] == 0.1 and "rollback_errors" not in pushed.json
+    wait_for(lambda: "upstream gone has no usable server" in owned.output, 60)
+    wait_for(lambda: versions(owned)["versions"][0]["by"] == "it did badly", 60)
+    # What was so before is not the fault of what has come since.
+    failing = answering(gone, 500)
+    assert push(owned, failing).status == 200
+    with owned.connect() as client:
+        for _ in range(30):
+            client.ask()
+        assert push_on_trial(owned, failing.replace("/gone ", "/other "), down="1ms").status == 200
+        for _ in range(30):
+            assert client.ask().status == 500
+    number = versions(owned)["unconfirmed"]
+    time.sleep(0.7)  # two looks
+    assert versions(owned)["unconfirmed"] == number
+
+
+def test_odd_trials(owned):
+    for query in ("rollback_errors=5", "rollback_after=1s&rollback_errors=0", "rollback_down=1s",
+                  "rollback_after=1s&rollback_errors=101%25", "rollback_after=1s&rollback_errors=",
+                  "rollback_errors=off", "rollback_after=1s&rollback_down=0s",
+                  "rollback_after=1s&rollback_down=25h"):
+        refused = push(owned, text_of(owned), query="?" + query)
+        assert refused.status == 400 and refused.json["type"].endswith("parameter"), query
 
 
 def test_what_is_confirmed_stays(owned):
@@ -296,14 +346,18 @@ def test_commands(owned):
     would = owned.command("config", "rollback", "--dry-run")
     assert would.stdout.startswith("would change") and owned.ask().status == 211
     back = owned.command("config", "rollback", "1", "--rollback-after=60s")
-    assert "applied   version 3 (was 2)" in back.stdout and "weir config confirm" in back.stdout
-    assert "weir config confirm" in owned.command("config", "history").stdout
-    assert owned.command("config", "confirm").stdout == "confirmed version 3\n"
+    assert "applied   version 3 (was 2)" in back.stdout and "weir confirm" in back.stdout
+    assert "weir confirm" in owned.command("config", "history").stdout
+    assert owned.command("confirm").stdout == "confirmed version 3\n"
     assert owned.command("config", "confirm").returncode == 75
+    assert owned.command("confirm", "--json").returncode == 75
     assert owned.command("config", "get", "9").returncode == 1
     for wrong in (["config"], ["config", "rollback", "x"], ["config", "get", "1", "2"],
                   ["config", "history", "--dry-run"], ["config", "rollback",
-                                                       "--rollback-after=soon"]):
+                                                       "--rollback-after=soon"],
+                  ["config", "rollback", "--rollback-errors=5"], ["confirm", "3"],
+                  ["config", "rollback", "--rollback-after=1s", "--rollback-down=soon"],
+                  ["config", "get", "--watch"]):
         assert owned.command(*wrong).returncode == 2, wrong
 
 

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from origin import reply
+from patience import until
 from weir import BINARY, ROOT, SITE, Weir
 
 # The program that is shipped: the core of one with a sanitizer has terabytes.
@@ -48,11 +49,19 @@ def check_backtrace(text):
     assert names[-1] == "fiber_begin" and "corrupt stack" not in text, text
 
 
+def wait_asleep(weir):
+    """Until no thread of it runs or would: then what its server has been sent waits for an answer."""
+    tasks = pathlib.Path(f"/proc/{weir.process.pid}/task")
+    until(lambda: all((task / "stat").read_text().rsplit(")", 1)[1].split()[0] == "S"
+                      for task in tasks.iterdir()))
+
+
 def test_a_parked_fiber_shows_its_stack(origin):
     origin.on("/slow", reply(delay=60))
     with Weir(app=origin) as weir, weir.connect() as client:
         client.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
         origin.wait_requests(1)
+        wait_asleep(weir)
         process = ["-p", str(weir.process.pid)]
         listed = gdb(process, "fibers")
         fiber = number_of(listed, "serve_h1", "parked")
@@ -73,6 +82,7 @@ def test_a_core_shows_the_stack_of_a_parked_fiber(origin):
         with weir.connect() as client:
             client.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
             origin.wait_requests(1)
+            wait_asleep(weir)
             weir.signal(signal.SIGABRT)
             weir.wait()
         core = next(weir.path.glob("core*"))

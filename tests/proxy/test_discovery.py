@@ -10,6 +10,7 @@ import pytest
 
 from listening import Listening
 from name_server import NameServer
+from patience import until
 from weir import Weir
 
 NAME = "app.internal"
@@ -140,6 +141,12 @@ def test_each_address_is_a_server_and_changes_are_followed(names, everywhere):
             names.set(NAME, "A", ["127.0.0.9"], ttl=0)
             asking.until(["127.0.0.9"])
         weir.wait_line("nothing runs on server 127.0.0.2")
+        def known():
+            servers = weir.api("GET", "/v1/upstreams/app").json["servers"]
+            return [(server["id"], server["addresses"]) for server in servers]
+        # Of who has left nothing is said any more.
+        only = [(f"{NAME}:{everywhere.port}", [f"127.0.0.9:{everywhere.port}"])]
+        until(lambda: known() == only, known)
         # Nobody who stayed was dialled anew: one connection for each that asked at a time.
         assert everywhere.connections["127.0.0.3"] <= 4
 

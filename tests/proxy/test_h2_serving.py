@@ -15,7 +15,7 @@ import h2
 import hpack
 from h2 import CANCEL, NO_ERROR, Client, data, frame, headers, request_fields, rst, window
 from origin import Origin, early, echo, reply, upgrade_echo
-from patience import unless_late
+from patience import unless_late, with_more_time
 from weir import SITE, Weir
 
 CONFIG = """
@@ -317,19 +317,21 @@ def test_urgent_streams_first(pair, how):
             client.send(update(number, name))
         return number
 
-    def attempt():
+    def attempt(pause):
         with Client(weir.port, window=0) as client:
             client.until(lambda: client.peer)
             slow, fast = ask(client, "slow"), ask(client, "fast")
             client.until(lambda: client.stream(slow).heads and client.stream(fast).heads)
-            time.sleep(0.5)  # the connection's window is used up; both have more to send
+            client.until(lambda: len(client.stream(slow).body) + len(client.stream(fast).body)
+                         == 65535)
+            time.sleep(pause)  # the connection's window is used up; both have more to send
             client.send(window(slow, 1 << 20), window(fast, 1 << 20))
             have = len(client.stream(slow).body), len(client.stream(fast).body)
             client.send(window(0, 100000))
             client.until(lambda: len(client.stream(slow).body) + len(client.stream(fast).body)
                          >= 165535)
             assert len(client.stream(fast).body) > 2 * len(client.stream(slow).body) - 65535, have
-    unless_late(0.5, attempt)
+    with_more_time(attempt, 0.3)
 
 
 def test_priorities_that_come_before_their_streams_leave_nothing_behind(pair):
@@ -385,13 +387,16 @@ def ends(client):
 
 def test_an_idle_connection_is_told_to_go(hasty):
     _, weir = hasty
-    with Client(weir.port) as client:
-        client.ask()
-        start = time.monotonic()
-        for _ in range(3):
-            client.lives()  # no sign of use
-        assert ends(client) and time.monotonic() - start > 0.6
-        assert client.goaway.code == NO_ERROR
+
+    def attempt():
+        with Client(weir.port) as client:
+            client.ask()
+            start = time.monotonic()
+            for _ in range(3):
+                client.lives()  # no sign of use
+            assert ends(client) and time.monotonic() - start > 0.6
+            assert client.goaway.code == NO_ERROR
+    unless_late(0.65, attempt)
 
 
 def test_a_head_that_does_not_come(hasty):

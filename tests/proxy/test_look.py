@@ -29,7 +29,7 @@ def slow():
     go = threading.Event()
 
     def wait(connection, request):
-        go.wait(30)
+        go.wait(90)
         return reply(200, b"late")(connection, request)
     with Origin() as origin:
         origin.on("/", reply(200, b"app"))
@@ -38,7 +38,7 @@ def slow():
         go.set()
 
 
-def wait_for(what, timeout=20):
+def wait_for(what, timeout=60):
     until = time.monotonic() + timeout
     while not (found := what()):
         assert time.monotonic() < until, "it did not come about"
@@ -62,8 +62,9 @@ def test_connections(slow):
             request = one["request"]
             assert (request["method"], request["host"], request["path"], request["site"]) == (
                 "GET", "a.example", "/slow", "a.example")
-            [other] = [row for row in shown(weir)["connections"] if row["id"] != one["id"]]
-            assert other["state"] == "idle" and other["requests"] == 1
+            other = wait_for(lambda: [row for row in shown(weir)["connections"]
+                                      if row["id"] != one["id"] and row["state"] == "idle"])
+            assert len(other) == 1 and other[0]["requests"] == 1
             assert shown(weir, "?client=127.0.0.2")["connections"] == []
             assert wait_for(lambda: shown(weir, "?slow=100ms")["connections"])[0]["id"] == one["id"]
             assert shown(weir, "?slow=1h")["connections"] == []

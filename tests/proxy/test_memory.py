@@ -402,9 +402,13 @@ def test_ten_times_what_fits(origin, way):
             while not is_well(weir):
                 assert time.monotonic() < end, state(weir)
                 time.sleep(0.1)
-            before = cpu(weir)
-            time.sleep(1)
-            assert cpu(weir) - before < 0.1
+            end = time.monotonic() + 60
+            used = 1
+            while used >= 0.1:                  # what it ended it may still be closing
+                assert time.monotonic() < end, f"{used:.2f} s of CPU in a second"
+                before = cpu(weir)
+                time.sleep(1)
+                used = cpu(weir) - before
             print(f"{way}: peak {peak / MIB:.1f} MiB of {budget / MIB:.1f}, levels {sorted(seen)}, "
                   f"{state(weir)['connections_ended']} ended, refused "
                   f"{weir.api('GET', '/v1/status').json['refused']}")

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from origin import Origin, never, reply
-from patience import until
+from patience import until, with_more_time
 from weir import Weir, free_port, run
 
 LOG = "log access {\n    to file:@dir/access.log\n    flush 10ms\n}\n"
@@ -105,8 +105,12 @@ def test_others_are_sent_again_only_when_told(origin, retry_on, status):
 
 
 def test_a_try_has_its_own_timeout(origin):
+    with_more_time(lambda seconds: a_try_has_its_own_timeout(origin, seconds), 1, tries=4)
+
+
+def a_try_has_its_own_timeout(origin, seconds):
     with Origin(script=never) as slow:
-        with Weir(group("server @slow\nserver @origin", "app try_timeout=1s"), slow=slow,
+        with Weir(group("server @slow\nserver @origin", f"app try_timeout={seconds}s"), slow=slow,
                   origin=origin) as weir:
             for _ in range(2):
                 assert weir.ask().status == 200

@@ -47,7 +47,7 @@ class App:
         if name == "node":
             self.port = int(self.process.stdout.readline())
         self.address = f"127.0.0.1:{self.port}"
-        for _ in range(600):
+        for _ in range(2400):
             assert self.process.poll() is None, pathlib.Path(log).read_text()
             try:
                 socket.create_connection(("127.0.0.1", self.port)).close()

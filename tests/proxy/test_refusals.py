@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import threading
 import time
 
 import pytest
@@ -298,14 +299,16 @@ def test_in_clear(secure):
 def test_fibers(origin):
     """More exchanges at once than a worker can hold: the surplus is told, the others go on."""
     config = "fibers_max 16\n" + full_house("connections 1000").replace("respond 200", "proxy @app")
-    origin.default = reply(200, b"late", delay=2)
+    go = threading.Event()
+    origin.default = lambda request, connection: (go.wait(90), reply(200, b"late")(request, connection))
     with Weir(config, env=SECRETS, app=origin) as weir:
         clients = [weir.connect() for _ in range(40)]
         for client in clients:
             client.request("/slow")
+        assert weir.wait_line(REFUSALS["FIBERS"].limit)
+        go.set()
         statuses = [client.response().status for client in clients]
         assert set(statuses) == {200, 503}
-        assert weir.wait_line(REFUSALS["FIBERS"].limit)
         for client in clients:
             client.close()
         origin.default = reply(200, b"ok")
@@ -342,13 +345,15 @@ def wait_for_limit(weir, limit):
 def refused_second(origin, line, name):
     """Of two requests the second is refused, the first goes on."""
     config = CONFIG.replace("deny all\n        respond 200", line + "\n        proxy @app")
-    origin.default = reply(200, b"ok", delay=1)
+    go = threading.Event()
+    origin.default = lambda request, connection: (go.wait(90), reply(200, b"ok")(request, connection))
     with Weir(config, env=SECRETS, app=origin) as weir, weir.connect() as first, weir.connect() as second:
         ask = b"GET /denied HTTP/1.1\r\nHost: test\r\n\r\n"
         first.send(ask)
         origin.wait_requests(1)
         second.send(ask)
         assert second.response("GET").status == REFUSALS[name].status
+        go.set()
         assert first.response("GET").status == 200
         entry = entry_of(weir, name, 0)
         assert (entry["limit"], entry["step"]) == (REFUSALS[name].limit, REFUSALS[name].limit)

@@ -9,6 +9,7 @@ import pytest
 
 from client import Client
 from origin import Origin, reply, upgrade_echo
+from patience import until
 from weir import Weir
 
 CONFIG = """
@@ -185,6 +186,29 @@ def test_weights(servers):
         assert collections.Counter(weir.ask().body for _ in range(40)) == {b"one": 20, b"two": 20}
         assert weir.api("GET", "/v1/overrides").json == {"overrides": []}
         assert weir.command("server", "weight", "api", "two", "300").returncode == 1
+
+
+def test_nothing_is_left_of_a_server_that_is_removed(servers):
+    """Whoever still reads what it has answered names it in the log; nobody else knows it."""
+    size = 16 << 20
+    body = bytes(range(256)) * (size // 256)
+    for name in ("one", "two"):
+        servers[name].on("/large", reply(200, body, [("Cache-Control", "max-age=600")]))
+    config = ("cache pages {\n    memory 64MiB\n    max_object 32MiB\n}\n"
+              "log access to=file:@dir/access.log flush=10ms\n"
+              + CONFIG.replace("proxy api", "cache pages\n    proxy api"))
+    with Weir(config, **servers) as weir, weir.connect(receive_buffer=4096) as slow:
+        slow.request("/large")
+        assert slow.head().status == 200
+        until(lambda: weir.api("GET", "/v1/caches").json["caches"][0]["fetching"] == 0)
+        name = next(name for name in ("one", "two") if servers[name].requests)
+        assert weir.command("server", "rm", "api", name).returncode == 0
+        weir.wait_line(f"nothing runs on server {name}")
+        shown = weir.api("GET", "/v1/upstreams/api").json["servers"]
+        assert [server["id"] for server in shown] == [{"one": "two", "two": "one"}[name]]
+        assert weir.command("drain", f"api/{name}").returncode == 1
+        assert slow.reader.exactly(size) == body
+        assert json.loads(weir.logged('"/large"'))["server"] == name
 
 
 def test_the_last_server_stays(servers):

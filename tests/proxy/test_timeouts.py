@@ -11,7 +11,7 @@ import h2
 import http1
 from client import Client
 from origin import never, reply
-from patience import LONG, unless_late
+from patience import LONG, unless_late, with_more_time
 from weir import Weir, free_port
 
 LOGGED = """
@@ -166,16 +166,17 @@ def test_client_write(origin):
 
 def test_client_that_reads_slowly_is_not_cut(origin):
     origin.on("/big", reply(200, b"x" * (4 << 20)))
-    with Weir(site(inner="timeouts {\n client_write 2s\n}"), app=origin) as weir:
-        def attempt():
-            with weir.connect(receive_buffer=65536) as client:
-                client.request("/big")
-                assert client.head().status == 200
-                left = 4 << 20
-                while left:
-                    left -= len(client.reader.exactly(min(left, 256 << 10)))
-                    time.sleep(0.15)
-        unless_late(1.95, attempt)
+
+    def attempt(seconds):
+        with Weir(site(inner=f"timeouts {{\n client_write {seconds}s\n}}"), app=origin) as weir, \
+                weir.connect(receive_buffer=65536) as client:
+            client.request("/big")
+            assert client.head().status == 200
+            left = 4 << 20
+            while left:
+                left -= len(client.reader.exactly(min(left, 256 << 10)))
+                time.sleep(0.15 * seconds / 2)  # longer than that in all
+    with_more_time(attempt, 2)
 
 
 def test_connect(origin):

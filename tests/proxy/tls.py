@@ -98,7 +98,7 @@ def refused(weir, name, made=None):
     raise AssertionError(f"a handshake for {name} was accepted")
 
 
-def plain(port, data, timeout=10):
+def plain(port, data, timeout=60):
     with socket.create_connection(("127.0.0.1", port), timeout) as sock:
         sock.sendall(data)
         received = b""

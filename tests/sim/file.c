@@ -176,6 +176,29 @@ int64_t file_size(int fd)
     return (int64_t)((struct file *)descriptor_of(fd, DESCRIPTOR_FILE)->object)->size;
 }
 
+/* Each step of writing another file and giving it the name may fail: then the old one stays. */
+static enum status replace(const char *path, struct slice text, const char **why)
+{
+    *why = "Input/output error";
+    if (world_fault(FAULT_OPEN) || world_fault(FAULT_FILE_WRITE))
+        return ERR_SYSTEM;
+    *why = "No space left on device";
+    if (disk_left >= 0 && text.size > (size_t)disk_left)
+        return ERR_SYSTEM;
+    *why = "Input/output error";
+    if (world_fault(FAULT_FSYNC) || world_fault(FAULT_RENAME))
+        return ERR_SYSTEM;
+    struct file *file = find(path, true);
+    if (file == NULL)
+        return ERR_SYSTEM;
+    if (disk_left >= 0)
+        disk_left -= (int64_t)text.size;
+    world_trace("%s is written: %zu bytes", path, text.size);
+    file->size = 0;
+    append(file, text.data, text.size);
+    return OK;
+}
+
 enum status file_rename(const char *from, const char *to, const char **why)
 {
     struct file *file = find(from, false);
@@ -214,29 +237,6 @@ enum status file_temporary(struct slice text, char path[FILE_TEMPORARY_PATH_MAX]
     path[0] = '\0';
     *why = "Function not implemented";
     return ERR_SYSTEM;
-}
-
-/* Each step of writing another file and giving it the name may fail: then the old one stays. */
-static enum status replace(const char *path, struct slice text, const char **why)
-{
-    *why = "Input/output error";
-    if (world_fault(FAULT_OPEN) || world_fault(FAULT_FILE_WRITE))
-        return ERR_SYSTEM;
-    *why = "No space left on device";
-    if (disk_left >= 0 && text.size > (size_t)disk_left)
-        return ERR_SYSTEM;
-    *why = "Input/output error";
-    if (world_fault(FAULT_FSYNC) || world_fault(FAULT_RENAME))
-        return ERR_SYSTEM;
-    struct file *file = find(path, true);
-    if (file == NULL)
-        return ERR_SYSTEM;
-    if (disk_left >= 0)
-        disk_left -= (int64_t)text.size;
-    world_trace("%s is written: %zu bytes", path, text.size);
-    file->size = 0;
-    append(file, text.data, text.size);
-    return OK;
 }
 
 enum status file_rewrite(const char *path, struct slice text, const char **why)

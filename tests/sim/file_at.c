@@ -235,6 +235,16 @@ enum status file_at_read(int fd, uint64_t offset, void *into, size_t size, size_
     return OK;
 }
 
+/* What is at hand is drawn anew each time. */
+bool file_at_read_now(int fd, uint64_t offset, void *into, size_t size)
+{
+    const struct node *node = node_of(fd);
+    if (offset + size > node->size || world_chance(50))
+        return false;
+    memcpy(into, node->text + offset, size);
+    return true;
+}
+
 enum status file_at_write(int fd, uint64_t offset, const void *data, size_t size, const char **why)
 {
     struct node *node = node_of(fd);

@@ -90,10 +90,12 @@
     CHECKED(large_files)                                                                           \
     CHECKED(files_over_time)                                                                       \
     CHECKED(one_fetch_for_many)                                                                    \
+    CHECKED(one_fetch_of_chunks)                                                                   \
     CHECKED(first_leaves_early)                                                                    \
     CHECKED(first_leaves_inside)                                                                   \
     CHECKED(all_leave_early)                                                                       \
     CHECKED(all_leave_inside)                                                                      \
+    CHECKED(one_leaves_inside)                                                                     \
     CHECKED(fetch_is_torn)                                                                         \
     CHECKED(stale_while_fetched)                                                                   \
     CHECKED(stored_is_asked_about)                                                                 \
@@ -102,6 +104,7 @@
     CHECKED(names_and_cookies)                                                                     \
     CHECKED(kinds_of_requests)                                                                     \
     CHECKED(slower_than_it_lives)                                                                  \
+    CHECKED(changed_while_fetched)                                                                 \
     CHECKED(page_is_changed)                                                                       \
     CHECKED(shapes_of_answers)                                                                     \
     CHECKED(too_large_to_store)                                                                    \
@@ -120,6 +123,8 @@
     PLAIN(programs_are_slow)                                                                       \
     CHECKED(memory_is_short)                                                                       \
     CHECKED(memory_is_gone)                                                                        \
+    CHECKED(memory_is_lowered)                                                                     \
+    CHECKED(queue_is_left)                                                                         \
     CHECKED(queue_moves_on)                                                                        \
     CHECKED(log_is_reopened)                                                                       \
     PLAIN(log_goes_on)                                                                             \

@@ -75,17 +75,23 @@ static void change(void *unused)
     page_change(page);
 }
 
-/* Who comes while it is fetched gets what is there at once, and the rest as it comes. */
-void one_fetch_for_many(void)
+static void many_ask(bool is_chunked)
 {
     begin("", "");
     page = page_new("", &PAGE_FRESH);
     page->versions[1].size = 3000;
+    page->is_chunked = is_chunked;
     for (int i = 0; i < 40; i++) {
         struct plan *plan = ask(i * 20);
         plan->manner = MANNER_SLOW;
         wish_say(plan);
     }
+}
+
+/* Who comes while it is fetched gets what is there at once, and the rest as it comes. */
+void one_fetch_for_many(void)
+{
+    many_ask(false);
 }
 void one_fetch_for_many_check(void)
 {
@@ -99,7 +105,24 @@ void one_fetch_for_many_check(void)
             plan->wish->first_byte > begins + MILLISECONDS(LATE_MS))
             world_broken("expectation", "follower %u began to read %.3f s late", i,
                          (double)(plan->wish->first_byte - begins) / (double)SECONDS(1));
+        if (plan->wish->waited > MILLISECONDS(LATE_MS))
+            world_broken("expectation", "follower %u waited %.3f s for what was there", i,
+                         (double)plan->wish->waited / (double)SECONDS(1));
+        int64_t ends = plan->began > first->ended ? plan->began : first->ended;
+        if (plan->ended > ends + MILLISECONDS(LATE_MS))
+            world_broken("expectation", "follower %u had all %.3f s late", i,
+                         (double)(plan->ended - ends) / (double)SECONDS(1));
     }
+}
+
+/* The same where only its end says how long it is. */
+void one_fetch_of_chunks(void)
+{
+    many_ask(true);
+}
+void one_fetch_of_chunks_check(void)
+{
+    one_fetch_for_many_check();
 }
 
 /* The first leaves before anything has come: another has its place. */
@@ -118,6 +141,9 @@ void first_leaves_early(void)
 void first_leaves_early_check(void)
 {
     expect_asked(1);
+    if (server->requests != 1)
+        world_broken("expectation", "it was asked %u times for, as the first had left",
+                     server->requests);
 }
 
 void first_leaves_inside(void)
@@ -173,6 +199,26 @@ void all_leave_inside_check(void)
 {
     expect_asked(1);
     if (!plan_at(3)->wish->is_hit)
+        world_broken("expectation", "what was fetched for nobody is not there");
+}
+
+/* The same of one who was alone with it. */
+void one_leaves_inside(void)
+{
+    begin("", "");
+    page = page_new("", &PAGE_FRESH);
+    page->versions[1].size = 5000;
+    for (int i = 0; i < 2; i++) {
+        struct plan *plan = ask(i * 20000);
+        plan->manner = MANNER_SLOW;
+        wish_say(plan);
+    }
+    clients[0]->manner.leaves_at = 600;
+}
+void one_leaves_inside_check(void)
+{
+    expect_asked(1);
+    if (plan_at(0)->outcome == OUTCOME_WHOLE || !plan_at(1)->wish->is_hit)
         world_broken("expectation", "what was fetched for nobody is not there");
 }
 
@@ -256,6 +302,9 @@ void stale_if_error_check(void)
     expect_version(2, 0);
     if (plan_at(2)->outcome != OUTCOME_REFUSED || plan_at(2)->got_status != 502)
         world_broken("expectation", "what is too old stood in for an error");
+    if (server->requests != 4)
+        world_broken("expectation", "servers were asked %u times by four requests",
+                     server->requests);
 }
 
 /* What is for one alone makes nobody wait for another, once that is known. */
@@ -357,6 +406,28 @@ void page_is_changed(void)
 void page_is_changed_check(void)
 {
     expect_version(39, 5);
+}
+
+/* The same while what was before is still on its way: whole at last, it is of no use any more. */
+void changed_while_fetched(void)
+{
+    begin("", "");
+    page = page_new("", &PAGE_FRESH);
+    page->versions[1].size = 5000;
+    for (int i = 0; i < 3; i++) {
+        struct plan *plan = ask(i == 0 ? 0 : i == 1 ? 1000 : 25000);
+        plan->manner = i == 0 ? MANNER_SLOW : MANNER_GOOD;
+        plan->method = i == 1 ? "POST" : "GET";
+        plan->wish->changes = i == 1;
+        wish_say(plan);
+    }
+}
+void changed_while_fetched_check(void)
+{
+    if (plan_at(0)->ended < plan_at(1)->ended || plan_at(0)->ended > plan_at(2)->began)
+        world_broken("expectation", "it was not changed while it was fetched");
+    expect_version(0, 1);
+    expect_version(2, 2);
 }
 
 /* Parts, heads, and what the client has already, of what is stored. */

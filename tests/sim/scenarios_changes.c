@@ -365,6 +365,28 @@ void queue_moves_on_check(void)
     }
 }
 
+/* All who wait for a server leave in the same moment, also whose turn it has just become. */
+void queue_is_left(void)
+{
+    begin(1);
+    scenario_config("workers 1\nupstream app {\n    server 10.0.0.1:8000 max_conns=1\n}\n"
+                    "site * {\n    listen 10.1.0.1:80\n    proxy app\n}\n");
+    client->plans[0]->think = SECONDS(3);
+    for (unsigned i = 0; i < 4; i++) {
+        crowd[i] = scenario_client(1);
+        crowd[i]->manner.leaves_after = SECONDS(1);
+        crowd[i]->manner.leaves_rudely = true;
+        client_start(crowd[i], MILLISECONDS(300));
+    }
+}
+void queue_is_left_check(void)
+{
+    for (unsigned i = 0; i < 4; i++)
+        if (crowd[i]->plans[0]->heads > 0)
+            world_broken("expectation", "number %u of the queue was served", i);
+    scenario_expect(client->plans[0], 200, 3);
+}
+
 static void jump(void *unused)
 {
     (void)unused;

@@ -8,17 +8,21 @@
 #include "truth.h"
 #include "world.h"
 
+#include <signal.h>
 #include <stdio.h>
 
 enum {
     BUDGET_MIB = 16,
+    PLENTY_MIB = 32,
+    CROWD = 450, /* holds more than the budget */
+    SMALL = 3,
     GREEDY = 420,
     LOOK_MS = 100,
     SPARE_MIB = 1, /* what comes between two looks */
     SETTLED_S = 60,
 };
 
-static struct client *modest, *greedy[GREEDY];
+static struct client *modest, *greedy[CROWD], *small[SMALL];
 static struct memory_state seen;
 static int64_t most;
 static bool was_tight;
@@ -34,13 +38,18 @@ static void look(void *unused)
         world_after(MILLISECONDS(LOOK_MS), look, unused);
 }
 
-static void begin(void)
+static void configure(unsigned budget)
 {
     scenario_config("workers 2\nlimits memory=%uMiB\n"
                     "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
                     "upstream app {\n    server 10.0.0.1:8000\n}\n"
                     "site * {\n    listen 10.1.0.1:80\n    proxy app\n}\n",
-                    BUDGET_MIB);
+                    budget);
+}
+
+static void begin(unsigned budget)
+{
+    configure(budget);
     scenario_server(1);
     most = 0;
     was_tight = false;
@@ -51,7 +60,7 @@ static void begin(void)
 }
 
 /* One address, many connections, answers that nobody reads. */
-static void come(unsigned i, const char *from)
+static struct client *come(unsigned i, const char *from)
 {
     struct client *client = scenario_client(1);
     char text[48];
@@ -60,8 +69,8 @@ static void come(unsigned i, const char *from)
     client->plans[0]->reply_size = 400000;
     client->manner.pauses_at = 1;
     client->manner.pauses_for = SECONDS(SETTLED_S);
-    greedy[i] = client;
     client_start(client, SECONDS(1) + MILLISECONDS((int64_t)i * 8));
+    return client;
 }
 
 static void check_recovery(void)
@@ -95,9 +104,9 @@ static void settled(void *unused)
 
 void memory_is_short(void)
 {
-    begin();
+    begin(BUDGET_MIB);
     for (unsigned i = 0; i < GREEDY; i++)
-        come(i, "10.2.7.7");
+        greedy[i] = come(i, "10.2.7.7");
     world_after(MILLISECONDS(300), look, NULL);
     world_after(SECONDS(SETTLED_S + 120), settled, NULL);
 }
@@ -117,9 +126,9 @@ void memory_is_short_check(void)
 /* Connections that were opened before it is tight, and grow all at once. */
 void memory_is_gone(void)
 {
-    begin();
+    begin(BUDGET_MIB);
     for (unsigned i = 0; i < GREEDY; i++) {
-        come(i, i % 3 == 0 ? "10.2.7.8" : "10.2.7.7");
+        greedy[i] = come(i, i % 3 == 0 ? "10.2.7.8" : "10.2.7.7");
         greedy[i]->plans[0]->think = SECONDS(6) - MILLISECONDS((int64_t)i * 8);
     }
     world_after(MILLISECONDS(300), look, NULL);
@@ -140,4 +149,53 @@ void memory_is_gone_check(void)
     if (ended(modest) > 0)
         world_broken("memory", "%u requests of somebody who holds little were ended",
                      ended(modest));
+}
+
+static void lower(void *unused)
+{
+    (void)unused;
+    configure(BUDGET_MIB);
+    signal_send(SIGHUP);
+}
+
+static void look_at_lowered(void *unused)
+{
+    struct memory_state state;
+    (void)unused;
+    memory_watch_look(&state);
+    if (state.used > (int64_t)BUDGET_MIB * 1024 * 1024)
+        world_broken("memory", "clients hold %lld KiB long after the budget became %u MiB",
+                     (long long)state.used / 1024, BUDGET_MIB);
+}
+
+/* A reload leaves less memory than clients hold: who holds the most makes room, others who wait as
+ * they do stay. */
+void memory_is_lowered(void)
+{
+    static const char *const FROM[SMALL] = {"10.2.7.6", "10.2.7.8", "10.2.8.7"};
+    begin(PLENTY_MIB);
+    for (unsigned i = 0; i < CROWD; i++)
+        greedy[i] = come(i, "10.2.7.7");
+    for (unsigned i = 0; i < SMALL; i++) {
+        small[i] = come(i, FROM[i]);
+        small[i]->manner.pauses_for = SECONDS(20);
+    }
+    world_after(SECONDS(5), lower, NULL);
+    world_after(SECONDS(10), look_at_lowered, NULL);
+    world_after(SECONDS(SETTLED_S + 120), settled, NULL);
+}
+void memory_is_lowered_check(void)
+{
+    unsigned gone = 0;
+    for (unsigned i = 0; i < CROWD; i++)
+        gone += ended(greedy[i]);
+    if (gone == 0 || log_count("client_ended") == 0)
+        world_broken("expectation", "nobody was ended");
+    if (gone == CROWD)
+        world_broken("memory", "all were ended, and not what was too much");
+    if (ended(modest) > 0)
+        world_broken("memory", "somebody who holds little was ended");
+    for (unsigned i = 0; i < SMALL; i++)
+        if (ended(small[i]) > 0)
+            world_broken("memory", "client %u holds little, and was ended", i);
 }

@@ -2,6 +2,7 @@
 /* What a proxy does all day: one thing in each scenario. The torture goes through all of them. */
 #include "scenarios.h"
 
+#include "truth.h"
 #include "world.h"
 
 #include <string.h>
@@ -167,6 +168,7 @@ void paused_reader(void)
 void client_leaves(void)
 {
     begin(1, 1);
+    truth_log_has("client_closed");
     client->plans[0]->think = SECONDS(3);
     client->manner.leaves_after = SECONDS(1);
 }

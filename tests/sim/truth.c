@@ -122,6 +122,12 @@ static unsigned lines_of(unsigned id, int *status, unsigned long long *bytes)
     return count;
 }
 
+static const char *wanted_in_the_log;
+void truth_log_has(const char *text)
+{
+    wanted_in_the_log = text;
+}
+
 void truth_in_the_log(void)
 {
     size_t size;
@@ -129,6 +135,9 @@ void truth_in_the_log(void)
     files_text(LOGS[0], &size);
     if (size == 0 || files_torn() > 0)
         return;
+    if (wanted_in_the_log != NULL && !world_was_struck() &&
+        strstr(files_text(LOGS[0], &size), wanted_in_the_log) == NULL)
+        world_broken("log", "it does not say \"%s\"", wanted_in_the_log);
     wishes_in_the_log(files_text(LOGS[0], &size), files_text(LOGS[1], &size));
     for (unsigned id = 1; id <= plans_count(); id++) {
         const struct plan *plan = plan_of(id);

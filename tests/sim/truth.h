@@ -15,6 +15,8 @@ void truth_end_within(int seconds);
 void truth_after_end(int exit_code);
 /* And the last client has gone. */
 void truth_in_the_log(void);
+/* A line of it holds that text. */
+void truth_log_has(const char *text);
 /* Before the world begins. */
 void truth_before(void);
 /* At any moment: memory is bounded, and waits that are over leave no timer behind. */

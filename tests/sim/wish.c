@@ -261,7 +261,7 @@ bool wish_head(struct plan *plan, const struct reader *reader)
     const char *id = field_of(reader, "X-Sim", id_room);
     note_status(wish, reader);
     wish->is_failure = false;
-    wish->first_byte = 0;
+    wish->first_byte = wish->last_byte = wish->waited = 0;
     if (wish->page != NULL && !wish->changes && text != NULL) {
         expect_page(plan, reader, text);
     } else if (wish->changes && wish->version > 0 && id != NULL && reader->status == 200) {
@@ -312,6 +312,9 @@ void wish_body(struct plan *plan, const char *data, size_t size)
     if (wish->is_failure)
         return;
     wish->first_byte = wish->first_byte > 0 ? wish->first_byte : world_now();
+    int64_t waited = wish->last_byte > 0 ? world_now() - wish->last_byte : 0;
+    wish->waited = waited > wish->waited ? waited : wish->waited;
+    wish->last_byte = world_now();
     if (!wish->is_encoded) {
         take(plan, data, size);
         return;

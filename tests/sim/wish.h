@@ -28,7 +28,9 @@ struct wish {
     uint64_t pattern;   /* its bytes are drawn from that … */
     uint64_t at;        /* … here is the next */
     uint64_t end;       /* … and so far they go */
-    int64_t first_byte; /* when the first of a body came */
+    int64_t first_byte; /* when the first of a body came … */
+    int64_t last_byte;  /* … and the last so far … */
+    int64_t waited;     /* … and the longest time between two pieces */
     char request_id[48], status[16]; /* as weir says: Cache-Status begins so */
     bool is_encoded, is_failure, is_hit;
     struct coded *coded;

@@ -3,7 +3,6 @@
 #include "fiber/fiber.h"
 #include "fiber/loop.h"
 #include "fiber/offload.h"
-#include "fiber/queue.h"
 #include "fiber/thread.h"
 
 #include <setjmp.h>
@@ -163,39 +162,6 @@ static void readiness_wakes(void **state)
     loop_run();
 }
 
-static struct queue queue;
-
-static void producer(void *argument)
-{
-    (void)argument;
-    for (uintptr_t i = 1; i <= 100; i++)
-        assert_int_equal(queue_put(&queue, (void *)i, loop_now() + SECONDS(5)), OK);
-    queue_close(&queue);
-    assert_int_equal(queue_put(&queue, NULL, CLOCK_NEVER), ERR_CLOSED);
-}
-
-static void consumer(void *argument)
-{
-    (void)argument;
-    void *item;
-    for (uintptr_t i = 1; i <= 100; i++) {
-        assert_int_equal(queue_take(&queue, &item, loop_now() + SECONDS(5)), OK);
-        assert_int_equal((uintptr_t)item, i);
-    }
-    assert_int_equal(queue_take(&queue, &item, CLOCK_NEVER), ERR_CLOSED);
-    loop_stop();
-}
-
-static void queues_are_bounded_and_in_order(void **state)
-{
-    (void)state;
-    void *items[3];
-    queue_init(&queue, items, 3);
-    assert_int_equal(fiber_start(NULL, "producer", producer, NULL, NULL), OK);
-    assert_int_equal(fiber_start(NULL, "consumer", consumer, NULL, NULL), OK);
-    loop_run();
-}
-
 static int may_end;
 
 static void slow_job(void *job)
@@ -297,6 +263,47 @@ static void filler(void *argument)
     loop_stop();
 }
 
+enum { OUTSIDE_SIZE = 768 * 1024 }; /* more than a fiber's stack has in any build */
+
+static void write_much(void *argument)
+{
+    volatile char much[OUTSIDE_SIZE];
+    for (size_t i = 0; i < sizeof much; i++)
+        much[i] = (char)i;
+    note(argument);
+    assert_ptr_not_equal(fiber_self(), NULL);
+    if (strlen(trace) == 1) /* one that is outside already stays there */
+        fiber_run_outside(write_much, argument);
+}
+
+static void goes_outside(void *argument)
+{
+    char mine[] = "kept";
+    fiber_run_outside(write_much, argument);
+    assert_string_equal(mine, "kept");
+    assert_int_equal(fiber_sleep(loop_now() + MILLISECONDS(1)), OK);
+    fiber_run_outside(write_much, argument);
+    assert_string_equal(mine, "kept");
+}
+
+static void note_on_loop(void *argument)
+{
+    assert_ptr_equal(fiber_self(), NULL);
+    note(argument);
+}
+
+static void calls_outside_have_the_stack_of_the_loop(void **state)
+{
+    (void)state;
+    assert_int_equal(fiber_start(NULL, "a", goes_outside, name_a, NULL), OK);
+    assert_string_equal(trace, "aa");
+    while (thread.fibers_count > 0)
+        loop_turn(CLOCK_NEVER);
+    assert_string_equal(trace, "aaa");
+    fiber_run_outside(note_on_loop, name_b);
+    assert_string_equal(trace, "aaab");
+}
+
 static void fibers_are_limited(void **state)
 {
     (void)state;
@@ -311,9 +318,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_cancel_is_seen_by_every_wait, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cancelled_join_cancels_the_children, set_up, tear_down),
         cmocka_unit_test_setup_teardown(readiness_wakes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(queues_are_bounded_and_in_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(work_of_a_thread_that_leaves_is_freed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(offloaded_work_is_waited_for_or_detached, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(calls_outside_have_the_stack_of_the_loop, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(fibers_are_limited, set_up, tear_down),
     };

@@ -154,6 +154,29 @@ static void chunk_lines(void **state)
     }
 }
 
+/* What is of one hop only, or framing, in any place makes the whole written anew each time. */
+static void lasting(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fields[8];
+        bool are_lasting;
+    } table[] = {
+        {{NULL}, true},
+        {{"X-A", "1", "ETag", "\"a\"", NULL}, true},
+        {{"Connection", "close", NULL}, false},
+        {{"X-A", "1", "Connection", "x-a", NULL}, false},
+        {{"Keep-Alive", "5", "X-A", "1", NULL}, false},
+        {{"X-A", "1", "Content-Length", "5", "X-B", "2", NULL}, false},
+        {{"Content-Length", "5", NULL}, false},
+        {{"Transfer-Encoding", "chunked", "X-A", "1", NULL}, false},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct fields fields = fields_of(table[i].fields);
+        assert_int_equal(h1_are_lasting(&fields), table[i].are_lasting);
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -172,6 +195,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(requests), TEST(responses), TEST(chunk_lines)};
+    const struct CMUnitTest tests[] = {TEST(requests), TEST(responses), TEST(chunk_lines),
+                                       TEST(lasting)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -412,6 +412,15 @@ static void run_refused(void)
 }
 ON_FIBER(refused)
 
+/* Once all has been read: what it leaves unread would be a reset. */
+static void script_hang_up_after_the_body(struct visit *visit)
+{
+    if (!hear(visit))
+        return;
+    assert_non_null(strstr(visit->head, "\r\nContent-Length: 3\r\n"));
+    assert_int_equal(hear_body(visit, 3), 3);
+}
+
 /* An upgrade of one letter is one: over HTTP/1 whatever the policy, and never said twice. */
 static void run_shortest_upgrade(void)
 {
@@ -429,7 +438,7 @@ static void run_shortest_upgrade(void)
     drop_upstream(upstream);
     origin_stop(&origin);
     origin = (struct origin){0};
-    origin_start(&origin, script_hang_up);
+    origin_start(&origin, script_hang_up_after_the_body);
     for (int is_asked = 0; is_asked < 2; is_asked++) {
         upstream = make_upstream(&origin.address, 1, NULL);
         prepare(&asked, upstream, "GET");

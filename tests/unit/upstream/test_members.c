@@ -177,6 +177,63 @@ static void run_priorities_and_weights(void)
 }
 ON_FIBER(priorities_and_weights)
 
+/* The line of a configured one, and its text, go with it: the place keeps nothing of them. */
+static void run_a_place_keeps_nothing_of_who_left(void)
+{
+    struct upstream *upstream = make_upstream(anywhere, 2, NULL);
+    struct server_state state;
+    struct server *server = &upstream->servers[0];
+    assert_true(server_enter(server));
+    struct slice called = server->name;
+    upstream_drop_line(upstream, 0);
+    upstream_reap(upstream);
+    assert_true(slice_equal(called, SLICE("s0:80"))); /* for whoever is still there */
+    server_leave(server);
+    upstream_reap(upstream);
+    assert_int_equal(fiber_sleep(loop_now() + MILLISECONDS(1100)), OK);
+    upstream_reap(upstream);
+    assert_true(server->is_resting && upstream->lines[0]->is_free);
+    assert_true(upstream_server_state(upstream, 0, &state));
+    assert_int_equal(state.name.size, 0);
+    assert_int_equal(server->host.size, 0);
+    assert_null(server->config.tls);
+    assert_true(upstream_server_state(upstream, 1, &state));
+    assert_true(slice_equal(state.name, SLICE("s1:80")));
+    drop_upstream(upstream);
+}
+ON_FIBER(a_place_keeps_nothing_of_who_left)
+
+static void is_name(struct upstream_config *config, struct server_config *servers)
+{
+    (void)config;
+    servers[0].source = SERVER_NAME;
+    servers[0].host = SLICE("app.internal");
+}
+
+/* What a name had is forgotten; the name is still there, and is looked up. */
+static void run_a_name_without_addresses_is_called_by_its_line(void)
+{
+    struct upstream *upstream = make_upstream(anywhere, 1, is_name);
+    struct server_state state;
+    set(upstream, "ab");
+    assert_true(slice_equal(upstream->servers[0].name, SLICE("a")));
+    set(upstream, "");
+    upstream_reap(upstream);
+    assert_int_equal(fiber_sleep(loop_now() + MILLISECONDS(1100)), OK);
+    upstream_reap(upstream);
+    assert_true(upstream_server_state(upstream, 0, &state));
+    assert_true(slice_equal(state.name, SLICE("s0:80")));
+    assert_string_equal(state.state, "unresolved");
+    assert_true(upstream_server_state(upstream, 1, &state));
+    assert_int_equal(state.name.size, 0);
+    upstream_drop_line(upstream, 0);
+    upstream_reap(upstream);
+    assert_true(upstream_server_state(upstream, 0, &state));
+    assert_int_equal(state.name.size, 0);
+    drop_upstream(upstream);
+}
+ON_FIBER(a_name_without_addresses_is_called_by_its_line)
+
 /* One more than there are places finds none, and is said. */
 static void run_no_place_is_left(void)
 {
@@ -222,6 +279,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(back_before_it_was_gone, members_open, world_close),
         cmocka_unit_test_setup_teardown(priorities_and_weights, members_open, world_close),
         cmocka_unit_test_setup_teardown(no_place_is_left, members_open, world_close),
+        cmocka_unit_test_setup_teardown(a_place_keeps_nothing_of_who_left, members_open,
+                                        world_close),
+        cmocka_unit_test_setup_teardown(a_name_without_addresses_is_called_by_its_line,
+                                        members_open, world_close),
         cmocka_unit_test_setup_teardown(a_line_that_is_down_has_none, members_open, world_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -299,7 +299,9 @@ static void worker_fiber(void *argument)
 {
     struct worker *worker = argument;
     worker->work(worker);
-    __atomic_store_n(&worker->phase, 1, __ATOMIC_RELEASE);
+    int before = 0; /* it may have been told to end already */
+    __atomic_compare_exchange_n(&worker->phase, &before, 1, false, __ATOMIC_ACQ_REL,
+                                __ATOMIC_ACQUIRE);
 }
 
 static void *worker_main(void *argument)

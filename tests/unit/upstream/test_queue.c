@@ -55,7 +55,18 @@ static void start_jobs(struct upstream *upstream, int count)
         jobs[i] = (struct job){upstream, &storage[i], 0};
         assert_int_equal(fiber_start(&scope, "job", perform_job, &jobs[i], &fibers[i]), OK);
     }
-    pause_ms(30);
+}
+
+/* Until so many wait, and the server has been asked so much. */
+static void wait_until(const struct upstream *upstream, uint32_t waiting,
+                       const struct origin *origin, int requests)
+{
+    int64_t began = loop_now();
+    while ((upstream->waiting != waiting || origin->requests != requests) &&
+           loop_now() - began < SECONDS(60))
+        pause_ms(1);
+    assert_int_equal(upstream->waiting, waiting);
+    assert_int_equal(origin->requests, requests);
 }
 
 /* One in flight, eight in the queue; the tenth is told at once. */
@@ -66,8 +77,7 @@ static void run_first_in_first_out(void)
     struct upstream *upstream = make_upstream(&origin.address, 1, one_at_a_time);
     may_answer = false;
     start_jobs(upstream, JOBS);
-    assert_int_equal(origin.requests, 1);
-    assert_int_equal(upstream->waiting, 8);
+    wait_until(upstream, 8, &origin, 1);
     assert_int_equal(jobs[9].order, 1);
     assert_int_equal(storage[9].status, ERR_LIMIT);
     assert_int_equal(storage[9].call.answer, 503);
@@ -93,9 +103,9 @@ static void run_cancelled_in_the_queue(void)
     struct upstream *upstream = make_upstream(&origin.address, 1, one_at_a_time);
     may_answer = false;
     start_jobs(upstream, 6);
+    wait_until(upstream, 5, &origin, 1);
     fiber_cancel(fibers[3]);
-    pause_ms(5);
-    assert_int_equal(upstream->waiting, 4);
+    wait_until(upstream, 4, &origin, 1);
     assert_int_equal(storage[3].status, ERR_CANCELLED);
     /* Called, and cancelled before the letter came. */
     upstream_queue_wake(upstream);
@@ -125,9 +135,8 @@ static void run_waited_too_long(void)
     may_answer = false;
     start_jobs(upstream, 3);
     int64_t began = loop_now();
-    while (upstream->waiting > 0 && loop_now() - began < SECONDS(60))
+    while (answered < 2 && loop_now() - began < SECONDS(60))
         pause_ms(20);
-    pause_ms(20);
     for (int i = 1; i < 3; i++) {
         assert_int_equal(storage[i].status, ERR_LIMIT);
         assert_int_equal(storage[i].call.answer, 503);
@@ -153,7 +162,7 @@ static void run_waits_while_others_refuse(void)
     struct upstream *upstream = make_upstream(both, 2, one_at_a_time);
     may_answer = false;
     start_jobs(upstream, 4);
-    assert_int_equal(upstream->waiting, 3);
+    wait_until(upstream, 3, &origin, 1);
     may_answer = true;
     fiber_scope_join(&scope);
     for (int i = 0; i < 4; i++)
@@ -175,7 +184,7 @@ static void run_ejection_runs_out(void)
     upstream->servers[1].health = SERVER_EJECTED;
     upstream->servers[1].until = loop_now() + SECONDS(2);
     start_jobs(upstream, 4);
-    assert_int_equal(upstream->waiting, 3);
+    wait_until(upstream, 3, &origin, 1);
     int64_t began = loop_now();
     while (upstream->waiting > 0 && loop_now() - began < SECONDS(60))
         pause_ms(5);
@@ -280,8 +289,7 @@ static void run_held_until_it_is_back(void)
     origin_stop(&origin);
     struct upstream *upstream = make_upstream(&origin.address, 1, NULL);
     start_jobs(upstream, 3);
-    pause_ms(200);
-    assert_int_equal(upstream->waiting, 3);
+    wait_until(upstream, 3, &origin, 0);
     origin_start(&origin, script_hello);
     fiber_scope_join(&scope);
     for (int i = 0; i < 3; i++) {

@@ -87,12 +87,16 @@ case 'kill':
     break;
 case 'abort':
     ignore_user_abort(false);
-    for ($i = 0; $i < 50; $i++) {
+    $how = 'aborted';
+    register_shutdown_function(function () use (&$how) {
+        file_put_contents($_GET['file'], $how);
+    });
+    for ($i = 0; $i < 2000; $i++) {
         echo str_repeat('x', 65536);
         flush();
         usleep(10000);
     }
-    file_put_contents($_GET['file'], 'it ran to its end');
+    $how = 'it ran to its end';
     break;
 case 'session':
     session_save_path($_GET['place']);
