@@ -91,7 +91,9 @@ static int end_one(struct connections_options *options, const char *id)
                              SLICE_ARG(admin_escape(client, slice_from_cstring(id)))),
     };
     int code = admin_ask(client, &question, &reply);
-    if (code == EXIT_DONE && !client->json)
+    if (code == EXIT_DONE && client->json)
+        printf("{\"ended\":true}\n");
+    else if (code == EXIT_DONE)
         printf("ended %s\n", id);
     return code;
 }

@@ -28,8 +28,12 @@ static void show_memory(const struct json_value *memory)
     if (admin_member(memory, "budget") == NULL || admin_member(memory, "used") == NULL)
         return;
     struct slice level = admin_text(memory, "level");
-    printf("memory     %.0f of %.0f MiB, %.*s\n", admin_seconds(memory, "used") / mib,
+    printf("memory     %.0f of %.0f MiB, %.*s", admin_seconds(memory, "used") / mib,
            admin_seconds(memory, "budget") / mib, SLICE_ARG(level));
+    double committed = admin_seconds(memory, "committed") / mib;
+    if (committed >= admin_seconds(memory, "used") / mib + 1)
+        printf(", %.0f MiB with what is promised", committed);
+    printf("\n");
 }
 
 static void show_refused(const struct json_value *refused)

@@ -133,6 +133,8 @@ static void write_memory(struct buffer *out)
     json_field(out, "level", slice_from_cstring(pressure_name(state.level)));
     if (state.used >= 0)
         json_field_int(out, "used", state.used);
+    if (state.used >= 0)
+        json_field_int(out, "committed", state.committed);
     if (state.budget > 0)
         json_field_int(out, "budget", state.budget);
     json_field_int(out, "connections_ended", (int64_t)state.ended);

@@ -30,7 +30,7 @@ enum {
     TRIM_MS = 1000, /* between two trimmings */
     END_MS = 100,   /* what was ended needs that long to be gone, when workers have time */
     VICTIMS_MAX = 64,
-    FORGET_S = 600,
+    FORGET_S = 600, /* what nobody can tell any more */
     MIB = 1024 * 1024,
 };
 
@@ -206,10 +206,11 @@ static void publish(struct memory_reading reading)
     int64_t committed = used, committed_max = INT64_MAX, slack = 0;
     if (budget > 0 && used >= 0) {
         int64_t caches = cached();
-        int64_t for_clients = overload_committed(&watch.workers->shared);
-        learn_other(used - caches, for_clients);
-        committed = watch.other + caches + for_clients;
-        committed_max = pressure_room(watch.other + caches, budget);
+        int64_t connections = overload_connections(&watch.workers->shared);
+        int64_t given = connections + __atomic_load_n(&pressure->committed, __ATOMIC_RELAXED);
+        learn_other(used - caches, given);
+        committed = watch.other + caches + given;
+        committed_max = pressure_room(watch.other + caches + connections, budget);
         slack = budget / 10;
     } else if (budget > 0) {
         used = committed = watch.all.total;
@@ -276,10 +277,11 @@ static void look(void)
         publish(reading);
     if (watch.is_asking)
         return;
-    if (!has_reading || (watch.state.level == PRESSURE_END && loop_now() >= watch.next_end))
-        weigh();
-    else if (watch.state.level >= PRESSURE_TRIM && loop_now() >= watch.next_trim)
+    /* First what nobody needs goes: it counts as well. */
+    if (has_reading && watch.state.level >= PRESSURE_TRIM && loop_now() >= watch.next_trim)
         trim();
+    else if (!has_reading || (watch.state.level == PRESSURE_END && loop_now() >= watch.next_end))
+        weigh();
 }
 
 static void on_timer(struct timer *timer)

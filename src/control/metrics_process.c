@@ -124,7 +124,9 @@ static void write_memory(struct metrics_out *m)
     one(m, "weir_memory_budget_bytes", "gauge", (uint64_t)state.budget,
         "What limits.memory allows; 0: there is no budget.");
     one(m, "weir_memory_used_bytes", "gauge", state.used < 0 ? 0 : (uint64_t)state.used,
-        "What stands against it.");
+        "What the process or its group has of it.");
+    one(m, "weir_memory_committed_bytes", "gauge", state.used < 0 ? 0 : (uint64_t)state.committed,
+        "What stands against it: what is used, and what was promised and not touched yet.");
     one(m, "weir_memory_level", "gauge", (uint64_t)state.level,
         "0 all is as usual, 1 caches are given back, 2 connections are not kept, 3 requests are "
         "refused, 4 the largest clients are ended.");

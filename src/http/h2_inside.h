@@ -93,6 +93,12 @@ void h2_end_if_doomed(struct h2_session *session);
 
 /* The stream of that number; NULL: there is none, or its owner has left it. (h2_receive.c) */
 struct h2_stream *h2_stream_of(struct h2_session *session, int32_t id);
+/* Bodies that came. (h2_body.c) Whether more may be kept; keeps it; how much nobody has taken;
+ * gives that up. */
+bool h2_body_may_keep(struct h2_session *session, struct h2_stream *stream, size_t size);
+void h2_body_keep(struct h2_stream *stream, const char *data, size_t size);
+size_t h2_body_unread(const struct h2_stream *stream);
+void h2_body_drop(struct h2_session *session, struct h2_stream *stream);
 /* Callbacks for what comes. (h2_receive.c) */
 void h2_set_receive_callbacks(nghttp2_session_callbacks *callbacks);
 /* The stream is no longer the engine's. */

@@ -1,29 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What comes: heads are built, bodies are kept in blocks until their owner takes them (only then is
- * the window opened again), ends are judged. */
+/* What comes: heads are built, bodies are kept, ends are judged. */
 #include "base/check.h"
-#include "fiber/block.h"
 #include "http/h2_inside.h"
 
 enum {
     INTERIM_MAX = 8,
     CONTINUATIONS_MAX = 8,
 };
-
-/* A part of a body that nobody has taken yet. */
-struct h2_block {
-    struct h2_block *next;
-    uint32_t start, end; /* of what stands in data */
-    char data[];
-};
-enum {
-    BLOCK_ROOM = BLOCK_SIZE - sizeof(struct h2_block),
-};
-
-bool h2_body_end(const struct h2_stream *stream)
-{
-    return !stream->has_length || stream->received == stream->declared;
-}
 
 static void reset(struct h2_session *session, struct h2_stream *stream, enum h2_error error)
 {
@@ -345,36 +328,6 @@ static int on_invalid_frame(nghttp2_session *engine, const nghttp2_frame *frame,
     return go_on(session);
 }
 
-static void append(struct h2_stream *stream, const char *data, size_t size)
-{
-    while (size > 0) {
-        struct h2_block *last = stream->in_last;
-        if (last == NULL || last->end == BLOCK_ROOM) {
-            struct h2_block *block = block_take();
-            block->next = NULL;
-            block->start = block->end = 0;
-            if (last == NULL)
-                stream->in_first = block;
-            else
-                last->next = block;
-            stream->in_last = last = block;
-        }
-        size_t part = BLOCK_ROOM - last->end < size ? BLOCK_ROOM - last->end : size;
-        memcpy(last->data + last->end, data, part);
-        last->end += (uint32_t)part;
-        data += part;
-        size -= part;
-    }
-}
-
-static bool may_hold(struct h2_session *session, struct h2_stream *stream, size_t size)
-{
-    const struct h2_block *last = stream->in_last;
-    bool fits = last != NULL && BLOCK_ROOM - last->end >= size;
-    return fits || session->events->may_hold == NULL ||
-           session->events->may_hold(session->owner, stream);
-}
-
 static int on_data(nghttp2_session *engine, uint8_t flags, int32_t id, const uint8_t *data,
                    size_t size, void *user_data)
 {
@@ -392,76 +345,19 @@ static int on_data(nghttp2_session *engine, uint8_t flags, int32_t id, const uin
         reset(session, stream, H2_PROTOCOL_ERROR);
         return 0;
     }
-    if (!may_hold(session, stream, size)) {
+    if (!h2_body_may_keep(session, stream, size)) {
         nghttp2_session_consume(engine, id, size);
         reset(session, stream, H2_ENHANCE_YOUR_CALM);
         return 0;
     }
-    append(stream, (const char *)data, size);
+    h2_body_keep(stream, (const char *)data, size);
     session->events->changed(session->owner, stream);
     return 0;
 }
 
-size_t h2_stream_memory(const struct h2_stream *stream)
-{
-    size_t size = 0;
-    for (const struct h2_block *block = stream->in_first; block != NULL; block = block->next)
-        size += BLOCK_SIZE;
-    return size;
-}
-
-static void give_blocks(struct h2_stream *stream)
-{
-    while (stream->in_first != NULL) {
-        struct h2_block *block = stream->in_first;
-        stream->in_first = block->next;
-        block_give(block);
-    }
-    stream->in_last = NULL;
-}
-
-struct slice h2_stream_take(struct h2_stream *stream)
-{
-    struct h2_block *block = stream->in_first;
-    if (block != NULL && block->start == block->end) {
-        /* What it held was taken the last time. */
-        stream->in_first = block->next;
-        if (stream->in_first == NULL)
-            stream->in_last = NULL;
-        block_give(block);
-        block = stream->in_first;
-    }
-    if (block == NULL)
-        return SLICE("");
-    struct slice chunk = slice_of(block->data + block->start, block->end - block->start);
-    block->start = block->end;
-    if (stream->session != NULL)
-        nghttp2_session_consume(stream->session->engine, stream->id, chunk.size);
-    return chunk;
-}
-
-bool h2_stream_has_data(const struct h2_stream *stream)
-{
-    const struct h2_block *first = stream->in_first;
-    return first != NULL && (first->start < first->end || first->next != NULL);
-}
-
-/* What will never be taken must not be missing in the connection's window. */
-static void drop_unread(struct h2_session *session, struct h2_stream *stream)
-{
-    size_t unread = 0;
-    for (const struct h2_block *block = stream->in_first; block != NULL; block = block->next)
-        unread += block->end - block->start;
-    give_blocks(stream);
-    if (session != NULL && unread > 0)
-        nghttp2_session_consume(session->engine, stream->id, unread);
-}
-
 void h2_stream_closed(struct h2_session *session, struct h2_stream *stream, uint32_t error)
 {
-    size_t unread = 0;
-    for (const struct h2_block *block = stream->in_first; block != NULL; block = block->next)
-        unread += block->end - block->start;
+    size_t unread = h2_body_unread(stream);
     forget(session, stream);
     /* The owner still reads what came of a stream that ended well; the window is opened now. */
     if (unread > 0)
@@ -494,7 +390,7 @@ void h2_stream_reset(struct h2_stream *stream, enum h2_error error)
 void h2_stream_release(struct h2_stream *stream, enum h2_error error)
 {
     struct h2_session *session = stream->session;
-    drop_unread(session, stream);
+    h2_body_drop(session, stream);
     if (session == NULL)
         return;
     reset(session, stream, error);

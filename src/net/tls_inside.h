@@ -52,7 +52,7 @@ struct tls {
     struct tls_context *context;     /* that was chosen */
     struct tls_sessions *sessions;   /* of a server's connection: where new sessions are kept */
     struct tls_facts facts;
-    char *text;      /* what facts point into */
+    char *text; /* what facts point into */
     /* The record that waits: where it ends, and its size before the socket took a part of it. */
     const char *record_end;
     size_t record_size;

@@ -45,17 +45,16 @@ static int64_t held_by(const struct serve_worker *worker)
            __atomic_load_n(&worker->connections_count, __ATOMIC_RELAXED) * CONNECTION_BYTES;
 }
 
-int64_t overload_committed(const struct serve_shared *shared)
+int64_t overload_connections(const struct serve_shared *shared)
 {
-    return __atomic_load_n(&shared->pressure.committed, __ATOMIC_RELAXED) +
-           __atomic_load_n(&shared->connections, __ATOMIC_RELAXED) * CONNECTION_COMMITTED;
+    return __atomic_load_n(&shared->connections, __ATOMIC_RELAXED) * CONNECTION_COMMITTED;
 }
 
 bool overload_is_full(const struct serve_worker *worker)
 {
     const struct serve_pressure *pressure = &worker->shared->pressure;
     return __atomic_load_n(&pressure->sample, __ATOMIC_RELAXED) > 0 &&
-           overload_committed(worker->shared) >
+           __atomic_load_n(&pressure->committed, __ATOMIC_RELAXED) >
                __atomic_load_n(&pressure->committed_full, __ATOMIC_RELAXED);
 }
 
@@ -69,7 +68,7 @@ static enum pressure look(struct serve_worker *worker, int64_t more, bool *is_us
     *is_used_up = false;
     if (sample == 0)
         return level;
-    *is_used_up = overload_committed(worker->shared) + more >
+    *is_used_up = __atomic_load_n(&pressure->committed, __ATOMIC_RELAXED) + more >
                   __atomic_load_n(&pressure->committed_max, __ATOMIC_RELAXED);
     int64_t held = held_by(worker);
     if (sample != worker->pressure_sample) {

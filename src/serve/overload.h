@@ -8,8 +8,8 @@
 #include "limit/pressure.h"
 #include "serve/serve.h"
 
-/* What is committed to all clients: bytes that are resident, or may be without anybody's leave. */
-int64_t overload_committed(const struct serve_shared *shared);
+/* What connections hold beside what is committed as it is given out. */
+int64_t overload_connections(const struct serve_shared *shared);
 /* Whether there is no room even for those who were let in. */
 bool overload_is_full(const struct serve_worker *worker);
 /* What is asked of this worker now: the level of the process, and PRESSURE_REFUSE also when it has

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The memory budget: what happens at its thresholds, whom it hits, and that all is well again."""
+import contextlib
 import json
 import os
 import pathlib
@@ -422,6 +423,78 @@ def cpu(weir):
     """Seconds of CPU that it has used."""
     fields = pathlib.Path(f"/proc/{weir.working()}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def fits(weir, most):
+    """Looks for as long as clients press; -> what memory says at the end."""
+    assert anonymous(weir) < most, (anonymous(weir) / MIB, state(weir))
+    return state(weir)
+
+
+def is_left(weir, before):
+    """What was promised is not counted for ever; some buffers and stacks are kept."""
+    wait_for(weir, "normal")
+    end = time.monotonic() + 60
+    while not is_well(weir):
+        assert time.monotonic() < end, state(weir)
+    memory = state(weir)
+    assert memory["committed"] - memory["used"] < before["committed"] - before["used"] + 8 * MIB
+
+
+@pytest.mark.release
+def test_heads_that_are_not_whole_have_a_bound(origin):
+    """Who was let in while there was room, and sends much afterwards, without a request."""
+    with Weir(CONFIG, app=origin) as weir, Hoard(weir, "127.0.0.2") as hoard:
+        before = state(weir)
+        hoard.add(1500, b"")
+        end = time.monotonic() + 60
+        while weir.api("GET", "/v1/status").json["connections"] < 1500:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        for sock in hoard.socks:    # 21 MB
+            sock.sendall(HEAD)
+        while weir.api("GET", "/v1/status").json["refused"].get("memory", 0) == 0:
+            fits(weir, 20 * MIB)
+            assert time.monotonic() < end, state(weir)
+        hoard.leave()
+        is_left(weir, before)
+
+
+@pytest.mark.release
+def test_bodies_of_streams_have_a_bound(origin):
+    """They wait for a server, and their windows are open."""
+    gate = threading.Event()
+    origin.default = lambda request, connection: (gate.wait(90), reply(200)(request, connection))
+    config = CONFIG.replace("proxy @app", "proxy few").replace(
+        "site *", "upstream few {\n    server @app max_conns=1\n    queue 1000 timeout=90s\n}\nsite *")
+    with Weir(config, app=origin) as weir:
+        before = state(weir)
+        clients = []
+        while len(clients) < 30:
+            client = h2.Client(weir.port)
+            numbers = [client.request(end=False, method="POST") for _ in range(20)]
+            for number in numbers:
+                client.send(h2.data(number, b"x" * 100))
+            clients.append((client, numbers))
+            if fits(weir, 20 * MIB)["committed"] > 11 * MIB:
+                break
+        for client, numbers in clients:
+            for _ in range(3):
+                for number in numbers:
+                    client.send(h2.data(number, b"x" * 16000))
+        end = time.monotonic() + 60
+        resets = 0
+        while resets == 0:
+            assert time.monotonic() < end, state(weir)
+            fits(weir, 20 * MIB)
+            for client, numbers in clients:
+                with contextlib.suppress(OSError):      # it may be ended as one that holds the most
+                    client.read(0.01)
+                resets += sum(client.stream(number).reset == 11 for number in numbers)
+        for client, _ in clients:
+            client.close()
+        gate.set()
+        is_left(weir, before)
 
 
 CACHED = """

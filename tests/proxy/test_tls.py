@@ -634,3 +634,52 @@ def test_port_80_redirects_to_a_site_with_a_certificate(tmp_path):
                          env=program.environment({"XDG_DATA_HOME": str(tmp_path)}, tmp_path))
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout) == [[status, where] for _, _, status, where in REDIRECTS]
+
+
+@contextlib.contextmanager
+def slow_readers(weir, count, target, made=None):
+    """Clients that have read the head of a response that is larger than what the system takes."""
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for number in range(count):
+            client = stack.enter_context(tls.TlsClient(weir, "a.example", made, receive_buffer=4096))
+            client.request(target if isinstance(target, str) else target[number], host="a.example")
+            clients.append(client)
+        yield clients
+
+
+def test_a_slow_reader_gets_all_that_waited(ca, origin):
+    """What waits for long is kept encrypted alone: in clear it is let go."""
+    body = os.urandom(256 * 1024) * 48
+    pieces = [body[at:at + 30000] for at in range(0, len(body), 30000)]
+    origin.on("/length", reply(200, body)).on("/chunked", reply(chunks=pieces))
+    with Weir(ONE, pki=ca.directory, app=origin) as weir, contextlib.ExitStack() as stack:
+        clients = [client for versions in (tls.ONLY_1_2, tls.ONLY_1_3)
+                   for client in stack.enter_context(
+                       slow_readers(weir, 2, ["/length", "/chunked"], tls.context(versions=versions)))]
+        time.sleep(1.5)         # so long they take nothing: longer than anybody who is only busy
+        for client in clients:
+            answer = client.response()
+            assert answer.status == 200 and answer.body == body
+
+
+@pytest.mark.release
+def test_what_a_slow_reader_holds(ca, origin):
+    """With the library's part. The bytes in clear of what waits would be 11 KiB more."""
+    origin.default = reply(200, b"x" * (16 * 1024 * 1024))
+    count, most = 200, 72 * 1024
+    with Weir("workers 1\n" + ONE, pki=ca.directory, app=origin) as weir:
+        def held():
+            text = pathlib.Path(f"/proc/{weir.working()}/status").read_text()
+            return int(text.split("RssAnon:")[1].split()[0]) * 1024
+
+        with slow_readers(weir, 16, "/"):
+            before = held()
+            with slow_readers(weir, count, "/") as clients:
+                for client in clients:
+                    assert client.head().status == 200
+                time.sleep(1)
+                end = time.monotonic() + 40             # sooner than they are given up
+                while held() - before > count * most:   # once each has taken nothing for a second
+                    assert time.monotonic() < end, (held() - before) / count
+                    time.sleep(0.1)
