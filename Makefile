@@ -112,7 +112,7 @@ $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIBRARY)
 
 # The simulated world: the product's objects, but those that ask the kernel.
 SIM_REPLACED = base/clock base/entropy base/log fiber/bell fiber/file fiber/file_at fiber/lane fiber/native fiber/offload \
-	fiber/open_file fiber/poll fiber/process fiber/signal net/resolver net/socket net/stream_tls net/tls_client
+	fiber/open_file fiber/poll fiber/process fiber/signal net/resolver net/socket net/stream_tls net/tls_client net/tls_socket
 SIM_KEPT = $(filter-out $(SIM_REPLACED:%=$(OUT)/obj/%.o),$(OBJECTS))
 SIM_OBJECTS := $(patsubst tests/sim/%.c,$(OUT)/sim/%.o,$(wildcard tests/sim/*.c))
 SIM_WRAPPED = malloc calloc realloc posix_memalign aligned_alloc strdup free pthread_mutex_init pthread_mutex_destroy \

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The library reads and writes the socket through a BIO of ours, which is nothing but the stream
- * beneath: records are decrypted into the reader's memory and encrypted out of the writer's. What
- * the library cannot do at once it says, and the one who asked waits (net/stream.c). */
+/* Records are decrypted into the reader's memory and encrypted out of the writer's. What the
+ * library cannot do at once it says, and the one who asked waits (net/stream.c). */
 #include "net/stream_tls.h"
 
 #include "base/arena.h"
@@ -18,66 +17,12 @@
 
 static_assert((int)STREAM_PIECE <= (int)BLOCK_SIZE, "a record is gathered in a block");
 
-/* Sockets as the library sees them. */
-static int socket_read(BIO *bio, char *into, int size)
-{
-    struct tls *tls = BIO_get_data(bio);
-    BIO_clear_retry_flags(bio);
-    ssize_t count = stream_tcp_receive(tls->stream, into, (size_t)size);
-    for (ssize_t i = 0; i < count && tls->first_size < TLS_FIRST_SIZE; i++)
-        tls->first[tls->first_size++] = into[i];
-    if (count > 0)
-        return (int)count;
-    if (count == STREAM_WANTS_READ)
-        BIO_set_retry_read(bio);
-    return count == STREAM_ENDED ? 0 : -1;
-}
-
-static int socket_write(BIO *bio, const char *from, int size)
-{
-    struct tls *tls = BIO_get_data(bio);
-    struct iovec part = {(void *)(uintptr_t)from, (size_t)size};
-    BIO_clear_retry_flags(bio);
-    ssize_t count = stream_tcp_send(tls->stream, &part, 1);
-    if (count == size)
-        return size;
-    /* What is left of a record ends where the whole did. */
-    if (tls->record_end != from + size) {
-        tls->record_end = from + size;
-        tls->record_size = (size_t)size;
-    }
-    if (count >= 0)
-        return (int)count;
-    if (count == STREAM_WANTS_WRITE)
-        BIO_set_retry_write(bio);
-    return -1;
-}
-
-static long socket_control(BIO *bio, int command, long number, void *pointer)
-{
-    (void)number, (void)pointer;
-    const struct tls *tls = BIO_get_data(bio);
-    switch (command) {
-    case BIO_CTRL_FLUSH:
-        return 1;
-    case BIO_CTRL_EOF:
-        return (tls->stream->watch.ready & READY_CLOSED) != 0;
-    default:
-        return 0;
-    }
-}
-
-static BIO_METHOD *socket_method;
 static int state_index; /* where a library object keeps our state */
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 
 static void prepare(void)
 {
-    socket_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
-    check(socket_method != NULL);
-    BIO_meth_set_read(socket_method, socket_read);
-    BIO_meth_set_write(socket_method, socket_write);
-    BIO_meth_set_ctrl(socket_method, socket_control);
+    tls_socket_prepare();
     state_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
     check(state_index >= 0);
 }
@@ -272,12 +217,8 @@ static struct tls *begin(struct stream *stream, SSL *ssl)
 {
     thread_commit(thread_self(), STREAM_TLS_BYTES);
     struct tls *tls = memory_zero(sizeof *tls);
-    BIO *bio = BIO_new(socket_method);
-    check(bio != NULL);
     tls->ssl = ssl;
-    BIO_set_data(bio, tls);
-    BIO_set_init(bio, 1);
-    SSL_set_bio(ssl, bio, bio);
+    tls_socket_join(tls);
     check(SSL_set_ex_data(ssl, state_index, tls) == 1);
     stream->tls = tls;
     stream->operations = &TLS;

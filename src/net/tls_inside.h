@@ -92,6 +92,9 @@ MUST_CHECK enum status tls_revoke(X509_STORE *store, struct slice pem);
 MUST_CHECK enum status tls_use(SSL_CTX *ssl_context, const struct certificate *certificate);
 /* The pattern for what both sides share. */
 SSL_CTX *tls_context_make(const SSL_METHOD *method);
+/* Sockets as the library sees them: first once, then for each connection. */
+void tls_socket_prepare(void);
+void tls_socket_join(struct tls *tls);
 /* The state that a library object belongs to. */
 struct tls *tls_of(const SSL *ssl);
 /* Keeps what OpenSSL offers as the session to resume. */
