@@ -6,7 +6,6 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "fiber/block.h"
-#include "fiber/fiber.h"
 #include "fiber/thread.h"
 #include "net/tls_inside.h"
 
@@ -64,47 +63,19 @@ static ssize_t answer(struct tls *tls, int result)
     }
 }
 
-/* What the library is asked. It takes thousands of bytes of a stack, and wipes many of them, for
- * each record: not of one that each connection has for itself. */
-struct errand {
-    SSL *ssl;
-    void *into;
-    const void *from;
-    size_t size, done;
-    int result;
-};
-
-static void read_outside(void *argument)
-{
-    struct errand *e = argument;
-    e->result = SSL_read_ex(e->ssl, e->into, e->size, &e->done);
-}
-
-static void write_outside(void *argument)
-{
-    struct errand *e = argument;
-    e->result = SSL_write_ex(e->ssl, e->from, e->size, &e->done);
-}
-
-static void shake_outside(void *argument)
-{
-    struct errand *e = argument;
-    e->result = SSL_do_handshake(e->ssl);
-}
-
 static ssize_t tls_receive(struct stream *stream, void *into, size_t size)
 {
     struct tls *tls = stream->tls;
     if (tls->is_failed)
         return STREAM_FAILED;
     tls->stream = stream;
-    struct errand errand = {.ssl = tls->ssl, .into = into, .size = size};
-    fiber_run_outside(read_outside, &errand);
-    if (errand.result == 1) {
+    size_t count = 0;
+    int result = tls_read(tls->ssl, into, size, &count);
+    if (result == 1) {
         tls->is_starved = false;
-        return (ssize_t)errand.done;
+        return (ssize_t)count;
     }
-    ssize_t wants = answer(tls, errand.result);
+    ssize_t wants = answer(tls, result);
     tls->is_starved = wants == STREAM_WANTS_READ;
     return wants;
 }
@@ -142,17 +113,15 @@ static ssize_t tls_send(struct stream *stream, const struct iovec *parts, int co
         size = gather(block, parts, count);
         from = block;
     }
-    struct errand errand = {.ssl = tls->ssl,
-                            .from = from,
-                            .size = size < STREAM_PIECE ? size : STREAM_PIECE,
-                            .result = 1};
+    size_t sent = 0;
+    int result = 1;
     if (size > 0)
-        fiber_run_outside(write_outside, &errand);
+        result = tls_write(tls->ssl, from, size < STREAM_PIECE ? size : STREAM_PIECE, &sent);
     if (block != NULL)
         block_give(block);
-    if (errand.result == 1)
-        return (ssize_t)errand.done;
-    ssize_t wants = answer(tls, errand.result);
+    if (result == 1)
+        return (ssize_t)sent;
+    ssize_t wants = answer(tls, result);
     return wants == STREAM_ENDED ? STREAM_FAILED : wants;
 }
 
@@ -297,12 +266,10 @@ static void find_context(struct tls *tls, int64_t deadline)
 static enum status shake(struct stream *stream, int64_t deadline, struct tls_trouble *trouble)
 {
     struct tls *tls = stream->tls;
-    struct errand errand = {.ssl = tls->ssl};
     for (;;) {
         tls->stream = stream;
         ERR_clear_error();
-        fiber_run_outside(shake_outside, &errand);
-        int result = errand.result;
+        int result = tls_shake(tls->ssl);
         if (result == 1)
             break;
         int error = SSL_get_error(tls->ssl, result);

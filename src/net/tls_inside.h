@@ -101,3 +101,8 @@ struct tls *tls_of(const SSL *ssl);
 void tls_sessions_put(struct tls_sessions *sessions, SSL_SESSION *session);
 SSL_SESSION *tls_sessions_get(struct tls_sessions *sessions);
 SSL *tls_client_start(struct tls_client *client, struct tls_sessions *sessions);
+/* What the library is asked for each record and each step of a handshake, on the loop's stack
+ * (tls_outside.c). 1: done; else SSL_get_error() knows more. */
+int tls_read(SSL *ssl, void *into, size_t size, size_t *got);
+int tls_write(SSL *ssl, const void *from, size_t size, size_t *sent);
+int tls_shake(SSL *ssl);
