@@ -95,7 +95,7 @@ def events():
     """The names of what the error log tells, with its levels and first words, as a table."""
     found = {}
     for path in sorted((ROOT / "src").rglob("*.c")):
-        for match in re.finditer(r"\blog_write\((.*?)\);", path.read_text(), re.S):
+        for match in re.finditer(r"\blog_(?:write|about)\((.*?)\);", path.read_text(), re.S):
             texts = [text.group(1) for text in STRING.finditer(match.group(1))]
             if not texts:
                 continue

@@ -12,7 +12,9 @@
 
 enum {
     MESSAGE_MAX = 2048,
-    LINE_BYTES = MESSAGE_MAX * 6 + 256, /* every byte may need an escape */
+    ABOUT_MAX = 256,
+    ABOUT_FIELDS = 5,
+    LINE_BYTES = (MESSAGE_MAX + ABOUT_FIELDS * ABOUT_MAX) * 6 + 512, /* all may need escapes */
     EVENTS_MAX = 128,
     PER_SECOND = 5,
     LAST_LINES = 16,
@@ -37,6 +39,7 @@ static struct {
     void (*listener)(enum log_level level, struct slice line);
     bool (*taker)(void *argument, enum log_level level, const char *event, struct slice line);
     void *taker_argument;
+    const struct log_about *about; /* of the line that is written; NULL: nothing */
     struct seen seen[EVENTS_MAX];
     char last[LAST_LINES][LAST_BYTES]; /* a ring of messages, cut, NUL-terminated */
     unsigned last_count;
@@ -166,6 +169,21 @@ static void append_text(struct buffer *out, enum log_level level, struct slice m
     }
 }
 
+static void append_about(struct buffer *out, const struct log_about *about)
+{
+    const struct {
+        const char *name;
+        struct slice value;
+    } FIELDS[ABOUT_FIELDS] = {{"site", about->site},
+                              {"upstream", about->upstream},
+                              {"server", about->server},
+                              {"request_id", about->request_id},
+                              {"at", about->at}};
+    for (size_t i = 0; i < ABOUT_FIELDS; i++)
+        if (FIELDS[i].value.size > 0)
+            json_field(out, FIELDS[i].name, slice_first(FIELDS[i].value, ABOUT_MAX));
+}
+
 static void append_json(struct buffer *out, enum log_level level, const char *event,
                         struct slice message)
 {
@@ -175,6 +193,8 @@ static void append_json(struct buffer *out, enum log_level level, const char *ev
     json_field(out, "level", slice_from_cstring(LEVELS[level]));
     json_field(out, "event", slice_from_cstring(event));
     json_field(out, "msg", message);
+    if (logger.about != NULL)
+        append_about(out, logger.about);
     buffer_append_byte(out, '}');
 }
 
@@ -244,30 +264,63 @@ void log_print_last(void)
     }
 }
 
-void log_write(enum log_level level, const char *event, const char *format, ...)
+/* Under the mutex. */
+static void count_left_out(enum log_level level, const char *event, unsigned left_out)
 {
-    int64_t left;
-    if (level < log_level_now(&left) && !is_audit(event))
+    if (left_out == 0)
         return;
-    va_list arguments;
-    pthread_mutex_lock(&logger.mutex);
-    va_start(arguments, format);
-    keep_last(level, event, format, arguments);
-    va_end(arguments);
-    va_start(arguments, format);
+    struct buffer count = buffer_fixed(logger.message, sizeof logger.message);
+    buffer_format(&count, "%u more lines of %s were left out", left_out, event);
+    write_line(level, event, buffer_slice(&count));
+}
+
+__attribute__((format(printf, 4, 0))) static void write_event(enum log_level level,
+                                                              const char *event,
+                                                              const struct log_about *about,
+                                                              const char *format, va_list arguments)
+{
     unsigned left_out;
+    va_list again;
+    pthread_mutex_lock(&logger.mutex);
+    va_copy(again, arguments);
+    keep_last(level, event, format, again);
+    va_end(again);
     if (may_write(event, &left_out)) {
-        if (left_out > 0) {
-            struct buffer count = buffer_fixed(logger.message, sizeof logger.message);
-            buffer_format(&count, "%u more lines of %s were left out", left_out, event);
-            write_line(level, event, buffer_slice(&count));
-        }
+        count_left_out(level, event, left_out);
         int size = vsnprintf(logger.message, sizeof logger.message, format, arguments);
         if (size >= (int)sizeof logger.message)
             size = (int)sizeof logger.message - 1;
+        logger.about = about;
         if (size > 0)
             write_line(level, event, slice_of(logger.message, (size_t)size));
+        logger.about = NULL;
     }
     pthread_mutex_unlock(&logger.mutex);
+}
+
+static bool is_shown(enum log_level level, const char *event)
+{
+    int64_t left;
+    return level >= log_level_now(&left) || is_audit(event);
+}
+
+void log_write(enum log_level level, const char *event, const char *format, ...)
+{
+    va_list arguments;
+    if (!is_shown(level, event))
+        return;
+    va_start(arguments, format);
+    write_event(level, event, NULL, format, arguments);
+    va_end(arguments);
+}
+
+void log_about(enum log_level level, const char *event, const struct log_about *about,
+               const char *format, ...)
+{
+    va_list arguments;
+    if (!is_shown(level, event))
+        return;
+    va_start(arguments, format);
+    write_event(level, event, about, format, arguments);
     va_end(arguments);
 }

@@ -25,6 +25,16 @@ enum log_style {
 COLD void log_write(enum log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* What a line is about: fields of its own in the JSON line; empty ones are left out, long ones are
+ * cut. */
+struct log_about {
+    struct slice site, upstream, server;
+    struct slice request_id;
+    struct slice at; /* the place in the configuration: "weir.conf:46" */
+};
+COLD void log_about(enum log_level level, const char *event, const struct log_about *about,
+                    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
 /* For the last words of a failing process: the latest messages, also those that were left out, to
  * descriptor 2; and any text. Neither allocates nor locks. */
 COLD void log_print_last(void);

@@ -10,7 +10,8 @@ static const char USAGE[] =
     "       weir connections kill ID\n"
     "\n"
     "Shows the connections of clients, the oldest first, with what has been in work on each the\n"
-    "longest; or ends one, with what is in work on it. Tunnels are not among them.\n"
+    "longest; or ends one, with what is in work on it. Tunnels, such as WebSockets, are among "
+    "them.\n"
     "\n"
     "  --site=NAME      those with a request to that site in work\n"
     "  --client=ADDR    of that address\n"
@@ -90,7 +91,9 @@ static int end_one(struct connections_options *options, const char *id)
                              SLICE_ARG(admin_escape(client, slice_from_cstring(id)))),
     };
     int code = admin_ask(client, &question, &reply);
-    if (code == EXIT_DONE && !client->json)
+    if (code == EXIT_DONE && client->json)
+        printf("{\"ended\":true}\n");
+    else if (code == EXIT_DONE)
         printf("ended %s\n", id);
     return code;
 }

@@ -79,7 +79,9 @@ static int take_back(struct admin_client *client, const char *id)
         .path = arena_format(&client->arena, "/v1/overrides/%.*s", SLICE_ARG(name)),
     };
     int code = admin_ask(client, &question, &reply);
-    if (code == EXIT_DONE && !client->json)
+    if (code == EXIT_DONE && client->json)
+        printf("{\"taken_back\":true}\n");
+    else if (code == EXIT_DONE)
         printf("taken back: %s\n", id);
     return code;
 }

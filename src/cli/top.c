@@ -13,12 +13,21 @@ static const char USAGE[] =
     "\n"
     "Shows what a running weir does: requests, times and errors of its sites and servers, and the\n"
     "latest events. Keys: q ends, p pauses, s sorts by another column, 1 shows all, 2 sites, 3\n"
-    "servers, 4 events.\n"
+    "servers, 4 events; / takes a text: only sites, servers and events with it are shown, Enter "
+    "keeps\n"
+    "it, Escape takes it away.\n"
     "\n"
     "  --once           one screen, and the end\n"
+    "  --filter=TEXT    only sites, servers and events with that text\n"
     "  --interval=TIME  between two looks: 1s, 500ms; 1s when it is left out\n" //
     ADMIN_USAGE "\n"
     "Exit codes: 0 done, 1 failed, 2 wrong command line, 69 no weir runs, 77 not permitted.\n";
+
+enum {
+    FILTER_MAX = 60,
+    KEY_ESCAPE = 27,
+    KEY_BACKSPACE = 127,
+};
 
 enum view { VIEW_ALL, VIEW_SITES, VIEW_SERVERS, VIEW_EVENTS };
 enum sort { SORT_REQUESTS, SORT_ERRORS, SORT_TIME, SORT_NAME, SORTS };
@@ -31,6 +40,8 @@ struct screen {
     int rows, columns;
     enum view view;
     enum sort sort;
+    char filter[FILTER_MAX + 1];
+    bool is_typing; /* it, key by key */
     bool is_paused, is_once, is_terminal, with_colour;
     int64_t interval; /* ms */
 };
@@ -139,23 +150,34 @@ static int compare(const void *a, const void *b)
     return upstream != 0 ? upstream : strcmp(left->name, right->name);
 }
 
-static const struct top_row **sorted(struct screen *s, const struct top_row *rows, size_t count)
+static bool is_shown(const struct screen *s, const char *text)
 {
-    const struct top_row **list = arena_alloc(&s->client.arena, (count + 1) * sizeof *list);
-    for (size_t i = 0; i < count; i++)
-        list[i] = &rows[i];
+    return strcasestr(text, s->filter) != NULL;
+}
+
+/* Those that the filter shows; *count becomes how many. */
+static const struct top_row **sorted(struct screen *s, const struct top_row *rows, size_t *count)
+{
+    const struct top_row **list = arena_alloc(&s->client.arena, (*count + 1) * sizeof *list);
+    size_t shown = 0;
+    for (size_t i = 0; i < *count; i++)
+        if (is_shown(s, rows[i].name) ||
+            (rows[i].upstream[0] != '\0' && is_shown(s, rows[i].upstream)))
+            list[shown++] = &rows[i];
     sorted_for = s;
-    qsort(list, count, sizeof *list, compare);
+    qsort(list, shown, sizeof *list, compare);
+    *count = shown;
     return list;
 }
 
 static void put_sites(struct screen *s, size_t most)
 {
     const struct top *top = s->top;
-    const struct top_row **rows = sorted(s, top->sites, top->sites_count);
+    size_t count = top->sites_count;
+    const struct top_row **rows = sorted(s, top->sites, &count);
     buffer_format(&s->out, "%-28s %8s %8s %8s %6s %6s %6s %8s %8s %6s\n", "SITE", "REQ/S", "P50",
                   "P99", "2XX", "4XX", "5XX", "IN/s", "OUT/s", "OPEN");
-    for (size_t i = 0; i < top->sites_count && i < most; i++) {
+    for (size_t i = 0; i < count && i < most; i++) {
         const struct top_counts *c = &rows[i]->since;
         buffer_format(&s->out, "%-28.28s ", rows[i]->name);
         put_number(&s->out, rate(s, c->requests), 8);
@@ -175,10 +197,11 @@ static void put_sites(struct screen *s, size_t most)
 static void put_servers(struct screen *s, size_t most)
 {
     const struct top *top = s->top;
-    const struct top_row **rows = sorted(s, top->servers, top->servers_count);
+    size_t count = top->servers_count;
+    const struct top_row **rows = sorted(s, top->servers, &count);
     buffer_format(&s->out, "%-16s %-24s %-12s %6s %6s %8s %6s %8s %8s\n", "UPSTREAM", "SERVER",
                   "STATE", "ACTIVE", "IDLE", "REQ/S", "FAIL", "P50", "P99");
-    for (size_t i = 0; i < top->servers_count && i < most; i++) {
+    for (size_t i = 0; i < count && i < most; i++) {
         const struct top_counts *c = &rows[i]->since;
         buffer_format(&s->out, "%-16.16s %-24.24s %-12.12s %6.0f %6.0f ", rows[i]->upstream,
                       rows[i]->name, rows[i]->state, rows[i]->active, rows[i]->idle);
@@ -193,8 +216,13 @@ static void put_servers(struct screen *s, size_t most)
 
 static void put_events(struct screen *s)
 {
-    for (size_t i = 0; i < s->top->events_count; i++)
-        buffer_format(&s->out, "%s%s\n", i == 0 ? "EVENTS\n" : "", s->top->events[i]);
+    bool has_head = false;
+    for (size_t i = 0; i < s->top->events_count; i++) {
+        if (!is_shown(s, s->top->events[i]))
+            continue;
+        buffer_format(&s->out, "%s%s\n", has_head ? "" : "EVENTS\n", s->top->events[i]);
+        has_head = true;
+    }
 }
 
 /* The text in lines that fit, on a screen that is overwritten line by line: it does not flicker. */
@@ -240,10 +268,13 @@ static void draw(struct screen *s)
         put_servers(s, s->view == VIEW_ALL ? room / 3 : room);
     if (s->view == VIEW_ALL || s->view == VIEW_EVENTS)
         put_events(s);
-    if (s->is_terminal)
-        buffer_format(&s->out,
-                      "\nq quit  p pause  s sort: %s  1 all  2 sites  3 servers  4 events\n",
-                      SORT_NAMES[s->sort]);
+    if (s->is_terminal && (s->is_typing || s->filter[0] != '\0'))
+        buffer_format(&s->out, "\n/%s%s\n", s->filter, s->is_typing ? "_" : "  (Escape: show all)");
+    else if (s->is_terminal)
+        buffer_format(
+            &s->out,
+            "\nq quit  p pause  s sort: %s  / filter  1 all  2 sites  3 servers  4 events\n",
+            SORT_NAMES[s->sort]);
     show(s);
 }
 
@@ -268,15 +299,23 @@ static void write_json(struct screen *s)
            top->seconds, top->connections, top->resident, top->version_config);
     json_counts(s, &top->all);
     printf(",\"sites\":[");
+    const char *comma = "";
     for (size_t i = 0; i < top->sites_count; i++) {
-        printf("%s{", i == 0 ? "" : ",");
+        if (!is_shown(s, top->sites[i].name))
+            continue;
+        printf("%s{", comma);
+        comma = ",";
         json_text(s, "name", top->sites[i].name);
         json_counts(s, &top->sites[i].since);
         printf(",\"in_flight\":%.0f}", top->sites[i].active);
     }
     printf("],\"servers\":[");
+    comma = "";
     for (size_t i = 0; i < top->servers_count; i++) {
-        printf("%s{", i == 0 ? "" : ",");
+        if (!is_shown(s, top->servers[i].name) && !is_shown(s, top->servers[i].upstream))
+            continue;
+        printf("%s{", comma);
+        comma = ",";
         json_text(s, "upstream", top->servers[i].upstream);
         json_text(s, "server", top->servers[i].name);
         json_text(s, "state", top->servers[i].state);
@@ -287,8 +326,32 @@ static void write_json(struct screen *s)
     (void)fflush(stdout);
 }
 
+/* A key of the filter's text. */
+static void type(struct screen *s, int key)
+{
+    size_t size = strlen(s->filter);
+    if (key == KEY_ESCAPE)
+        s->filter[0] = '\0';
+    if (key == KEY_ESCAPE || key == '\r' || key == '\n')
+        s->is_typing = false;
+    if ((key == KEY_BACKSPACE || key == '\b') && size > 0)
+        s->filter[size - 1] = '\0';
+    if (key >= ' ' && key < KEY_BACKSPACE && size < FILTER_MAX) {
+        s->filter[size] = (char)key;
+        s->filter[size + 1] = '\0';
+    }
+}
+
 static void press(struct screen *s, int key)
 {
+    if (s->is_typing) {
+        type(s, key);
+        return;
+    }
+    if (key == '/')
+        s->is_typing = true;
+    if (key == KEY_ESCAPE)
+        s->filter[0] = '\0';
     if (key >= '1' && key <= '4')
         s->view = (enum view)(key - '1');
     if (key == 's')
@@ -314,7 +377,7 @@ static int watch(struct screen *s)
     }
     for (;;) {
         int key = terminal_key(s->is_terminal, s->interval);
-        if (key == 'q' || key == TERMINAL_END)
+        if ((key == 'q' && !s->is_typing) || key == TERMINAL_END)
             break;
         press(s, key);
         forget_memory(&s->client);
@@ -337,16 +400,21 @@ int command_top(int argc, char **argv)
 {
     static struct top top; /* too large for a frame */
     struct screen s = {.top = &top};
-    const char *interval = NULL;
+    const char *interval = NULL, *filter = NULL;
     int count;
     admin_client_init(&s.client);
     const struct cli_option table[] = {
         ADMIN_OPTIONS(s.client),
         {"--once", NULL, &s.is_once, NULL},
         {"--interval", "TIME", NULL, &interval},
+        {"--filter", "TEXT", NULL, &filter},
         {0},
     };
     int code = cli_options(argc, argv, table, USAGE, &count);
+    if (code < 0 && filter != NULL && strlen(filter) > FILTER_MAX)
+        code = cli_usage_error("top", "--filter is at most 60 bytes");
+    else if (filter != NULL)
+        (void)snprintf(s.filter, sizeof s.filter, "%s", filter);
     s.interval = interval == NULL ? 1000 : admin_duration(interval) / 1000000;
     if (code < 0 && count > 0)
         code = cli_usage_error("top", "takes no \"%s\"", argv[1]);

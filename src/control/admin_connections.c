@@ -35,6 +35,10 @@ static void write_row(struct admin_request *r, const struct connection_row *row,
         json_field(out, "site", slice_from_cstring(row->site));
         json_field(out, "server", slice_from_cstring(row->server));
         json_field_seconds(out, "took", row->took);
+        if (strcmp(row->state, "tunnel") == 0) {
+            json_field_int(out, "bytes_in", (int64_t)row->bytes_in);
+            json_field_int(out, "bytes_out", (int64_t)row->bytes_out);
+        }
         buffer_append_byte(out, '}');
     }
     buffer_append_byte(out, '}');

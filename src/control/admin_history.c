@@ -105,6 +105,8 @@ void admin_get_diff(struct admin_request *r)
 
 void admin_confirm_config(struct admin_request *r)
 {
+    if (!admin_matches(r, false)) /* it is another one than was looked at */
+        return;
     uint64_t number = service_confirm();
     if (number == 0) {
         admin_problem(r, 409, "nothing", "No version waits to be confirmed", SLICE(""));

@@ -75,6 +75,7 @@ void admin_remove_override(struct admin_request *r)
         admin_problem(r, 503, "busy", "Another change is under way", SLICE(""));
         return;
     }
-    remove_override(r);
+    if (admin_matches(r, false))
+        remove_override(r);
     runtime_unlock();
 }

@@ -34,8 +34,7 @@ static void add_series(struct sum *sum, struct slice site, const struct slice *r
             (route != NULL && !slice_equal(series->route, *route)))
             continue;
         for (unsigned i = 0; i < METRICS_WORKERS_MAX; i++) {
-            const struct route_counts *counts =
-                __atomic_load_n(&series->counts[i], __ATOMIC_ACQUIRE);
+            const struct route_counts *counts = metrics_counts_at(series, i);
             if (counts == NULL)
                 continue;
             sum->ended += counter_read(&counts->ended); /* first: never more than have begun */

@@ -85,8 +85,8 @@ static enum status read_again(struct certificates *c, struct site_certificates *
         own->content = 0; /* the next configuration makes its own */
         if (c->stapling != NULL)
             stapling_wake(c->stapling);
-        log_write(LOG_INFO, "certificate_replaced", "%.*s shows a new certificate",
-                  SLICE_ARG(label_of(own)));
+        log_about(LOG_INFO, "certificate_replaced", &(struct log_about){.site = label_of(own)},
+                  "%.*s shows a new certificate", SLICE_ARG(label_of(own)));
     }
     for (size_t i = 0; i < own->count; i++)
         certificate_free(loaded[i]);
@@ -101,8 +101,8 @@ static void read_again_or_say(struct certificates *c, struct site_certificates *
     if (read_again(c, own, arena, why) == OK)
         return;
     if (!own->was_refused)
-        log_write(LOG_ERROR, "certificate_refused", "the certificate of %.*s stays as it was: %s",
-                  SLICE_ARG(label_of(own)), why);
+        log_about(LOG_ERROR, "certificate_refused", &(struct log_about){.site = label_of(own)},
+                  "the certificate of %.*s stays as it was: %s", SLICE_ARG(label_of(own)), why);
     own->was_refused = true;
 }
 
@@ -159,7 +159,7 @@ static void read_lists_again(struct site_certificates *own, struct arena *arena)
     struct slice site = own->site->hosts.items[0];
     if (status != OK) {
         if (!own->were_lists_refused)
-            log_write(LOG_ERROR, "client_authorities_refused",
+            log_about(LOG_ERROR, "client_authorities_refused", &(struct log_about){.site = site},
                       "the clients of %.*s are verified as before: %.*s %s", SLICE_ARG(site),
                       SLICE_ARG(path), reason);
         own->were_lists_refused = true;
@@ -169,7 +169,7 @@ static void read_lists_again(struct site_certificates *own, struct arena *arena)
     own->client_crl.changed = crl_changed;
     own->were_lists_refused = false;
     own->content = 0;
-    log_write(LOG_INFO, "client_authorities_replaced",
+    log_about(LOG_INFO, "client_authorities_replaced", &(struct log_about){.site = site},
               "the clients of %.*s are verified with new authorities and lists", SLICE_ARG(site));
 }
 

@@ -3,6 +3,8 @@
 
 #include "base/check.h"
 #include "control/service_inside.h"
+#include "fiber/thread.h"
+#include "net/tunnel.h"
 #include "serve/h2_exchange.h"
 #include "serve/serve_h1.h"
 #include "serve/serve_h2.h"
@@ -34,6 +36,13 @@ static void copy_text(char *into, size_t size, struct slice text)
     (void)snprintf(into, size, "%.*s", (int)(text.size < size ? text.size : size - 1), text.data);
 }
 
+/* What the log keeps of a tunnel's exchange has its target alone. */
+static struct slice path_of(const struct exchange *x)
+{
+    struct slice target = x->request.head.target;
+    return x->view != NULL ? x->request.path : slice_first(target, slice_find(target, '?'));
+}
+
 /* Takes part in the row if it has been in work longest. */
 static void look_at_exchange(struct connection_row *row, const struct exchange *x)
 {
@@ -44,7 +53,7 @@ static void look_at_exchange(struct connection_row *row, const struct exchange *
     row->took = took > 0 ? took : 1;
     copy_text(row->method, sizeof row->method, x->request.head.method_text);
     copy_text(row->host, sizeof row->host, x->request.head.host);
-    copy_text(row->path, sizeof row->path, x->request.path);
+    copy_text(row->path, sizeof row->path, path_of(x));
     copy_text(row->site, sizeof row->site, x->site == NULL ? SLICE("") : x->site->name);
     copy_text(row->server, sizeof row->server, x->upstream.server);
 }
@@ -111,9 +120,31 @@ static void look_at_h2(struct look *look, const struct h2_connection *c, unsigne
     copy_text(row.listener, sizeof row.listener, c->listener->config->name);
     LIST_EACH(link, &c->exchanges)
     {
-        look_at_exchange(&row, &LIST_ENTRY(link, struct h2_exchange, link)->x);
+        const struct h2_exchange *e = LIST_ENTRY(link, struct h2_exchange, link);
+        look_at_exchange(&row, e->tunnel == NULL ? &e->x : e->tunnel->x);
     }
     put(look, &row);
+}
+
+static void look_at_tunnel(void *visitor, struct tunnel *tunnel, void *argument, size_t bytes)
+{
+    struct h1_tunnel_facts facts;
+    struct tunnel_result result;
+    (void)bytes;
+    h1_tunnel_look(argument, &facts);
+    tunnel_look(tunnel, &result);
+    struct connection_row row = {
+        .id = {facts.opened, (unsigned)thread_self()->index, facts.fd},
+        .is_secure = facts.is_secure,
+        .state = "tunnel",
+        .requests = facts.requests,
+        .bytes_in = result.bytes_in,
+        .bytes_out = result.bytes_out,
+    };
+    copy_text(row.client, sizeof row.client, facts.x->client_ip);
+    copy_text(row.listener, sizeof row.listener, facts.x->listener);
+    look_at_exchange(&row, facts.x);
+    put(visitor, &row);
 }
 
 /* On a worker. */
@@ -129,6 +160,7 @@ static void look_at_worker(struct serve_worker *serve, void *argument)
     {
         look_at_h2(look, LIST_ENTRY(link, struct h2_connection, link), worker);
     }
+    tunnel_each(look_at_tunnel, look);
 }
 
 enum status connections_look(const struct connections_wanted *wanted, struct connection_row **rows,
@@ -153,6 +185,18 @@ struct end {
     bool was_there; /* one worker at most writes it */
 };
 
+static void end_tunnel(void *visitor, struct tunnel *tunnel, void *argument, size_t bytes)
+{
+    struct end *end = visitor;
+    struct h1_tunnel_facts facts;
+    (void)bytes;
+    h1_tunnel_look(argument, &facts);
+    if (end->was_there || facts.opened != end->id.opened || facts.fd != end->id.fd)
+        return;
+    end->was_there = true;
+    tunnel_end(tunnel);
+}
+
 static void end_on_worker(struct serve_worker *serve, void *argument)
 {
     struct end *end = argument;
@@ -176,6 +220,7 @@ static void end_on_worker(struct serve_worker *serve, void *argument)
             return;
         }
     }
+    tunnel_each(end_tunnel, end);
 }
 
 enum status connections_end(const struct connection_id *id, bool *was_there)

@@ -20,7 +20,7 @@ struct connection_id {
 struct connection_row {
     struct connection_id id;
     bool is_h2, is_secure;
-    const char *state;  /* static text: "idle", "head", "active", "lingering" */
+    const char *state;  /* static text: "idle", "head", "active", "lingering", "tunnel" */
     uint64_t requests;  /* so far */
     uint32_t in_flight; /* exchanges */
     char client[64], listener[64];
@@ -28,6 +28,7 @@ struct connection_row {
     int64_t took;
     char method[16], host[CONNECTION_TEXT_MAX], path[CONNECTION_TEXT_MAX];
     char site[CONNECTION_TEXT_MAX], server[CONNECTION_TEXT_MAX];
+    uint64_t bytes_in, bytes_out; /* of a tunnel, so far */
 };
 
 struct connections_wanted {

@@ -72,13 +72,15 @@ void discovery_push(struct line *line)
     bool is_void =
         count == 0 && line->count > 0 && line->members > 0 && line->config.source >= SERVER_SRV;
     if (is_void)
-        log_write(LOG_WARN, "servers_kept",
+        log_about(LOG_WARN, "servers_kept",
+                  &(struct log_about){.upstream = upstream_name(line->upstream)},
                   "upstream %.*s: no host of %.*s resolves; the servers stay as they are",
                   SLICE_ARG(upstream_name(line->upstream)), SLICE_ARG(line->config.name));
     size_t homeless =
         is_void ? 0 : upstream_set_members(line->upstream, line->index, members, count);
     if (homeless > 0)
-        log_write(LOG_WARN, "servers_too_many",
+        log_about(LOG_WARN, "servers_too_many",
+                  &(struct log_about){.upstream = upstream_name(line->upstream)},
                   "upstream %.*s: %zu servers of %.*s find no place; there are %d",
                   SLICE_ARG(upstream_name(line->upstream)), homeless, SLICE_ARG(line->config.name),
                   UPSTREAM_DISCOVERED_MAX);
@@ -94,7 +96,8 @@ void discovery_on_addresses(void *argument, const struct address *addresses, siz
     struct target *target = argument;
     struct line *line = target->line;
     if (count == 0)
-        log_write(LOG_WARN, "name_unresolved",
+        log_about(LOG_WARN, "name_unresolved",
+                  &(struct log_about){.upstream = upstream_name(line->upstream)},
                   "upstream %.*s: %s does not resolve (%s); the server is down",
                   SLICE_ARG(upstream_name(line->upstream)), target->host, why);
     target->addresses = memory_resize(target->addresses, (count + 1) * sizeof *addresses);
@@ -184,7 +187,8 @@ void discovery_on_services(void *argument, const struct resolver_service *servic
 {
     struct line *line = argument;
     if (count == 0)
-        log_write(LOG_WARN, "name_unresolved",
+        log_about(LOG_WARN, "name_unresolved",
+                  &(struct log_about){.upstream = upstream_name(line->upstream)},
                   "upstream %.*s: %.*s has no servers (%s); the line counts as down",
                   SLICE_ARG(upstream_name(line->upstream)), SLICE_ARG(line->config.host), why);
     uint32_t heaviest = 0;
@@ -233,9 +237,11 @@ void discovery_free_text(struct slice *text)
 static void complain(struct line *line, struct slice why)
 {
     if (!line->is_complained)
-        log_write(
-            LOG_WARN, "servers_file", "upstream %.*s: %.*s: %.*s; the servers stay as they are",
-            SLICE_ARG(upstream_name(line->upstream)), SLICE_ARG(line->config.host), SLICE_ARG(why));
+        log_about(LOG_WARN, "servers_file",
+                  &(struct log_about){.upstream = upstream_name(line->upstream)},
+                  "upstream %.*s: %.*s: %.*s; the servers stay as they are",
+                  SLICE_ARG(upstream_name(line->upstream)), SLICE_ARG(line->config.host),
+                  SLICE_ARG(why));
     line->is_complained = true;
     note_heard(line);
 }

@@ -134,9 +134,12 @@ static void run_check(void *argument)
         checked->next_at = loop_now() + MILLISECONDS(LOOK_MS);
     else if (ask(u, checked, state.name, addresses, count, &answer) == OK) {
         if (!answer.is_good)
-            log_write(LOG_DEBUG, "check_failed", "upstream %.*s: check of %.*s: %s (status %d)",
-                      SLICE_ARG(upstream_name(u->upstream)), SLICE_ARG(state.name), answer.why,
-                      answer.status);
+            log_about(
+                LOG_DEBUG, "check_failed",
+                &(struct log_about){.upstream = upstream_name(u->upstream), .server = state.name},
+                "upstream %.*s: check of %.*s: %s (status %d)",
+                SLICE_ARG(upstream_name(u->upstream)), SLICE_ARG(state.name), answer.why,
+                answer.status);
         conclude(checked, &answer);
     }
     checked->is_running = false;
@@ -321,7 +324,9 @@ void health_checks_update(struct health_checks *checks, const struct config *con
         const struct health_check_config *wanted = config->upstreams[i].health_check;
         if (wanted != NULL && find_upstream(checks, snapshot->upstreams[i]) == NULL &&
             add_upstream(checks, wanted, snapshot->upstreams[i]) != OK)
-            log_write(LOG_ERROR, "checks_failed", "upstream %.*s is not checked: no fiber is left",
+            log_about(LOG_ERROR, "checks_failed",
+                      &(struct log_about){.upstream = config->upstreams[i].name},
+                      "upstream %.*s is not checked: no fiber is left",
                       SLICE_ARG(config->upstreams[i].name));
     }
     while (checks->ended != NULL) {

@@ -73,7 +73,8 @@ void metrics_end(void)
     for (struct route_series *series = all.first, *next; series != NULL; series = next) {
         next = series->next;
         for (unsigned i = 0; i < METRICS_WORKERS_MAX; i++)
-            free(series->counts[i]);
+            free(metrics_counts_at(series, i));
+        free(series->counts);
         free((void *)(uintptr_t)series->site.data);
         free((void *)(uintptr_t)series->route.data);
         free(series);
@@ -92,16 +93,31 @@ static struct route_series *series_of(const struct exchange *x)
     return x->site != NULL ? x->site->series : all.nowhere;
 }
 
+/* The place of a worker's counts. Most routes of most configurations are never asked for. */
+COLD static struct route_counts **place_of(struct route_series *series, int worker)
+{
+    struct route_counts **counts = __atomic_load_n(&series->counts, __ATOMIC_ACQUIRE);
+    if (counts == NULL) {
+        struct route_counts **fresh = memory_zero(METRICS_WORKERS_MAX * sizeof(void *));
+        if (__atomic_compare_exchange_n(&series->counts, &counts, fresh, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
+            counts = fresh;
+        else
+            free(fresh);
+    }
+    return &counts[worker];
+}
+
 static struct route_counts *counts_of(const struct exchange *x)
 {
     struct route_series *series = series_of(x);
     int worker = thread_self()->index;
     if (series == NULL || worker < 0 || worker >= METRICS_WORKERS_MAX)
         return NULL;
-    struct route_counts *counts = __atomic_load_n(&series->counts[worker], __ATOMIC_RELAXED);
+    struct route_counts *counts = metrics_counts_at(series, (unsigned)worker);
     if (counts == NULL) {
         counts = memory_zero(sizeof *counts);
-        __atomic_store_n(&series->counts[worker], counts, __ATOMIC_RELEASE);
+        __atomic_store_n(place_of(series, worker), counts, __ATOMIC_RELEASE);
     }
     return counts;
 }

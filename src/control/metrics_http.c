@@ -12,7 +12,7 @@ struct slice metrics_reason(enum refusal refusal)
 
 static const struct route_counts *counts_at(const struct route_series *series, unsigned worker)
 {
-    return __atomic_load_n(&series->counts[worker], __ATOMIC_ACQUIRE);
+    return metrics_counts_at(series, worker);
 }
 
 static const struct route_series *next_of(const struct route_series *series)

@@ -14,8 +14,16 @@ struct route_series {
     struct slice site, route;
     struct route_series *same; /* with the same place in the table */
     struct route_series *next;
-    struct route_counts *counts[METRICS_WORKERS_MAX]; /* NULL: nothing yet; atomic */
+    struct route_counts **counts; /* of each worker, once there is anything; atomic, as the array */
 };
+
+/* NULL: nothing yet. */
+static inline struct route_counts *metrics_counts_at(const struct route_series *series,
+                                                     unsigned worker)
+{
+    struct route_counts **counts = __atomic_load_n(&series->counts, __ATOMIC_ACQUIRE);
+    return counts == NULL ? NULL : __atomic_load_n(&counts[worker], __ATOMIC_ACQUIRE);
+}
 
 enum metrics_protocol {
     METRICS_HTTP_1_0,

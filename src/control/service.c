@@ -125,7 +125,8 @@ struct loaded *loaded_again(struct loaded *base, const struct overrides *overrid
 void service_say_dropped(const struct override *entry, void *argument)
 {
     (void)argument;
-    log_write(LOG_WARN, "override_dropped",
+    log_about(LOG_WARN, "override_dropped",
+              &(struct log_about){.upstream = entry->upstream, .server = entry->server},
               "upstream %.*s: the configuration says something else of %.*s now: what was set at "
               "run time (override %llu) is void",
               SLICE_ARG(entry->upstream), SLICE_ARG(entry->server), (unsigned long long)entry->id);

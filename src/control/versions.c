@@ -1,30 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A file for each: a line of JSON behind a "#", then the configuration as text, so that the file is
- * one that weir could be started with. */
 #include "control/versions.h"
 
 #include "base/hash.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "control/config_json.h"
 #include "control/config_mask.h"
 #include "control/privileges.h"
 #include "control/state.h"
-#include "control/versions_file.h"
+#include "control/versions_disk.h"
 #include "fiber/fiber.h"
 #include "fiber/file.h"
-#include "fiber/offload.h"
-#include "fiber/thread.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
-    PATH_SIZE = 1152,
-    FILE_PATH_SIZE = PATH_SIZE + 32,
-    FILE_MODE = 0600,
     DIRECTORY_MODE = 0700,
-    FILE_SIZE_MAX = CONFIG_FILE_MAX + VERSIONS_HEAD_MAX,
 };
 
 struct kept {
@@ -38,20 +28,14 @@ struct kept {
 static struct {
     struct kept *items[VERSIONS_MAX]; /* the oldest first */
     size_t count;
-    uint64_t last;        /* the highest number that was given */
-    char path[PATH_SIZE]; /* of the directory; empty: there is no place for one */
-    bool is_writing;      /* a fiber does */
+    uint64_t last;                 /* the highest number that was given */
+    char path[VERSIONS_PATH_SIZE]; /* of the directory; empty: there is no place for one */
+    bool is_writing;               /* a fiber does */
 } versions;
 
 static uint64_t hash_of(struct slice text)
 {
     return hash_text((struct hash_key){0}, text) | 1;
-}
-
-static void file_path(uint64_t number, char into[FILE_PATH_SIZE])
-{
-    (void)snprintf(into, FILE_PATH_SIZE, "%s/%010llu.conf", versions.path,
-                   (unsigned long long)number);
 }
 
 static struct kept *kept_new(const struct version *version)
@@ -125,46 +109,25 @@ static bool is_too_much(size_t more)
     return versions.count == VERSIONS_MAX || bytes > VERSIONS_BYTES_MAX;
 }
 
-static void load_one(struct slice path)
+static void take_found(void *unused, const struct version *version, struct slice text)
 {
-    struct arena arena;
-    struct slice text;
-    struct slice body;
-    struct version version;
-    const char *why = "it is none";
-    arena_init(&arena, NULL, 0);
-    enum status status = file_read(arena_cstring(&arena, path), FILE_SIZE_MAX, &arena, &text, &why);
-    bool is_good = status == OK && version_file_read(text, &arena, &version, &body);
-    if (!is_good)
-        log_write(LOG_WARN, "versions_failed", "%.*s is no kept configuration: %s", SLICE_ARG(path),
-                  status == OK ? "it is none" : why);
-    if (is_good && find(version.number) == NULL) {
-        if (versions.count == VERSIONS_MAX)
-            take_out(0);
-        struct kept *kept = kept_new(&version);
-        kept->hash = hash_of(body);
-        put_in(kept);
-        if (version.number > versions.last)
-            versions.last = version.number;
-    }
-    arena_done(&arena);
+    (void)unused;
+    if (find(version->number) != NULL)
+        return;
+    if (versions.count == VERSIONS_MAX)
+        take_out(0);
+    struct kept *kept = kept_new(version);
+    kept->hash = hash_of(text);
+    put_in(kept);
+    if (version->number > versions.last)
+        versions.last = version->number;
 }
 
 void versions_load(const char *config_name)
 {
-    struct arena arena;
-    char pattern[PATH_SIZE + 16];
-    const struct slice *paths;
-    size_t count;
-    state_path(config_name, "config", "", versions.path, PATH_SIZE);
-    if (versions.path[0] == '\0')
-        return;
-    arena_init(&arena, NULL, 0);
-    (void)snprintf(pattern, sizeof pattern, "%s/*.conf", versions.path);
-    file_match(pattern, &arena, &paths, &count);
-    for (size_t i = 0; i < count; i++)
-        load_one(paths[i]);
-    arena_done(&arena);
+    state_path(config_name, "config", "", versions.path, VERSIONS_PATH_SIZE);
+    if (versions.path[0] != '\0')
+        versions_disk_each(versions.path, take_found, NULL);
 }
 
 void versions_prepare(const struct config *config)
@@ -178,11 +141,8 @@ void versions_prepare(const struct config *config)
     if (file_make_directory(versions.path, &why) != OK)
         return;
     (void)file_share(versions.path, DIRECTORY_MODE, owner.user, owner.group);
-    for (size_t i = 0; i < versions.count; i++) {
-        char path[FILE_PATH_SIZE];
-        file_path(versions.items[i]->version.number, path);
-        (void)file_share(path, FILE_MODE, owner.user, owner.group);
-    }
+    for (size_t i = 0; i < versions.count; i++)
+        versions_disk_share(versions.path, versions.items[i]->version.number, &owner);
 }
 
 void versions_done(void)
@@ -212,62 +172,6 @@ uint64_t versions_number(struct slice text)
     return versions_next();
 }
 
-/* A text on its way to the disk; files of versions that are older than all that are kept go. */
-struct keeping {
-    char directory[PATH_SIZE];
-    char path[FILE_PATH_SIZE];
-    char oldest[FILE_PATH_SIZE];
-    bool is_kept;
-    char why[96];
-    size_t size;
-    char text[];
-};
-
-static void remove_older(const struct keeping *keeping)
-{
-    struct arena arena;
-    char pattern[PATH_SIZE + 16];
-    const struct slice *paths;
-    size_t count;
-    arena_init(&arena, NULL, 0);
-    (void)snprintf(pattern, sizeof pattern, "%s/*.conf", keeping->directory);
-    file_match(pattern, &arena, &paths, &count);
-    for (size_t i = 0; i < count; i++)
-        if (slice_compare(paths[i], slice_from_cstring(keeping->oldest)) < 0)
-            file_remove(arena_cstring(&arena, paths[i]));
-    arena_done(&arena);
-}
-
-static void keep(void *job)
-{
-    struct keeping *keeping = job;
-    const char *why = "";
-    enum status status = file_make_directory(keeping->directory, &why);
-    if (status == OK)
-        status =
-            file_create(keeping->path, slice_of(keeping->text, keeping->size), FILE_MODE, &why);
-    keeping->is_kept = status == OK;
-    (void)snprintf(keeping->why, sizeof keeping->why, "%s", why);
-    if (status == OK)
-        remove_older(keeping);
-}
-
-static struct keeping *keeping_new(const struct kept *kept)
-{
-    struct arena arena;
-    arena_init(&arena, NULL, 0);
-    struct buffer out = buffer_in(&arena, kept->text.size + 1024);
-    version_file_write(&kept->version, kept->text, &out);
-    struct keeping *job = memory_zero(sizeof *job + out.size);
-    memcpy(job->directory, versions.path, PATH_SIZE);
-    file_path(kept->version.number, job->path);
-    file_path(versions.items[0]->version.number, job->oldest);
-    memcpy(job->text, out.data, out.size);
-    job->size = out.size;
-    arena_done(&arena);
-    return job;
-}
-
 static struct kept *find_unwritten(void)
 {
     for (size_t i = 0; i < versions.count; i++)
@@ -283,15 +187,9 @@ static void write_all(void *unused)
     (void)unused;
     while ((kept = find_unwritten()) != NULL) {
         uint64_t number = kept->version.number;
-        struct keeping *job = keeping_new(kept);
+        uint64_t oldest = versions.items[0]->version.number;
         kept->is_unwritten = false;
-        enum status status = offload(keep, job, free, CLOCK_NEVER);
-        bool is_kept = status == OK && job->is_kept;
-        if (!is_kept)
-            log_write(LOG_WARN, "versions_failed", "version %llu is not kept for a restart: %s",
-                      (unsigned long long)number, status == OK ? job->why : status_name(status));
-        if (status == OK)
-            free(job);
+        bool is_kept = versions_disk_write(versions.path, &kept->version, kept->text, oldest);
         kept = find(number);
         if (is_kept && kept != NULL && !kept->is_unwritten)
             set_text(kept, (struct slice){NULL, 0});
@@ -369,54 +267,6 @@ const struct version *versions_latest(void)
     return NULL;
 }
 
-/* A file that is read beside the loop. */
-struct fetching {
-    char path[FILE_PATH_SIZE];
-    struct arena arena;
-    struct slice text;
-    char why[96];
-    enum status status;
-};
-
-static void fetch(void *job)
-{
-    struct fetching *fetching = job;
-    const char *why = "";
-    fetching->status =
-        file_read(fetching->path, FILE_SIZE_MAX, &fetching->arena, &fetching->text, &why);
-    (void)snprintf(fetching->why, sizeof fetching->why, "%s", why);
-}
-
-static void fetching_free(void *job)
-{
-    struct fetching *fetching = job;
-    arena_done(&fetching->arena);
-    free(fetching);
-}
-
-static struct fetching *fetching_new(uint64_t number)
-{
-    struct fetching *job = memory_zero(sizeof *job);
-    arena_init(&job->arena, NULL, 0);
-    file_path(number, job->path);
-    return job;
-}
-
-/* What has come into the arena; frees the job. */
-static enum status end_fetching(struct fetching *job, struct arena *arena, struct slice *text)
-{
-    struct version version;
-    enum status status = job->status;
-    if (status != OK)
-        log_write(LOG_ERROR, "versions_failed", "cannot read %s: %s", job->path, job->why);
-    else if (version_file_read(job->text, &job->arena, &version, text))
-        *text = arena_copy(arena, *text);
-    else
-        status = ERR_SYSTEM;
-    fetching_free(job);
-    return status == OK ? OK : ERR_SYSTEM;
-}
-
 enum status versions_text(uint64_t number, struct arena *arena, struct slice *text)
 {
     const struct kept *kept = find(number);
@@ -426,16 +276,12 @@ enum status versions_text(uint64_t number, struct arena *arena, struct slice *te
         *text = arena_copy(arena, kept->text);
         return OK;
     }
-    struct fetching *job = fetching_new(number);
-    enum status status = offload(fetch, job, fetching_free, CLOCK_NEVER);
-    return status == OK ? end_fetching(job, arena, text) : status;
+    return versions_disk_fetch(versions.path, number, arena, text);
 }
 
 enum status versions_read(uint64_t number, struct arena *arena, struct slice *text)
 {
     if (find(number) == NULL)
         return ERR_UNREACHABLE;
-    struct fetching *job = fetching_new(number);
-    fetch(job);
-    return end_fetching(job, arena, text);
+    return versions_disk_read(versions.path, number, arena, text);
 }

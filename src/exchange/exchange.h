@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/log.h"
 #include "exchange/route.h"
 #include "fiber/fiber.h"
 #include "http/body.h"
@@ -289,5 +290,7 @@ void exchange_log(const struct exchange *x);
  * nothing. From any thread. */
 void exchange_set_keep(void (*keep)(struct exchange *x));
 void exchange_keep_for_log(struct exchange *x);
+/* What a line in the error log that belongs to the exchange is about. */
+struct log_about exchange_about(const struct exchange *x);
 /* A copy on the heap with all that the log says of an exchange and nothing else; free() it. */
 struct exchange *exchange_copy_for_log(struct exchange *x);

@@ -17,6 +17,17 @@ void exchange_keep_for_log(struct exchange *x)
         keep(x);
 }
 
+struct log_about exchange_about(const struct exchange *x)
+{
+    return (struct log_about){
+        .site = x->site == NULL ? SLICE("") : x->site->name,
+        .upstream = x->upstream.upstream,
+        .server = x->upstream.server,
+        .request_id = x->request_id,
+        .at = x->route == NULL ? SLICE("") : x->route->at,
+    };
+}
+
 static struct slice keep(char **at, struct slice text)
 {
     if (text.size == 0)

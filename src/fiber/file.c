@@ -64,6 +64,15 @@ int64_t file_changed(const char *path)
     return (int64_t)file.st_mtim.tv_sec * 1000000000 + file.st_mtim.tv_nsec;
 }
 
+bool file_mode(const char *path, unsigned *mode)
+{
+    struct stat file;
+    if (stat(path, &file) != 0)
+        return false;
+    *mode = file.st_mode & 0777;
+    return true;
+}
+
 enum status file_open_append(const char *path, int *fd, const char **why)
 {
     int opened = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);

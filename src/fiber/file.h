@@ -13,6 +13,9 @@ MUST_CHECK enum status file_read(const char *path, size_t size_max, struct arena
 /* When it was last changed, ns since 1970; 0: there is none. */
 int64_t file_changed(const char *path);
 
+/* Its permissions (0777 at most), links followed; false: there is none. */
+bool file_mode(const char *path, unsigned *mode);
+
 /* Opens for appending, non-blocking where that means something (pipes); 0640 when it is made. */
 MUST_CHECK enum status file_open_append(const char *path, int *fd, const char **why);
 /* Writes as much as is taken: a pipe is waited for so long (ns), a disk for as long as it needs.

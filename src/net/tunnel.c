@@ -249,6 +249,11 @@ void tunnel_each(void (*visit)(void *visitor, struct tunnel *tunnel, void *argum
     }
 }
 
+void tunnel_look(const struct tunnel *tunnel, struct tunnel_result *result)
+{
+    *result = tunnel->result;
+}
+
 void tunnel_end(struct tunnel *tunnel)
 {
     end(tunnel, OK);

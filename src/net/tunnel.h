@@ -29,5 +29,7 @@ void tunnel_end_all(void);
 void tunnel_each(void (*visit)(void *visitor, struct tunnel *tunnel, void *argument, size_t bytes),
                  void *visitor);
 void tunnel_end(struct tunnel *tunnel);
+/* What it has come to so far. */
+void tunnel_look(const struct tunnel *tunnel, struct tunnel_result *result);
 /* The same, when the thread ends. */
 void tunnel_release(void);

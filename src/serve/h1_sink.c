@@ -177,6 +177,7 @@ struct tunnel_log {
     struct exchange *x; /* a copy for the log */
     struct serve_worker *worker;
     struct address client;
+    struct h1_tunnel_facts facts;
     void (*on_server_end)(void *taken);
     void *taken;
 };
@@ -203,6 +204,12 @@ const struct address *h1_tunnel_client(const void *argument)
     return &log->client;
 }
 
+void h1_tunnel_look(const void *argument, struct h1_tunnel_facts *facts)
+{
+    const struct tunnel_log *log = argument;
+    *facts = log->facts;
+}
+
 void h1_tunnel_blame(void *argument)
 {
     struct tunnel_log *log = argument;
@@ -220,6 +227,13 @@ static enum status sink_tunnel(struct exchange *x)
     x->is_finished = true;
     log->client = *x->client;
     log->x = exchange_copy_for_log(x);
+    log->facts = (struct h1_tunnel_facts){
+        .x = log->x,
+        .opened = c->opened,
+        .fd = c->stream.watch.fd,
+        .is_secure = c->is_secure,
+        .requests = c->requests,
+    };
     int64_t silence = x->tunnel.timeout != 0 ? x->tunnel.timeout : x->route->timeouts.tunnel;
     enum status status = tunnel_start(&c->stream, e->body.ahead, x->tunnel.server, x->tunnel.early,
                                       silence, on_tunnel_end, log);

@@ -106,6 +106,15 @@ enum h1_next h1_next(struct h1_connection *c);
 void h1_close(struct h1_connection *c, bool reset);
 /* Of a tunnel's on_end: whose it is; and that it ends because memory runs short. */
 const struct address *h1_tunnel_client(const void *argument);
+/* The connection that it was, and the exchange that it began with, as the log knows it. */
+struct h1_tunnel_facts {
+    const struct exchange *x;
+    int64_t opened; /* monotonic */
+    int fd;         /* of the client */
+    bool is_secure;
+    uint64_t requests;
+};
+void h1_tunnel_look(const void *argument, struct h1_tunnel_facts *facts);
 void h1_tunnel_blame(void *argument);
 /* Closes our side and drops what the client still sends, for a while; then closes. */
 void h1_linger(struct h1_connection *c);

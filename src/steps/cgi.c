@@ -225,6 +225,7 @@ void cgi_add_path(struct exchange *x, struct cgi_parameters *parameters)
 static void on_stderr(void *argument, struct slice text)
 {
     struct exchange *x = argument;
+    struct log_about about = exchange_about(x);
     while (text.size > 0) {
         size_t end = slice_find(text, '\n');
         struct slice line = slice_trim(slice_first(text, end));
@@ -232,7 +233,7 @@ static void on_stderr(void *argument, struct slice text)
             line.size--;
         text = slice_from(text, end + 1);
         if (line.size > 0)
-            log_write(LOG_WARN, "cgi_stderr", "%.*s: request %.*s %.*s: %.*s",
+            log_about(LOG_WARN, "cgi_stderr", &about, "%.*s: request %.*s %.*s: %.*s",
                       SLICE_ARG(x->route->at), SLICE_ARG(x->request_id), SLICE_ARG(x->request.path),
                       SLICE_ARG(line));
     }
@@ -349,9 +350,10 @@ void cgi_finish(struct exchange *x, const void *config)
     struct upstream_call *call = exchange_state(x, config);
     if (call == NULL)
         return;
+    struct log_about about = exchange_about(x);
     if (call->exit_status != 0)
-        log_write(LOG_WARN, "cgi_exit", "%.*s: request %.*s %.*s: the program exited with %u",
-                  SLICE_ARG(x->route->at), SLICE_ARG(x->request_id), SLICE_ARG(x->request.path),
-                  call->exit_status);
+        log_about(LOG_WARN, "cgi_exit", &about,
+                  "%.*s: request %.*s %.*s: the program exited with %u", SLICE_ARG(x->route->at),
+                  SLICE_ARG(x->request_id), SLICE_ARG(x->request.path), call->exit_status);
     upstream_call_end(call);
 }

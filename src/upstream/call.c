@@ -52,7 +52,7 @@ static struct server *choose_server(struct upstream *upstream, const struct trie
 
 COLD static void say_panic(const struct upstream *upstream)
 {
-    log_write(LOG_WARN, "upstream_panic",
+    log_about(LOG_WARN, "upstream_panic", &(struct log_about){.upstream = upstream->name},
               "upstream %.*s: no server is usable, so those that are down are tried",
               SLICE_ARG(upstream->name));
 }

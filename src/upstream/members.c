@@ -131,8 +131,10 @@ static void say_who_joined(struct upstream *upstream)
     for (size_t i = 0; i < upstream->count; i++) {
         struct server *server = &upstream->servers[i];
         if (server->is_new)
-            log_write(LOG_INFO, "server_joined", "upstream %.*s: server %.*s has joined",
-                      SLICE_ARG(upstream->name), SLICE_ARG(server->name));
+            log_about(LOG_INFO, "server_joined",
+                      &(struct log_about){.upstream = upstream->name, .server = server->name},
+                      "upstream %.*s: server %.*s has joined", SLICE_ARG(upstream->name),
+                      SLICE_ARG(server->name));
         server->is_new = false;
     }
 }
@@ -145,7 +147,8 @@ static void drain(struct upstream *upstream, struct server *server)
     STORE(server->since, clock_wall());
     server->drained_since = clock_monotonic();
     __atomic_store_n(&server->is_draining, true, __ATOMIC_SEQ_CST);
-    log_write(LOG_INFO, "server_draining",
+    log_about(LOG_INFO, "server_draining",
+              &(struct log_about){.upstream = upstream->name, .server = server->name},
               "upstream %.*s: server %.*s has left; what runs there may end (%u)",
               SLICE_ARG(upstream->name), SLICE_ARG(server->name), LOAD(server->active));
 }
@@ -206,8 +209,10 @@ static void rest_those_that_are_done(struct upstream *upstream)
         if (now - server->drained_since < MILLISECONDS(REST_MS))
             continue;
         STORE(server->addresses_count, 0);
-        log_write(LOG_INFO, "server_left", "upstream %.*s: nothing runs on server %.*s any more",
-                  SLICE_ARG(upstream->name), SLICE_ARG(server->name));
+        log_about(LOG_INFO, "server_left",
+                  &(struct log_about){.upstream = upstream->name, .server = server->name},
+                  "upstream %.*s: nothing runs on server %.*s any more", SLICE_ARG(upstream->name),
+                  SLICE_ARG(server->name));
         server_let_rest(upstream, server);
     }
 }

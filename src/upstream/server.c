@@ -136,8 +136,10 @@ static void welcome(struct server *server, const char *why)
     note(server, why);
     STORE(server->back_since, clock_monotonic());
     STORE(server->timing, 0); /* how long it took to fail says nothing any more */
-    log_write(LOG_INFO, "server_up", "upstream %.*s: server %.*s is up again (%s)",
-              SLICE_ARG(server->upstream->name), SLICE_ARG(server->name), why);
+    log_about(LOG_INFO, "server_up",
+              &(struct log_about){.upstream = server->upstream->name, .server = server->name},
+              "upstream %.*s: server %.*s is up again (%s)", SLICE_ARG(server->upstream->name),
+              SLICE_ARG(server->name), why);
     if (LOAD(server->upstream->waiting) > 0)
         upstream_queue_wake(server->upstream);
 }
@@ -161,7 +163,9 @@ void server_set_health(struct server *server, bool is_up, const char *why)
         return;
     }
     note(server, why);
-    log_write(LOG_WARN, "server_down", "upstream %.*s: server %.*s is down by its check: %s",
+    log_about(LOG_WARN, "server_down",
+              &(struct log_about){.upstream = server->upstream->name, .server = server->name},
+              "upstream %.*s: server %.*s is down by its check: %s",
               SLICE_ARG(server->upstream->name), SLICE_ARG(server->name), why);
 }
 
@@ -225,10 +229,11 @@ static void eject(struct server *server, uint32_t errors, int64_t now)
         STORE(server->errors_in_row, 0);
         if (is_out) {
             note(server, "too many errors");
-            log_write(LOG_WARN, "server_ejected",
-                      "upstream %.*s: server %.*s is ejected for %g s after %u errors",
-                      SLICE_ARG(upstream->name), SLICE_ARG(server->name), (double)length / 1e9,
-                      errors);
+            log_about(
+                LOG_WARN, "server_ejected",
+                &(struct log_about){.upstream = server->upstream->name, .server = server->name},
+                "upstream %.*s: server %.*s is ejected for %g s after %u errors",
+                SLICE_ARG(upstream->name), SLICE_ARG(server->name), (double)length / 1e9, errors);
         }
     }
     pthread_mutex_unlock(&upstream->eject_mutex);
@@ -299,8 +304,10 @@ void server_unreachable(struct server *server)
     if (was == SERVER_REFUSING)
         return;
     note(server, "it cannot be reached");
-    log_write(LOG_WARN, "server_down", "upstream %.*s: server %.*s cannot be reached",
-              SLICE_ARG(upstream->name), SLICE_ARG(server->name));
+    log_about(LOG_WARN, "server_down",
+              &(struct log_about){.upstream = server->upstream->name, .server = server->name},
+              "upstream %.*s: server %.*s cannot be reached", SLICE_ARG(upstream->name),
+              SLICE_ARG(server->name));
     if (__atomic_exchange_n(&server->is_probed, true, __ATOMIC_SEQ_CST))
         return; /* it came up for less than a second: the same fiber goes on */
     struct upstream_local *local = &upstream->locals[thread->index < 0 ? 0 : thread->index];

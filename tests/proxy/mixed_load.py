@@ -132,7 +132,7 @@ class Moody:
     def __init__(self, script):
         self.port, self.script = free_port(), script
         self.is_over = threading.Event()
-        self.thread = threading.Thread(target=self.run)
+        self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def run(self):
@@ -426,10 +426,10 @@ def main():
         loads += [TlsLoad(weir, options.seed * 1000 + 500 + n, files, port)
                   for n in range(max(options.clients // 4, 1))]
         is_over = threading.Event()
-        crew = [threading.Thread(target=load.run, args=(is_over,)) for load in loads]
-        crew.append(threading.Thread(target=move_servers, args=(
+        crew = [threading.Thread(target=load.run, args=(is_over,), daemon=True) for load in loads]
+        crew.append(threading.Thread(target=move_servers, daemon=True, args=(
             weir, (one.address, two.address), is_over)))
-        crew.append(threading.Thread(target=reload, args=(weir, is_over)))
+        crew.append(threading.Thread(target=reload, args=(weir, is_over), daemon=True))
         for thread in crew:
             thread.start()
         # As long as it was told, and on a slow machine until everything has happened.

@@ -2,6 +2,7 @@
 """Every endpoint of the admin API, as its table lists them: without a token, with a wrong one and with
 one for reading; with parameters, methods and bodies that it does not take; and while it answers, all
 of JSON is what it says. What they do is in the tests of each."""
+import contextlib
 import json
 import re
 import statistics
@@ -23,16 +24,24 @@ TYPES = {"TAKES_JSON": "application/json", "TAKES_CONFIG": "text/weir",
          "TAKES_PATCH": "application/merge-patch+json"}
 
 
+# Whether what is changed is what was seen is asked where there may be two who change it.
+TAKES_MATCH = {("PUT", "/v1/config"), ("PATCH", "/v1/config"), ("POST", "/v1/config/rollback"),
+               ("POST", "/v1/reload"), ("POST", "/v1/upstreams/:/servers"),
+               ("PATCH", "/v1/upstreams/:/servers/:"), ("DELETE", "/v1/upstreams/:/servers/:"),
+               ("DELETE", "/v1/overrides/:"), ("POST", "/v1/config/confirm")}
+
+
 def of(path):
     """The path of something that is there."""
     for there in ("/v1/upstreams/api", "/servers/one", "/v1/operations/1", "/v1/overrides/1",
-                  "/v1/caches/pages", "/v1/config/versions/1", "/v1/connections/1-0-1"):
+                  "/v1/caches/pages", "/v1/config/versions/1", "/v1/connections/1-0-1", "/v1/certs/shop.test"):
         path = path.replace(there.rsplit("/", 1)[0] + "/:", there, 1)
     return path
 
 
 def test_the_table_is_read():
     assert len(ENDPOINTS) == TABLE.count("{METHOD_") > 35
+    assert TAKES_MATCH <= {(method, path) for method, path, *_ in ENDPOINTS}
     assert len({(method, path) for method, path, *_ in ENDPOINTS}) == len(ENDPOINTS)
 
 
@@ -43,8 +52,8 @@ def test_all_are_in_the_docs():
             assert part in docs, path
 
 
-@pytest.fixture(scope="module")
-def weir():
+@contextlib.contextmanager
+def started():
     port = free_port()
     config = f"""
 admin {{
@@ -73,6 +82,12 @@ site * {{
             yield weir
 
 
+@pytest.fixture(scope="module")
+def weir():
+    with started() as weir:
+        yield weir
+
+
 def over_http(weir, method, path, token, body=None, kind=None):
     fields = [("Authorization", f"Bearer {token}")] if token else []
     return weir.api(method, path, body, fields=fields, kind=kind, address=weir.http)
@@ -90,12 +105,14 @@ def test_who_may(weir, method, path, takes, change, parameters):
         assert over_http(weir, method, path, None).status not in (401, 403)
 
 
-def test_wrong_tokens_are_wrong_everywhere(weir):
-    """Ten in a minute, then nobody is heard: so this comes once, for all of them."""
+def test_wrong_tokens_are_wrong_everywhere():
+    """Ten in a minute, then nobody is heard: so this comes once, for all of them, to a weir of its
+    own."""
     seen = []
-    for method, path, takes, *_ in ENDPOINTS:
-        body = b"" if takes != "TAKES_NOTHING" else None
-        seen.append(over_http(weir, method, of(path), "wrong", body, TYPES.get(takes)).status)
+    with started() as weir:
+        for method, path, takes, *_ in ENDPOINTS:
+            body = b"" if takes != "TAKES_NOTHING" else None
+            seen.append(over_http(weir, method, of(path), "wrong", body, TYPES.get(takes)).status)
     assert seen == [401] * 10 + [429] * (len(ENDPOINTS) - 10)
 
 
@@ -125,6 +142,42 @@ def test_what_is_not_taken(weir, method, path, takes, change, parameters):
             assert answer.get("content-type") == "application/problem+json"
     if takes == "TAKES_JSON":
         assert weir.api(method, path, b" " * 65537, kind=kind).status == 413
+    elif method == "PUT":  # one that is declared is not waited for
+        with Client(str(weir.path / "admin.sock"), timeout=60) as client:
+            client.send(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nIf-Match: *\r\nContent-Type: "
+                        f"{kind}\r\nContent-Length: {16 * 1024 * 1024 + 1}\r\n\r\n".encode())
+            assert client.response(method).status == 413
+
+
+BODIES = {"/v1/upstreams/:/servers": {"address": "127.0.0.1:9"}, "/v1/config": "workers 1\n",
+          "/v1/upstreams/:/servers/:": {"state": "up"}, "/v1/config/rollback": {}}
+
+
+@pytest.mark.parametrize("method,path,takes,change,parameters",
+                         [e for e in ENDPOINTS if e[3] == "true"],
+                         ids=[i for i, e in zip(IDS, ENDPOINTS) if e[3] == "true"])
+def test_a_stale_etag_changes_nothing(weir, method, path, takes, change, parameters):
+    """412 where it is asked for. What is left has nothing that another could have changed."""
+    if (method, path) not in TAKES_MATCH:
+        return
+    body = BODIES.get(path) if takes not in ("TAKES_NOTHING", "TAKES_PATCH") else \
+        {} if takes == "TAKES_PATCH" else None
+    query = "?ephemeral=true" if path == "/v1/config" else ""
+    before = weir.api("GET", "/v1/config").get("etag")
+    place = of(path)
+    if path == "/v1/overrides/:":
+        weir.api("PATCH", "/v1/upstreams/api/servers/two", {"weight": 2})
+        [there] = [o["id"] for o in weir.api("GET", "/v1/overrides").json["overrides"]]
+        place, before = f"/v1/overrides/{there}", weir.api("GET", "/v1/config").get("etag")
+    for stale in ('"0-0000"', '"999-0000", "a"', "0-0000"):
+        refused = weir.api(method, place + query, body, kind=TYPES.get(takes),
+                           fields=[("If-Match", stale)])
+        assert (refused.status, refused.json["type"].rsplit("/", 1)[1]) == (412, "conflict"), stale
+        assert refused.json["current"] == before.strip('"')
+    assert weir.api("GET", "/v1/config").get("etag") == before
+    if path == "/v1/overrides/:":
+        done = weir.api("DELETE", place, fields=[("If-Match", before)])
+        assert done.status in (200, 204)
 
 
 @pytest.mark.parametrize("path", sorted({p for m, p, *_ in ENDPOINTS if m == "GET"}))
@@ -183,7 +236,7 @@ class Load:
 
 
 def test_it_answers_while_workers_are_busy(weir):
-    """A worker that is stopped in its tracks is not asked: what control answers needs none."""
+    """Load on all workers at once: every answer comes, and of control alone."""
     with Load(weir, 4) as load:
         seen = times_of(weir, 20)
     assert load.sent > 0 and statistics.median(seen) < 2, seen

@@ -6,7 +6,8 @@ import urllib.parse
 
 import pytest
 
-from weir import Weir, run
+from client import Client
+from weir import Weir, free_port, run
 
 CONFIG = """
 upstream api {
@@ -83,10 +84,12 @@ PARTS = ["a", "b", "c", "A", "%61", "a%20b", ".", "..", "", "x.y", "~", ";v=1"]
 HOSTS = ["one.test", "two.test", "a.wild.test", "b.a.wild.test", "nobody.test", "ONE.test", "one.test."]
 
 
-def some_config(rng, sites):
+def some_config(rng, sites, other):
+    """Sites of two addresses, of which some have both."""
     lines = ["admin {", "    listen unix:@dir/admin.sock", "}"]
-    for name in sites:
-        lines += [f"site {name} {{", "    listen @listen"]
+    for i, name in enumerate(sites):
+        where = rng.choice(["@listen", "@listen", f"127.0.0.1:{other}", f"@listen 127.0.0.1:{other}"])
+        lines += [f"site {name} {{", f"    listen {'@listen' if i == 0 else where}"]
         routes = set()
         for _ in range(rng.randrange(1, 9)):
             kind = rng.random()
@@ -123,16 +126,20 @@ def test_it_agrees_with_what_happens(seed):
     """50 requests each, asked and explained."""
     rng = random.Random(seed)
     sites = rng.sample(["one.test", "two.test", "*.wild.test", "*"], rng.randrange(1, 5))
-    taken = 0
-    with Weir(some_config(rng, sites)) as weir:
-        with weir.connect() as client:
+    taken, other = 0, free_port()
+    with Weir(some_config(rng, sites, other)) as weir:
+        has_other = str(other) in weir.config
+        with weir.connect() as first, \
+                Client(("127.0.0.1", other if has_other else weir.port)) as second:
             for _ in range(50):
                 method, host, target, fields = some_request(rng)
-                real = client.ask(target, method, fields=fields, host=f"{host}:{weir.port}")
-                query = [("method", method), ("url", f"http://{host}:{weir.port}{target}"),
+                client, port = rng.choice([(first, weir.port), (second, other)][:1 + has_other])
+                real = client.ask(target, method, fields=fields, host=f"{host}:{port}")
+                query = [("method", method), ("url", f"http://{host}:{port}{target}"),
                          *[("field", f"{name}: {value}") for name, value in fields]]
                 said = weir.api("GET", "/v1/explain?" + urllib.parse.urlencode(query, quote_via=urllib.parse.quote)).json
-                what = (method, host, target, fields, said, weir.config)
+                what = (method, host, port, target, fields, said, weir.config)
+                assert said["listener"] == f"127.0.0.1:{port}", what
                 if "route" not in said:
                     assert real.status == said["status"], what
                     continue
@@ -143,6 +150,7 @@ def test_it_agrees_with_what_happens(seed):
                 if method != "HEAD":
                     assert int(real.body) == line - 2, what
     assert taken > 0 or sites == ["two.test"]
+    assert taken < 50 or "*" in sites
 
 
 def test_what_runs_is_asked():

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Active checks and what they do to the choice of a server."""
+import json
 import socket
 import ssl
 import threading
@@ -83,7 +84,8 @@ def test_what_counts_as_good(origin, options, answer, is_good):
         with Weir(config, app=origin, other=other) as weir:
             until(lambda: len(checks_of(origin)) >= 4, "four checks")
             if not is_good:
-                weir.wait_line("server_down")
+                line = json.loads(weir.wait_line("server_down"))
+                assert (line["upstream"], line["server"]) == ("app", "one")
             assert weir.ask().status == 200  # nobody is left: it is tried all the same
             if not is_good:
                 weir.wait_line("upstream_panic")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from origin import Origin, reply
+from origin import Origin, reply, upgrade_echo
 from weir import Weir, free_port
 
 CONFIG = """
@@ -79,6 +79,28 @@ def test_connections(slow):
             assert idle.ask("/", host="a.example").status == 200
         go.set()
         wait_for(lambda: shown(weir)["connections"] == [])
+
+
+def test_tunnels():
+    """A WebSocket is a connection too: with what it has carried, and an end."""
+    with Origin(script=upgrade_echo) as echo:
+        with Weir(CONFIG, app=echo) as weir, weir.connect() as client:
+            client.send(b"GET /ws?secret=1 HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\n"
+                        b"Upgrade: websocket\r\n\r\n")
+            assert client.response().status == 101
+            client.send(b"12345")
+            assert client.reader.exactly(5) == b"12345"
+            [row] = wait_for(lambda: [row for row in shown(weir, "?site=a.example")["connections"]
+                                      if row["state"] == "tunnel"])
+            request = row["request"]
+            assert (request["path"], request["site"], request["method"]) == ("/ws", "a.example", "GET")
+            assert (request["bytes_in"], request["bytes_out"]) == (5, 5)
+            assert row["client"] == "127.0.0.1" and echo.address in request["server"]
+            assert re.search(rf"^{row['id']} +127\.0\.0\.1 +http/1 +tunnel .*GET a\.example/ws ",
+                             weir.command("connections").stdout, re.M)
+            assert weir.command("connections", "kill", row["id"]).returncode == 0
+            assert client.reader.rest() == b""
+            assert shown(weir)["connections"] == []
 
 
 def test_pages(slow):

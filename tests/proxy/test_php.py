@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import subprocess
 import tempfile
@@ -356,6 +357,8 @@ def test_what_scripts_say_is_in_the_error_log(site):
     line = json.loads(site.wait_line(text))
     assert line["event"] == "cgi_stderr"
     assert response.get("x-request-id") in line["msg"]
+    assert line["request_id"] == response.get("x-request-id") and line["site"]
+    assert re.search(r"weir\.conf:\d+$", line["at"])
     assert "/act.php" in line["msg"]
 
 

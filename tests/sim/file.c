@@ -129,6 +129,12 @@ int64_t file_changed(const char *path)
     return file == NULL ? 0 : file->changed;
 }
 
+bool file_mode(const char *path, unsigned *mode)
+{
+    *mode = 0600;
+    return find(path, false) != NULL;
+}
+
 enum status file_open_append(const char *path, int *fd, const char **why)
 {
     *why = "No space left on device";

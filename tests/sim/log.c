@@ -18,13 +18,11 @@ static struct {
     unsigned count;
 } seen[EVENTS_MAX];
 
-void log_write(enum log_level level, const char *event, const char *format, ...)
+__attribute__((format(printf, 3, 0))) static void note(enum log_level level, const char *event,
+                                                       const char *format, va_list arguments)
 {
     char text[256];
-    va_list arguments;
-    va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
     world_note("log %d %s: %s", level, event, text);
     for (int i = 0; i < EVENTS_MAX; i++) {
         if (seen[i].event == NULL)
@@ -34,6 +32,24 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
             return;
         }
     }
+}
+
+void log_write(enum log_level level, const char *event, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    note(level, event, format, arguments);
+    va_end(arguments);
+}
+
+void log_about(enum log_level level, const char *event, const struct log_about *about,
+               const char *format, ...)
+{
+    va_list arguments;
+    (void)about;
+    va_start(arguments, format);
+    note(level, event, format, arguments);
+    va_end(arguments);
 }
 
 /* The last words of a world that dies: the trace tells the rest. */

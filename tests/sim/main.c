@@ -20,7 +20,7 @@ enum {
     TORTURED_WELL = 40, /* how a world ends that was forked from another's midst */
     BROKEN = 64,        /* exit codes from here on name a truth */
     LEAKS_EACH = 4,
-    ALARM_S = 60,
+    ALARM_S = 240, /* of a machine that may be slow: worlds take no second */
 };
 
 /* A generated scenario is one too. */

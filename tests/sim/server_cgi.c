@@ -276,9 +276,12 @@ static void build(struct cgi_conversation *c)
         add_end(&out, OVERLOADED);
     } else {
         add_output(&out, answer.data, stops ? part : answer.size);
-        /* An end in the middle is one only where the length was said. */
-        if (!stops)
-            add_end(&out, 0);
+        /* A program that dies ends well, as far as records can tell: an end in the middle is one
+         * only where the length was said. */
+        bool dies =
+            c->manner == MANNER_SHORT && plan->framing == REPLY_LENGTH && plan->id / 8 % 2 == 0;
+        if (!stops || dies)
+            add_end(&out, dies ? 255 : 0);
     }
     c->out = out.data;
     c->out_size = c->out_stop = out.size;

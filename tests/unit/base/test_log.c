@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -35,6 +36,20 @@ static const char *told(void (*act)(void))
 static void write_some(void)
 {
     log_write(LOG_WARN, "an_event", "line %d \"quoted\"\n\x1b[1m", 1);
+}
+
+static void write_about(void)
+{
+    static char long_text[300];
+    memset(long_text, '"', sizeof long_text);
+    log_about(LOG_WARN, "about", &(struct log_about){.upstream = SLICE("api"), .at = SLICE("f:1")},
+              "line %d", 2);
+    log_about(LOG_WARN, "about",
+              &(struct log_about){.site = SLICE("a\n"),
+                                  .server = slice_of(long_text, sizeof long_text),
+                                  .request_id = SLICE("0193")},
+              "more");
+    log_write(LOG_WARN, "about", "no more");
 }
 
 static void below_the_level(void)
@@ -75,6 +90,22 @@ static void one_line_each(void **state)
     assert_int_equal(strncmp(line, "{\"ts\":\"20", 9), 0);
     assert_string_equal(strchr(line, 'Z'), "Z\",\"level\":\"warn\",\"event\":\"an_event\",\"msg\":"
                                            "\"line 1 \\\"quoted\\\"\\n\\u001b[1m\"}\n");
+}
+
+/* Fields of their own, of this line alone. */
+static void what_it_is_about(void **state)
+{
+    (void)state;
+    log_set_style(LOG_STYLE_JSON);
+    const char *text = told(write_about);
+    assert_non_null(strstr(text, "\"msg\":\"line 2\",\"upstream\":\"api\",\"at\":\"f:1\"}\n"));
+    assert_non_null(strstr(text, "\"msg\":\"more\",\"site\":\"a\\n\",\"server\":\"\\\"\\\""));
+    assert_non_null(strstr(text, "\\\"\",\"request_id\":\"0193\"}\n"));
+    assert_non_null(strstr(text, "\"msg\":\"no more\"}\n"));
+    assert_int_equal(strlen(strstr(text, "\"server\"")) - strlen(strstr(text, ",\"request_id\"")),
+                     sizeof "\"server\":\"\"" - 1 + 2 * 256);
+    log_set_style(LOG_STYLE_TEXT);
+    assert_non_null(strstr(told(write_about), "weir: warn: line 2\n"));
 }
 
 static void levels(void **state)
@@ -168,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_line_each),
+        cmocka_unit_test(what_it_is_about),
         cmocka_unit_test(levels),
         cmocka_unit_test(a_level_goes_back_by_itself),
         cmocka_unit_test(somebody_listens),

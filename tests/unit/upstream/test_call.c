@@ -77,6 +77,14 @@ static const struct answer ANSWERS[] = {
      true},
     {OK_HEAD "Content-Le", ERR_CLOSED, 502, NULL, false, true},
     {"", ERR_CLOSED, 502, NULL, false, true},
+    /* Who speaks is a matter of the connection: it is nobody else's. */
+    {OK_HEAD "WWW-Authenticate: NTLM\r\nContent-Length: 2\r\n\r\nab", OK, 200, "ab", false, false},
+    {OK_HEAD "WWW-Authenticate: Basic realm=a, negotiate\r\nContent-Length: 2\r\n\r\nab", OK, 200,
+     "ab", false, false},
+    {OK_HEAD "WWW-Authenticate: Basic realm=NTLM\r\nContent-Length: 2\r\n\r\nab", OK, 200, "ab",
+     true, false},
+    {OK_HEAD "WWW-Authenticate: Basic\r\nX-A: NTLM\r\nContent-Length: 2\r\n\r\nab", OK, 200, "ab",
+     true, false},
     /* Not HTTP, or not for us. */
     {OK_HEAD "Transfer-Encoding: chunked\r\n\r\nz\r\n", ERR_PROTOCOL, 0, NULL, false, false},
     {"220 smtp.example.org\r\n", ERR_PROTOCOL, 502, NULL, false, false},
