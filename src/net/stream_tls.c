@@ -194,66 +194,6 @@ static struct tls *begin(struct stream *stream, SSL *ssl)
     return tls;
 }
 
-/* Whether the other side began as HTTP does without TLS: with a method, which no record looks like.
- * The library knows the most common ones only. */
-static bool is_http(const struct tls *tls)
-{
-    size_t letters = 0;
-    while (letters < tls->first_size && tls->first[letters] >= 'A' && tls->first[letters] <= 'Z')
-        letters++;
-    return letters == TLS_FIRST_SIZE ||
-           (letters >= 3 && letters < tls->first_size && tls->first[letters] == ' ');
-}
-
-/* The trouble of a handshake with a client, or with a server that broke the protocol. */
-static enum status explain(const struct tls *tls, struct tls_trouble *trouble)
-{
-    unsigned long error = ERR_peek_error();
-    int reason = ERR_GET_REASON(error);
-    const char *text = ERR_reason_error_string(error);
-    trouble->why = text == NULL ? "the handshake failed" : text;
-    trouble->error = "tls_protocol_error";
-    long verified = SSL_get_verify_result(tls->ssl);
-    if (is_http(tls)) {
-        trouble->why = "tls: HTTP in clear in place of a handshake";
-    } else if (tls->was_refused_name) {
-        trouble->why = "no site has the name that was asked for";
-    } else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
-        trouble->error = "connection_terminated";
-        trouble->why = "tls: the connection ended in the handshake";
-        return ERR_CLOSED;
-    } else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK) {
-        trouble->error = "tls_certificate_error";
-        switch (verified) {
-        case X509_V_ERR_CERT_HAS_EXPIRED:
-            trouble->why = "tls: the certificate has expired";
-            break;
-        case X509_V_ERR_CERT_NOT_YET_VALID:
-            trouble->why = "tls: the certificate is not valid yet";
-            break;
-        case X509_V_ERR_HOSTNAME_MISMATCH:
-        case X509_V_ERR_IP_ADDRESS_MISMATCH:
-            trouble->why = "tls: the certificate is for another name";
-            break;
-        case X509_V_ERR_CERT_REVOKED:
-            trouble->why = "tls: the certificate is revoked";
-            break;
-        case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-        case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-        case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-        case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-        case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-            trouble->why = "tls: the certificate is of an unknown authority";
-            break;
-        default:
-            trouble->why = X509_verify_cert_error_string(verified);
-        }
-    } else if (reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256) {
-        trouble->error = "tls_alert_received";
-    }
-    return ERR_TLS;
-}
-
 /* The name is of no site: the handshake rests while somebody looks for it. */
 static void find_context(struct tls *tls, int64_t deadline)
 {
@@ -279,7 +219,7 @@ static enum status shake(struct stream *stream, int64_t deadline, struct tls_tro
         }
         if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) {
             bool is_broken = error == SSL_ERROR_SYSCALL;
-            enum status status = is_broken ? ERR_SYSTEM : explain(tls, trouble);
+            enum status status = is_broken ? ERR_SYSTEM : tls_explain(tls, trouble);
             fail(tls, error);
             return status;
         }
@@ -366,7 +306,7 @@ bool stream_tls_was_clear(struct stream *stream)
 {
     struct tls *tls = stream->tls;
     check(tls != NULL && !tls->is_open);
-    if (!is_http(tls))
+    if (!tls_is_http(tls))
         return false;
     stream->tls = NULL;
     stream_tcp_bare(stream);

@@ -69,6 +69,12 @@ struct tls {
 
 /* The context as it is now, with a reference of the caller's. */
 SSL_CTX *tls_context_current(struct tls_context *context);
+/* Whether the other side began as HTTP does without TLS: with a method, which no record looks like.
+ * The library knows the most common ones only. (tls_explain.c) */
+bool tls_is_http(const struct tls *tls);
+/* The trouble of a handshake with a client, or with a server that broke the protocol: what stands
+ * in the library's queue of errors. (tls_explain.c) */
+enum status tls_explain(const struct tls *tls, struct tls_trouble *trouble);
 /* The callback that staples. */
 int tls_context_on_status(SSL *ssl, void *unused);
 void tls_context_forget_staples(struct tls_context *context);

@@ -650,7 +650,7 @@ def slow_readers(weir, count, target, made=None):
 
 def test_a_slow_reader_gets_all_that_waited(ca, origin):
     """What waits for long is kept encrypted alone: in clear it is let go."""
-    body = os.urandom(256 * 1024) * 48
+    body = os.urandom(256 * 1024) * 40
     pieces = [body[at:at + 30000] for at in range(0, len(body), 30000)]
     origin.on("/length", reply(200, body)).on("/chunked", reply(chunks=pieces))
     with Weir(ONE, pki=ca.directory, app=origin) as weir, contextlib.ExitStack() as stack:
@@ -667,7 +667,7 @@ def test_a_slow_reader_gets_all_that_waited(ca, origin):
 def test_what_a_slow_reader_holds(ca, origin):
     """With the library's part. The bytes in clear of what waits would be 11 KiB more."""
     origin.default = reply(200, b"x" * (16 * 1024 * 1024))
-    count, most = 200, 72 * 1024
+    count, most = 100, 72 * 1024
     with Weir("workers 1\n" + ONE, pki=ca.directory, app=origin) as weir:
         def held():
             text = pathlib.Path(f"/proc/{weir.working()}/status").read_text()
