@@ -84,12 +84,12 @@ def test_certificates_of_clients(files, weir):
                 ask(files, port, certificate=certificate)
     assert ask(files, alone, certificate=files.alice).status == 200
     assert ask(files, alone, "/v1/log/reopen", "POST", certificate=files.alice).status == 204
-    assert "CN=alice (127.0.0.1): reopen" in weir.wait_line("CN=alice")
+    assert weir.wait_line("CN=alice (127.0.0.1): reopen")
     assert ask(files, both, certificate=files.alice).status == 200
     reopen = ("/v1/log/reopen", "POST")
     assert ask(files, both, *reopen, certificate=files.alice).status == 401
     assert ask(files, both, *reopen, "right", files.alice).status == 204
-    assert "token of CN=alice (127.0.0.1)" in weir.wait_line("token of CN=alice")
+    assert weir.wait_line("token of CN=alice (127.0.0.1)")
     assert ask(files, both, "/v1/shutdown", "POST", "right", files.alice).status == 403
 
 
@@ -101,7 +101,7 @@ def command(files, weir, *arguments, port=0, host="127.0.0.1", **env):
 
 def test_commands(files, weir):
     assert json.loads(command(files, weir, "status", "--json").stdout)["pid"] == weir.process.pid
-    assert "version 1" in command(files, weir, "status", host="localhost").stdout
+    assert "version " in command(files, weir, "status", host="localhost").stdout
     shown = {"WEIR_ADMIN_CERT": files.alice[0], "WEIR_ADMIN_KEY": files.alice[1]}
     assert command(files, weir, "status", port=2, **shown).returncode == 0
     refused = command(files, weir, "status", port=2)
@@ -167,6 +167,7 @@ def push(files, port, text, query="", token="right", certificate=None):
 
 def test_pushes_that_shut_out_their_sender(files, weir):
     port, alone, _ = weir.ports
+    before = weir.api("GET", "/v1/status").json["config"]["version"]
     text = weir.api("GET", "/v1/config").body.decode()
     line = re.search(rf"^    listen 127.0.0.1:{port} .*\n", text, re.M)[0]
     assert "token=env:TOKEN" in line
@@ -181,14 +182,14 @@ def test_pushes_that_shut_out_their_sender(files, weir):
     for broken in (line.replace(files.chain, files.alice[0]), line.replace(files.key, "/no"),
                    line.replace("\n", f" client_ca={files.key}\n")):
         assert kind_of(push(files, port, text.replace(line, broken))) == (422, "invalid-config")
-    assert weir.api("GET", "/v1/status").json["config"]["version"] == 2
+    assert weir.api("GET", "/v1/status").json["config"]["version"] == before
     # Who says that it may be, gets it back.
     gone = push(files, port, text.replace(line, ""), "?rollback_after=200ms")
     assert gone.status == 200, gone.body
 
     def is_back():
         try:
-            return ask(files, port).json["config"]["version"] == 4
+            return ask(files, port).json["config"]["version"] == before + 2
         except OSError:
             return False
     until(is_back, lambda: weir.output)
