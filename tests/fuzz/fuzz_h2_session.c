@@ -106,7 +106,8 @@ static void changed(void *owner, struct h2_stream *stream)
     }
 }
 
-static const struct h2_events EVENTS = {begin, drop, head, changed};
+static const struct h2_events EVENTS = {
+    .begin = begin, .drop = drop, .head = head, .changed = changed};
 static const struct h2_limits LIMITS = {
     .streams = 100,
     .window = 65536,
