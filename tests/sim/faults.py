@@ -19,6 +19,8 @@ import sys
 import time
 from pathlib import Path
 
+import verdicts as verdicts_file
+
 PATCHES = Path("tests/sim/faults")
 COPY = Path("build/planted")
 VERDICTS = Path("build/faults.verdicts")
@@ -129,20 +131,8 @@ def read_options():
     return options
 
 
-def read_verdicts():
-    if not VERDICTS.exists():
-        return {}
-    return dict(line.split("\t", 1) for line in VERDICTS.read_text().splitlines())
-
-
-def keep(verdicts):
-    aside = VERDICTS.with_suffix(".new")
-    aside.write_text("".join(f"{key}\t{verdict}\n" for key, verdict in verdicts.items()))
-    aside.rename(VERDICTS)
-
-
 def main():
-    options, verdicts = read_options(), read_verdicts()
+    options, verdicts = read_options(), verdicts_file.read(VERDICTS)
     patches = [patch for patch in sorted(PATCHES.glob("*.patch"))
                if not options.names or patch.stem in options.names]
     is_prepared = False
@@ -159,7 +149,7 @@ def main():
             prepare(options.mode)
             is_prepared = True
         known = verdicts[key_of(patch)] = judge(patch, options, held)
-        keep(verdicts)
+        verdicts_file.keep(VERDICTS, verdicts)
         print(f"{patch.stem:28} {known}", flush=True)
     return summarise([(patch.stem, verdicts.get(key_of(patch))) for patch in patches],
                      options.seeds)

@@ -21,6 +21,8 @@ import sys
 import time
 from pathlib import Path
 
+import verdicts as verdicts_file
+
 FILES = """
     http/h1_parse.c http/h1_parse_response.c http/h1_fields.c http/h1_body.c http/h1_write.c
     http/body.c upstream/call.c upstream/call_retry.c upstream/call_body.c upstream/call_h1.c
@@ -211,18 +213,6 @@ def prepare():
         sys.exit("worlds break without any mutant")
 
 
-def read_verdicts():
-    if not VERDICTS.exists():
-        return {}
-    return dict(line.split("\t", 1) for line in VERDICTS.read_text().splitlines())
-
-
-def keep(verdicts):
-    aside = VERDICTS.with_suffix(".new")
-    aside.write_text("".join(f"{key}\t{verdict}\n" for key, verdict in verdicts.items()))
-    aside.rename(VERDICTS)
-
-
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--count", type=int, default=200)
@@ -233,7 +223,7 @@ def main():
     arguments.add_argument("--list", action="store_true", help="what is known, and nothing more")
     options = arguments.parse_args()
     began = time.monotonic()
-    verdicts = read_verdicts()
+    verdicts = verdicts_file.read(VERDICTS)
     is_prepared = options.list
     chosen = []
     for mutant in in_turns():
@@ -248,7 +238,7 @@ def main():
                 prepare()
                 is_prepared = True
             known = verdicts[mutant.key] = run_one(mutant, options.seeds)
-            keep(verdicts)
+            verdicts_file.keep(VERDICTS, verdicts)
             print(f"{len(chosen) + 1:4} {known} | {mutant.text}", flush=True)
         if known is None or not known.startswith("does not"):
             chosen.append((known, mutant))
