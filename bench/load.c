@@ -239,13 +239,14 @@ static void run_load(void)
     for (size_t i = 0; options.rate == 0 && i < options.connections && may_start(); i++)
         start(&all[i], now_ns());
     while ((may_start() || is_under_way()) && now_ns() < patience) {
-        int wait = 10;
+        struct timespec wait = {.tv_nsec = 10000000};
         if (options.rate > 0) {
             start_due();
+            /* Asleep to the moment, not spinning towards it: the origin lives on this core too. */
             double left = next_due - (double)now_ns();
-            wait = left < 1e6 ? 0 : left > 1e7 ? 10 : (int)(left / 1e6);
+            wait.tv_nsec = left < 0 ? 0 : left > 1e7 ? 10000000 : (long)left;
         }
-        int count = epoll_wait(epoll, events, EVENTS, wait);
+        int count = epoll_pwait2(epoll, events, EVENTS, &wait, NULL);
         for (int i = 0; i < count; i++) {
             struct connection *c = events[i].data.ptr;
             if (send_more(c) && receive(c))
