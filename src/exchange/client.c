@@ -92,10 +92,10 @@ static bool is_same_name(struct slice a, struct slice b)
 /* Who somebody is, steps say: what a client says of itself goes, on every route. */
 void exchange_take_off_guarded(const struct exchange *x, struct fields *fields)
 {
-    for (size_t i = 0; x->sites != NULL && i < x->sites->guarded_count; i++)
+    for (size_t i = 0; x->sites != NULL && i < x->sites->guarded.count; i++)
         for (uint32_t at = 0; at < fields->count;) {
             struct slice name = fields->items[at].name;
-            if (is_same_name(name, x->sites->guarded[i]))
+            if (is_same_name(name, x->sites->guarded.items[i]))
                 fields_remove_named(fields, name);
             else
                 at++;
