@@ -132,14 +132,15 @@ static const struct key key_deny = {
 static void *read_networks(struct slice text, char why[HELD_WHY_MAX])
 {
     struct network_set *set = network_set_new();
+    bool is_blank = true;
     for (unsigned line = 1; text.size > 0; line++) {
         size_t end = slice_find(text, '\n');
         struct slice word = slice_first(text, end);
-        word = slice_first(word, slice_find(word, '#'));
         text = slice_from(text, end + 1);
         if (slice_ends(word, SLICE("\r")))
             word.size--;
-        word = slice_trim(word);
+        is_blank = is_blank && slice_trim(word).size == 0;
+        word = slice_trim(slice_first(word, slice_find(word, '#')));
         struct cidr network;
         if (word.size == 0)
             continue;
@@ -150,6 +151,12 @@ static void *read_networks(struct slice text, char why[HELD_WHY_MAX])
             return NULL;
         }
         network_set_add(set, &network);
+    }
+    if (is_blank) { /* more likely cut short than meant: a deny of it would let everybody in */
+        (void)snprintf(why, HELD_WHY_MAX,
+                       "is empty; a list that is to have nobody says so in a remark (# nobody)");
+        network_set_free(set);
+        return NULL;
     }
     network_set_seal(set);
     return set;
