@@ -454,3 +454,16 @@ def test_no_log_shows_a_key(tmp_path):
         text = "\n".join(weir.lines)
         assert "abcdefgh" not in text
         assert "T /denied?app_key=*** http://h/?app_key=*** ***" in text and '"header.x-other":"seen"' in text
+
+
+def test_no_error_shows_a_secret():
+    """What errors quote of the configuration ends up in logs and terminals."""
+    config = ("admin {\n listen 127.0.0.1:9180 {\n token  hunter2-token # why\n }\n}\n"
+              "site * {\n listen :8080\n jwt secret=hunter2-short realm=shown wrong=1\n respond 200\n}\n")
+    for command in "check", "run":
+        done = run(command, "@config", config=config)
+        assert done.returncode == 78 and "hunter2" not in done.stdout + done.stderr
+        assert "realm=shown" in done.stderr and "token  *************" in done.stderr, done.stderr
+        assert "# why" in done.stderr
+    done = run("check", "@config", config="site * {\n listen :8080\n jwt jwks=https://a:b@id/jwks\n respond 200\n}\n")
+    assert done.returncode == 78 and "stand in logs" in done.stderr
