@@ -292,9 +292,11 @@ enum status stream_tls_accept(struct stream *stream, const struct tls_server *se
     struct tls *tls = begin(stream, ssl);
     tls->server = server;
     tls->context = first;
-    TRY(shake(stream, deadline, trouble));
-    note(tls, began);
+    enum status status = shake(stream, deadline, trouble);
     tls->facts.server_name = slice_of(tls->server_name, tls->server_name_size);
+    if (status != OK)
+        return status;
+    note(tls, began);
     tls->facts.policy = tls_context_policy(tls->context);
     if (tls->context->config.clients != TLS_CLIENTS_ANY)
         note_client(tls);

@@ -10,7 +10,8 @@ struct tls_server;
 struct tls_client;
 struct tls_sessions;
 
-/* What is known of a connection after the handshake; lives as long as the stream. */
+/* What is known of a connection after the handshake; lives as long as the stream. Of one that has
+ * failed, the name that was asked for, if the client came that far. */
 struct tls_facts {
     struct slice version;     /* "1.2", "1.3" */
     struct slice cipher;      /* "TLS_AES_128_GCM_SHA256", static */
