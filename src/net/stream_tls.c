@@ -36,9 +36,11 @@ struct tls *tls_of(const SSL *ssl)
 static void fail(struct tls *tls, int error)
 {
     tls->is_failed = true;
-    if (error == SSL_ERROR_SSL &&
-        ERR_GET_REASON(ERR_peek_error()) != SSL_R_UNEXPECTED_EOF_WHILE_READING)
+    int reason = ERR_GET_REASON(ERR_peek_error());
+    if (error == SSL_ERROR_SSL && reason != SSL_R_UNEXPECTED_EOF_WHILE_READING) {
         tls_resume_forget(tls->ssl);
+        tls->alert = tls_alert_text(reason);
+    }
     ERR_clear_error();
 }
 
@@ -343,6 +345,11 @@ enum status stream_tls_connect_as(struct stream *stream, struct tls_client *clie
 const struct tls_facts *stream_tls_facts(const struct stream *stream)
 {
     return stream->tls == NULL ? NULL : &stream->tls->facts;
+}
+
+const char *stream_tls_alert(const struct stream *stream)
+{
+    return stream->tls == NULL ? NULL : stream->tls->alert;
 }
 
 struct slice stream_tls_protocol(const struct stream *stream)
