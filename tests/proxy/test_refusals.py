@@ -23,7 +23,7 @@ log access {
     flush 10ms
 }
 timeouts {
-    request_header 2s
+    request_header 4s
     request_body 1s
     drain 200ms
 }
