@@ -611,6 +611,7 @@ REDIRECTS = [
     ("localhost", "/", 308, "https://localhost/"),
     ("LOCALHOST:80", "/a/b?c=d%20e&f", 308, "https://localhost/a/b?c=d%20e&f"),
     ("localhost", "/a//b/../c", 308, "https://localhost/a/c"),
+    ("localhost", "*", 308, "https://localhost"),
     ("other.example", "/", 404, None),
 ]
 
@@ -634,7 +635,8 @@ def test_port_80_redirects_to_a_site_with_a_certificate(tmp_path):
                 for _ in range(5000):
                     try:
                         client = http.client.HTTPConnection("127.0.0.1", 80, timeout=60)
-                        client.request("GET", target, headers={"Host": host})
+                        client.request("OPTIONS" if target == "*" else "GET", target,
+                                       headers={"Host": host})
                         break
                     except ConnectionRefusedError:
                         time.sleep(0.02)
