@@ -121,6 +121,9 @@
     CHECKED(programs_misbehave)                                                                    \
     CHECKED(programs_have_too_much)                                                                \
     PLAIN(programs_are_slow)                                                                       \
+    CHECKED(programs_die_while_replaced)                                                           \
+    PLAIN(words_across_seams)                                                                      \
+    CHECKED(encoded_as_it_comes)                                                                   \
     CHECKED(memory_is_short)                                                                       \
     CHECKED(memory_is_gone)                                                                        \
     CHECKED(memory_is_lowered)                                                                     \
