@@ -124,6 +124,10 @@
     CHECKED(programs_die_while_replaced)                                                           \
     PLAIN(words_across_seams)                                                                      \
     CHECKED(encoded_as_it_comes)                                                                   \
+    PLAIN(stream_is_left)                                                                          \
+    PLAIN(empty_answers)                                                                           \
+    CHECKED(queries)                                                                               \
+    CHECKED(odd_name_comes_first)                                                                  \
     CHECKED(memory_is_short)                                                                       \
     CHECKED(memory_is_gone)                                                                        \
     CHECKED(memory_is_lowered)                                                                     \
