@@ -125,6 +125,7 @@
     PLAIN(words_across_seams)                                                                      \
     CHECKED(encoded_as_it_comes)                                                                   \
     PLAIN(stream_is_left)                                                                          \
+    PLAIN(chunks_are_left)                                                                         \
     PLAIN(empty_answers)                                                                           \
     CHECKED(queries)                                                                               \
     CHECKED(odd_name_comes_first)                                                                  \

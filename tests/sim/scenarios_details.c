@@ -31,6 +31,19 @@ void stream_is_left(void)
     actors_expect_trouble();
 }
 
+/* Who leaves while it is written to. */
+void chunks_are_left(void)
+{
+    client = scenario_traffic(1, 1, servers);
+    truth_log_has("the client did not take the response");
+    client->plans[0]->reply_size = 1000000;
+    client->plans[0]->framing = REPLY_CHUNKED;
+    client->manner.sip = 1000;
+    client->manner.sip_pause = MILLISECONDS(10);
+    client->manner.leaves_at = 50000;
+    client->manner.leaves_rudely = true;
+}
+
 /* No bytes are so many, and not a chunk. */
 void empty_answers(void)
 {
