@@ -126,6 +126,7 @@
     CHECKED(encoded_as_it_comes)                                                                   \
     PLAIN(stream_is_left)                                                                          \
     PLAIN(chunks_are_left)                                                                         \
+    CHECKED(body_is_damaged_at_once)                                                               \
     PLAIN(empty_answers)                                                                           \
     CHECKED(queries)                                                                               \
     CHECKED(odd_name_comes_first)                                                                  \

@@ -44,6 +44,21 @@ void chunks_are_left(void)
     client->manner.leaves_rudely = true;
 }
 
+/* As long as nothing of an answer has left, its client can be told. */
+void body_is_damaged_at_once(void)
+{
+    client = scenario_traffic(2, 1, servers);
+    client->plans[0]->reply_fields = "Transfer-Encoding: chunked\r\n";
+    client->plans[0]->framing = REPLY_CLOSE;
+    client->plans[0]->is_text = true;
+    actors_expect_trouble();
+}
+void body_is_damaged_at_once_check(void)
+{
+    scenario_expect(client->plans[0], 502, 0);
+    scenario_expect(client->plans[1], 200, 0);
+}
+
 /* No bytes are so many, and not a chunk. */
 void empty_answers(void)
 {
