@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The runner: each world in a process of its own, so that one that breaks takes no other along.
  *   simulation [SCENARIO] [--seed N | --seeds N [--from N]] [--trace] [--shrink] [--list]
- *              [--fault KIND --nth N [--on]] [--torture] [--calls] [--until-broken] [--timeouts]
- *              [--jobs N] */
+ *              [--fault KIND --nth N [--on]] [--torture [--from-call N] [--count-calls N]]
+ *              [--calls] [--until-broken] [--timeouts] [--jobs N] */
 #include "scenario.h"
 #include "world.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,7 @@ struct order {
     bool traces, shrinks, is_single, tortures, faults_on, stops, has_timeouts, counts;
     enum fault fault;
     uint32_t nth;
+    unsigned calls_from, calls_count; /* which of all calls are tortured; count 0: all from there */
 };
 
 /* What a child tells. */
@@ -230,6 +232,8 @@ static struct {
     const struct scenario *scenario;
     uint64_t seed;
     unsigned jobs, running, worlds, broken;
+    unsigned calls; /* so far */
+    unsigned calls_from, calls_end;
     uint64_t which;   /* of them this is, once it is forked */
     size_t allocated; /* in the end, where nothing fails */
     struct tortured {
@@ -266,6 +270,9 @@ static void see_one_end(void)
 
 static bool split(enum fault kind, uint32_t nth, bool *and_on)
 {
+    trunk.calls++;
+    if (trunk.calls < trunk.calls_from || trunk.calls >= trunk.calls_end)
+        return false;
     for (int on = 0; on < 2; on++) {
         while (trunk.running >= trunk.jobs)
             see_one_end();
@@ -357,15 +364,19 @@ static unsigned torture(const struct order *order, const struct scenario *scenar
     for (int kind = 0; kind < FAULTS; kind++)
         calls += whole.faults[kind];
     trunk.allocated = whole.allocated;
+    trunk.calls_from = order->calls_from;
+    trunk.calls_end = order->calls_count == 0 ? UINT_MAX : order->calls_from + order->calls_count;
+    unsigned end = trunk.calls_end < calls + 1 ? trunk.calls_end : calls + 1;
+    unsigned wanted = end > trunk.calls_from ? end - trunk.calls_from : 0;
     start(&child, order, scenario, order->first, NONE, 0, false);
     bool is_well = finish(&child, &tortured) == 0 && tortured.hash == whole.hash;
-    if (!is_well || tortured.worlds != 2 * calls) {
+    if (!is_well || tortured.worlds != 2 * wanted) {
         printf("BROKEN: %s: %u of %u worlds were tortured, hash %016llx instead of %016llx\n",
-               scenario->name, tortured.worlds, 2 * calls, (unsigned long long)tortured.hash,
+               scenario->name, tortured.worlds, 2 * wanted, (unsigned long long)tortured.hash,
                (unsigned long long)whole.hash);
         broken++;
     }
-    printf("%-24s %5u calls failed, alone and on: %u broken\n", scenario->name, calls,
+    printf("%-24s %5u of %u calls failed, alone and on: %u broken\n", scenario->name, wanted, calls,
            tortured.broken);
     *worlds += tortured.worlds;
     return broken + tortured.broken;
@@ -405,7 +416,7 @@ static void list_and_exit(void)
 
 static struct order read_order(int argc, char **argv)
 {
-    struct order order = {.first = 1, .count = 1, .jobs = 1, .is_single = true};
+    struct order order = {.first = 1, .count = 1, .jobs = 1, .is_single = true, .calls_from = 1};
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--list") == 0)
@@ -430,6 +441,10 @@ static struct order read_order(int argc, char **argv)
             order.count = strtoull(value, NULL, 10), order.is_single = false, i++;
         else if (strcmp(argv[i], "--jobs") == 0)
             order.jobs = (unsigned)strtoul(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--from-call") == 0)
+            order.calls_from = (unsigned)strtoul(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--count-calls") == 0)
+            order.calls_count = (unsigned)strtoul(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--nth") == 0)
             order.nth = (uint32_t)strtoul(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--fault") == 0) {

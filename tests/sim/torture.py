@@ -5,10 +5,10 @@ follow. Run by `script/sim --torture`.
 
     torture.py [--seconds S] [--mode MODE] [--jobs N] [--again] [--list] [NAME...]
 
-What became of a scenario is kept in build/torture.verdicts, under its name and the sources that it
-was run with: a run goes on where the last one ended, and ends soon after S seconds. Named ones are
-run in any case, --again those that broke. What sanitizers say of one that broke is kept in
-build/torture/.
+What became of a scenario is kept in build/torture.verdicts, under its name, the sources that it was
+run with and, some hundred at a time, its calls: a run goes on where the last one ended, and ends
+soon after S seconds. Named ones are run in any case, --again what broke. What sanitizers say of
+calls that broke is kept in build/torture/.
 """
 import argparse
 import hashlib
@@ -23,6 +23,7 @@ import verdicts as verdicts_file
 
 VERDICTS = Path("build/torture.verdicts")
 SAID = Path("build/torture")
+AT_ONCE = 250  # calls
 # Each of the worlds has to pay for what it touches once more. Where memory was taken is told by
 # running the one that broke from its beginning.
 ENVIRONMENT = {"ASAN_OPTIONS": "malloc_context_size=0", "LD_BIND_NOW": "1"}
@@ -45,28 +46,29 @@ def scenarios(mode):
     return [name for name in listed.decode().split() if name != "random"]
 
 
-def torture(name, options):
-    """What it says of itself, and what became of it: calls, worlds, broken ones, seconds."""
+def torture(name, first, options):
+    """What became of so many of its calls, the first of them numbered `first`."""
     began = time.monotonic()
-    said = SAID / f"{name}.log"
+    said = SAID / f"{name}-{first}.log"
     SAID.mkdir(parents=True, exist_ok=True)
     with said.open("wb") as errors:
-        run = subprocess.run([program(options.mode), name, "--torture", "--jobs",
-                              str(options.jobs)], stdout=subprocess.PIPE, stderr=errors,
-                             env={**os.environ, **ENVIRONMENT}, check=False)
+        run = subprocess.run([program(options.mode), name, "--torture", "--from-call", str(first),
+                              "--count-calls", str(AT_ONCE), "--jobs", str(options.jobs)],
+                             stdout=subprocess.PIPE, stderr=errors, check=False,
+                             env={**os.environ, **ENVIRONMENT})
     text = run.stdout.decode(errors="replace")
     took = time.monotonic() - began
-    figures = re.search(r"(\d+) calls failed, alone and on: (\d+) broken", text)
+    figures = re.search(r"(\d+) of (\d+) calls failed, alone and on: (\d+) broken", text)
     if run.returncode == 0 and figures:
         said.unlink()
-        return f"{figures[1]} calls, 0 broken, {took:.1f} s"
+        return f"{figures[1]} of {figures[2]} calls, 0 broken, {took:.1f} s"
     with said.open("ab") as errors:
         errors.write(run.stdout)
     broken = [line for line in text.splitlines() if "BROKEN" in line or "again (" in line]
     print("\n".join(broken[:40]), flush=True)
     if not figures:
         return f"ended with {run.returncode}"
-    return f"{figures[1]} calls, {max(int(figures[2]), 1)} broken, {took:.1f} s"
+    return f"{figures[1]} of {figures[2]} calls, {max(int(figures[3]), 1)} broken, {took:.1f} s"
 
 
 def is_whole(verdict):
@@ -86,19 +88,50 @@ def read_options():
     return options
 
 
-def summarise(known):
-    judged = {name: verdict for name, verdict in known.items() if verdict is not None}
-    figures = [re.match(r"(\d+) calls, (\d+) broken, ([\d.]+) s", verdict)
-               for verdict in judged.values()]
-    calls = sum(int(each[1]) for each in figures if each)
-    broken = sum(int(each[2]) if each else 1 for each in figures)
-    seconds = sum(float(each[3]) for each in figures if each)
-    for name, verdict in judged.items():
-        if not is_whole(verdict):
-            print(f"{name:28} {verdict}")
-    print(f"{len(judged)} of {len(known)} scenarios are complete: {calls} calls, {2 * calls} worlds, "
-          f"{broken} broken, {seconds:.0f} s; {len(known) - len(judged)} to go")
-    return 0 if broken == 0 and len(judged) == len(known) else 1
+def parts(name, which, verdicts):
+    """The parts of its calls, each with what became of it, up to the first that nobody has run."""
+    first, calls = 1, AT_ONCE
+    while first <= calls:
+        key = f"{name}|{which}|{first}"
+        yield key, first, verdicts.get(key)
+        verdict = verdicts.get(key)
+        figures = verdict and re.match(r"\d+ of (\d+) calls", verdict)
+        if not figures:
+            return
+        calls = int(figures[1])
+        first += AT_ONCE
+
+
+def summarise(names, which, verdicts):
+    complete = calls = broken = 0
+    seconds = 0.0
+    for name in names:
+        ran = [verdict for _, _, verdict in parts(name, which, verdicts)]
+        complete += all(verdict and " calls, " in verdict for verdict in ran)
+        figures = [re.match(r"(\d+) of \d+ calls, (\d+) broken, ([\d.]+) s", verdict)
+                   for verdict in ran if verdict is not None]
+        calls += sum(int(each[1]) for each in figures if each)
+        broken += sum(int(each[2]) if each else 1 for each in figures)
+        seconds += sum(float(each[3]) for each in figures if each)
+        for verdict in ran:
+            if verdict is not None and not is_whole(verdict):
+                print(f"{name:28} {verdict}")
+    print(f"{2 * calls} worlds, {broken} broken: {calls} calls, {complete} of {len(names)} scenarios, "
+          f"{seconds:.0f} s; {len(names) - complete} to go")
+    return 0 if broken == 0 and complete == len(names) else 1
+
+
+def run(names, which, verdicts, options):
+    for name in names:
+        for key, first, known in parts(name, which, verdicts):
+            wanted = known is None or options.names or (options.again and not is_whole(known))
+            if not wanted:
+                continue
+            if time.monotonic() >= options.end:
+                return
+            verdicts[key] = torture(name, first, options)
+            verdicts_file.keep(VERDICTS, verdicts)
+            print(f"{name:28} {verdicts[key]}", flush=True)
 
 
 def main():
@@ -106,19 +139,10 @@ def main():
     which = f"{options.mode}|{hash_of_sources()}"
     names = [name for name in scenarios(options.mode) if not options.names or name in options.names]
     if not names:
-        sys.exit("no such scenario; --list without --torture names them")
-    for name in names:
-        key = f"{name}|{which}"
-        known = verdicts.get(key)
-        wanted = known is None or options.names or (options.again and not is_whole(known))
-        if options.list or not wanted:
-            continue
-        if time.monotonic() >= options.end:
-            break
-        verdicts[key] = torture(name, options)
-        verdicts_file.keep(VERDICTS, verdicts)
-        print(f"{name:28} {verdicts[key]}", flush=True)
-    return summarise({name: verdicts.get(f"{name}|{which}") for name in names})
+        sys.exit("no such scenario; script/sim --list names them")
+    if not options.list:
+        run(names, which, verdicts, options)
+    return summarise(names, which, verdicts)
 
 
 if __name__ == "__main__":
