@@ -294,8 +294,8 @@ static bool split(enum fault kind, uint32_t nth, bool *and_on)
     return false;
 }
 
-/* Who leaves more behind than a world in which nothing fails may have leaked it; so may who leaves
- * as much, and a sixteenth of those are looked at as well. Nothing else that is done at an exit
+/* Who leaves other bytes behind than a world in which nothing fails may have leaked some; of those
+ * who leave the same a sixty-fourth is looked at as well. Nothing else that is done at an exit
  * matters: half of a short world's time would go there. */
 _Noreturn static void leave_tortured(void)
 {

@@ -19,6 +19,7 @@ enum {
     LOOK_MS = 100,
     SPARE_MIB = 1, /* what comes between two looks */
     SETTLED_S = 60,
+    SETTLED_SMALL_S = 15,
     ANSWER = 400000, /* more than all buffers between a server and a client hold */
     PART = 16,       /* a small world has that part of the memory, and of the crowd */
     ANSWER_SMALL = 150000,
@@ -31,6 +32,11 @@ static unsigned crowd;
 static struct memory_state seen;
 static int64_t most;
 static bool was_tight;
+
+static int settled_s(void)
+{
+    return scenario_is_small() ? SETTLED_SMALL_S : SETTLED_S;
+}
 
 static void look(void *unused)
 {
@@ -84,7 +90,7 @@ static struct client *come(unsigned i, const char *from)
     client->from = scenario_address(text);
     client->plans[0]->reply_size = scenario_is_small() ? ANSWER_SMALL : ANSWER;
     client->manner.pauses_at = 1;
-    client->manner.pauses_for = SECONDS(SETTLED_S);
+    client->manner.pauses_for = SECONDS(settled_s());
     client_start(client, SECONDS(1) + MILLISECONDS((int64_t)i * 8));
     return client;
 }
@@ -124,7 +130,7 @@ void memory_is_short(void)
     for (unsigned i = 0; i < crowd; i++)
         greedy[i] = come(i, "10.2.7.7");
     world_after(MILLISECONDS(300), look, NULL);
-    world_after(SECONDS(SETTLED_S + 120), settled, NULL);
+    world_after(SECONDS(settled_s() + 120), settled, NULL);
 }
 void memory_is_short_check(void)
 {
@@ -148,7 +154,7 @@ void memory_is_gone(void)
         greedy[i]->plans[0]->think = SECONDS(6) - MILLISECONDS((int64_t)i * 8);
     }
     world_after(MILLISECONDS(300), look, NULL);
-    world_after(SECONDS(SETTLED_S + 120), settled, NULL);
+    world_after(SECONDS(settled_s() + 120), settled, NULL);
 }
 void memory_is_gone_check(void)
 {
@@ -198,7 +204,7 @@ void memory_is_lowered(void)
     }
     world_after(SECONDS(5), lower, NULL);
     world_after(SECONDS(10), look_at_lowered, NULL);
-    world_after(SECONDS(SETTLED_S + 120), settled, NULL);
+    world_after(SECONDS(settled_s() + 120), settled, NULL);
 }
 void memory_is_lowered_check(void)
 {

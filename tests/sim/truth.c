@@ -187,10 +187,13 @@ static void check_time_to_end(void)
                      (long long)((world_now() - since) / SECONDS(1)));
 }
 
+static unsigned ready_before; /* in earlier lives */
+
 void truth_after_end(int exit_code)
 {
     check_time_to_end();
-    bool may_not_start = world_was_struck() && log_count("ready") == 0;
+    bool may_not_start = world_was_struck() && log_count("ready") == ready_before;
+    ready_before = log_count("ready");
     if (exit_code != 0 && !may_not_start)
         world_broken("end", "weir ended with %d", exit_code);
     if (descriptor_count_all() > 0)
