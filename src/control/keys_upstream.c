@@ -119,8 +119,15 @@ static const struct option PROXY_PROTOCOL_ARGUMENTS[] = {
      .flags = OPTION_REQUIRED,
      .standard = "off",
      .words = PROXY_PROTOCOL_WORDS,
-     .offset = offsetof(struct choice_config, choice),
+     .offset = offsetof(struct proxy_protocol_config, version),
      .doc = "v1: a line of text; v2: binary; off: none. The client is as {client_ip} says."},
+    {0},
+};
+static const struct option PROXY_PROTOCOL_OPTIONS[] = {
+    {.name = "tlvs",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct proxy_protocol_config, passes_tlvs),
+     .doc = "With v2: what the proxy before has said beside the addresses goes on to servers."},
     {0},
 };
 static const struct option KEEPALIVE_ARGUMENTS[] = {
@@ -406,7 +413,8 @@ static const struct key PROXY_PROTOCOL = {
     .name = "proxy_protocol",
     .contexts = IN_UPSTREAM,
     .arguments = PROXY_PROTOCOL_ARGUMENTS,
-    .config_size = sizeof(struct choice_config),
+    .options = PROXY_PROTOCOL_OPTIONS,
+    .config_size = sizeof(struct proxy_protocol_config),
     .doc = "Tells the servers who the client is before anything else, TLS included, by the PROXY "
            "protocol. Each request has a connection of its own then, in HTTP/1.1; health checks "
            "speak for weir itself.",
