@@ -323,13 +323,20 @@ static void frame_response(struct exchange *x)
     }
 }
 
+static void blame_hang_up(struct exchange *x)
+{
+    if (fiber_is_cancelled(x->fiber))
+        exchange_blame(x, ERR_CANCELLED, SIDE_CLIENT, 0, "", "client_closed");
+}
+
 static void blame_move(struct exchange *x, enum status status, bool client_failed)
 {
     bool is_late = status == ERR_TIMEOUT;
     if (client_failed)
         exchange_blame(x, status, SIDE_CLIENT, 0, "",
                        is_late ? "timeouts.client_write" : "the client did not take the response");
-    else
+    blame_hang_up(x);
+    if (!client_failed)
         exchange_blame(x, status, SIDE_UPSTREAM, 0,
                        is_late ? "http_response_timeout" : "http_response_incomplete",
                        "the response's body ended too early");
@@ -353,6 +360,7 @@ static enum status send_body(struct exchange *x)
         struct slice chunk;
         enum status status = body->read(body, &chunk, x->deadline);
         if (status != OK) {
+            blame_hang_up(x);
             exchange_blame(x, status, SIDE_UPSTREAM, 502,
                            status == ERR_TIMEOUT ? "http_response_timeout"
                                                  : "http_response_incomplete",
@@ -393,12 +401,6 @@ enum status exchange_proceed(struct exchange *x)
     struct fields none;
     fields_init(&none, NULL, NULL, 0);
     return x->head_sent || x->response.status != 0 ? OK : x->sink->interim(x, 100, &none);
-}
-
-static void blame_hang_up(struct exchange *x)
-{
-    if (fiber_is_cancelled(x->fiber))
-        exchange_blame(x, ERR_CANCELLED, SIDE_CLIENT, 0, "", "client_closed");
 }
 
 static void finish_steps(struct exchange *x)

@@ -304,13 +304,18 @@ static void read_body_of_request(struct h2_head *head, bool ends, struct request
 }
 
 /* An extended CONNECT (RFC 8441) is what an upgrade is to HTTP/1: the exchange sees a GET that asks
- * for the protocol. */
+ * for the protocol. WebSocket alone: with another one, such as HTTP/2 in clear, a client would have
+ * a tunnel to the server past everything that judges requests. */
 static void read_protocol(struct h2_head *head, bool ends, struct request_head *request)
 {
     bool is_token =
         head->protocol.size > 0 && chars_span(head->protocol, CHAR_TOKEN) == head->protocol.size;
     if (!is_token || ends || head->has_length) {
         malformed(head);
+        return;
+    }
+    if (!slice_equal_nocase(head->protocol, SLICE("websocket"))) {
+        refuse(head, REFUSAL_PROTOCOL);
         return;
     }
     request->method = METHOD_GET;

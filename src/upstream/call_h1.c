@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "fiber/block.h"
 #include "http/h1_write.h"
+#include "net/stream_tls.h"
 #include "upstream/call_inside.h"
 
 #include <stdlib.h>
@@ -23,6 +24,9 @@ static const struct h1_limits LIMITS = {
 static enum status closed(struct upstream_call *call, enum status status)
 {
     const struct upstream_exchange *inside = call->inside;
+    const char *alert = stream_tls_alert(&inside->connection->stream);
+    if (alert != NULL)
+        return call_fail(call, status, 502, "tls_alert_received", alert);
     return call_fail(call, status, 502, "connection_terminated",
                      inside->has_answered ? "the server closed inside the head"
                                           : "the server closed without an answer");

@@ -94,6 +94,9 @@ static enum status closed(struct upstream_call *call)
         return call_fail(call, ERR_CLOSED, 502, "connection_terminated",
                          "h2: the server refused the stream");
     }
+    const struct h2_link *link = inside->h2->link;
+    if (link != NULL && link->alert != NULL)
+        return call_fail(call, ERR_CLOSED, 502, "tls_alert_received", link->alert);
     return call_fail(call, ERR_CLOSED, 502, "connection_terminated",
                      "h2: the server closed without an answer");
 }
