@@ -406,6 +406,8 @@ static struct upstream_call *new_call(struct exchange *x, const struct proxy_con
     };
     if (upstream_proxy_protocol(c->upstream) > 0)
         call->request.client_to = client_to(x);
+    if (x->introduction != NULL && upstream_passes_tlvs(c->upstream))
+        call->request.client_tlvs = proxy_tlvs_to_pass(&x->introduction->header, &x->arena);
     proxy_affinity_ask(x, call);
     return call;
 }
