@@ -320,7 +320,8 @@ static void build_listener(struct snapshot_builder *b, const struct config_liste
     site_table_build(&listener->sites, names, at, arena);
     listener->sites.is_secure = from->is_tls;
     listener->sites.guarded = b->guarded; /* complete: all sites have been built */
-    listener->sites.guarded_count = b->guarded_count;
+    listener->sites.secret_parameters = b->secret_parameters;
+    listener->sites.secret_fields = b->secret_fields;
     if (from->is_tls)
         build_tls(b, from, listener);
 }

@@ -9,11 +9,11 @@ struct snapshot_builder {
     const struct config *config;
     const struct snapshot *previous; /* NULL: none */
     struct config_errors *errors;
-    struct site *sites;    /* one per site of the configuration */
-    bool without_files;    /* nothing is read from disk */
-    struct slice *guarded; /* fields that steps alone set */
-    size_t guarded_count;
-    const struct config_site *site; /* that is being built, … */
+    struct site *sites;                                 /* one per site of the configuration */
+    bool without_files;                                 /* nothing is read from disk */
+    struct slice_list guarded;                          /* fields that steps alone set */
+    struct slice_list secret_parameters, secret_fields; /* that no log shows */
+    const struct config_site *site;                     /* that is being built, … */
     const struct config_route *route;
     bool leads_elsewhere;           /* a step of the route may redirect inside */
     const struct config_item *item; /* … and whose step is being prepared */

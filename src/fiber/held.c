@@ -358,13 +358,16 @@ int64_t held_due(struct held *held)
 
 void held_give(struct held *held, struct slice text, const char *why)
 {
-    char reason[HELD_WHY_MAX];
+    char reason[HELD_WHY_MAX + 4];
+    char wrong[HELD_WHY_MAX] = "is too large";
     uint64_t digest = hash_text(DIGEST_KEY, text) | 1;
     bool is_same = text.data != NULL && held->now != NULL && digest == held->digest;
     void *object = NULL;
     (void)snprintf(reason, sizeof reason, "%s", why);
     if (text.data != NULL && !is_same)
-        object = text.size > held->kind->size_max ? NULL : held->kind->read(text, reason);
+        object = text.size > held->kind->size_max ? NULL : held->kind->read(text, wrong);
+    if (text.data != NULL)
+        (void)snprintf(reason, sizeof reason, "it %s", wrong);
     if (object != NULL) {
         held->digest = digest;
         replace(held, object);

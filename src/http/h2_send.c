@@ -288,6 +288,7 @@ static int on_frame_sent(nghttp2_session *engine, const nghttp2_frame *frame, vo
         break;
     case NGHTTP2_GOAWAY:
         session->is_leaving = true;
+        session->is_final = frame->goaway.last_stream_id != INT32_MAX;
         break;
     default:
         break;

@@ -121,6 +121,15 @@
     CHECKED(programs_misbehave)                                                                    \
     CHECKED(programs_have_too_much)                                                                \
     PLAIN(programs_are_slow)                                                                       \
+    CHECKED(programs_die_while_replaced)                                                           \
+    PLAIN(words_across_seams)                                                                      \
+    CHECKED(encoded_as_it_comes)                                                                   \
+    PLAIN(stream_is_left)                                                                          \
+    PLAIN(chunks_are_left)                                                                         \
+    CHECKED(body_is_damaged_at_once)                                                               \
+    PLAIN(empty_answers)                                                                           \
+    CHECKED(queries)                                                                               \
+    CHECKED(odd_name_comes_first)                                                                  \
     CHECKED(memory_is_short)                                                                       \
     CHECKED(memory_is_gone)                                                                        \
     CHECKED(memory_is_lowered)                                                                     \
