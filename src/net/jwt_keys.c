@@ -255,10 +255,9 @@ static bool read_pem(struct jwt_keys *keys, struct slice text, char *why)
     ERR_clear_error();
     if (!is_added)
         (void)snprintf(why, JWT_WHY_MAX,
-                       is_read
-                           ? "has a key of no use: RSA needs 2,048 bits; the curves are P-256, "
-                             "P-384, P-521, Ed25519 and Ed448"
-                           : "cannot be read as PEM");
+                       is_read ? "has a key of no use: RSA needs 2,048 bits; the curves are P-256, "
+                                 "P-384, P-521, Ed25519 and Ed448"
+                               : "cannot be read as PEM");
     return is_added;
 }
 
