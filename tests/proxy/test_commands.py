@@ -3,6 +3,7 @@
 what weir doctor finds in files and names."""
 import json
 import os
+import pathlib
 import re
 import subprocess
 
@@ -149,7 +150,8 @@ def doctor(path, *words, **env):
 def test_doctor_looks_at_who_may_read_keys(tmp_path):
     chain, key = Authority("a").write(tmp_path, "a.test")
     both, token = tmp_path / "both.pem", tmp_path / "token"
-    both.write_bytes((tmp_path / "a.test.key").read_bytes() + (tmp_path / "a.test.pem").read_bytes())
+    both.write_bytes(b"".join(pathlib.Path(file).read_bytes()
+                              for file in reversed(Authority("b").write(tmp_path, "b.test"))))
     token.write_text("secret")
     config = tmp_path / "weir.conf"
     config.write_text(f"""
@@ -159,6 +161,10 @@ admin {{
 site a.test {{
     listen 127.0.0.1:{free_port()}
     tls a.test.pem key={key}
+    respond 200
+}}
+site b.test {{
+    listen 127.0.0.1:{free_port()}
     tls both.pem
     respond 200
 }}
