@@ -48,11 +48,14 @@ def others(load, port, seconds=SECONDS):
                 seconds)["p99"]
 
 
-def attack(name, port, seconds, connections=1000000):
-    """Shares its core with the load and the origin, and stands behind both: what would be seen
-    otherwise is who gets that core. What is left of it is most of it."""
-    return subprocess.Popen(["taskset", "-c", "1", "chrt", "--idle", "0", sys.executable,
-                             str(ATTACKER), name, str(port), str(seconds), str(connections)],
+# An attacker shares its core with the load and the origin, and stands behind both: what would be seen
+# otherwise is who gets that core. What is left of it is most of it.
+BEHIND = ("chrt", "--idle", "0")
+
+
+def attack(name, port, seconds, connections=1000000, place=BEHIND):
+    return subprocess.Popen(["taskset", "-c", "1", *place, sys.executable, str(ATTACKER), name,
+                             str(port), str(seconds), str(connections)],
                             stdout=subprocess.PIPE, text=True)
 
 
@@ -119,7 +122,7 @@ def measure_turns(turns, proxy, names):
         found = []
         for _ in range(ALONE):
             turns.take()
-            attack(name, proxy.port, ALONE_SECONDS, 1).communicate(timeout=30)
+            attack(name, proxy.port, ALONE_SECONDS, 1, ()).communicate(timeout=30)
             time.sleep(0.1)
             longest, total = turns.take()
             found.append({"longest": longest, "total": total})
