@@ -6,6 +6,7 @@
 enum {
     INTERIM_MAX = 8,
     CONTINUATIONS_MAX = 8,
+    FRAME_SIZE_MAX = 16384, /* what everybody takes: we announce no more (RFC 9113 §4.2) */
 };
 
 static void reset(struct h2_session *session, struct h2_stream *stream, enum h2_error error)
@@ -101,6 +102,8 @@ static int on_begin_frame(nghttp2_session *engine, const nghttp2_frame_hd *frame
     if (frame->type != NGHTTP2_CONTINUATION) {
         session->is_in_head = false; /* it ended, or was refused */
         session->continuations = 0;
+    } else if (frame->length > FRAME_SIZE_MAX) {
+        h2_doom(session, H2_FRAME_SIZE_ERROR, "h2: a CONTINUATION frame is too large");
     } else if (++session->continuations > CONTINUATIONS_MAX) {
         h2_doom(session, H2_ENHANCE_YOUR_CALM, "h2: too many CONTINUATION frames");
     }

@@ -8,6 +8,7 @@
 #include "exchange/exchange.h"
 #include "exchange/transform.h"
 #include "fiber/block.h"
+#include "fiber/thread.h"
 #include "http/media_pattern.h"
 #include "steps/compressors.h"
 
@@ -16,6 +17,7 @@ enum {
     PIECE_HEAVY = 4 * 1024, /* at levels that take their time */
     HEAVY_LEVEL = 7,
     TURN_US = 500, /* of work, before others have their turn */
+    HELD_MS = 250, /* so long a slow server's body of known length may be held back */
 };
 
 struct compress_config {
@@ -134,9 +136,10 @@ struct compressed {
     char *out;         /* a block; NULL: given back */
     size_t piece;
     int64_t turn;     /* work since others had theirs, ns */
+    int64_t left_at;  /* when something went to the client last */
     bool is_flushing; /* a flush has begun, and the output was full */
     bool is_flushed;  /* nothing is held back by the encoder */
-    bool flushes;     /* whenever `inner` pauses */
+    bool flushes;     /* whenever `inner` pauses; else when it does so and is slow */
     bool has_ended;   /* `inner` has */
     bool is_finished; /* and so has this */
     bool is_failed;
@@ -265,12 +268,19 @@ static enum encode_result run(struct compressed *c, enum encode_mode mode, struc
     return result;
 }
 
+/* What the encoder holds is to leave when `inner` pauses. Where the length is known much is taken
+ * together, which makes it smaller: but nobody is to wait for the end of what comes slowly. */
+static bool is_held(const struct compressed *c)
+{
+    return !c->is_flushed && (c->flushes || loop_now() >= c->left_at + MILLISECONDS(HELD_MS));
+}
+
 /* One step forward; sets *is_due when what stands in `out` is to leave. */
 static enum status go_on(struct compressed *c, struct buffer *out, bool *is_due, int64_t deadline)
 {
     enum encode_result result;
-    bool is_pause = c->flushes && !c->is_flushed && c->text.size == 0 && !c->has_ended &&
-                    !c->inner->is_ready(c->inner);
+    bool is_pause =
+        c->text.size == 0 && !c->has_ended && is_held(c) && !c->inner->is_ready(c->inner);
     if (c->is_flushing || is_pause) {
         result = run(c, ENCODE_FLUSH, out);
         c->is_flushing = result == ENCODE_MORE;
@@ -313,17 +323,18 @@ static enum status read_compressed(struct body *body, struct slice *chunk, int64
         TRY(status);
     }
     *chunk = buffer_slice(&out);
+    c->left_at = loop_now();
     if (chunk->size == 0)
         let_go(c);
     return OK;
 }
 
-/* While `inner` is ready something comes out without a wait, or it is a body of known length, whose
- * start is of no use to anybody before there is more. */
+/* While `inner` is ready something comes out without a wait, or it is a body of known length, of
+ * which more is taken first. */
 static bool is_ready(struct body *body)
 {
     struct compressed *c = LIST_ENTRY(body, struct compressed, body);
-    return c->text.size > 0 || c->has_ended || c->is_flushing || (c->flushes && !c->is_flushed) ||
+    return c->text.size > 0 || c->has_ended || c->is_flushing || is_held(c) ||
            c->inner->is_ready(c->inner);
 }
 
@@ -363,6 +374,7 @@ static bool begin(struct exchange *x, const struct compress_config *config,
     c->inner = x->response.body;
     c->flushes = length < 0 || settings.is_stream;
     c->is_flushed = true;
+    c->left_at = loop_now();
     c->body = (struct body){
         .read = read_compressed, .is_ready = is_ready, .trailers = c->inner->trailers};
     state->compressed = c;

@@ -93,12 +93,12 @@ const char *content_routes(const char *options)
         "        proxy app %s\n    }\n",
         options);
     add(&text,
-        "    route /replaced/* {\n        replace needle haystacks\n        proxy app %s\n    }\n",
+        "    route /replaced/* {\n        replace ananas haystacks\n        proxy app %s\n    }\n",
         options);
     add(&text,
         "    route /unpacked/* {\n        decompress of=response\n        proxy app %s\n    }"
-        "\n    route /program/* {\n        fastcgi programs\n    }",
-        options);
+        "\n    route /program/* {\n%s        fastcgi programs\n    }",
+        options, world_chance(50) ? "        replace ananas haystacks types=*\n" : "");
     return text.data;
 }
 
@@ -107,13 +107,16 @@ bool content_has_disk(void)
     return drawn.has_disk;
 }
 
-/* Letters, with a word in it here and there: at its beginning, at its end, and half of it. */
+/* Letters, all or only those of a word, with that word in it here and there: at its beginning, at
+ * its end, and half of it. */
 static char *draw_text(size_t size, const char *word)
 {
+    const char *letters = world_chance(50) ? "abcdefghijklmnopqrstuvwxyz" : word;
+    uint32_t count = (uint32_t)strlen(letters);
     char *text = world_alloc(size + 1);
     size_t length = strlen(word);
     for (size_t i = 0; i < size; i++)
-        text[i] = (char)('a' + world_below(26));
+        text[i] = letters[world_below(count)];
     for (size_t at = 0; at + length <= size; at += 1 + world_below(NEEDLES_EVERY)) {
         size_t part = world_chance(70) ? length : world_below((uint32_t)length);
         memcpy(text + at, word, part);
@@ -220,7 +223,7 @@ void content_take(struct plan *plan)
     if (kind == 0)
         content_encode(plan, draw_accepts());
     else if (kind == 1)
-        content_replace(plan, size, "needle", "haystacks");
+        content_replace(plan, size, "ananas", "haystacks");
     else
         content_decode(plan, size);
     /* What is cut without a word cannot be told from the end of a text that was changed. */

@@ -252,14 +252,14 @@ static void draw_client(unsigned number)
             break;
         draw_request(plan);
         draw_reply(plan);
-        /* Weir may not come to see the method of whom it refuses. */
-        if (manner.is_stranger && strcmp(plan->method, "HEAD") == 0)
-            plan->method = "GET";
         bool has_content = world_chance(25) && plan->misframing == FRAMED_WELL;
         if (has_tunnel && i + 1 == wanted)
             draw_tunnel(plan);
         else if (has_content)
             content_take(plan);
+        /* Weir may not come to see the method of whom it refuses. */
+        if (manner.is_stranger && strcmp(plan->method, "HEAD") == 0)
+            plan->method = "GET";
         if (drawn.front == FRONT_NONE && strstr(plan->fields, "X-Forwarded-For") == NULL)
             plan->from = &client->from, plan->to = &client->to;
         if (scenario_keeps(piece + 1 + i))

@@ -92,9 +92,11 @@
     CHECKED(one_fetch_for_many)                                                                    \
     CHECKED(one_fetch_of_chunks)                                                                   \
     CHECKED(first_leaves_early)                                                                    \
+    CHECKED(one_leaves_early)                                                                      \
     CHECKED(first_leaves_inside)                                                                   \
     CHECKED(all_leave_early)                                                                       \
     CHECKED(all_leave_inside)                                                                      \
+    PLAIN(end_inside_a_fetch)                                                                      \
     CHECKED(one_leaves_inside)                                                                     \
     CHECKED(fetch_is_torn)                                                                         \
     CHECKED(stale_while_fetched)                                                                   \
@@ -121,6 +123,16 @@
     CHECKED(programs_misbehave)                                                                    \
     CHECKED(programs_have_too_much)                                                                \
     PLAIN(programs_are_slow)                                                                       \
+    CHECKED(programs_die_while_replaced)                                                           \
+    PLAIN(words_across_seams)                                                                      \
+    CHECKED(encoded_as_it_comes)                                                                   \
+    PLAIN(stream_is_left)                                                                          \
+    PLAIN(chunks_are_left)                                                                         \
+    CHECKED(body_is_damaged_at_once)                                                               \
+    PLAIN(empty_answers)                                                                           \
+    CHECKED(queries)                                                                               \
+    CHECKED(odd_name_comes_first)                                                                  \
+    CHECKED(answer_is_elsewhere)                                                                   \
     CHECKED(memory_is_short)                                                                       \
     CHECKED(memory_is_gone)                                                                        \
     CHECKED(memory_is_lowered)                                                                     \

@@ -146,6 +146,25 @@ void first_leaves_early_check(void)
                      server->requests);
 }
 
+/* Nobody else wants it: it is not fetched for nobody. */
+void one_leaves_early(void)
+{
+    begin("", "");
+    page = page_new("", &PAGE_FRESH);
+    for (int i = 0; i < 2; i++) {
+        struct plan *plan = ask(i * 5000);
+        plan->think = SECONDS(2);
+        wish_say(plan);
+    }
+    clients[0]->manner.leaves_after = MILLISECONDS(700);
+    clients[0]->manner.leaves_rudely = true;
+}
+void one_leaves_early_check(void)
+{
+    if (clients[1]->plans[0]->wish->is_hit || server->requests != 2)
+        world_broken("expectation", "what nobody waited for any more was fetched");
+}
+
 void first_leaves_inside(void)
 {
     begin("", "");
@@ -200,6 +219,22 @@ void all_leave_inside_check(void)
     expect_asked(1);
     if (!plan_at(3)->wish->is_hit)
         world_broken("expectation", "what was fetched for nobody is not there");
+}
+
+/* Told to end while that goes on: whoever fetches wakes the threads of those who waited, and some
+ * of these are done with all else by then. */
+void end_inside_a_fetch(void)
+{
+    begin("", "");
+    page = page_new("", &PAGE_FRESH);
+    page->versions[1].size = 50000;
+    for (int i = 0; i < 12; i++) {
+        struct plan *plan = ask(i * 10);
+        plan->manner = MANNER_SLOW;
+        wish_say(plan);
+        clients[i]->manner.leaves_at = 600;
+    }
+    scenario_end_after(MILLISECONDS(500));
 }
 
 /* The same of one who was alone with it. */

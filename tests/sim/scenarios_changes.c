@@ -14,6 +14,10 @@ static struct server_actor *server;
 static struct client *crowd[40];
 static const unsigned CROWD = sizeof crowd / sizeof *crowd;
 
+enum {
+    APART_NS = 3000, /* turns are longer */
+};
+
 static void begin(unsigned count)
 {
     scenario_site("upstream app {\n    server 10.0.0.1:8000\n}\n", "app");
@@ -266,9 +270,9 @@ void drain_takes_who_waits(void)
     scenario_config("workers 3\nsite * {\n    listen 10.1.0.1:80\n    proxy 10.0.0.1:8000\n}\n");
     for (unsigned i = 0; i < CROWD; i++) {
         crowd[i] = scenario_client(1);
-        client_start(crowd[i], MILLISECONDS(500));
+        client_start(crowd[i], MILLISECONDS(500) + i * APART_NS);
     }
-    /* The moment at which all of them arrive. */
+    /* The moment at which they begin to arrive: workers hear of the end while others still do. */
     world_after(MILLISECONDS(500) + scenario_calm()->latency, end_now, NULL);
     actors_expect_trouble();
 }

@@ -254,9 +254,9 @@ static struct text output_of(const struct plan *plan, enum manner manner)
     return text;
 }
 
-static void add_end(struct text *out, unsigned status)
+static void add_end(struct text *out, unsigned protocol, unsigned program)
 {
-    const char body[8] = {0, 0, 0, 0, (char)status, 0, 0, 0};
+    const char body[8] = {0, 0, 0, (char)program, (char)protocol, 0, 0, 0};
     if (world_chance(50))
         add_record(out, STDOUT, NULL, 0);
     add_record(out, END, body, sizeof body);
@@ -273,7 +273,7 @@ static void build(struct cgi_conversation *c)
     if (c->manner == MANNER_GARBAGE) {
         out.size = (size_t)sprintf(out.data, "HTTP/1.1 200 Not a record\r\n\r\n");
     } else if (c->manner == MANNER_TWO_LENGTHS) { /* too much to do */
-        add_end(&out, OVERLOADED);
+        add_end(&out, OVERLOADED, 0);
     } else {
         add_output(&out, answer.data, stops ? part : answer.size);
         /* A program that dies ends well, as far as records can tell: an end in the middle is one
@@ -281,7 +281,7 @@ static void build(struct cgi_conversation *c)
         bool dies =
             c->manner == MANNER_SHORT && plan->framing == REPLY_LENGTH && plan->id / 8 % 2 == 0;
         if (!stops || dies)
-            add_end(&out, dies ? 255 : 0);
+            add_end(&out, 0, dies ? 255 : 0);
     }
     c->out = out.data;
     c->out_size = c->out_stop = out.size;
