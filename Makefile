@@ -139,7 +139,7 @@ FORCE:
 $(OUT)/obj/cli/version.o $(OUT)/obj/cli/doctor.o $(OUT)/obj/control/admin_status.o $(OUT)/obj/control/metrics_process.o: EXTRA_CFLAGS += -DWEIR_COMMIT='"$(VERSION)"'
 
 bench-tools: build/bench/load build/bench/origin build/bench/h2_floor build/bench/load_tls build/bench/tls \
-	build/bench/balance build/bench/upkeep build/bench/gate build/bench/told build/bench/ledger build/bench/cache_trace build/bench/followers ## what script/bench runs
+	build/bench/balance build/bench/upkeep build/bench/gate build/bench/told build/bench/ledger build/bench/cache_trace build/bench/followers build/bench/turns.so ## what script/bench runs
 # It measures the program's own modules.
 build/bench/balance: bench/balance.c build/release/libweir.a
 	@mkdir -p $(@D)
@@ -153,6 +153,10 @@ build/bench/%: bench/%.c $(wildcard bench/*.h)
 	@mkdir -p $(@D)
 	@echo '  link    $@'
 	@$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -o $@ $< $(BENCH_LIBRARIES)
+build/bench/turns.so: bench/turns.c
+	@mkdir -p $(@D)
+	@echo '  link    $@'
+	@$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -shared -fPIC -o $@ $<
 build/bench/load_tls: BENCH_LIBRARIES = -lssl -lcrypto
 # The floor under TLS stands on weir's own fibers.
 build/bench/tls: bench/tls.c $(LIBRARY)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An HTTP/2 client that means harm, and comes back as often as it is sent away. For h2_attacks.py:
 
-    h2_attacker.py ATTACK PORT SECONDS"""
+    h2_attacker.py ATTACK PORT SECONDS CONNECTIONS"""
 import pathlib
 import socket
 import struct
@@ -81,10 +81,10 @@ def speak(attack, text, port, until):
                 return
 
 
-def main(name, port, seconds):
+def main(name, port, seconds, most):
     text = ATTACKS[name][0]()       # once: its work is not to be felt by those who share its core
     until, connections = time.monotonic() + seconds, 0
-    while time.monotonic() < until:
+    while time.monotonic() < until and connections < most:
         speak(name, text, port, until)
         connections += 1
         time.sleep(PAUSE)
@@ -92,4 +92,4 @@ def main(name, port, seconds):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
