@@ -36,6 +36,7 @@ struct connection {
     size_t sent;   /* bytes of it */
     uint64_t left; /* of the response's body */
     bool in_body;
+    bool is_last; /* the response says that the connection ends with it */
     int status;
     size_t head_size;
     char head[2048];
@@ -91,12 +92,17 @@ static void connect_one(struct connection *c)
     epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event);
 }
 
+static void reconnect(struct connection *c)
+{
+    close(c->fd);
+    connect_one(c);
+}
+
 /* A request that cannot be finished; the connection is made anew. */
 static void fail(struct connection *c)
 {
     failed += c->due != 0;
-    close(c->fd);
-    connect_one(c);
+    reconnect(c);
 }
 
 static bool send_more(struct connection *c)
@@ -141,6 +147,13 @@ static bool may_start(void)
     return (options.requests == 0 || started < options.requests) && now_ns() < until;
 }
 
+/* Closed loop: a connection that is free asks again. */
+static void start_next(struct connection *c)
+{
+    if (options.rate == 0 && options.mode == MODE_LOAD && may_start())
+        start(c, now_ns());
+}
+
 /* Reads the head that stands in c->head; the rest of the bytes are of the body. */
 static bool take_head(struct connection *c, char **at, size_t *size)
 {
@@ -158,6 +171,7 @@ static bool take_head(struct connection *c, char **at, size_t *size)
     *at += taken - extra;
     *size -= taken - extra;
     const char *length = strcasestr(c->head, "\r\ncontent-length:");
+    c->is_last = strcasestr(c->head, "\r\nconnection: close") != NULL;
     c->status = (int)strtol(c->head + 9, NULL, 10);
     c->left = length == NULL ? 0 : strtoull(length + 17, NULL, 10);
     c->in_body = true;
@@ -185,8 +199,9 @@ static bool receive(struct connection *c)
         if (c->left > 0)
             continue;
         complete(c);
-        if (options.rate == 0 && options.mode == MODE_LOAD && may_start())
-            start(c, now_ns());
+        if (c->is_last)
+            reconnect(c);
+        start_next(c);
         if ((size_t)got < sizeof scratch)
             return true;
     }
@@ -224,17 +239,20 @@ static void run_load(void)
     for (size_t i = 0; options.rate == 0 && i < options.connections && may_start(); i++)
         start(&all[i], now_ns());
     while ((may_start() || is_under_way()) && now_ns() < patience) {
-        int wait = 10;
+        struct timespec wait = {.tv_nsec = 10000000};
         if (options.rate > 0) {
             start_due();
+            /* Asleep to the moment, not spinning towards it: the origin lives on this core too. */
             double left = next_due - (double)now_ns();
-            wait = left < 1e6 ? 0 : left > 1e7 ? 10 : (int)(left / 1e6);
+            wait.tv_nsec = left < 0 ? 0 : left > 1e7 ? 10000000 : (long)left;
         }
-        int count = epoll_wait(epoll, events, EVENTS, wait);
+        int count = epoll_pwait2(epoll, events, EVENTS, &wait, NULL);
         for (int i = 0; i < count; i++) {
             struct connection *c = events[i].data.ptr;
-            if (!send_more(c) || !receive(c))
-                fail(c);
+            if (send_more(c) && receive(c))
+                continue;
+            fail(c);
+            start_next(c);
         }
     }
 }

@@ -44,16 +44,31 @@ def code(text):
     return f"`{text}`" if text else ""
 
 
+def handshake_errors():
+    """The same of handshakes with servers, and of alerts that come behind them."""
+    text = (ROOT / "src/net/tls_explain.c").read_text()
+    alerts, text = text.split("enum status tls_explain(")
+    for part in text.split("else if"):
+        token = re.search(r'error = "(\w+)"', part.split("trouble->why", 1)[0])
+        for reason in re.findall(r'why = "(tls: (?:the certificate|what came)[^"]*)"', part):
+            yield "502", token.group(1) if token else "tls_protocol_error", reason
+    for reason in re.findall(r'return "(tls: the server[^"]*)"', alerts):
+        yield "502", "tls_alert_received", reason
+    yield "502", "tls_alert_received", "what the server's alert says, in words of OpenSSL"
+    yield "502", "tls_certificate_error", "what else is wrong with it, in words of OpenSSL"
+    yield "502", "tls_protocol_error", "what else went wrong, in words of OpenSSL"
+
+
 def gateway_errors():
     """(status, token, reason) of each failure of a call to a server, as the source has them."""
-    found = set()
+    found = set(handshake_errors())
     for path in sorted((ROOT / "src/upstream").glob("call*.c")):
         for match in re.finditer(r"call_fail\((call, .*?)\);", path.read_text(), re.S):
             status = re.search(r", (50\d),", match.group(1))
             texts = [text.group(1) for text in STRING.finditer(match.group(1))]
             tokens = [text for text in texts if re.fullmatch(r"[a-z]+(_[a-z]+)+", text)]
             reasons = [text for text in texts if text not in tokens]
-            if status is None:
+            if status is None or (tokens == ["tls_alert_received"] and not reasons):
                 continue
             if not reasons and len(tokens) > 1 and "why" not in match.group(1):
                 tokens, reasons = tokens[:1], tokens[1:]  # a reason that is a key's name

@@ -63,7 +63,7 @@ static struct slice peer_of(struct view *view)
 }
 
 /* As it was kept when the response was whole; of the request also as it still is. */
-static struct slice header_of(const struct exchange *x, struct slice name, bool is_response)
+static struct slice kept_header(const struct exchange *x, struct slice name, bool is_response)
 {
     const struct exchange_kept *kept = x->kept;
     for (size_t i = 0; kept != NULL && i < kept->count; i++)
@@ -74,6 +74,18 @@ static struct slice header_of(const struct exchange *x, struct slice name, bool 
         return SLICE("");
     const struct field *field = fields_find_named(&x->request.head.fields, name);
     return field == NULL ? SLICE("") : cut(field->value);
+}
+
+/* The same, but for keys that steps ask for. */
+static struct slice header_of(const struct exchange *x, struct slice name, bool is_response)
+{
+    struct slice value = kept_header(x, name, is_response);
+    const struct site_table *sites = x->sites;
+    for (size_t i = 0;
+         value.size > 0 && !is_response && sites != NULL && i < sites->secret_fields.count; i++)
+        if (slice_equal_nocase(sites->secret_fields.items[i], name))
+            return SLICE("***");
+    return value;
 }
 
 /* The date is the same for a second. */
@@ -92,23 +104,28 @@ static struct slice moment_of(const struct view *view)
     return slice_of(scratch->date, DATE_ISO_SIZE);
 }
 
+/* Without what the log is told to leave out, and without keys that steps ask for. */
+static struct slice without_secrets(const struct view *view, struct slice text, char *into,
+                                    size_t size)
+{
+    const struct site_table *sites = view->x->sites;
+    const struct slice_list *lists[] = {&view->shape->redact,
+                                        sites == NULL ? NULL : &sites->secret_parameters};
+    bool is_plain = lists[0]->count == 0 && (lists[1] == NULL || lists[1]->count == 0);
+    return is_plain ? text : access_log_redact_query(text, lists, 2, into, size);
+}
+
 /* The target, and nothing of a head that could not be read. */
 static struct slice target_of(const struct view *view)
 {
-    struct slice target = cut(view->x->request.head.target);
-    if (view->shape->redact.count == 0)
-        return target;
-    return access_log_redact_query(target, &view->shape->redact, view->scratch->uri,
-                                   sizeof view->scratch->uri);
+    return without_secrets(view, cut(view->x->request.head.target), view->scratch->uri,
+                           sizeof view->scratch->uri);
 }
 
 static struct slice referer_of(const struct view *view)
 {
-    struct slice referer = request_field(view->x, FIELD_REFERER);
-    if (view->shape->redact.count == 0)
-        return referer;
-    return access_log_redact_query(referer, &view->shape->redact, view->scratch->referer,
-                                   sizeof view->scratch->referer);
+    return without_secrets(view, request_field(view->x, FIELD_REFERER), view->scratch->referer,
+                           sizeof view->scratch->referer);
 }
 
 static struct slice protocol_of(const struct request_head *head)

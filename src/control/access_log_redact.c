@@ -53,19 +53,20 @@ static struct slice decoded(struct slice name, char into[NAME_MAX_BYTES])
     return slice_of(into, size);
 }
 
-static bool is_listed(struct slice name, const struct slice_list *names)
+static bool is_listed(struct slice name, const struct slice_list *const *lists, size_t count)
 {
     char plain[NAME_MAX_BYTES];
     name = decoded(slice_first(name, 3 * NAME_MAX_BYTES), plain);
     name = slice_first(name, slice_find(name, '[')); /* token[] and token[a] are token */
-    for (size_t i = 0; i < names->count; i++)
-        if (slice_equal_nocase(name, names->items[i]))
-            return true;
+    for (size_t k = 0; k < count; k++)
+        for (size_t i = 0; lists[k] != NULL && i < lists[k]->count; i++)
+            if (slice_equal_nocase(name, lists[k]->items[i]))
+                return true;
     return false;
 }
 
-struct slice access_log_redact_query(struct slice text, const struct slice_list *names, char *into,
-                                     size_t size)
+struct slice access_log_redact_query(struct slice text, const struct slice_list *const *lists,
+                                     size_t count, char *into, size_t size)
 {
     struct buffer out = buffer_fixed(into, size);
     size_t mark = slice_find(text, '?');
@@ -77,7 +78,7 @@ struct slice access_log_redact_query(struct slice text, const struct slice_list 
             end++;
         struct slice pair = slice_first(rest, end);
         size_t equals = slice_find(pair, '=');
-        bool is_secret = equals < pair.size && is_listed(slice_first(pair, equals), names);
+        bool is_secret = equals < pair.size && is_listed(slice_first(pair, equals), lists, count);
         buffer_append(&out, slice_first(pair, is_secret ? equals + 1 : pair.size));
         buffer_append(&out, is_secret ? SLICE("***") : SLICE(""));
         buffer_append(&out, slice_of(rest.data + end, end < rest.size));

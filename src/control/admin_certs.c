@@ -22,20 +22,14 @@ static const char *state_of(const struct tls_shown *shown, int64_t now)
     return shown->expires - now < SOON_DAYS * DAY_S ? "soon" : "ok";
 }
 
-/* Where it comes from: the line whose certificate ends at that second, or of those that are left
- * (a local one is made anew by itself) the first; `taken` keeps two of them apart. */
-static const struct shown *source_of(const struct site_certificates *site, int64_t expires,
-                                     bool *taken)
+/* The line that it comes from. */
+static const struct shown *source_of(const struct site_certificates *site, struct slice fingerprint)
 {
-    size_t found = site->count;
-    for (size_t i = site->count; i-- > 0;)
-        if (!taken[i] && (found == site->count || site->shown[i].expires == expires ||
-                          site->shown[found].expires != expires))
-            found = i;
-    if (found == site->count)
-        return NULL;
-    taken[found] = true;
-    return &site->shown[found];
+    for (size_t i = 0; i < site->count; i++)
+        if (slice_equal(fingerprint, (struct slice){site->shown[i].fingerprint,
+                                                    sizeof site->shown[i].fingerprint}))
+            return &site->shown[i];
+    return NULL;
 }
 
 static void write_source(const struct shown *source, struct buffer *out)
@@ -50,7 +44,7 @@ static void write_source(const struct shown *source, struct buffer *out)
 }
 
 static void write_one(struct admin_request *r, const struct site_certificates *site,
-                      const struct tls_shown *shown, bool *taken, struct buffer *out)
+                      const struct tls_shown *shown, struct buffer *out)
 {
     int64_t now = clock_wall() / SECONDS(1);
     const struct slice_list *hosts = &site->site->hosts;
@@ -68,7 +62,7 @@ static void write_one(struct admin_request *r, const struct site_certificates *s
     json_field_int(out, "days_left", (shown->expires - now) / DAY_S);
     json_field(out, "state", slice_from_cstring(state_of(shown, now)));
     admin_json_time(out, "stapled_until", shown->stapled_until * SECONDS(1));
-    write_source(source_of(site, shown->expires, taken), out);
+    write_source(source_of(site, shown->fingerprint), out);
     buffer_append_byte(out, '}');
 }
 
@@ -77,13 +71,12 @@ static void write_site(struct admin_request *r, const struct site_certificates *
                        struct buffer *out, bool *is_first)
 {
     struct tls_shown *shown = arena_alloc(r->arena, TLS_CERTIFICATES_MAX * sizeof *shown);
-    bool taken[TLS_CERTIFICATES_MAX] = {false};
     size_t count = tls_context_show(site->context, r->arena, shown, TLS_CERTIFICATES_MAX);
     for (size_t j = 0; j < count; j++) {
         if (!*is_first)
             buffer_append_byte(out, ',');
         *is_first = false;
-        write_one(r, site, &shown[j], taken, out);
+        write_one(r, site, &shown[j], out);
     }
 }
 

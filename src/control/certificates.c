@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum {
     PEM_MAX = 1024 * 1024,
@@ -162,6 +163,12 @@ certificates_make_local(struct certificates *c, const struct config_site *site, 
     return certificate_make(c->authority, names, count, LOCAL_DAYS);
 }
 
+void certificates_note(struct shown *shown, const struct certificate *certificate)
+{
+    shown->expires = certificate_expires(certificate);
+    certificate_fingerprint(certificate, shown->fingerprint);
+}
+
 /* Fills in what a line names; the certificate, or NULL after an error. */
 static struct certificate *load(struct certificates *c, struct site_certificates *own,
                                 struct shown *shown, struct config_errors *errors)
@@ -174,7 +181,7 @@ static struct certificate *load(struct certificates *c, struct site_certificates
     if (slice_equal(line->certificate, SLICE("local"))) {
         shown->is_local = true;
         certificate = certificates_make_local(c, site, &c->arena);
-        shown->expires = certificate_expires(certificate);
+        certificates_note(shown, certificate);
         return certificate;
     }
     shown->chain_path = full_path(&c->arena, shown->line, line->certificate);
@@ -187,7 +194,7 @@ static struct certificate *load(struct certificates *c, struct site_certificates
         report(errors, shown->line, error.is_of_key ? "key" : "", path, error.why);
         return NULL;
     }
-    shown->expires = certificate_expires(certificate);
+    certificates_note(shown, certificate);
     warn(shown, certificate, site, errors);
     return certificate;
 }
@@ -204,6 +211,14 @@ static const struct config_item *line_of(const struct certificates *c,
     }
     const struct config_item *top = config_block_find(&c->config->top, "tls", 0);
     return top != NULL ? top : site->tls.lines[0];
+}
+
+void certificates_when(int64_t seconds, char text[CERTIFICATES_WHEN_MAX])
+{
+    struct tm tm;
+    time_t time = (time_t)seconds;
+    check(gmtime_r(&time, &tm) != NULL);
+    check(strftime(text, CERTIFICATES_WHEN_MAX, "%Y-%m-%d %H:%M UTC", &tm) > 0);
 }
 
 enum status certificates_read_list(struct slice path, struct arena *arena,
@@ -241,6 +256,19 @@ static bool read_list(struct certificates *c, const struct config_item *item, co
     return false;
 }
 
+/* Once a list has ended nobody knows whom its authority has revoked since. */
+static void note_end(struct certificates *c, const struct config_item *item,
+                     struct client_list *list, struct slice pem, struct config_errors *errors)
+{
+    list->ends = certificate_revocations_end(pem);
+    if (list->ends > clock_wall() / SECONDS(1))
+        return;
+    char when[CERTIFICATES_WHEN_MAX];
+    certificates_when(list->ends, when);
+    CONFIG_REPORT(errors, CONFIG_REVOCATIONS_END, place_of(item, "client_crl"), list->path,
+                  arena_copy(&c->arena, slice_from_cstring(when)));
+}
+
 static bool read_clients(struct certificates *c, struct site_certificates *own,
                          struct tls_context_config *made, struct config_errors *errors)
 {
@@ -252,10 +280,14 @@ static bool read_clients(struct certificates *c, struct site_certificates *own,
         settings->client_mode == TLS_CLIENT_REQUEST ? TLS_CLIENTS_REQUEST : TLS_CLIENTS_REQUIRE;
     made->has_tickets = false;
     made->cache = NULL;
-    return read_list(c, line_of(c, site, "client_ca"), "client_ca", settings->client_ca,
-                     &own->client_ca, certificate_authorities_problem, &made->client_ca, errors) &&
-           read_list(c, line_of(c, site, "client_crl"), "client_crl", settings->client_crl,
-                     &own->client_crl, certificate_revocations_problem, &made->client_crl, errors);
+    const struct config_item *line = line_of(c, site, "client_crl");
+    if (!read_list(c, line_of(c, site, "client_ca"), "client_ca", settings->client_ca,
+                   &own->client_ca, certificate_authorities_problem, &made->client_ca, errors) ||
+        !read_list(c, line, "client_crl", settings->client_crl, &own->client_crl,
+                   certificate_revocations_problem, &made->client_crl, errors))
+        return false;
+    note_end(c, line, &own->client_crl, made->client_crl, errors);
+    return true;
 }
 
 /* Of the paths: which certificates a session vouches for and who has verified its client, whatever
@@ -336,6 +368,21 @@ static void make_context(struct certificates *c, struct site_certificates *own,
                why);
 }
 
+/* Two of a kind are two names, mostly: they belong to two sites. */
+static bool is_one_of_its_kind(const struct site_certificates *own,
+                               struct certificate *const *loaded, struct config_errors *errors)
+{
+    for (size_t i = 0; i < own->count; i++)
+        if (certificate_is_alike(loaded[i], loaded[own->count])) {
+            CONFIG_REPORT(errors, CONFIG_TLS_SETTING, own->shown[own->count].line->node->place,
+                          SLICE("a site shows one certificate with each kind of key (ECDSA, RSA); "
+                                "for other names write a site of their own, or one certificate "
+                                "with all of them"));
+            return false;
+        }
+    return true;
+}
+
 static void build_site(struct certificates *c, struct site_certificates *own,
                        struct config_errors *errors)
 {
@@ -354,7 +401,7 @@ static void build_site(struct certificates *c, struct site_certificates *own,
         struct shown *shown = &own->shown[own->count];
         shown->line = line;
         loaded[own->count] = load(c, own, shown, errors);
-        is_good = is_good && loaded[own->count] != NULL;
+        is_good = is_good && loaded[own->count] != NULL && is_one_of_its_kind(own, loaded, errors);
         own->count++;
     }
     if (is_good && own->count > 0)

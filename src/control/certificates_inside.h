@@ -11,7 +11,8 @@ struct shown {
     const struct config_item *line;
     struct slice chain_path, key_path; /* full; chain_path empty: of the local authority */
     int64_t chain_changed, key_changed;
-    int64_t expires;      /* seconds since 1970 */
+    int64_t expires; /* seconds since 1970 */
+    char fingerprint[CERTIFICATE_FINGERPRINT_SIZE];
     int64_t staple_due;   /* when its authority is asked, monotonic */
     int64_t staple_retry; /* seconds that are waited after failures; 0: there was none */
     bool is_local;
@@ -22,6 +23,7 @@ struct shown {
 struct client_list {
     struct slice path; /* full; empty: none */
     int64_t changed;
+    int64_t ends; /* of revocation lists, seconds since 1970; INT64_MAX: they do not */
 };
 
 struct site_certificates {
@@ -33,6 +35,7 @@ struct site_certificates {
     size_t count;
     bool was_refused;        /* the new files were bad, and that was logged */
     bool were_lists_refused; /* likewise, those of clients */
+    bool have_lists_ended;   /* and that was logged */
 };
 
 /* What outlives a configuration. */
@@ -67,11 +70,16 @@ enum { CLIENT_LIST_WHY_MAX = 160 };
 MUST_CHECK enum status certificates_read_list(struct slice path, struct arena *arena,
                                               const char *(*problem)(struct slice pem),
                                               struct slice *pem, char *why);
+/* A time, for people. */
+enum { CERTIFICATES_WHEN_MAX = 40 };
+void certificates_when(int64_t seconds, char text[CERTIFICATES_WHEN_MAX]);
 /* Reads the files of one; their texts are mixed into *content. ERR_CONFIG: *path and the error say
  * which and why. */
 MUST_CHECK enum status certificates_read(const struct shown *shown, struct arena *arena,
                                          struct certificate **certificate, struct slice *path,
                                          struct certificate_error *error, uint64_t *content);
+/* What is kept of a certificate for as long as it is shown. */
+void certificates_note(struct shown *shown, const struct certificate *certificate);
 /* One of the machine's own authority, for the names of a site. */
 struct certificate *certificates_make_local(struct certificates *c, const struct config_site *site,
                                             struct arena *arena);

@@ -63,7 +63,7 @@ static enum status read_all(struct certificates *c, const struct site_certificat
                 return ERR_CONFIG;
             }
         }
-        now[i].expires = certificate_expires(loaded[i]);
+        certificates_note(&now[i], loaded[i]);
     }
     return OK;
 }
@@ -167,6 +167,8 @@ static void read_lists_again(struct site_certificates *own, struct arena *arena)
     }
     own->client_ca.changed = ca_changed;
     own->client_crl.changed = crl_changed;
+    own->client_crl.ends = certificate_revocations_end(crl);
+    own->have_lists_ended = false;
     own->were_lists_refused = false;
     own->content = 0;
     log_about(LOG_INFO, "client_authorities_replaced", &(struct log_about){.site = site},
@@ -200,6 +202,21 @@ static void warn(struct certificates *c)
         }
 }
 
+/* From then on none of the clients is let in that the list's authority vouches for. */
+static void look_at_end(struct site_certificates *own)
+{
+    char when[CERTIFICATES_WHEN_MAX];
+    if (own->client_crl.path.size == 0 || own->have_lists_ended ||
+        own->client_crl.ends > clock_wall() / SECONDS(1))
+        return;
+    own->have_lists_ended = true;
+    certificates_when(own->client_crl.ends, when);
+    log_about(LOG_ERROR, "client_revocations_ended",
+              &(struct log_about){.site = own->site->hosts.items[0]},
+              "clients of %.*s are refused: a list of %.*s has ended at %s",
+              SLICE_ARG(own->site->hosts.items[0]), SLICE_ARG(own->client_crl.path), when);
+}
+
 static void on_look(struct timer *timer)
 {
     struct certificates *c = LIST_ENTRY(timer, struct certificates, look);
@@ -214,6 +231,7 @@ static void on_look(struct timer *timer)
             read_again_or_say(c, own, &arena);
         if (list_has_changed(&own->client_ca, &arena) || list_has_changed(&own->client_crl, &arena))
             read_lists_again(own, &arena);
+        look_at_end(own);
     }
     arena_done(&arena);
     timer_set(&thread_self()->timers, timer, loop_now() + MILLISECONDS(LOOK_MS));
@@ -269,7 +287,10 @@ void certificates_carry(struct certificates *to, const struct certificates *from
             if (from->sites[f].context == own->context)
                 was = &from->sites[f];
         for (size_t s = 0; was != NULL && s < own->count && s < was->count; s++) {
-            own->shown[s].expires = was->shown[s].expires; /* a local one was made in vain */
+            /* A local one was made in vain. */
+            own->shown[s].expires = was->shown[s].expires;
+            memcpy(own->shown[s].fingerprint, was->shown[s].fingerprint,
+                   sizeof own->shown[s].fingerprint);
             own->shown[s].staple_due = was->shown[s].staple_due;
             own->shown[s].staple_retry = was->shown[s].staple_retry;
             own->shown[s].was_stapled = was->shown[s].was_stapled;

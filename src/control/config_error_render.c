@@ -68,11 +68,35 @@ static void append_source(struct buffer *out, struct slice text)
     }
 }
 
-static void render_caret(struct buffer *out, struct config_place place,
+/* The line, with asterisks for secrets that are written in it: what is shown here ends up in logs.
+ */
+static struct slice line_shown(const struct config_errors *errors, struct config_place place)
+{
+    struct slice line = line_of(place);
+    char *copy = NULL;
+    for (size_t i = 0; i < errors->count; i++) {
+        struct config_place secret = errors->items[i].place;
+        if (errors->items[i].code != CONFIG_SECRET_LITERAL || secret.file != place.file ||
+            secret.line != place.line || secret.column == 0)
+            continue;
+        if (copy == NULL) {
+            copy = arena_alloc(errors->arena, line.size + 1);
+            memcpy(copy, line.data, line.size);
+            line.data = copy;
+        }
+        for (size_t at = secret.column - 1; at < line.size && at < secret.column - 1 + secret.width;
+             at++)
+            copy[at] = '*';
+    }
+    return line;
+}
+
+static void render_caret(struct buffer *out, const struct config_errors *errors,
                          const struct config_error *error, int gutter,
                          const struct colours *colours)
 {
-    struct slice line = line_of(place);
+    struct config_place place = error->place;
+    struct slice line = line_shown(errors, place);
     size_t before = place.column == 0 ? 0 : place.column - 1;
     if (before > line.size)
         before = line.size;
@@ -100,8 +124,8 @@ static void render_caret(struct buffer *out, struct config_place place,
     buffer_format(out, "%s\n", colours->end);
 }
 
-static void render_one(struct buffer *out, const struct config_error *error,
-                       const struct colours *colours)
+static void render_one(struct buffer *out, const struct config_errors *errors,
+                       const struct config_error *error, const struct colours *colours)
 {
     struct config_place place = error->place;
     bool is_warning = config_code_is_warning(error->code);
@@ -114,7 +138,7 @@ static void render_one(struct buffer *out, const struct config_error *error,
         gutter = snprintf(digits, sizeof(digits), "%u", place.line);
         buffer_format(out, "%s%*s-->%s %.*s:%u:%u\n", colours->dim, gutter, "", colours->end,
                       SLICE_ARG(place.file->name), place.line, shown_column(place));
-        render_caret(out, place, error, gutter, colours);
+        render_caret(out, errors, error, gutter, colours);
     } else if (place.file != NULL) {
         buffer_format(out, "%s%*s-->%s %.*s\n", colours->dim, gutter, "", colours->end,
                       SLICE_ARG(place.file->name));
@@ -135,7 +159,7 @@ void config_errors_render(const struct config_errors *errors, bool with_colour, 
     for (size_t i = 0; i < shown; i++) {
         if (i > 0)
             buffer_append_byte(out, '\n');
-        render_one(out, &errors->items[i], colours);
+        render_one(out, errors, &errors->items[i], colours);
     }
     size_t all = errors->errors + errors->warnings;
     if (all > shown)

@@ -206,11 +206,12 @@ static void report_setting(struct builder *builder, const struct config_item *it
                   slice_from_cstring(message));
 }
 
-static void check_protocols(struct builder *builder, const struct config_item *item)
+static void check_protocols(struct builder *builder, const struct config_item *item,
+                            const struct tls_config *settings)
 {
     struct slice known[SERVE_PROTOCOLS_MAX];
     size_t count = serve_protocols(known);
-    const struct slice_list *written = &((const struct tls_config *)item->config)->alpn;
+    const struct slice_list *written = &settings->alpn;
     for (size_t i = 0; i < written->count; i++) {
         bool is_known = false;
         for (size_t k = 0; k < count; k++)
@@ -218,9 +219,21 @@ static void check_protocols(struct builder *builder, const struct config_item *i
         if (!is_known)
             CONFIG_REPORT(builder->errors, CONFIG_TLS_SETTING, item->node->place,
                           arena_format(builder->arena,
-                                       "\"%.*s\" is no protocol that weir offers over TLS",
+                                       "\"%.*s\" is no protocol that weir offers over TLS; write "
+                                       "alpn=h2,http/1.1",
                                        SLICE_ARG(written->items[i])));
     }
+}
+
+/* What a line says that means nothing without another option. */
+static void check_needs(struct builder *builder, const struct config_item *item,
+                        const struct tls_config *settings)
+{
+    const struct tls_config *line = item->config;
+    if (line->client_mode == TLS_CLIENT_REQUEST && settings->client_ca.size == 0)
+        report_setting(builder, item, "client_mode needs a client_ca");
+    if ((line->hsts_subdomains || line->hsts_preload) && settings->hsts == CLOCK_NEVER)
+        report_setting(builder, item, "hsts_subdomains and hsts_preload need hsts");
 }
 
 static void build_tls(struct builder *builder, struct config_site *site)
@@ -232,14 +245,16 @@ static void build_tls(struct builder *builder, struct config_site *site)
         return;
     struct tls_config *settings =
         config_key_defaults(builder->decoder->schema, key, builder->arena);
-    if (top != NULL) /* of its own table, which lacks the key: each option by its name */
+    if (top != NULL) { /* of its own table, which lacks the key: each option by its name */
         config_item_merge(top, settings);
+        check_protocols(builder, top, settings);
+    }
     tls->lines = config_items(builder->arena, site->item->block, "tls", &tls->lines_count);
     for (size_t i = 0; i < tls->lines_count; i++) {
         const struct tls_config *line = tls->lines[i]->config;
         bool is_off = slice_equal(line->certificate, SLICE("off"));
         config_item_merge(tls->lines[i], settings);
-        check_protocols(builder, tls->lines[i]);
+        check_protocols(builder, tls->lines[i], line);
         tls->is_on = tls->is_on || (line->certificate.size > 0 && !is_off);
         if (slice_equal(line->certificate, SLICE("auto")))
             report_setting(builder, tls->lines[i],
@@ -250,6 +265,8 @@ static void build_tls(struct builder *builder, struct config_site *site)
     tls->settings = *settings;
     if (tls->is_on && settings->client_ca.size == 0 && settings->client_crl.size > 0)
         report_setting(builder, tls->lines[0], "client_crl needs a client_ca");
+    for (size_t i = 0; i < tls->lines_count; i++)
+        check_needs(builder, tls->lines[i], settings);
     if (tls->is_on && settings->alpn.count > TLS_PROTOCOLS_MAX)
         report_setting(builder, tls->lines[0], "too many protocols");
 }

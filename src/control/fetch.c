@@ -47,7 +47,10 @@ static bool split(struct slice url, struct target *target)
     size_t end = slice_find(url, '/');
     target->authority = slice_first(url, end);
     target->path = end < url.size ? slice_from(url, end) : SLICE("/");
-    size_t colon = slice_find(target->authority, ':');
+    /* An address of IPv6 stands in brackets. */
+    size_t bracket = slice_find(target->authority, ']');
+    size_t from = slice_starts(target->authority, SLICE("[")) ? bracket : 0;
+    size_t colon = from + slice_find(slice_from(target->authority, from), ':');
     target->host = slice_first(target->authority, colon);
     if (colon < target->authority.size &&
         (!slice_to_u64(slice_from(target->authority, colon + 1), UINT16_MAX, &port) || port == 0))

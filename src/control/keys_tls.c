@@ -67,8 +67,8 @@ static const char *const CLIENT_MODES[] = {"require", "request", NULL};
     {                                                                                              \
         .name = "alpn", .type = OPTION_STRING, .flags = OPTION_MANY,                               \
         .offset = offsetof(struct tls_config, alpn),                                               \
-        .doc = "The protocols that are offered, the preferred first; all that weir speaks if "     \
-               "none is written."                                                                  \
+        .doc = "The protocols that are offered, the preferred first, with commas between them; "   \
+               "h2,http/1.1 if none is written."                                                   \
     }
 
 static const struct option SITE_ARGUMENTS[] = {

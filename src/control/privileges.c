@@ -58,7 +58,8 @@ static enum status change(struct slice user, struct slice group)
     struct privileges wanted;
     TRY(privileges_find(user, group, &wanted));
     if (geteuid() == 0 && !wanted.is_other)
-        log_write(LOG_INFO, "user_root", "running as root: there is no user \"weir\"");
+        log_write(LOG_WARN, "user_root",
+                  "running as root with all its rights: there is no user \"weir\"");
     if (wanted.is_other && !process_become(wanted.user, wanted.group))
         return refuse("user", user);
     return OK;

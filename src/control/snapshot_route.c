@@ -170,15 +170,14 @@ static bool read_secret(struct prepare *prepare, const char *option, struct slic
 
 static void guard_field(struct prepare *prepare, struct slice name)
 {
+    snapshot_add_name(&builder_of(prepare)->guarded, name, prepare->arena);
+}
+
+static void hide_secret(struct prepare *prepare, struct slice name, bool is_parameter)
+{
     struct snapshot_builder *b = builder_of(prepare);
-    struct slice *guarded = arena_alloc(prepare->arena, (b->guarded_count + 1) * sizeof *guarded);
-    for (size_t i = 0; i < b->guarded_count; i++) {
-        if (slice_equal_nocase(b->guarded[i], name))
-            return;
-        guarded[i] = b->guarded[i];
-    }
-    guarded[b->guarded_count++] = name;
-    b->guarded = guarded;
+    snapshot_add_name(is_parameter ? &b->secret_parameters : &b->secret_fields, name,
+                      prepare->arena);
 }
 
 static bool find_cache(struct prepare *prepare, struct slice name, struct cache **cache,
@@ -213,6 +212,7 @@ static struct preparing preparing_for(struct snapshot_builder *b, const struct c
                     .place = place,
                     .read_secret = read_secret,
                     .guard_field = guard_field,
+                    .hide_secret = hide_secret,
                     .without_files = b->without_files},
         .b = b,
     };

@@ -9,16 +9,18 @@ struct snapshot_builder {
     const struct config *config;
     const struct snapshot *previous; /* NULL: none */
     struct config_errors *errors;
-    struct site *sites;    /* one per site of the configuration */
-    bool without_files;    /* nothing is read from disk */
-    struct slice *guarded; /* fields that steps alone set */
-    size_t guarded_count;
-    const struct config_site *site; /* that is being built, … */
+    struct site *sites;                                 /* one per site of the configuration */
+    bool without_files;                                 /* nothing is read from disk */
+    struct slice_list guarded;                          /* fields that steps alone set */
+    struct slice_list secret_parameters, secret_fields; /* that no log shows */
+    const struct config_site *site;                     /* that is being built, … */
     const struct config_route *route;
     bool leads_elsewhere;           /* a step of the route may redirect inside */
     const struct config_item *item; /* … and whose step is being prepared */
 };
 
+/* Adds the name if it is not there in any case of letters. */
+void snapshot_add_name(struct slice_list *names, struct slice name, struct arena *arena);
 struct upstream *snapshot_find_upstream(struct snapshot_builder *b, struct slice name);
 /* The caches of the configuration, those that are there already as they are. */
 void snapshot_build_caches(struct snapshot_builder *b);

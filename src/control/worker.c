@@ -54,7 +54,7 @@ struct worker {
 };
 
 static struct gate *all_started;
-static struct gate *all_stopped; /* until then each may post to each */
+static struct gate *all_stopped; /* passed twice: until the second time each may post to each */
 
 /* "QUOTA PERIOD" in microseconds, or "max PERIOD". */
 static unsigned quota_of(const char *path)
@@ -244,9 +244,11 @@ static void serve_until_stopped(struct worker *worker)
         loop_turn(loop_now() + MILLISECONDS(10));
     exchange_apart_done();
     take_leave(worker);
+    gate_pass(all_stopped); /* what others had to say to this one has been posted */
     free_listeners(serve);
     file_cache_release(); /* before: what a disk still reads is left to the last who has it */
-    offload_leave();      /* with the last letters: some own what they carry */
+    offload_leave();
+    thread_take_posts(); /* the last: some own what they carry, and a turn may see none */
     access_log_worker_free(serve->log);
     timer_clear(&serve->thread.timers, &worker->cut);
     timer_clear(&serve->thread.timers, &worker->look);
@@ -266,6 +268,7 @@ static void work(void *argument)
         serve_until_stopped(worker);
     } else {
         gate_pass(all_started);
+        gate_pass(all_stopped);
         gate_pass(all_stopped);
     }
     check(thread_post(worker->control, on_thread_ended, worker));

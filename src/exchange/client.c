@@ -11,7 +11,8 @@ enum {
 /* An element of X-Forwarded-For: an address, some proxies add a port. */
 static bool parse_hop(struct slice text, struct address *address)
 {
-    return address_parse_ip(text, address) || address_parse(text, 1, address);
+    bool is_port_alone = slice_starts(text, SLICE(":")); /* which an address to listen at may be */
+    return address_parse_ip(text, address) || (!is_port_alone && address_parse(text, 1, address));
 }
 
 /* The last element of X-Forwarded-For. */
@@ -72,29 +73,64 @@ struct slice exchange_client_host(struct exchange *x)
     return arena_format(&x->arena, "%.*s:%u", SLICE_ARG(head->host), head->port);
 }
 
-/* As servers read names that reach them through CGI: without case, "_" for "-". */
+/* A letter as servers read it in names that reach them through CGI: without case, and of all signs
+ * one is as good as another. */
+static char plain_letter(char c)
+{
+    char lower = ascii_lower(c);
+    return (lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9') ? lower : '-';
+}
+
 static bool is_same_name(struct slice a, struct slice b)
 {
-    for (size_t i = 0; i < a.size && i < b.size; i++) {
-        char left = a.data[i] == '_' ? '-' : ascii_lower(a.data[i]);
-        if (left != (b.data[i] == '_' ? '-' : ascii_lower(b.data[i])))
+    for (size_t i = 0; i < a.size && i < b.size; i++)
+        if (plain_letter(a.data[i]) != plain_letter(b.data[i]))
             return false;
-    }
     return a.size == b.size;
 }
 
 /* Who somebody is, steps say: what a client says of itself goes, on every route. */
-void exchange_take_off_guarded(struct exchange *x)
+void exchange_take_off_guarded(const struct exchange *x, struct fields *fields)
 {
-    struct fields *fields = &x->request.head.fields;
-    for (size_t i = 0; i < x->sites->guarded_count; i++)
+    for (size_t i = 0; x->sites != NULL && i < x->sites->guarded.count; i++)
         for (uint32_t at = 0; at < fields->count;) {
             struct slice name = fields->items[at].name;
-            if (is_same_name(name, x->sites->guarded[i]))
+            if (is_same_name(name, x->sites->guarded.items[i]))
                 fields_remove_named(fields, name);
             else
                 at++;
         }
+}
+
+/* RFC 9110 allows more in a name than servers agree on: [A-Za-z0-9-] is what all read alike. */
+static bool is_odd_name(const struct field *field)
+{
+    for (size_t at = 0; field->id == FIELD_OTHER && at < field->name.size; at++) {
+        char c = ascii_lower(field->name.data[at]);
+        if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-')
+            return true;
+    }
+    return false;
+}
+
+bool exchange_has_odd_name(const struct fields *fields)
+{
+    for (uint32_t i = 0; i < fields->count; i++)
+        if (is_odd_name(&fields->items[i]))
+            return true;
+    return false;
+}
+
+void exchange_clean_trailers(const struct exchange *x, struct fields *trailers)
+{
+    exchange_take_off_guarded(x, trailers);
+    if (x->site != NULL && x->site->field_names == FIELD_NAMES_ALLOW)
+        return;
+    for (uint32_t i = 0; i < trailers->count;)
+        if (is_odd_name(&trailers->items[i]))
+            fields_remove_named(trailers, trailers->items[i].name);
+        else
+            i++;
 }
 
 void exchange_set_id(const struct exchange *x, struct fields *fields)

@@ -170,20 +170,6 @@ static void build_error(struct exchange *x)
         fields_add(fields, FIELD_ALLOW, SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
 }
 
-/* RFC 9110 allows more in a name than servers agree on: [A-Za-z0-9-] is what all read alike. */
-static bool has_odd_name(const struct fields *fields)
-{
-    for (uint32_t i = 0; i < fields->count; i++) {
-        struct slice name = fields->items[i].name;
-        for (size_t at = 0; fields->items[i].id == FIELD_OTHER && at < name.size; at++) {
-            char c = ascii_lower(name.data[at]);
-            if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-')
-                return true;
-        }
-    }
-    return false;
-}
-
 /* A connection that is good for no site any more, since its own has another policy than when it was
  * opened, has to be opened anew. */
 COLD static enum verdict refuse_misdirected(struct exchange *x)
@@ -205,9 +191,9 @@ static enum verdict choose_route(struct exchange *x)
     if (x->tls != NULL ? x->site->tls_policy != x->tls->policy : x->sites->is_secure)
         return refuse_misdirected(x);
     if (x->sites->names_vary && x->site->field_names == FIELD_NAMES_REJECT &&
-        has_odd_name(&head->fields))
+        exchange_has_odd_name(&head->fields))
         return exchange_refuse(x, REFUSAL_FIELD_NAME_POLICY);
-    exchange_take_off_guarded(x);
+    exchange_take_off_guarded(x, &head->fields);
     if (head->path.size == 1 && head->path.data[0] == '*')
         x->request.path = head->path; /* OPTIONS * */
     else if (!uri_canonical_path(head->path, &x->site->path_rules, &x->arena, &x->request.path))

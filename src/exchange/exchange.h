@@ -263,8 +263,13 @@ struct cidr;
 void exchange_find_client(struct exchange *x, const struct cidr *trusted, size_t count);
 /* Sets the field that carries the request's id, if it has one, in a head of either side. */
 void exchange_set_id(const struct exchange *x, struct fields *fields);
+/* Whether a name holds what servers do not agree on: anything but [A-Za-z0-9-]. */
+bool exchange_has_odd_name(const struct fields *fields);
 /* Removes the fields that only steps may set, however they are spelt. */
-void exchange_take_off_guarded(struct exchange *x);
+void exchange_take_off_guarded(const struct exchange *x, struct fields *fields);
+/* The same for trailers of a request once they are there, which some servers add to its head; names
+ * that field_names would not let pass there do not pass here either. */
+void exchange_clean_trailers(const struct exchange *x, struct fields *trailers);
 /* The host that the client asked for, as a Host field says it. */
 struct slice exchange_client_host(struct exchange *x);
 

@@ -42,22 +42,30 @@ int64_t grpc_timeout(const struct exchange *x)
     size_t digits = field->value.size - 1;
     if (!slice_to_u64(slice_first(field->value, digits), TIMEOUT_MAX, &count))
         return CLOCK_NEVER;
+    int64_t unit;
     switch (field->value.data[digits]) {
     case 'H':
-        return (int64_t)count * SECONDS(3600);
+        unit = SECONDS(3600);
+        break;
     case 'M':
-        return (int64_t)count * SECONDS(60);
+        unit = SECONDS(60);
+        break;
     case 'S':
-        return (int64_t)count * SECONDS(1);
+        unit = SECONDS(1);
+        break;
     case 'm':
-        return (int64_t)count * MILLISECONDS(1);
+        unit = MILLISECONDS(1);
+        break;
     case 'u':
-        return (int64_t)count * 1000;
+        unit = 1000;
+        break;
     case 'n':
-        return (int64_t)count;
+        unit = 1;
+        break;
     default:
         return CLOCK_NEVER;
     }
+    return (int64_t)count > CLOCK_NEVER / unit ? CLOCK_NEVER : (int64_t)count * unit;
 }
 
 int grpc_status_of(int status, bool is_late)

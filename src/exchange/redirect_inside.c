@@ -55,6 +55,7 @@ void exchange_begin_round(struct exchange *x)
     x->rounds = round;
     x->steps_reached = 0;
     x->is_inside = true;
+    x->is_allowed = false; /* the lines of the other path decide about it */
     target = uri_encode(target, &x->arena);
     query = slice_find(target, '?');
     if (x->asked != NULL)

@@ -121,8 +121,9 @@ struct site_table {
     const struct site_name *wildcards; /* longest first */
     size_t wildcards_count;
     /* Names of fields that say who somebody is: steps set them, clients never. */
-    const struct slice *guarded;
-    size_t guarded_count;
+    struct slice_list guarded;
+    /* Parameters of queries and fields whose values no log shows. */
+    struct slice_list secret_parameters, secret_fields;
     struct site *any; /* site * */
     bool is_secure;   /* clients speak TLS here */
     bool names_vary;  /* its sites differ in field_names: the parser was lenient for all */

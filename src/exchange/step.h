@@ -55,6 +55,9 @@ struct prepare {
     /* A field of requests that this step alone sets: what clients send under its name is taken off
      * on all sites, whatever their routes. */
     void (*guard_field)(struct prepare *prepare, struct slice name);
+    /* A parameter of queries, or a field, in which clients send secrets to this step: no log shows
+     * its value, whatever becomes of a request before the step has seen it. */
+    void (*hide_secret)(struct prepare *prepare, struct slice name, bool is_parameter);
     /* The file of that kind at a path as it is written, read and looked after as long as the
      * snapshot lives; NULL after an error was reported, and where files are not to be read. */
     struct held *(*open_file)(struct prepare *prepare, const char *option, struct slice path,

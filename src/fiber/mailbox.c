@@ -87,6 +87,11 @@ static void on_ready(struct watch *watch)
     }
 }
 
+void thread_take_posts(void)
+{
+    on_ready(&thread_self()->mailbox->watch);
+}
+
 enum status mailbox_open(struct thread *thread)
 {
     int fd;

@@ -67,6 +67,9 @@ void thread_done(struct thread *thread);
 /* Runs fn(argument) on the loop of another thread (or this one), in the order posted. The only way
  * threads talk. Does not wait; false when that thread's mailbox (65,536) is full. */
 bool thread_post(struct thread *thread, void (*fn)(void *argument), void *argument);
+/* Runs what was posted to the calling thread until now, of which its loop may not have been told
+ * yet: for one that ends. */
+void thread_take_posts(void);
 
 /* Books pages that may become resident from now on, or (less than 0) that are none any more. */
 static inline void thread_commit(const struct thread *thread, int64_t bytes)

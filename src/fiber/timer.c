@@ -15,6 +15,7 @@ void timers_init(struct timers *timers, int64_t now)
 {
     timers->tick = now >> TICK_SHIFT;
     timers->count = 0;
+    list_init(&timers->late);
     for (int level = 0; level < TIMER_LEVELS; level++) {
         timers->used[level] = 0;
         for (int slot = 0; slot < TIMER_SLOTS; slot++)
@@ -78,43 +79,49 @@ int64_t timers_next(const struct timers *timers)
 {
     int64_t due;
     unsigned slot;
+    if (!list_is_empty(&timers->late))
+        return timers->tick << TICK_SHIFT;
     return next_slot(timers, &due, &slot) < 0 ? CLOCK_NEVER : due << TICK_SHIFT;
 }
 
-/* Fires or moves down everything in one slot whose time has come. */
+/* Moves everything in one slot: what is due to the late ones, the rest down. */
 static void empty_slot(struct timers *timers, int level, unsigned slot)
 {
-    struct list due;
+    struct list all;
     struct list *head = &timers->slots[level][slot];
-    list_insert_after(head, &due);
-    list_remove(head); /* the ring now hangs on `due`: what callbacks set does not join it */
+    list_insert_after(head, &all);
+    list_remove(head);
     timers->used[level] &= ~(UINT64_C(1) << slot);
-    while (!list_is_empty(&due)) {
-        struct timer *timer = LIST_ENTRY(due.next, struct timer, link);
+    while (!list_is_empty(&all)) {
+        struct timer *timer = LIST_ENTRY(all.next, struct timer, link);
         list_remove(&timer->link);
-        if ((timer->at >> TICK_SHIFT) + 1 > timers->tick) {
+        if ((timer->at >> TICK_SHIFT) + 1 > timers->tick)
             place(timers, timer);
-            continue;
-        }
-        timer->at = 0;
-        timers->count--;
-        timer->on_fire(timer);
+        else
+            list_append(&timers->late, &timer->link);
     }
 }
 
-void timers_run(struct timers *timers, int64_t now)
+void timers_run(struct timers *timers, int64_t now, unsigned most)
 {
     int64_t target = now >> TICK_SHIFT;
-    while (timers->tick < target) {
+    for (;;) {
+        for (; !list_is_empty(&timers->late); most--) {
+            if (most == 0)
+                return;
+            struct timer *timer = LIST_ENTRY(timers->late.next, struct timer, link);
+            timer_clear(timers, timer);
+            timer->on_fire(timer);
+        }
         int64_t due;
         unsigned slot;
         int level = next_slot(timers, &due, &slot);
-        if (level < 0 || due > target) {
-            timers->tick = target;
-            return;
-        }
+        if (level < 0 || due > target)
+            break;
         check(due > timers->tick);
         timers->tick = due;
         empty_slot(timers, level, slot);
     }
+    if (target > timers->tick)
+        timers->tick = target;
 }

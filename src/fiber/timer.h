@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Deadlines of one thread: a hierarchical wheel of 1 ms ticks; set and clear cost the same for any
- * number of them. A timer never fires early and at most one tick and one loop turn late. */
+ * number of them. A timer never fires early, and one tick and one loop turn late at most, unless so
+ * many are due at once that they take turns with the events of others. */
 #pragma once
 
 #include "base/clock.h"
@@ -25,6 +26,7 @@ struct timers {
     int64_t tick;                /* all before it has fired */
     uint64_t used[TIMER_LEVELS]; /* a bit per slot that holds timers */
     struct list slots[TIMER_LEVELS][TIMER_SLOTS];
+    struct list late; /* due since a run that had fired enough */
     size_t count;
 };
 
@@ -39,7 +41,7 @@ static inline bool timer_is_set(const struct timer *timer)
     return timer->at != 0;
 }
 
-/* Fires all that are due at `now`. */
-void timers_run(struct timers *timers, int64_t now);
+/* Fires what is due at `now`, no more than `most`; the next run begins with the rest. */
+void timers_run(struct timers *timers, int64_t now, unsigned most);
 /* When the next one may be due, never later than it is; CLOCK_NEVER when none is set. */
 int64_t timers_next(const struct timers *timers);

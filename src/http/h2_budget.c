@@ -12,6 +12,8 @@ enum {
     FRAME_BYTES_FREE = 1024 * 1024, /* of framing, before it is held against the payload */
     FRAME_BYTES_RATIO = 8,
     UPDATES_PER_DATA = 4,
+    IGNORED_PER_S = 1000,
+    LOST_HEAD_PIECE = 1024, /* of a head of a closed stream; each is a frame that carries nothing */
 };
 
 void h2_doom(struct h2_session *session, enum h2_error error, const char *why)
@@ -54,15 +56,42 @@ void h2_count_reset(struct h2_session *session)
         h2_doom(session, H2_ENHANCE_YOUR_CALM, "limits.h2_resets");
 }
 
+void h2_count_ignored(struct h2_session *session)
+{
+    bool is_much = session->role == H2_CLIENT ? session->head.ignored > H2_IGNORED_MAX
+                                              : !take_token(&session->ignored, H2_IGNORED_MAX,
+                                                            IGNORED_PER_S, session->now);
+    if (is_much)
+        h2_doom(session, H2_ENHANCE_YOUR_CALM, "limits.fields");
+}
+
 static void spend(struct h2_session *session)
 {
     if (!take_token(&session->control, CONTROL_BURST, CONTROL_PER_S, session->now))
         h2_count_glitch(session);
 }
 
+/* Trailers may still come for a stream that we have closed. The engine decodes what is in them and
+ * tells nobody. */
+void h2_count_lost_head(struct h2_session *session, size_t size)
+{
+    session->effort += (uint32_t)size * H2_EFFORT_LOST_BYTE;
+    for (size_t i = 0; i <= size / LOST_HEAD_PIECE; i++)
+        spend(session);
+}
+
+int h2_pause_if_much(struct h2_session *session)
+{
+    if (session->effort < H2_EFFORT_MAX || session->role != H2_SERVER)
+        return 0;
+    session->is_paused = true;
+    return NGHTTP2_ERR_PAUSE;
+}
+
 void h2_count_frame(struct h2_session *session, const nghttp2_frame_hd *frame, bool is_known)
 {
     bool ends = (frame->flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    session->effort += H2_EFFORT_FRAME;
     switch (frame->type) {
     case NGHTTP2_DATA:
         if (!is_known || (frame->length == 0 && !ends))

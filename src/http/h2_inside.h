@@ -25,7 +25,7 @@ struct h2_priority {
 enum {
     H2_EARLY_PRIORITIES = 8, /* of streams that have not come */
     H2_UPDATE_MAX = 64,      /* bytes of a PRIORITY_UPDATE that are read */
-    H2_FOUND = 16,           /* streams that are found without the engine */
+    H2_FOUND = 64,           /* streams that are found without the engine */
 };
 
 struct h2_session {
@@ -46,11 +46,15 @@ struct h2_session {
     /* Bounds on what the other side may make us do (h2_budget.c). */
     struct h2_tokens resets;
     struct h2_tokens control;
-    uint64_t frame_bytes;   /* received */
-    uint64_t payload_bytes; /* of those, in heads and bodies; and in bodies that were sent */
-    uint64_t updates;       /* WINDOW_UPDATEs received … */
-    uint64_t data_sent;     /* … and DATA frames that may have asked for them */
+    struct h2_tokens ignored; /* fields */
+    uint64_t frame_bytes;     /* received */
+    uint64_t payload_bytes;   /* of those, in heads and bodies; and in bodies that were sent */
+    uint64_t updates;         /* WINDOW_UPDATEs received … */
+    uint64_t data_sent;       /* … and DATA frames that may have asked for them */
     uint32_t glitches;
+    uint32_t effort; /* of this turn of the loop, about ns */
+    bool is_paused;  /* that was enough; what is left: */
+    struct slice left;
     uint32_t doom;   /* enum h2_error that the connection ends with; 0: none */
     const char *why; /* of that */
 
@@ -60,6 +64,10 @@ struct h2_session {
     uint64_t pongs;
     int64_t initial_window;     /* of streams, as the other side said before its last settings */
     uint32_t continuations;     /* of the head that is being read */
+    uint32_t unwanted;          /* of its fields, when nobody wants them */
+    bool goes_on_lost;          /* a head that the engine tells nothing of has not ended */
+    bool went_on_lost;          /* likewise in the bytes that are being read */
+    bool is_final;              /* a GOAWAY went that takes nothing new */
     int32_t last_id;            /* of the other side's streams */
     int32_t gap_first, gap_end; /* numbers that it left out last */
     bool has_spoken;            /* our settings have gone out */
@@ -85,6 +93,23 @@ void h2_count_frame(struct h2_session *session, const nghttp2_frame_hd *frame, b
 void h2_count_bytes(struct h2_session *session, size_t size);
 void h2_count_reset(struct h2_session *session);
 void h2_count_glitch(struct h2_session *session);
+/* A field that is decoded for the sake of the table alone. */
+void h2_count_ignored(struct h2_session *session);
+/* A head of a stream that is closed, or a part of one. */
+void h2_count_lost_head(struct h2_session *session, size_t size);
+
+/* What things cost this thread, about, in ns: good enough to tell when others should have their
+ * turn. Ordinary clients do not get there: it takes nearly 40 requests in one go. */
+enum {
+    H2_EFFORT_MAX = 1000000,
+    H2_EFFORT_REQUEST = 25000, /* with all that it sets off before its fiber waits */
+    H2_EFFORT_FIELD = 30,
+    H2_EFFORT_KEPT_BYTE = 2, /* of a field: it is sent on, too */
+    H2_EFFORT_FRAME = 100,
+    H2_EFFORT_LOST_BYTE = 30, /* of a head that is decoded for nobody: each may be a field */
+};
+/* Whether that was enough for this turn: what a callback returns to stop the engine there. */
+int h2_pause_if_much(struct h2_session *session);
 /* The connection ends with this error, and `why` for the log. */
 void h2_doom(struct h2_session *session, enum h2_error error, const char *why);
 

@@ -6,6 +6,7 @@
 enum {
     INTERIM_MAX = 8,
     CONTINUATIONS_MAX = 8,
+    FRAME_SIZE_MAX = 16384, /* what everybody takes: we announce no more (RFC 9113 §4.2) */
 };
 
 static void reset(struct h2_session *session, struct h2_stream *stream, enum h2_error error)
@@ -37,6 +38,12 @@ struct h2_stream *h2_stream_of(struct h2_session *session, int32_t id)
 static int go_on(const struct h2_session *session)
 {
     return session->doom == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static int stop_or_pause(struct h2_session *session)
+{
+    int status = go_on(session);
+    return status == 0 ? h2_pause_if_much(session) : status;
 }
 
 /* Numbers that were left out cannot be used later (RFC 9113 §5.1.1). Others below the last one are
@@ -74,6 +81,20 @@ static void judge_windows(struct h2_session *session, bool is_before)
     session->initial_window = initial;
 }
 
+/* A head of a stream that is closed, or that comes when no new ones are taken: the engine decodes
+ * it and tells nobody, not even of its CONTINUATION frames. */
+static void judge_place(struct h2_session *session, const nghttp2_frame_hd *frame)
+{
+    bool is_new = frame->stream_id > session->last_id;
+    const struct h2_stream *stream = is_new ? NULL : h2_stream_of(session, frame->stream_id);
+    bool is_lost = is_new ? session->is_final : stream == NULL || stream->is_reset;
+    if (session->role == H2_CLIENT || !is_lost)
+        return;
+    h2_count_lost_head(session, frame->length);
+    session->goes_on_lost = (frame->flags & NGHTTP2_FLAG_END_HEADERS) == 0;
+    session->went_on_lost = session->went_on_lost || session->goes_on_lost;
+}
+
 static int on_begin_frame(nghttp2_session *engine, const nghttp2_frame_hd *frame, void *user_data)
 {
     struct h2_session *session = user_data;
@@ -81,11 +102,16 @@ static int on_begin_frame(nghttp2_session *engine, const nghttp2_frame_hd *frame
     if (frame->type != NGHTTP2_CONTINUATION) {
         session->is_in_head = false; /* it ended, or was refused */
         session->continuations = 0;
+    } else if (frame->length > FRAME_SIZE_MAX) {
+        h2_doom(session, H2_FRAME_SIZE_ERROR, "h2: a CONTINUATION frame is too large");
     } else if (++session->continuations > CONTINUATIONS_MAX) {
         h2_doom(session, H2_ENHANCE_YOUR_CALM, "h2: too many CONTINUATION frames");
     }
-    if (frame->type == NGHTTP2_HEADERS)
+    session->goes_on_lost = false;
+    if (frame->type == NGHTTP2_HEADERS) {
+        judge_place(session, frame);
         judge_number(session, frame->stream_id);
+    }
     if (frame->type == NGHTTP2_SETTINGS)
         judge_windows(session, true);
     if (frame->type == NGHTTP2_PRIORITY && frame->stream_id == 0)
@@ -95,13 +121,14 @@ static int on_begin_frame(nghttp2_session *engine, const nghttp2_frame_hd *frame
     return go_on(session);
 }
 
-static int begin_request(struct h2_session *session, int32_t id)
+static void begin_request(struct h2_session *session, int32_t id)
 {
     bool is_full = session->streams >= session->limits.streams;
     struct h2_stream *stream = is_full ? NULL : session->events->begin(session->owner, id);
     if (stream == NULL) {
+        /* Its fields are told all the same, and passed over there: they cost what others cost. */
         nghttp2_submit_rst_stream(session->engine, NGHTTP2_FLAG_NONE, id, H2_REFUSED_STREAM);
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        return;
     }
     stream->session = session;
     stream->id = id;
@@ -111,7 +138,6 @@ static int begin_request(struct h2_session *session, int32_t id)
     h2_head_begin(&session->head, H2_BLOCK_REQUEST, &session->limits, stream->arena,
                   &stream->request->fields);
     session->head_stream = stream;
-    return 0;
 }
 
 static int on_begin_headers(nghttp2_session *engine, const nghttp2_frame *frame, void *user_data)
@@ -120,8 +146,11 @@ static int on_begin_headers(nghttp2_session *engine, const nghttp2_frame *frame,
     (void)engine;
     session->is_in_head = true;
     session->head_stream = NULL;
-    if (session->role == H2_SERVER && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-        return begin_request(session, frame->hd.stream_id);
+    session->unwanted = 0;
+    if (session->role == H2_SERVER && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        begin_request(session, frame->hd.stream_id);
+        return 0;
+    }
     struct h2_stream *stream = h2_stream_of(session, frame->hd.stream_id);
     if (stream == NULL)
         return 0; /* of one that its owner has left */
@@ -145,13 +174,20 @@ static int on_header(nghttp2_session *engine, const nghttp2_frame *frame, const 
 {
     struct h2_session *session = user_data;
     (void)engine, (void)frame, (void)flags;
-    if (session->head_stream == NULL)
-        return 0;
+    session->effort += H2_EFFORT_FIELD;
+    if (session->head_stream == NULL) {
+        if (++session->unwanted > session->limits.head.fields_count)
+            h2_count_ignored(session);
+        return stop_or_pause(session);
+    }
+    uint32_t ignored = session->head.ignored;
     h2_head_add(&session->head, slice_of((const char *)name, name_size),
                 slice_of((const char *)value, value_size));
-    if (session->head.ignored > H2_IGNORED_MAX)
-        h2_doom(session, H2_ENHANCE_YOUR_CALM, "limits.fields");
-    return go_on(session);
+    if (session->head.ignored == ignored)
+        session->effort += (uint32_t)(name_size + value_size) * H2_EFFORT_KEPT_BYTE;
+    else
+        h2_count_ignored(session);
+    return stop_or_pause(session);
 }
 
 static void forget(struct h2_session *session, struct h2_stream *stream)
@@ -199,6 +235,7 @@ static void request_is_whole(struct h2_session *session, struct h2_stream *strea
         drop(session, stream);
         return;
     }
+    session->effort += H2_EFFORT_REQUEST;
     h2_priority_of_new(session, stream);
     stream->has_head = true;
     stream->has_length = head->has_length;
@@ -352,7 +389,7 @@ static int on_data(nghttp2_session *engine, uint8_t flags, int32_t id, const uin
     }
     h2_body_keep(stream, (const char *)data, size);
     session->events->changed(session->owner, stream);
-    return 0;
+    return h2_pause_if_much(session);
 }
 
 void h2_stream_closed(struct h2_session *session, struct h2_stream *stream, uint32_t error)

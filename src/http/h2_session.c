@@ -152,19 +152,24 @@ void h2_end_if_doomed(struct h2_session *session)
     session->is_over = true;
 }
 
-enum status h2_session_receive(struct h2_session *session, struct slice bytes, int64_t now)
+static enum status receive(struct h2_session *session, struct slice bytes)
 {
-    session->now = now;
     if (session->is_over)
         return ERR_PROTOCOL;
+    session->went_on_lost = session->goes_on_lost;
     ssize_t taken =
         nghttp2_session_mem_recv(session->engine, (const uint8_t *)bytes.data, bytes.size);
-    h2_count_bytes(session, bytes.size);
+    h2_count_bytes(session, taken < 0 ? bytes.size : (size_t)taken);
+    if (session->went_on_lost && taken > 0)
+        h2_count_lost_head(session, (size_t)taken);
     h2_end_if_doomed(session);
     if (session->is_over)
         return ERR_LIMIT;
-    if (taken >= 0)
+    if (taken >= 0) {
+        session->left = slice_from(bytes, (size_t)taken);
+        h2_pause_if_much(session); /* also where the engine could not be stopped */
         return OK;
+    }
     switch (taken) {
     case NGHTTP2_ERR_NOMEM:
     case NGHTTP2_ERR_FLOODED:
@@ -183,6 +188,29 @@ enum status h2_session_receive(struct h2_session *session, struct slice bytes, i
     }
     nghttp2_session_terminate_session(session->engine, H2_PROTOCOL_ERROR);
     return fail(session, ERR_PROTOCOL);
+}
+
+enum status h2_session_receive(struct h2_session *session, struct slice bytes, int64_t now)
+{
+    check(!session->is_paused);
+    if (session->now != now) /* the next turn of the loop */
+        session->effort = 0;
+    session->now = now;
+    return receive(session, bytes);
+}
+
+bool h2_session_is_paused(const struct h2_session *session)
+{
+    return session->is_paused;
+}
+
+enum status h2_session_go_on(struct h2_session *session, int64_t now)
+{
+    check(session->is_paused);
+    session->is_paused = false;
+    session->effort = 0;
+    session->now = now;
+    return receive(session, session->left);
 }
 
 bool h2_session_is_over(const struct h2_session *session)

@@ -108,9 +108,15 @@ struct h2_session *h2_session_new(enum h2_role role, const struct h2_limits *lim
 void h2_session_free(struct h2_session *session);
 
 /* Takes bytes of the other side. `now` is monotonic. OK; ERR_PROTOCOL, ERR_LIMIT: send what
- * h2_session_fill() still gives (it says why to the other side), then close. */
+ * h2_session_fill() still gives (it says why to the other side), then close. A server's session
+ * stops where they are more work than others should wait for: the bytes then have to stay where
+ * they are, and nothing more is given to it before h2_session_go_on(). */
 MUST_CHECK enum status h2_session_receive(struct h2_session *session, struct slice bytes,
                                           int64_t now);
+/* It has stopped so; goes on, until it stops again or has taken everything. Others had their turn
+ * meanwhile. Returns as h2_session_receive() does. */
+bool h2_session_is_paused(const struct h2_session *session);
+MUST_CHECK enum status h2_session_go_on(struct h2_session *session, int64_t now);
 /* Writes what is to be sent, up to `room` bytes; 0: nothing. */
 size_t h2_session_fill(struct h2_session *session, char *into, size_t room);
 bool h2_session_has_output(const struct h2_session *session);

@@ -16,6 +16,7 @@
 enum {
     CHAIN_MAX = 16,
     NAME_TEXT_MAX = 96,
+    CURVE_TEXT_MAX = 64,
 };
 
 static BIO *bio_of(struct slice text)
@@ -96,6 +97,13 @@ static enum status read_chain(struct slice text, struct certificate *certificate
     return OK;
 }
 
+/* Those that TLS 1.3 has signatures for. */
+static bool is_curve_of_tls(const char *name)
+{
+    return strcmp(name, "prime256v1") == 0 || strcmp(name, "secp384r1") == 0 ||
+           strcmp(name, "secp521r1") == 0;
+}
+
 static enum status read_key(struct slice text, bool is_in_chain, struct certificate *certificate,
                             struct certificate_error *error)
 {
@@ -121,6 +129,14 @@ static enum status read_key(struct slice text, bool is_in_chain, struct certific
         return fail(error, !is_in_chain, "holds a key of a kind that TLS clients do not know");
     if (type == EVP_PKEY_RSA && bits < 2048)
         return fail(error, !is_in_chain, "holds an RSA key of %d bits: 2048 are the least", bits);
+    char curve[CURVE_TEXT_MAX] = "";
+    if (type == EVP_PKEY_EC &&
+        (EVP_PKEY_get_group_name(certificate->key, curve, sizeof curve, NULL) != 1 ||
+         !is_curve_of_tls(curve)))
+        return fail(error, !is_in_chain,
+                    "holds a key on the curve %s, which TLS clients do not know: "
+                    "P-256 (prime256v1) is the usual one",
+                    curve[0] == '\0' ? "(not a named one)" : curve);
     ERR_clear_error();
     return OK;
 }
@@ -228,6 +244,11 @@ void certificate_free(struct certificate *certificate)
     free(certificate);
 }
 
+bool certificate_is_alike(const struct certificate *one, const struct certificate *other)
+{
+    return EVP_PKEY_get_base_id(one->key) == EVP_PKEY_get_base_id(other->key);
+}
+
 bool certificate_covers(const struct certificate *certificate, struct slice host)
 {
     char name[SERVER_NAME_MAX + 1];
@@ -247,6 +268,23 @@ int64_t certificate_expires(const struct certificate *certificate)
     struct tm tm;
     check(ASN1_TIME_to_tm(X509_get0_notAfter(certificate->leaf), &tm) == 1);
     return timegm(&tm);
+}
+
+int64_t certificate_revocations_end(struct slice pem)
+{
+    int64_t first = INT64_MAX;
+    BIO *bio = bio_of(pem);
+    X509_CRL *list;
+    while ((list = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL) {
+        struct tm tm;
+        const ASN1_TIME *end = X509_CRL_get0_nextUpdate(list);
+        if (end != NULL && ASN1_TIME_to_tm(end, &tm) == 1 && timegm(&tm) < first)
+            first = timegm(&tm);
+        X509_CRL_free(list);
+    }
+    BIO_free(bio);
+    ERR_clear_error();
+    return first;
 }
 
 void certificate_fingerprint(const struct certificate *certificate, char *text)

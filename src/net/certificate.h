@@ -33,10 +33,14 @@ struct certificate *certificate_make(const struct certificate *authority, const 
 char *certificate_chain_pem(const struct certificate *certificate);
 char *certificate_key_pem(const struct certificate *certificate);
 
+/* Whether both have a key of one kind: the same clients know them, and can be shown one alone. */
+bool certificate_is_alike(const struct certificate *one, const struct certificate *other);
 /* Whether it vouches for a host name or address. */
 bool certificate_covers(const struct certificate *certificate, struct slice host);
 /* Seconds since 1970 at which the leaf ends. */
 int64_t certificate_expires(const struct certificate *certificate);
+/* The same of revocation lists, of the first that ends; INT64_MAX: none does. */
+int64_t certificate_revocations_end(struct slice pem);
 /* SHA-256 of the leaf, in hexadecimal. */
 enum {
     CERTIFICATE_FINGERPRINT_SIZE = 64,

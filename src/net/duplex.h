@@ -11,7 +11,8 @@
 struct duplex;
 
 struct duplex_events {
-    /* Bytes came. Not OK: what is still to be sent is sent, then the connection is closed. */
+    /* Bytes came; runs on the reading fiber, and may wait. Not OK: what is still to be sent is
+     * sent, then the connection is closed. */
     enum status (*receive)(struct duplex *duplex, struct slice bytes);
     /* All that had come was received. */
     void (*received)(struct duplex *duplex);

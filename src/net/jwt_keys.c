@@ -210,19 +210,19 @@ static bool read_set(struct jwt_keys *keys, struct slice text, char *why)
     bool is_good = json_read(text, DEPTH_MAX, &arena, &set, &wrong);
     const struct json *list = is_good ? json_member(set, SLICE("keys")) : NULL;
     if (!is_good)
-        (void)snprintf(why, JWT_WHY_MAX, "it is no JSON: %s", wrong);
+        (void)snprintf(why, JWT_WHY_MAX, "is no JSON: %s", wrong);
     else if (list == NULL || list->kind != JSON_ARRAY)
-        (void)snprintf(why, JWT_WHY_MAX, "it has no list of \"keys\"");
+        (void)snprintf(why, JWT_WHY_MAX, "has no list of \"keys\"");
     is_good = list != NULL && list->kind == JSON_ARRAY;
     size_t count = 0;
     for (const struct json *jwk = is_good ? list->first : NULL; jwk != NULL;
          jwk = jwk->next, count++)
         add_jwk(keys, jwk, &arena);
     if (is_good && count > JWT_KEYS_MAX) {
-        (void)snprintf(why, JWT_WHY_MAX, "it has more than %d keys", JWT_KEYS_MAX);
+        (void)snprintf(why, JWT_WHY_MAX, "has more than %d keys", JWT_KEYS_MAX);
         is_good = false;
     } else if (is_good && keys->count == 0) {
-        (void)snprintf(why, JWT_WHY_MAX, "it has no key that signatures can be verified with");
+        (void)snprintf(why, JWT_WHY_MAX, "has no key that signatures can be verified with");
         is_good = false;
     }
     arena_done(&arena);
@@ -244,7 +244,7 @@ static bool read_pem(struct jwt_keys *keys, struct slice text, char *why)
     bool is_private = slice_find_slice(text, SLICE("PRIVATE KEY-----")) < text.size;
     bool is_certificate = slice_find_slice(text, SLICE("-----BEGIN CERTIFICATE-----")) < text.size;
     if (is_private) {
-        (void)snprintf(why, JWT_WHY_MAX, "it holds a private key; weir needs the public one alone");
+        (void)snprintf(why, JWT_WHY_MAX, "holds a private key; weir needs the public one alone");
         return false;
     }
     BIO *bio = BIO_new_mem_buf(text.data, (int)text.size);
@@ -255,10 +255,9 @@ static bool read_pem(struct jwt_keys *keys, struct slice text, char *why)
     ERR_clear_error();
     if (!is_added)
         (void)snprintf(why, JWT_WHY_MAX,
-                       is_read
-                           ? "its key is of no use: RSA needs 2,048 bits; the curves are P-256, "
-                             "P-384, P-521, Ed25519 and Ed448"
-                           : "its PEM cannot be read");
+                       is_read ? "has a key of no use: RSA needs 2,048 bits; the curves are P-256, "
+                                 "P-384, P-521, Ed25519 and Ed448"
+                               : "cannot be read as PEM");
     return is_added;
 }
 
@@ -270,15 +269,15 @@ struct jwt_keys *jwt_keys_read(struct slice text, char why[JWT_WHY_MAX])
         start = slice_from(start, 1);
     bool is_good = false;
     if (start.size == 0)
-        (void)snprintf(why, JWT_WHY_MAX, "it is empty");
+        (void)snprintf(why, JWT_WHY_MAX, "is empty");
     else if (text.size > JWT_KEYS_SIZE_MAX)
-        (void)snprintf(why, JWT_WHY_MAX, "it is larger than 1 MiB");
+        (void)snprintf(why, JWT_WHY_MAX, "is larger than 1 MiB");
     else if (start.data[0] == '{')
         is_good = read_set(keys, text, why);
     else if (slice_find_slice(start, SLICE("-----BEGIN ")) < start.size)
         is_good = read_pem(keys, start, why);
     else
-        (void)snprintf(why, JWT_WHY_MAX, "it is neither a JWKS nor PEM");
+        (void)snprintf(why, JWT_WHY_MAX, "is neither a JWKS nor PEM");
     ERR_clear_error();
     if (is_good)
         return keys;
@@ -289,7 +288,7 @@ struct jwt_keys *jwt_keys_read(struct slice text, char why[JWT_WHY_MAX])
 struct jwt_keys *jwt_keys_of_secret(struct slice secret, char why[JWT_WHY_MAX])
 {
     if (secret.size < SECRET_MIN) {
-        (void)snprintf(why, JWT_WHY_MAX, "it has %zu bytes; tokens need at least %d", secret.size,
+        (void)snprintf(why, JWT_WHY_MAX, "has %zu bytes; tokens need at least %d", secret.size,
                        SECRET_MIN);
         return NULL;
     }

@@ -15,6 +15,10 @@ enum {
     KEEPALIVE_INTERVAL_S = 10,
     KEEPALIVE_COUNT = 3,
     USER_TIMEOUT_MS = 60000, /* unacknowledged bytes end the connection */
+    /* What may wait in the kernel for a peer whose window is closed. By itself the kernel takes
+     * megabytes for each of those who never read, and as long to free them; at a gigabit a second
+     * this is two milliseconds of sending. */
+    UNSENT_MAX = 256 * 1024,
 };
 
 static void set(int fd, int level, int option, int value)
@@ -32,6 +36,7 @@ static void tune(int fd)
     set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
     set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
     set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
+    set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX);
 }
 
 /* Inside one machine there is no path whose capacity could be estimated: a congestion control that

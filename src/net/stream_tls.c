@@ -36,9 +36,11 @@ struct tls *tls_of(const SSL *ssl)
 static void fail(struct tls *tls, int error)
 {
     tls->is_failed = true;
-    if (error == SSL_ERROR_SSL &&
-        ERR_GET_REASON(ERR_peek_error()) != SSL_R_UNEXPECTED_EOF_WHILE_READING)
+    int reason = ERR_GET_REASON(ERR_peek_error());
+    if (error == SSL_ERROR_SSL && reason != SSL_R_UNEXPECTED_EOF_WHILE_READING) {
         tls_resume_forget(tls->ssl);
+        tls->alert = tls_alert_text(reason);
+    }
     ERR_clear_error();
 }
 
@@ -292,9 +294,11 @@ enum status stream_tls_accept(struct stream *stream, const struct tls_server *se
     struct tls *tls = begin(stream, ssl);
     tls->server = server;
     tls->context = first;
-    TRY(shake(stream, deadline, trouble));
-    note(tls, began);
+    enum status status = shake(stream, deadline, trouble);
     tls->facts.server_name = slice_of(tls->server_name, tls->server_name_size);
+    if (status != OK)
+        return status;
+    note(tls, began);
     tls->facts.policy = tls_context_policy(tls->context);
     if (tls->context->config.clients != TLS_CLIENTS_ANY)
         note_client(tls);
@@ -341,6 +345,11 @@ enum status stream_tls_connect_as(struct stream *stream, struct tls_client *clie
 const struct tls_facts *stream_tls_facts(const struct stream *stream)
 {
     return stream->tls == NULL ? NULL : &stream->tls->facts;
+}
+
+const char *stream_tls_alert(const struct stream *stream)
+{
+    return stream->tls == NULL ? NULL : stream->tls->alert;
 }
 
 struct slice stream_tls_protocol(const struct stream *stream)

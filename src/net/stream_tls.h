@@ -10,7 +10,8 @@ struct tls_server;
 struct tls_client;
 struct tls_sessions;
 
-/* What is known of a connection after the handshake; lives as long as the stream. */
+/* What is known of a connection after the handshake; lives as long as the stream. Of one that has
+ * failed, the name that was asked for, if the client came that far. */
 struct tls_facts {
     struct slice version;     /* "1.2", "1.3" */
     struct slice cipher;      /* "TLS_AES_128_GCM_SHA256", static */
@@ -55,6 +56,9 @@ MAY_WAIT MUST_CHECK enum status stream_tls_connect_as(struct stream *stream,
 size_t stream_tls_copied(const struct stream *stream, size_t size);
 /* NULL: the stream is plain. */
 const struct tls_facts *stream_tls_facts(const struct stream *stream);
+/* What the other side has ended the connection with, after the handshake: a server of TLS 1.3 says
+ * only then that it wanted a certificate. Static text; NULL: no alert. */
+const char *stream_tls_alert(const struct stream *stream);
 /* The protocol that ALPN has agreed on; empty: none, or a plain stream. */
 struct slice stream_tls_protocol(const struct stream *stream);
 /* For one that is idle on another thread: takes what TLS knows along to a new stream over the same

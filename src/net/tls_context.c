@@ -62,6 +62,17 @@ enum status tls_trust(X509_STORE *store, struct slice pem)
     return count > 0 && is_end ? OK : ERR_CONFIG;
 }
 
+/* Whoever lists what was revoked need not have lists of the authorities above as well; those that
+ * are there count. */
+static int on_revocation(int is_good, X509_STORE_CTX *chain)
+{
+    if (is_good || X509_STORE_CTX_get_error(chain) != X509_V_ERR_UNABLE_TO_GET_CRL ||
+        X509_STORE_CTX_get_error_depth(chain) == 0)
+        return is_good;
+    X509_STORE_CTX_set_error(chain, X509_V_OK);
+    return 1;
+}
+
 enum status tls_revoke(X509_STORE *store, struct slice pem)
 {
     BIO *bio = BIO_new_mem_buf(pem.size == 0 ? "" : pem.data, (int)pem.size);
@@ -76,7 +87,8 @@ enum status tls_revoke(X509_STORE *store, struct slice pem)
     BIO_free(bio);
     bool is_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
     ERR_clear_error();
-    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+    X509_STORE_set_verify_cb(store, on_revocation);
     return count > 0 && is_end ? OK : ERR_CONFIG;
 }
 
@@ -237,7 +249,13 @@ static enum status build(const struct tls_context_config *config,
     SSL_CTX_set_tlsext_servername_callback(made, on_server_name);
     SSL_CTX_set_alpn_select_cb(made, on_protocols, NULL);
     SSL_CTX_set_tlsext_status_cb(made, tls_context_on_status);
-    *why = "it does not go together with the others of the site";
+    *why = "has a key of the same kind as another certificate of the site";
+    for (size_t i = 0; i < count && status == OK; i++)
+        for (size_t j = 0; j < i && status == OK; j++)
+            if (certificate_is_alike(certificates[i], certificates[j]))
+                status = ERR_CONFIG;
+    if (status == OK)
+        *why = "cannot be used by the library";
     for (size_t i = 0; i < count && status == OK; i++)
         status = tls_use(made, certificates[i]);
     if (status == OK)

@@ -13,6 +13,16 @@ bool tls_is_http(const struct tls *tls)
            (letters >= 3 && letters < tls->first_size && tls->first[letters] == ' ');
 }
 
+const char *tls_alert_text(int reason)
+{
+    if (reason == SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED)
+        return "tls: the server wants to see a certificate";
+    if (reason <= SSL_AD_REASON_OFFSET || reason >= SSL_AD_REASON_OFFSET + 256)
+        return NULL;
+    const char *text = ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, reason));
+    return text == NULL ? "tls: an alert without a name" : text;
+}
+
 enum status tls_explain(const struct tls *tls, struct tls_trouble *trouble)
 {
     unsigned long error = ERR_peek_error();
@@ -55,8 +65,11 @@ enum status tls_explain(const struct tls *tls, struct tls_trouble *trouble)
         default:
             trouble->why = X509_verify_cert_error_string(verified);
         }
-    } else if (reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256) {
+    } else if (reason == SSL_R_WRONG_VERSION_NUMBER) {
+        trouble->why = "tls: what came is no TLS";
+    } else if (tls_alert_text(reason) != NULL) {
         trouble->error = "tls_alert_received";
+        trouble->why = tls_alert_text(reason);
     }
     return ERR_TLS;
 }

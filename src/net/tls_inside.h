@@ -52,7 +52,8 @@ struct tls {
     struct tls_context *context;     /* that was chosen */
     struct tls_sessions *sessions;   /* of a server's connection: where new sessions are kept */
     struct tls_facts facts;
-    char *text; /* what facts point into */
+    char *text;        /* what facts point into */
+    const char *alert; /* with which the other side has ended it; NULL: none */
     /* The record that waits: where it ends, and its size before the socket took a part of it. */
     const char *record_end;
     size_t record_size;
@@ -72,6 +73,8 @@ SSL_CTX *tls_context_current(struct tls_context *context);
 /* Whether the other side began as HTTP does without TLS: with a method, which no record looks like.
  * The library knows the most common ones only. (tls_explain.c) */
 bool tls_is_http(const struct tls *tls);
+/* What a fatal alert of the other side says, by the library's reason; NULL: that is none. */
+const char *tls_alert_text(int reason);
 /* The trouble of a handshake with a client, or with a server that broke the protocol: what stands
  * in the library's queue of errors. (tls_explain.c) */
 enum status tls_explain(const struct tls *tls, struct tls_trouble *trouble);

@@ -80,6 +80,8 @@ static enum status read_body(struct body *body, struct slice *chunk, int64_t dea
         if (x->body_limit >= 0 && b->parser.body_bytes > (uint64_t)x->body_limit)
             return refuse(b, ERR_LIMIT, REFUSAL_BODY_SIZE);
         x->bytes_in += chunk->size;
+        if (parse == PARSE_DONE && body->trailers != NULL)
+            exchange_clean_trailers(x, body->trailers);
         if (chunk->size > 0 || parse == PARSE_DONE)
             return OK;
         TRY(fetch(b, deadline));

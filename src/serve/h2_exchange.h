@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One stream of a client as an exchange: the inside of serve_h2.c, h2_sink.c and
- * h2_request_body.c and h2_tunnel.c. */
+/* One stream of a client as an exchange: the inside of serve_h2.c, h2_sink.c, h2_request_body.c,
+ * h2_tunnel.c and h2_hangup.c. */
 #pragma once
 
 #include "serve/serve_h2.h"
@@ -37,6 +37,7 @@ struct h2_exchange {
     bool is_body_failed;
     bool is_held; /* the head waits for the first chunk */
     bool is_cut_off;
+    bool is_untold;           /* the client is gone, its turn to hear of it will come */
     struct h2_tunnel *tunnel; /* what it has become; NULL */
     bool is_left;             /* the session has the whole answer, and needs no fiber to send it */
     struct list left;         /* of the connection, from then on */
@@ -64,6 +65,10 @@ void h2_tunnel_take(struct h2_exchange *e);
 enum status h2_tunnel_serve(struct h2_exchange *e);
 /* What the fiber serves; NULL: it is none of a stream. */
 const struct exchange *h2_exchange_of(const struct fiber *fiber);
+/* Something came, or was taken, or the stream is closed: its fiber goes on. */
+void h2_exchange_tell(struct h2_exchange *e);
+/* The connection has ended and some of its exchanges have not been told: they will be. */
+void h2_tell_others_later(struct h2_connection *c);
 /* The session has something to send. */
 void h2_kick(struct h2_connection *c);
 /* Makes the pulled body of the request. */

@@ -69,6 +69,8 @@ static enum status read_body(struct body *body, struct slice *chunk, int64_t dea
         return refuse(e, status, REFUSAL_BODY_SHORT);
     TRY(status);
     x->bytes_in += chunk->size;
+    if (e->stream.is_ended)
+        exchange_clean_trailers(x, &e->stream.trailers);
     if (x->body_limit >= 0 && x->bytes_in > (uint64_t)x->body_limit)
         return refuse(e, ERR_LIMIT, REFUSAL_BODY_SIZE);
     if (is_too_slow(e))

@@ -42,8 +42,11 @@ static void report(const struct handshake *handshake, enum status status,
                                             : status_name(status);
     counter_add(&handshake->listener->worker->handshakes_failed, 1);
     counter_add(&handshake->listener->counts->handshakes_failed, 1);
-    log_write(LOG_DEBUG, "handshake_failed", "no TLS with %.*s on %.*s: %s", SLICE_ARG(ip),
-              SLICE_ARG(handshake->listener->config->name), why);
+    const struct tls_facts *facts = stream_tls_facts(&handshake->stream);
+    struct slice name = facts == NULL ? SLICE("") : facts->server_name;
+    log_write(LOG_DEBUG, "handshake_failed", "no TLS with %.*s on %.*s%s%.*s: %s", SLICE_ARG(ip),
+              SLICE_ARG(handshake->listener->config->name), name.size > 0 ? " for " : "",
+              SLICE_ARG(name), why);
 }
 
 /* The other side does not say who it speaks for, or may not. */

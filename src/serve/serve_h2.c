@@ -8,8 +8,6 @@
 #include "serve/h2_exchange.h"
 #include "serve/overload.h"
 
-#include "serve/listener.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +27,7 @@ static void free_if_done(struct h2_connection *c)
     if (c->session != NULL || c->active > 0)
         return;
     struct serve_worker *worker = c->worker;
+    timer_clear(&worker->thread.timers, &c->timer);
     serve_leave(c->listener, &c->peer, c->is_counted);
     list_remove(&c->link);
     free(c->tls);
@@ -301,13 +300,7 @@ static void on_changed(void *owner, struct h2_stream *stream)
             end_left(e);
         return;
     }
-    if (e->body_waiter != NULL)
-        fiber_wake(e->body_waiter);
-    if (e->out_waiter != NULL)
-        fiber_wake(e->out_waiter);
-    /* The client has reset it, or is gone. */
-    if (stream->is_closed && !stream->out_done && e->fiber != NULL)
-        fiber_cancel(e->fiber);
+    h2_exchange_tell(e);
 }
 
 static bool may_hold(void *owner, struct h2_stream *stream)
@@ -346,11 +339,18 @@ static void report(struct h2_connection *c)
               (int)c->ip_size, c->ip, why);
 }
 
+/* What is much work is done in parts: others have their turn in between. */
 static enum status receive(struct duplex *duplex, struct slice bytes)
 {
     struct h2_connection *c = connection_of(duplex);
     c->has_heard = true;
     enum status status = h2_session_receive(c->session, bytes, loop_now());
+    while (status == OK && h2_session_is_paused(c->session)) {
+        TRY(fiber_yield());
+        if (duplex->is_closing || duplex->is_ending)
+            return OK;
+        status = h2_session_go_on(c->session, loop_now());
+    }
     if (status != OK)
         report(c);
     return status;
@@ -394,6 +394,7 @@ static void on_end(struct duplex *duplex)
     c->active++; /* it stays while its streams are told */
     c->session = NULL;
     h2_session_free(session);
+    h2_tell_others_later(c);
     c->active--;
     free_if_done(c);
 }

@@ -41,6 +41,7 @@ struct h2_connection {
     int64_t head_began;
     int64_t warned;
     uint64_t requests;
+    uint32_t told;        /* exchanges that have heard of its end, or will */
     uint32_t streams_max; /* as the client was told */
 };
 

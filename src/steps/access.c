@@ -7,6 +7,7 @@
 #include "exchange/exchange.h"
 #include "exchange/geo.h"
 #include "exchange/network_set.h"
+#include "exchange/variable.h"
 #include "fiber/held.h"
 
 #include <stdio.h>
@@ -25,10 +26,12 @@ struct access_config {
     struct slice_list methods;
     struct slice_list headers;
     struct slice_list cookies;
+    struct slice_list tls;
     struct slice_list countries;
     struct slice_list numbers; /* of autonomous systems */
     uint32_t *number;
-    int64_t status; /* of deny; STATUS_CLOSE: none */
+    const struct template **fact; /* for each of tls what it looks at */
+    int64_t status;               /* of deny; STATUS_CLOSE: none */
     bool is_everyone;
     struct network_set *networks; /* written in the line */
     const struct held *files[FILES_MAX];
@@ -63,6 +66,13 @@ static const struct option ARGUMENTS[] = {
          .flags = OPTION_MANY,                                                                     \
          .offset = offsetof(struct access_config, cookies),                                        \
          .doc = "Only requests with all of these cookies: NAME, or NAME:VALUE."},                  \
+        {.name = "tls",                                                                            \
+         .type = OPTION_STRING,                                                                    \
+         .flags = OPTION_MANY,                                                                     \
+         .offset = offsetof(struct access_config, tls),                                            \
+         .doc = "Only connections of TLS of which all of these hold: FACT:VALUE, or FACT for any " \
+                "value but an empty one. Facts are version, sni, cipher, resumed, client_name, "   \
+                "client_fingerprint and client_verified, with the values of {tls.FACT}."},         \
         {.name = "country",                                                                        \
          .type = OPTION_NAME,                                                                      \
          .flags = OPTION_MANY,                                                                     \
@@ -122,24 +132,32 @@ static const struct key key_deny = {
 static void *read_networks(struct slice text, char why[HELD_WHY_MAX])
 {
     struct network_set *set = network_set_new();
+    bool is_blank = true;
     for (unsigned line = 1; text.size > 0; line++) {
         size_t end = slice_find(text, '\n');
         struct slice word = slice_first(text, end);
-        word = slice_first(word, slice_find(word, '#'));
         text = slice_from(text, end + 1);
         if (slice_ends(word, SLICE("\r")))
             word.size--;
-        word = slice_trim(word);
+        is_blank = is_blank && slice_trim(word).size == 0;
+        word = slice_trim(slice_first(word, slice_find(word, '#')));
         struct cidr network;
         if (word.size == 0)
             continue;
         if (!cidr_parse(word, &network)) {
-            (void)snprintf(why, HELD_WHY_MAX, "line %u: \"%.*s\" is no address and no network",
-                           line, (int)(word.size < 64 ? word.size : 64), word.data);
+            (void)snprintf(why, HELD_WHY_MAX,
+                           "is wrong in line %u: \"%.*s\" is no address and no network", line,
+                           (int)(word.size < 64 ? word.size : 64), word.data);
             network_set_free(set);
             return NULL;
         }
         network_set_add(set, &network);
+    }
+    if (is_blank) { /* more likely cut short than meant: a deny of it would let everybody in */
+        (void)snprintf(why, HELD_WHY_MAX,
+                       "is empty; a list that is to have nobody says so in a remark (# nobody)");
+        network_set_free(set);
+        return NULL;
     }
     network_set_seal(set);
     return set;
@@ -202,10 +220,47 @@ static bool prepare_geo(struct access_config *c, struct prepare *p)
     return !is_missing || p->without_files;
 }
 
+/* "NAME" or "NAME:VALUE" taken apart; false: any value will do. */
+static bool take_apart(struct slice text, struct slice *name, struct slice *value)
+{
+    size_t colon = slice_find(text, ':');
+    *name = slice_first(text, colon);
+    *value = slice_trim(slice_from(text, colon + 1));
+    return colon < text.size;
+}
+
+static bool prepare_tls(struct access_config *c, struct prepare *p)
+{
+    static const char *const FACTS[] = {"version",        "sni",         "cipher",
+                                        "resumed",        "client_name", "client_fingerprint",
+                                        "client_verified"};
+    c->fact = arena_alloc(p->arena, (c->tls.count + 1) * sizeof(struct template *));
+    for (size_t i = 0; i < c->tls.count; i++) {
+        struct slice name;
+        struct slice value;
+        bool is_known = false;
+        bool has_value = take_apart(c->tls.items[i], &name, &value);
+        for (size_t k = 0; k < sizeof FACTS / sizeof *FACTS; k++)
+            is_known = is_known || slice_equal(name, slice_from_cstring(FACTS[k]));
+        if (!is_known || (has_value && value.size == 0)) {
+            p->error(p, "tls",
+                     "\"%.*s\" is no fact of TLS; there are version:1.2, sni:example.com, cipher, "
+                     "resumed, client_name, client_fingerprint and client_verified",
+                     SLICE_ARG(c->tls.items[i]));
+            return false;
+        }
+        c->fact[i] =
+            p->compile_template(p, "tls", arena_format(p->arena, "{tls.%.*s}", SLICE_ARG(name)));
+        if (c->fact[i] == NULL)
+            return false;
+    }
+    return true;
+}
+
 static enum status prepare(void *config, struct prepare *p)
 {
     struct access_config *c = config;
-    if (!prepare_geo(c, p))
+    if (!prepare_geo(c, p) || !prepare_tls(c, p))
         return ERR_CONFIG;
     c->networks = network_set_new();
     p->keep(p, release_networks, c->networks);
@@ -249,15 +304,6 @@ static bool is_method(const struct slice_list *methods, struct slice method)
     return methods->count == 0;
 }
 
-/* "NAME" or "NAME:VALUE" taken apart; false: any value will do. */
-static bool take_apart(struct slice text, struct slice *name, struct slice *value)
-{
-    size_t colon = slice_find(text, ':');
-    *name = slice_first(text, colon);
-    *value = slice_trim(slice_from(text, colon + 1));
-    return colon < text.size;
-}
-
 static bool has_header(const struct fields *fields, struct slice wanted)
 {
     struct slice name;
@@ -279,6 +325,15 @@ static bool has_cookie(const struct fields *fields, struct slice wanted)
     return cookie_find(fields, name, &found) && (!has_value || slice_equal(found, value));
 }
 
+static bool has_fact(struct exchange *x, const struct template *fact, struct slice wanted)
+{
+    struct slice name;
+    struct slice value;
+    bool has_value = take_apart(wanted, &name, &value);
+    struct slice found = x->tls == NULL ? SLICE("") : template_expand(fact, x);
+    return found.size > 0 && (!has_value || slice_equal(found, value));
+}
+
 static bool is_at_home(const struct access_config *c, const struct exchange *x)
 {
     char code[GEO_COUNTRY_SIZE];
@@ -295,7 +350,7 @@ static bool is_at_home(const struct access_config *c, const struct exchange *x)
     return false;
 }
 
-static bool fits(const struct access_config *c, const struct exchange *x)
+static bool fits(const struct access_config *c, struct exchange *x)
 {
     const struct request_head *head = &x->request.head;
     if (!is_one(c, x->client) || !is_method(&c->methods, head->method_text))
@@ -305,6 +360,9 @@ static bool fits(const struct access_config *c, const struct exchange *x)
             return false;
     for (size_t i = 0; i < c->cookies.count; i++)
         if (!has_cookie(&head->fields, c->cookies.items[i]))
+            return false;
+    for (size_t i = 0; i < c->tls.count; i++)
+        if (!has_fact(x, c->fact[i], c->tls.items[i]))
             return false;
     return is_at_home(c, x);
 }

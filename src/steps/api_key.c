@@ -77,6 +77,9 @@ static enum status prepare(void *config, struct prepare *p)
     struct api_key_config *c = config;
     if (c->user_header.size > 0)
         TRY(auth_guard_field(p, "user_header", c->user_header));
+    p->hide_secret(p, c->header, false);
+    if (c->query.size > 0)
+        p->hide_secret(p, c->query, true);
     c->held = auth_hold_secret(p, "keys", c->file, &KEYS);
     return c->held != NULL || p->without_files ? OK : ERR_CONFIG;
 }

@@ -116,6 +116,28 @@ static void release(void *keys)
 static const struct held_kind KEYS = {"keys", JWT_KEYS_SIZE_MAX, read_keys, release, false};
 static const struct held_kind SECRET = {"secret", 4096, read_secret, release, false};
 
+/* Whether keys can be fetched from there: https://host:port/path, and nothing that logs must not
+ * show or that is not sent. */
+static bool check_url(struct slice url, struct prepare *p)
+{
+    struct slice rest = slice_from(url, slice_find_slice(url, SLICE("//")) + 2);
+    struct slice authority = slice_first(rest, slice_find(rest, '/'));
+    bool is_good = authority.size > 0;
+    if (slice_find(authority, '@') < authority.size) {
+        p->error(p, "jwks", "a name or password in a URL would stand in logs, and is not sent");
+        return false;
+    }
+    for (size_t i = 0; i < rest.size; i++) {
+        char c = rest.data[i];
+        is_good = is_good && c > ' ' && c < 0x7f && c != '#' && c != '\\' &&
+                  (i >= authority.size || (c != '?' && c != '%'));
+    }
+    if (!is_good)
+        p->error(p, "jwks", "\"%.*s\" is no URL; write https://id.example.com/jwks",
+                 SLICE_ARG(url));
+    return is_good;
+}
+
 static enum status prepare_keys(struct jwt_config *c, struct prepare *p)
 {
     int sources = (c->jwks.size > 0) + (c->key_file.size > 0) + (c->secret.size > 0);
@@ -125,6 +147,14 @@ static enum status prepare_keys(struct jwt_config *c, struct prepare *p)
     }
     bool is_remote =
         slice_starts(c->jwks, SLICE("https://")) || slice_starts(c->jwks, SLICE("http://"));
+    bool is_url = slice_find_slice(c->jwks, SLICE("://")) < c->jwks.size;
+    if (is_url && !is_remote) {
+        p->error(p, "jwks", "\"%.*s\": keys are fetched over https:// and http:// alone",
+                 SLICE_ARG(c->jwks));
+        return ERR_CONFIG;
+    }
+    if (is_remote && !check_url(c->jwks, p))
+        return ERR_CONFIG;
     if (c->secret.size > 0)
         c->held = auth_hold_secret(p, "secret", c->secret, &SECRET);
     else if (c->key_file.size > 0)

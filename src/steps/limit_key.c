@@ -15,10 +15,17 @@ enum status limit_key_prepare(struct limit_key *key, struct slice by, struct pre
 
 struct slice limit_key_of(const struct limit_key *key, struct exchange *x)
 {
-    struct slice text = key->by == NULL ? SLICE("") : template_expand(key->by, x);
-    if (text.size > 0)
-        return text;
     uint64_t *network = arena_alloc(&x->arena, 2 * sizeof *network);
     address_client_network(x->client, network);
+    if (key->by == NULL)
+        return slice_of((const char *)network, 2 * sizeof *network);
+    /* Whoever has a /64 has an address for every request: it is one client in any text. */
+    struct slice shown = x->client_ip;
+    if (network[1] == AF_INET6)
+        x->client_ip = slice_of((const char *)network, sizeof *network);
+    struct slice text = template_expand(key->by, x);
+    x->client_ip = shown;
+    if (text.size > 0)
+        return text;
     return slice_of((const char *)network, 2 * sizeof *network);
 }

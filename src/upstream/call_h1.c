@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "fiber/block.h"
 #include "http/h1_write.h"
+#include "net/stream_tls.h"
 #include "upstream/call_inside.h"
 
 #include <stdlib.h>
@@ -10,7 +11,6 @@
 enum {
     HEAD_SIZE_MAX = CALL_LINE_MAX + CALL_FIELDS_SIZE_MAX + 4 * CALL_FIELDS_MAX + 64,
     INTERIM_MAX = 8,
-    REQUEST_SIZE = 1024, /* a guess; grows */
 };
 
 static const struct h1_limits LIMITS = {
@@ -23,6 +23,9 @@ static const struct h1_limits LIMITS = {
 static enum status closed(struct upstream_call *call, enum status status)
 {
     const struct upstream_exchange *inside = call->inside;
+    const char *alert = stream_tls_alert(&inside->connection->stream);
+    if (alert != NULL)
+        return call_fail(call, status, 502, "tls_alert_received", alert);
     return call_fail(call, status, 502, "connection_terminated",
                      inside->has_answered ? "the server closed inside the head"
                                           : "the server closed without an answer");
@@ -60,7 +63,9 @@ static enum status send_request(struct upstream_call *call, int64_t deadline)
     else if (length > 0 || has_meaning)
         framing = FRAMING_LENGTH;
     struct slice host = request->host.size > 0 ? request->host : inside->server->host;
-    struct buffer out = buffer_in(call->arena, REQUEST_SIZE);
+    /* A block that was just in use, and is again at once, is in the processor's cache. */
+    char *block = block_take();
+    struct buffer out = {.data = block, .capacity = BLOCK_SIZE, .arena = call->arena};
     h1_write_request(&out, request->method_text, request->target, host, request->fields, framing,
                      length < 0 ? 0 : (uint64_t)length, request->upgrade);
     struct iovec parts[2] = {
@@ -71,6 +76,7 @@ static enum status send_request(struct upstream_call *call, int64_t deadline)
     uint64_t before = stream->bytes_out;
     enum status status = stream_write(stream, parts, inside->kept.size > 0 ? 2 : 1,
                                       call->policy.idle_timeout, deadline);
+    block_give(block);
     return call_head_sent(call, before, status);
 }
 

@@ -94,6 +94,9 @@ static enum status closed(struct upstream_call *call)
         return call_fail(call, ERR_CLOSED, 502, "connection_terminated",
                          "h2: the server refused the stream");
     }
+    const struct h2_link *link = inside->h2->link;
+    if (link != NULL && link->alert != NULL)
+        return call_fail(call, ERR_CLOSED, 502, "tls_alert_received", link->alert);
     return call_fail(call, ERR_CLOSED, 502, "connection_terminated",
                      "h2: the server closed without an answer");
 }
@@ -272,7 +275,8 @@ static enum status link_failed(struct upstream_call *call, enum status status,
                      "h2: the server does not agree on HTTP/2");
 }
 
-enum status call_h2(struct upstream_call *call, bool offers_h1, bool *is_h1, int64_t deadline)
+__attribute__((noinline)) enum status call_h2(struct upstream_call *call, bool offers_h1,
+                                              bool *is_h1, int64_t deadline)
 {
     struct upstream_exchange *inside = call->inside;
     struct call_h2 *h2 = arena_zero(call->arena, sizeof *h2);

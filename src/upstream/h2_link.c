@@ -2,6 +2,7 @@
 #include "upstream/h2_link.h"
 
 #include "base/check.h"
+#include "net/stream_tls.h"
 #include "upstream/breaker.h"
 #include "upstream/call_inside.h"
 
@@ -85,6 +86,7 @@ static void on_end(struct duplex *duplex)
     struct h2_link *link = link_of(duplex);
     struct h2_session *session = link->session;
     timer_clear(&thread_self()->timers, &link->timer);
+    link->alert = stream_tls_alert(&duplex->stream);
     stream_close(&duplex->stream, false);
     link->users++;
     link->state = H2_LINK_GONE;

@@ -33,6 +33,7 @@ struct h2_link {
     enum status dialled;
     enum h2_link_failure failure;
     struct tls_trouble trouble; /* of H2_LINK_NOT_SECURED */
+    const char *alert;          /* that ended it; NULL: none */
     bool offers_h1;             /* over TLS the server may choose */
     uint32_t users;             /* calls that hold it */
     bool is_used;               /* it has carried a call before */

@@ -133,6 +133,8 @@ static void run(struct slice input, size_t step, struct side *side)
     for (size_t at = 0; status == OK && at < input.size; at += step) {
         status =
             h2_session_receive(side->session, slice_first(slice_from(input, at), step), SECONDS(1));
+        while (status == OK && h2_session_is_paused(side->session))
+            status = h2_session_go_on(side->session, SECONDS(1));
         check(h2_session_memory(side->session) <= MEMORY_MAX);
         if (step > 1)
             drain(side->session);

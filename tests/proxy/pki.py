@@ -20,6 +20,8 @@ PEM = serialization.Encoding.PEM
 def new_key(kind="ec"):
     if kind == "rsa":
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    if kind == "odd":  # a curve that TLS 1.3 does not have
+        return ec.generate_private_key(ec.SECP256K1())
     return ec.generate_private_key(ec.SECP256R1())
 
 
@@ -122,12 +124,12 @@ class Authority:
             .responder_id(ocsp.OCSPResponderEncoding.NAME, signer.certificate)
             .sign(signer.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER))
 
-    def revoke(self, *certificates):
+    def revoke(self, *certificates, days=30):
         """A revocation list as PEM."""
         now = datetime.datetime.utcnow()
         builder = (x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
-                   .last_update(now - datetime.timedelta(days=1))
-                   .next_update(now + datetime.timedelta(days=30)))
+                   .last_update(now - datetime.timedelta(days=9))
+                   .next_update(now + datetime.timedelta(days=days)))
         for certificate in certificates:
             builder = builder.add_revoked_certificate(
                 x509.RevokedCertificateBuilder().serial_number(certificate.serial_number)

@@ -109,7 +109,7 @@ def test_a_file_is_read_again_and_what_is_wrong_keeps_the_last(tmp_path):
 
 @pytest.mark.parametrize("text,why", [
     (None, "No such file"), ("10.0.0.0/33\n", "line 1"), ("ok\n", 'line 1: "ok"'),
-    ("10.0.0.1 10.0.0.2\n", "line 1"), ("\x00\n", "line 1")])
+    ("10.0.0.1 10.0.0.2\n", "line 1"), ("\x00\n", "line 1"), ("", "is empty"), ("\n \r\n\t\n", "is empty")])
 def test_a_file_that_cannot_be_used_refuses_to_start(tmp_path, text, why):
     file = tmp_path / "list"
     if text is not None:
@@ -125,6 +125,13 @@ def test_a_file_that_cannot_be_used_refuses_to_start(tmp_path, text, why):
 def test_what_is_wrong_is_said(line):
     result = run("check", "@config", config="site * {\n listen :8080\n" + line + "\n respond 200\n}\n")
     assert result.returncode == 78
+
+
+def test_a_list_of_nobody_says_so(tmp_path):
+    file = tmp_path / "list"
+    write(file, "# nobody\n")
+    with Weir(site(f"deny file:{file}", f"route /in {{\n allow file:{file}\n respond 200\n}}")) as weir:
+        assert [as_client(weir, "10.0.0.1", path) for path in ("/", "/in")] == [200, 403]
 
 
 GEO = pathlib.Path(__file__).parent / "geo_database.pl"

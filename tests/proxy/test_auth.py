@@ -10,11 +10,14 @@ import time
 
 import pytest
 
+import h2
+import hpack
+from client import Client, chunked
 from pki import Authority
-from tls import TlsClient, context
+from tls import ONLY_1_2, TlsClient, context
 from tokens import fingerprint
 from patience import until
-from weir import BINARY, Weir, run
+from weir import BINARY, Weir, free_port, run
 
 BCRYPT = "carol:$2b$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"  # U*U
 SHA512 = ("dave:$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnI"
@@ -353,3 +356,114 @@ def test_client_certificates(tmp_path, origin):
     done = run("check", "@config", config=config.replace("0" * 64, "12").replace(
         "@listen", "127.0.0.1:8443").replace("@app", "127.0.0.1:1"))
     assert done.returncode == 78 and "64 hexadecimal" in done.stderr
+
+
+def test_facts_of_tls_decide(tmp_path):
+    ca, own = Authority("clients"), Authority("server")
+    ca.write(tmp_path, "alice", file="alice")
+    own.write(tmp_path, "a.example", file="server")
+    ca.write_self(tmp_path, "clients")
+    rules = {"old": "deny all tls=version:1.2 status=404", "tls": "allow all tls=version",
+             "sni": "allow all tls=sni:a.example", "other": "allow all tls=sni:b.example",
+             "alice": "allow all tls=client_name:CN=alice",
+             "known": "deny all tls=client_verified:none", "both": "allow all tls=version:1.3,client_name",
+             "cipher": "deny all tls=cipher:TLS_AES_128_GCM_SHA256,cipher:TLS_AES_256_GCM_SHA384",
+             "resumed": "deny all tls=resumed:yes", "print": "allow all tls=client_fingerprint"}
+    routes = "".join(f" route /{name} {{\n {rule}\n respond 200 in\n }}\n" for name, rule in rules.items())
+    config = (f"site a.example {{\n listen @listen\n tls {tmp_path}/server.pem key={tmp_path}/server.key "
+              f"client_ca={tmp_path}/clients.pem client_mode=request\n{routes}}}\n"
+              f"site * {{\n listen @plain plain\n{routes}}}\n")
+    plain = f"127.0.0.1:{free_port()}"
+    with Weir(config, plain=plain) as weir:
+        def ask(who=None, versions=None):
+            made = context(versions=versions, certificate=None if who is None else
+                           (f"{tmp_path}/{who}.pem", f"{tmp_path}/{who}.key"))
+            with TlsClient(weir, "a.example", made) as client:
+                return {name for name in rules if client.ask("/" + name, host="a.example").status == 200}
+
+        assert ask() == {"old", "tls", "sni", "cipher", "resumed"}
+        assert ask(versions=ONLY_1_2) == {"tls", "sni", "cipher", "resumed"}
+        assert ask("alice") == set(rules) - {"other"}
+        with Client(("127.0.0.1", int(plain.split(":")[1]))) as client:  # in clear there are none
+            assert {name for name in rules if client.ask("/" + name).status == 200} == \
+                {"old", "known", "cipher", "resumed"}
+
+
+@pytest.mark.parametrize("fact", ["1.2", "versions", "version:", ":1.2", "cipher,x"])
+def test_facts_that_are_none(fact):
+    done = run("check", "@config", config=site(f"deny all tls={fact}").replace("@listen", ":8080"))
+    assert done.returncode == 78 and "no fact of TLS" in done.stderr
+
+
+def test_trailers_say_nothing_of_who_it_is(origin, tmp_path):
+    """Some servers add them to the head."""
+    path = tmp_path / "keys"
+    path.write_text(f"one:{fingerprint('abc')}\n")
+    for names, left in ("reject", ["x-sum"]), ("allow", ["x-sum", "x_sum"]):
+        config = (f"site * {{\n listen @listen\n field_names {names}\n route /keyed {{\n"
+                  f" api_key file:{path} user_header=X-User\n proxy @app\n }}\n proxy @app\n}}\n")
+        sent = [("X-User", "root"), ("x_user", "root"), ("X.User", "root"), ("X-Forwarded-For", "1.2.3.4"),
+                ("X-Sum", "1"), ("x_sum", "2")]
+        with Weir(config, app=origin) as weir:
+            for target in "/", "/keyed":
+                with weir.connect() as client:
+                    client.send(f"POST {target} HTTP/1.1\r\nHost: test\r\nX-API-Key: abc\r\n"
+                                "Transfer-Encoding: chunked\r\n\r\n".encode() +
+                                chunked(b"abc", trailers=[(a.encode(), b.encode()) for a, b in sent]))
+                    assert client.response().status == 200
+                assert sorted(name.lower() for name, _ in origin.requests[-1].trailers) == left, names
+            with h2.Client(weir.port) as client:
+                client.send(h2.headers(1, method="POST", end=False) + h2.data(1, b"abc") +
+                            h2.headers(1, hpack.encode([(a.lower(), b) for a, b in sent
+                                                        if names == "allow" or a in ("X-User", "X-Sum")])))
+                assert client.response(1).status == 200
+            assert sorted(name.lower() for name, _ in origin.requests[-1].trailers) == left, names
+
+
+def test_no_spelling_of_who_it_is_passes(origin, tmp_path):
+    path = tmp_path / "keys"
+    path.write_text(f"one:{fingerprint('abc')}\n")
+    config = (f"site * {{\n listen @listen\n field_names allow\n route /keyed {{\n"
+              f" api_key file:{path} user_header=X-User-Name\n proxy @app\n }}\n proxy @app\n}}\n")
+    names = ["X-User-Name", "x-user-name", "X_User_Name", "x_user-name", "X.User.Name", "X-User~NAME"]
+    with Weir(config, app=origin) as weir:
+        for chosen in [[name] for name in names] + [names, ["X-User-Name"] * 2]:
+            weir.ask("/", fields=[(name, "root") for name in chosen] + [("X-User-Names", "kept")])
+            seen = origin.requests[-1].fields
+            assert not [name for name, value in seen if value == "root"], chosen
+            assert ("X-User-Names", "kept") in seen
+
+
+def test_no_log_shows_a_key(tmp_path):
+    """Not where the request is refused before the key was looked at, nor in other fields."""
+    path = tmp_path / "keys"
+    path.write_text(f"one:{fingerprint('abcdefgh')}\n")
+    top = ("log access {\n to stdout\n flush 10ms\n headers X-App-Key X-Other\n}\n"
+           "log access {\n to stdout\n flush 10ms\n format 'T {uri} {referer} {header.X-App-Key}'\n}\n")
+    config = top + site("route /denied {\n deny all\n respond 200\n}",
+                        f"route /keyed {{\n api_key file:{path} header=X-App-Key query=app_key\n respond 200\n}}",
+                        "route /open {\n respond 200\n}", answer="")
+    with Weir(config) as weir:
+        for target in "/denied", "/keyed", "/open", "/nowhere", "/%2f", "/\\":
+            for query in "?app_key=abcdefgh", "?a=1&%61pp_key=abcdefgh&b=2", "":
+                weir.ask(target + query, fields=[("X-App-Key", "abcdefgh"), ("X-Other", "seen"),
+                                                 ("Referer", "http://h/?app_key=abcdefgh")])
+        weir.ask("/last")
+        weir.wait_line("T /last")
+        weir.wait_line('"uri":"/last"')
+        text = "\n".join(weir.lines)
+        assert "abcdefgh" not in text
+        assert "T /denied?app_key=*** http://h/?app_key=*** ***" in text and '"header.x-other":"seen"' in text
+
+
+def test_no_error_shows_a_secret():
+    """What errors quote of the configuration ends up in logs and terminals."""
+    config = ("admin {\n listen 127.0.0.1:9180 {\n token  hunter2-token # why\n }\n}\n"
+              "site * {\n listen :8080\n jwt secret=hunter2-short realm=shown wrong=1\n respond 200\n}\n")
+    for command in "check", "run":
+        done = run(command, "@config", config=config)
+        assert done.returncode == 78 and "hunter2" not in done.stdout + done.stderr
+        assert "realm=shown" in done.stderr and "token  *************" in done.stderr, done.stderr
+        assert "# why" in done.stderr
+    done = run("check", "@config", config="site * {\n listen :8080\n jwt jwks=https://a:b@id/jwks\n respond 200\n}\n")
+    assert done.returncode == 78 and "stand in logs" in done.stderr

@@ -332,6 +332,16 @@ def test_who_may_see_what_is_elsewhere(origin, tmp_path):
         assert weir.ask("/inside/there", fields=[("Authorization", f"Basic {word}")]).status == 404
 
 
+def test_what_lets_in_here_does_not_elsewhere(origin):
+    """Each path has a list of its own, and was allowed only what it says itself."""
+    origin.default = reply(200, b"", [("X-Accel-Redirect", "/inside/there")])
+    for rule, status in ("deny all", 403), ("allow 192.0.2.1", 403), ("allow 127.0.0.1", 200):
+        config = ("site * {\n listen @listen\n route /a/* {\n allow 127.0.0.1\n proxy @app accel=on\n }\n"
+                  f" route /inside/* {{\n internal\n {rule}\n respond 200 in\n }}\n}}\n")
+        with Weir(config, app=origin) as weir:
+            assert weir.ask("/a/x").status == status, rule
+
+
 def test_who_may_see_what_is_elsewhere_and_stored(origin, tmp_path):
     """The same where a cache fetches it: whoever was let in is in the fetch, too, and each who asks
     for what is stored is asked who he is. The fetch is of the whole answer."""

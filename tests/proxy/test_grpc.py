@@ -149,3 +149,13 @@ def test_timeouts_that_are_none_are_passed_over(weir, text):
             ("content-type", "application/grpc"), ("te", "trailers"), ("grpc-timeout", text)])
         # The server may have its own opinion of it; weir waits for what it says.
         assert got.status in (200, 400)
+
+
+@pytest.mark.parametrize("text", ["99999999H", "2562047H", "2562048H", "99999999M", "99999999S"])
+def test_timeouts_of_centuries_are_none(weir, text):
+    """Clients that have no deadline say so like this."""
+    with h2.Client(weir.port) as client:
+        got = client.ask(b"\0" * 5, path="/test.Echo/Unary", method="POST", extra=[
+            ("content-type", "application/grpc"), ("te", "trailers"), ("grpc-timeout", text)])
+        late = dict(got.trailers or got.heads[-1]).get("grpc-status") == "4"
+        assert got.status == 200 and not late

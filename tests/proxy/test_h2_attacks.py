@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that mean harm, on loopback, each for itself: what a connection may make weir do is
 bounded, it ends, and others are served meanwhile."""
+import array
+import contextlib
+import fcntl
+import json
+import os
 import select
+import signal
 import struct
+import termios
 import threading
 import time
 
@@ -211,3 +218,64 @@ def test_pings_that_nobody_reads(pair):
         assert weir.memory() - memory < 10 * MIB
     with Client(weir.port) as client:
         assert client.ask().status == 200
+
+
+def wait_taken(client):
+    """Until all that was sent lies in weir's socket."""
+    left = array.array("i", [1])
+    until = time.monotonic() + 30
+    while left[0] > 0 and time.monotonic() < until:
+        fcntl.ioctl(client.sock, termios.TIOCOUTQ, left)
+    assert left[0] == 0
+
+
+@contextlib.contextmanager
+def asleep(weir):
+    pid = weir.working()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_who_asks_for_much_does_not_hold_up_others():
+    """A hundred requests and, behind them, one of another connection lie there when the worker wakes
+    up: that one does not go to the server as the last. Each has a connection of its own there, so
+    they are numbered in the order in which weir asked."""
+    is_over, place = threading.Event(), {}
+
+    def held(request, connection):
+        place[request.target] = origin.connections.index(connection)
+        is_over.wait(60)
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with Origin(script=held) as origin, Weir("workers 1\n" + SITE, app=origin) as weir, \
+            Client(weir.port) as greedy, Client(weir.port) as other:
+        assert greedy.lives() and other.lives()
+        with asleep(weir):
+            greedy.send(*[headers(id_of(i), path=f"/{i}") for i in range(100)])
+            wait_taken(greedy)
+            other.request(path="/other")
+            wait_taken(other)
+        origin.wait_heads(101)
+        is_over.set()
+        assert other.response(1).status == 200
+        assert all(greedy.response(id_of(i)).status == 200 for i in range(100))
+        assert len(place) == 101 and place["/other"] < 80
+
+
+def test_those_who_leave_are_all_told():
+    """A client goes while a hundred of its requests are under way: each of them ends."""
+    is_over = threading.Event()
+    text = "log access {\n to file:@dir/access.log\n flush 10ms\n}\n" + SITE
+    with Origin(script=lambda request, connection: is_over.wait(60)) as origin, \
+            Weir(text, app=origin) as weir:
+        try:
+            with Client(weir.port) as client:
+                client.send(*[headers(id_of(i)) for i in range(100)])
+                origin.wait_heads(100)
+            lines = [json.loads(line) for line in weir.log(100)]
+        finally:
+            is_over.set()
+        assert len(lines) == 100 and {line["status"] for line in lines} == {499}

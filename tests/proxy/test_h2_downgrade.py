@@ -229,8 +229,8 @@ def test_data_behind_a_reset(pair):
                         frame(HEADERS, END_HEADERS | END_STREAM, number, hpack.encode([("x", "y")])))
         assert client.ask(path="/alive").status == 200
     for connection in origin.connections:
-        if b"/gone" in connection.received:
-            assert SMUGGLED not in connection.received
+        if b"/gone" in connection.received:  # perhaps behind other requests
+            assert SMUGGLED not in connection.received.partition(b"/gone")[2]
             origin.wait(lambda: connection.ended is not None)
             connection.received.clear()
     no_smuggling(origin)

@@ -242,6 +242,19 @@ def test_websocket_over_a_stream(pair):
     assert b"sec-websocket-key: " in head and b"sec-websocket-version: 13" in head
 
 
+@pytest.mark.parametrize("protocol", ["h2c", "H2C", "h2", "connect-udp", "websocketx"])
+def test_a_tunnel_for_anything_else_is_refused(pair, protocol):
+    """A server that speaks HTTP/2 in clear would give a way past every rule of its sites."""
+    origin, weir = pair
+    before = sum(len(c.received) for c in origin.connections)
+    with Client(weir.port) as client:
+        client.until(lambda: client.peer)
+        number = connect(client, protocol=protocol)
+        assert client.response(number).status == 501
+        assert client.lives()
+    assert sum(len(c.received) for c in origin.connections) == before
+
+
 def test_a_websocket_that_is_reset(pair):
     origin, weir = pair
     with Client(weir.port) as client:

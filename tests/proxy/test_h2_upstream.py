@@ -228,6 +228,57 @@ BAD = {
         headers(n, hpack.encode([(":status", "103")]), end=False) for _ in range(9)),
     "an interim that ends": lambda n: headers(n, hpack.encode([(":status", "103")])),
     "a reset": lambda n: rst(n, CANCEL),
+    # RFC 9113 of frames
+    "a frame too large": lambda n: frame(h2.HEADERS, 5, n, bytes(16385)),
+    "a window update too short": lambda n: frame(h2.WINDOW, 0, 0, bytes(3)),
+    "a ping too short": lambda n: frame(h2.PING, 0, 0, bytes(7)),
+    "a ping on a stream": lambda n: frame(h2.PING, 0, n, bytes(8)),
+    "a reset too long": lambda n: frame(h2.RST, 0, n, bytes(5)),
+    "a reset of nothing": lambda n: rst(0),
+    "settings on a stream": lambda n: frame(h2.SETTINGS, 0, n),
+    "settings that break off": lambda n: frame(h2.SETTINGS, 0, 0, bytes(5)),
+    "a window too large": lambda n: h2.settings((4, 1 << 31)),
+    "frames too small": lambda n: h2.settings((5, 16383)),
+    "push switched on": lambda n: h2.settings((2, 1)),
+    "goaway on a stream": lambda n: frame(h2.GOAWAY, 0, n, bytes(8)),
+    "goaway too short": lambda n: frame(h2.GOAWAY, 0, 0, bytes(7)),
+    "a push": lambda n: frame(h2.PUSH, 4, n, struct.pack(">I", 2) + hpack.encode(
+        [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "app.test")])),
+    "an answer to nobody": lambda n: headers(n + 100, hpack.encode([(":status", "200")])),
+    "an answer of its own": lambda n: headers(2, hpack.encode([(":status", "200")])),
+    "data of nobody": lambda n: data(n + 100, b"x"),
+    "data on no stream": lambda n: data(0, b"x"),
+    "an update by nothing": lambda n: h2.window(0, 0),
+    "a window that overflows": lambda n: h2.window(0, (1 << 31) - 1),
+    "a stream's window that overflows": lambda n: h2.window(n, (1 << 31) - 1),
+    "another frame within a head": lambda n: frame(h2.HEADERS, 1, n, b"\x88") + data(n, b"x"),
+    "a continuation of nothing": lambda n: frame(h2.CONTINUATION, 4, n, b"\x88"),
+    "continuations without end": lambda n: frame(h2.HEADERS, 1, n, b"\x88") + b"".join(
+        frame(h2.CONTINUATION, 0, n, b"\x00\x01a\x01b") for _ in range(20)),
+    "padding as long as the frame": lambda n: frame(h2.HEADERS, 0x0d, n, b"\x04" + bytes(3)),
+    # of header compression
+    "an index of nothing": lambda n: frame(h2.HEADERS, 5, n, b"\x88\xff\x80\x01"),
+    "a block that breaks off": lambda n: frame(h2.HEADERS, 5, n, b"\x88\x00\x05ab"),
+    "a table that is too large": lambda n: frame(h2.HEADERS, 5, n, hpack.integer(4097, 5, 0x20) +
+                                                 b"\x88"),
+    # of messages
+    "a request": lambda n: headers(n, hpack.encode([(":method", "GET"), (":scheme", "http"),
+                                                    (":path", "/"), (":authority", "app.test")])),
+    "a method beside the status": lambda n: headers(n, hpack.encode([(":status", "200"),
+                                                                     (":method", "GET")])),
+    "a status behind a field": lambda n: headers(n, hpack.encode([("x-a", "b"),
+                                                                  (":status", "200")])),
+    "an unknown pseudo-field": lambda n: headers(n, hpack.encode([(":status", "200"), (":x", "y")])),
+    "an empty name": lambda n: headers(n, hpack.encode([(":status", "200"), ("", "y")])),
+    "a NUL": lambda n: headers(n, hpack.encode([(":status", "200"), ("x-a", "b\0")])),
+    "transfer-encoding": lambda n: headers(n, hpack.encode([(":status", "200"),
+                                                            ("transfer-encoding", "chunked")])),
+    "a length that is none": lambda n: headers(n, hpack.encode([(":status", "200"),
+                                                                ("content-length", "+1")])),
+    "an interim with a length": lambda n: headers(n, hpack.encode([
+        (":status", "103"), ("content-length", "1")]), end=False),
+    "a status of no class": lambda n: headers(n, hpack.encode([(":status", "099")])),
+    "a status of four digits": lambda n: headers(n, hpack.encode([(":status", "2000")])),
     "nonsense": lambda n: b"HTTP/1.1 400 Bad Request\r\n\r\n" * 10,
 }
 
@@ -248,6 +299,17 @@ CUT = {
     "too long": lambda n: data(n, b"abcdefghijklmnop", end=True),
     "a reset": lambda n: data(n, b"abc") + rst(n, CANCEL),
     "a cut": None,
+    "trailers that do not end": lambda n: (data(n, b"0123456789") +
+                                           headers(n, hpack.encode([("x-a", "b")]), end=False)),
+    "trailers with a length": lambda n: (data(n, b"0123456789") +
+                                         headers(n, hpack.encode([("content-length", "10")]))),
+    "trailers in upper case": lambda n: (data(n, b"0123456789") +
+                                         headers(n, hpack.encode([("X-A", "b")]))),
+    "trailers too soon": lambda n: data(n, b"01234") + headers(n, hpack.encode([("x-a", "b")])),
+    "another head": lambda n: headers(n, hpack.encode([(":status", "200")]), end=False),
+    "padding as long as the frame": lambda n: frame(h2.DATA, 9, n, b"\x04" + bytes(3)),
+    "a ping that is too short": lambda n: frame(h2.PING, 0, 0, bytes(7)),
+    "more than the window": lambda n: b"".join(data(n, bytes(16384)) for _ in range(80)),
     "trailers with a pseudo-field": lambda n: (data(n, b"0123456789") +
                                                headers(n, hpack.encode([(":status", "200")]))),
 }

@@ -62,7 +62,8 @@ def test_client_ip_behind_trusted_proxies():
     with Weir(config) as weir:
         for sent, client in (("203.0.113.7", "203.0.113.7"), ("2001:db8::1", "2001:db8::1"),
                              ("1.1.1.1, 203.0.113.7", "203.0.113.7"), ("junk", "127.0.0.1"),
-                             ("203.0.113.7, ", None), ("203.0.113.7:1234", "203.0.113.7")):
+                             ("203.0.113.7, ", None), ("203.0.113.7:1234", "203.0.113.7"), (":80", "127.0.0.1"),
+                             ("1.1.1.1, :80", "127.0.0.1"), ("[]:80", "127.0.0.1")):
             answer = weir.ask(fields=[("X-Forwarded-For", sent)]).body.strip().decode()
             assert answer == client or client is None and answer in ("203.0.113.7", "127.0.0.1")
 

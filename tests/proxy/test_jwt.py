@@ -243,7 +243,9 @@ def test_expires_in_the_cache(folder):
     ("jwt jwks=@good algorithms=none", "no way to sign"), ("jwt jwks=@good algorithms=HS256", "need secret"),
     ("jwt secret=file:@long algorithms=RS256", "only HS256"), ("jwt jwks=@good copy=X-User", "FIELD:CLAIM"),
     ("jwt jwks=@good copy=Host:sub", "no field to be set"), ("jwt jwks=@oct", "no key"),
-    ("jwt jwks=@enc", "no key"), ("jwt jwks=@offcurve", "no key"), ("jwt jwks=@dir", "directory")])
+    ("jwt jwks=@enc", "no key"), ("jwt jwks=@offcurve", "no key"), ("jwt jwks=@dir", "directory"),
+    ("jwt jwks=ftp://id/jwks", "https:// and"), ("jwt jwks=https://", "no URL"), ("jwt jwks=http:///x", "no URL"),
+    ("jwt jwks=https://id/jwks#a", "no URL")])
 def test_refused_at_start(tmp_path, line, said):
     key = KEYS["ES256"]
     weak = tokens.rsa.generate_private_key(public_exponent=65537, key_size=1024)

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificates and connections of a running weir."""
 import json
+import pathlib
 import re
 import threading
 import time
 
 import pytest
+from cryptography import x509
 
+import pki
 from origin import Origin, reply, upgrade_echo
 from weir import Weir, free_port
 
@@ -161,6 +164,28 @@ site plain.example {
         [same] = json.loads(weir.command("certs", "--json").stdout)["certs"]
         assert same["fingerprint"] == cert["fingerprint"]
         assert weir.command("certs", "x").returncode == 2
+
+
+def test_certs_of_one_site_name_their_own_files(tmp_path):
+    ca = pki.Authority("test authority")
+    ends = set()
+    while len(ends) != 1:  # in the same second
+        ends = set()
+        for file, kind in (("factors", "rsa"), ("curve", "ec")):
+            chain, _ = ca.write(tmp_path, "a.example", file=file, kind=kind)
+            ends.add(x509.load_pem_x509_certificate(pathlib.Path(chain).read_bytes()).not_valid_after)
+    config = """
+site a.example {
+    listen @listen
+    tls @pki/curve.pem key=@pki/curve.key
+    tls @pki/factors.pem key=@pki/factors.key
+    respond 200
+}
+"""
+    with Weir(config, pki=tmp_path) as weir:
+        certs = weir.api("GET", "/v1/certs").json["certs"]
+        assert {(c["key"].split()[0], c["file"].rpartition("/")[2]) for c in certs} == {
+            ("EC", "curve.pem"), ("RSA", "factors.pem")}
 
 
 def test_none():

@@ -213,6 +213,30 @@ def test_no_more_clients_than_memory_allows(origin):
         assert status["refused"] == {"connections": 1} and status["memory"]["level"] == "normal"
 
 
+@pytest.mark.release
+def test_what_a_connection_counts(origin):
+    """3 KiB as soon as it is accepted, whatever of it is resident, until it is closed."""
+    count = 2000
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with Weir(CONFIG.replace("16MiB", "256MiB"), app=origin) as weir, Hoard(weir, "127.0.0.6") as hoard:
+        assert weir.ask().status == 200
+
+        def counted(connections):
+            end = time.monotonic() + 60
+            while weir.api("GET", "/v1/status").json["connections"] != connections:
+                assert time.monotonic() < end
+                time.sleep(0.02)
+            time.sleep(1.1)                             # memory is looked at twice a second
+            return state(weir)["committed"]
+
+        before = counted(0)
+        hoard.add(count, b"")
+        assert abs(counted(count) - before - count * 3072) < count * 300, (before, state(weir))
+        hoard.leave()
+        assert counted(0) < before + count * 3072 // 2   # what is kept for the next ones stays resident
+
+
 def test_streams_of_http_2_are_charged_and_refused(origin):
     with Weir(CONFIG, app=origin) as weir, Hoard(weir, "127.0.0.5") as hoard:
         with h2.Client(weir.port) as client, h2.Client(weir.port) as idle:

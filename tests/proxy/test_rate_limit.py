@@ -42,6 +42,17 @@ def test_keys_are_apart_and_empty_ones_are_the_client():
         assert weir.ask("/", fields=[("X-Key", "")]).status == 429
 
 
+def test_a_network_of_ipv6_is_one_client_in_any_key():
+    top = "trusted_proxies 127.0.0.1\n"
+    for by in "", " by={client_ip}", " by={client_ip}{path}", " by=x{header.X-Forwarded-Proto}{client_ip}":
+        with Weir(site("rate_limit 1r/h" + by, top=top)) as weir:
+            for address, status in (("2001:db8::1", 200), ("2001:db8::2", 429),
+                                    ("2001:db8::ffff:0:0:1", 429), ("2001:db8:0:1::1", 200),
+                                    ("192.0.2.1", 200), ("::ffff:192.0.2.1", 429), ("192.0.2.2", 200)):
+                answer = weir.ask("/", fields=[("X-Forwarded-For", address)])
+                assert answer.status == status, (by, address)
+
+
 def test_a_line_of_the_site_counts_all_its_routes_together():
     config = site("rate_limit 1r/h burst=1", "route /a/* {\n respond 200 a\n}")
     with Weir(config) as weir:

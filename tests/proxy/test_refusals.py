@@ -23,7 +23,7 @@ log access {
     flush 10ms
 }
 timeouts {
-    request_header 2s
+    request_header 4s
     request_body 1s
     drain 200ms
 }
@@ -137,7 +137,7 @@ SENT = {
 # These need more than bytes; each has its own test below. A connection that is refused at the door
 # is no exchange: the error log tells of it.
 OTHERS = {"BODY_SHORT", "CONN_LIMIT", "CONNECTIONS", "CONNECTIONS_PER_CLIENT", "FIBERS", "IN_CLEAR",
-          "MEMORY", "MISDIRECTED", "RATE_LIMIT", "SCHEME"}
+          "MEMORY", "MISDIRECTED", "PROTOCOL", "RATE_LIMIT", "SCHEME"}
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +199,19 @@ def test_scheme(pair):
         assert client.ask(scheme="https").status == 421
     entry = entry_of(weir, "SCHEME", since)
     assert entry["status"] == 421 and entry["limit"] == ""
+
+
+def test_protocol(pair):
+    """Of a tunnel over HTTP/2."""
+    import h2
+    origin, weir = pair
+    since = len(weir.log(0))
+    with h2.Client(weir.port) as client:
+        number = client.request(end=False, fields=[
+            (":method", "CONNECT"), (":scheme", "http"), (":path", "/"), (":authority", "test"),
+            (":protocol", "h2c")])
+        assert client.response(number).status == 501
+    assert entry_of(weir, "PROTOCOL", since)["status"] == 501
 
 
 def full_house(limit, exempt=False):

@@ -11,7 +11,7 @@ import h2
 import http1
 from client import Client
 from origin import never, reply
-from patience import LONG, unless_late, with_more_time
+from patience import LONG, unless_late, until, with_more_time
 from weir import Weir, free_port
 
 LOGGED = """
@@ -162,6 +162,26 @@ def test_client_write(origin):
             assert "client_write" in json.dumps(entry)
             with pytest.raises((http1.Short, ConnectionResetError)):
                 client.response()
+
+
+def sent_queue(sock):
+    """Bytes that weir's end of this connection holds in the kernel."""
+    def ends(address):
+        return f"0100007F:{address[1]:04X}"
+    for line in open("/proc/net/tcp").read().splitlines()[1:]:
+        local, remote, _, queues = line.split()[1:5]
+        if local == ends(sock.getpeername()) and remote == ends(sock.getsockname()):
+            return int(queues.split(":")[0], 16)
+    raise AssertionError("weir's end is gone")
+
+
+def test_the_kernel_holds_little_for_who_does_not_read(origin):
+    origin.on("/big", reply(200, b"x" * (32 << 20)))
+    with Weir(site(), app=origin) as weir, weir.connect(receive_buffer=16384, timeout=30) as client:
+        client.request("/big")
+        until(lambda: sent_queue(client.sock) > 200 << 10)      # it is full …
+        time.sleep(0.2)
+        assert sent_queue(client.sock) < 512 << 10              # … and by itself would take a megabyte
 
 
 def test_client_that_reads_slowly_is_not_cut(origin):

@@ -83,6 +83,16 @@ def test_older_versions_are_refused(ca):
             assert b"Cipher is (NONE)" in result.stdout, result.stdout
 
 
+@pytest.mark.parametrize("where", ["site", "top"])
+@pytest.mark.parametrize("option", ["min_version=1.3", "ciphers=modern"])
+def test_the_older_of_both_versions_can_be_refused(ca, option, where):
+    config = ONE.replace("a.key", f"a.key {option}") if where == "site" else f"tls {option}\n{ONE}"
+    with Weir(config, pki=ca.directory, app="127.0.0.1:1") as weir:
+        tls.refused(weir, "a.example", tls.context(ca.file, tls.ONLY_1_2))
+        with tls.TlsClient(weir, "a.example", tls.context(ca.file)) as client:
+            assert client.sock.version() == "TLSv1.3"
+
+
 @pytest.mark.parametrize("cipher", ["AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA",
                                     "ECDHE-ECDSA-AES128-SHA256", "DHE-RSA-AES128-GCM-SHA256",
                                     "PSK-AES128-GCM-SHA256", "ADH-AES128-GCM-SHA256"])
@@ -162,6 +172,20 @@ def test_a_protocol_that_is_not_spoken_is_refused(ca):
     with Weir(SITES, pki=ca.directory) as weir:
         error = tls.refused(weir, "a.example", tls.context(protocols=["ftp"]))
         assert "no application protocol" in str(error).lower().replace("_", " ")
+
+
+@pytest.mark.parametrize("option,chosen", [("alpn=http/1.1", "http/1.1"), ("alpn=h2", "h2"),
+                                           ("alpn=http/1.1,h2", "http/1.1"),
+                                           ("alpn=h2,http/1.1", "h2")])
+def test_a_site_offers_the_protocols_that_it_names(ca, option, chosen):
+    config = ONE.replace("a.key", f"a.key {option}")
+    with Weir(config, pki=ca.directory, app="127.0.0.1:1") as weir:
+        for offered in (["h2", "http/1.1"], ["http/1.1", "h2"]):
+            with tls.TlsClient(weir, "a.example", tls.context(ca.file, protocols=offered)) as client:
+                assert client.sock.selected_alpn_protocol() == chosen
+        if "," not in option:
+            other = {"h2": "http/1.1", "http/1.1": "h2"}[chosen]
+            tls.refused(weir, "a.example", tls.context(ca.file, protocols=[other]))
 
 
 def test_another_sites_host_is_misdirected(ca):
@@ -490,8 +514,7 @@ def bad_files(ca):
     new, new_key = ca.issue("a.example", days=30, began=3)
     middle = pki.Authority("middle authority", parent=ca)
     lone, lone_key = middle.issue("a.example", aia=True)
-    small = pki.new_key()
-    del small
+    odd, odd_key = ca.issue("a.example", kind="odd")
     chain = good.public_bytes(pki.PEM)
     return {
         "mismatch": (chain, pki.key_pem(other), "does not belong to the certificate of"),
@@ -506,12 +529,13 @@ def bad_files(ca):
         "empty_key": (chain, b"", "is empty"),
         "garbled": (chain.replace(b"M", b"N", 3), pki.key_pem(key), "cannot be decoded"),
         "cut": (chain[:300], pki.key_pem(key), "cannot be decoded"),
+        "odd": (odd.public_bytes(pki.PEM), pki.key_pem(odd_key), "on the curve secp256k1"),
     }
 
 
 @pytest.mark.parametrize("kind", ["mismatch", "expired", "too_new", "incomplete", "order",
                                   "encrypted", "no_certificate", "no_key", "empty", "empty_key",
-                                  "garbled", "cut"])
+                                  "garbled", "cut", "odd"])
 def test_a_bad_certificate_is_refused_with_file_and_cause(ca, kind):
     chain, key, message = bad_files(ca)[kind]
     chain_file = write(ca, f"{kind}.pem", chain)
@@ -523,6 +547,25 @@ def test_a_bad_certificate_is_refused_with_file_and_cause(ca, kind):
     said = result.stdout + result.stderr
     assert "E0403" in said and message in said
     assert (chain_file in said) or (key_file in said)
+
+
+def test_two_certificates_of_a_kind_are_refused(ca):
+    """A client would be shown one of them, whatever it asked for."""
+    for name in ("one", "two"):
+        ca.write(ca.directory, f"{name}.example", file=name)
+    lines = "".join(f" tls {ca.directory}/{name}.pem key={ca.directory}/{name}.key\n"
+                    for name in ("one", "two"))
+    config = f"site one.example two.example {{\n listen 127.0.0.1:1\n{lines} respond 200 a\n}}\n"
+    result = program.run("check", "@config", config=config)
+    assert result.returncode != 0
+    assert "E0316" in result.stderr and "one certificate with each kind of key" in result.stderr
+
+
+def test_the_log_says_for_whom_a_handshake_failed(ca):
+    config = "log error {\n to stderr\n level debug\n}\n" + ONE
+    with Weir(config, pki=ca.directory, app="127.0.0.1:1") as weir:
+        tls.refused(weir, "Nobody.example")
+        assert " for nobody.example: no site has the name" in weir.wait_line("handshake_failed")
 
 
 def test_a_missing_file_is_named(ca):
@@ -592,6 +635,7 @@ REDIRECTS = [
     ("localhost", "/", 308, "https://localhost/"),
     ("LOCALHOST:80", "/a/b?c=d%20e&f", 308, "https://localhost/a/b?c=d%20e&f"),
     ("localhost", "/a//b/../c", 308, "https://localhost/a/c"),
+    ("localhost", "*", 308, "https://localhost"),
     ("other.example", "/", 404, None),
 ]
 
@@ -615,7 +659,8 @@ def test_port_80_redirects_to_a_site_with_a_certificate(tmp_path):
                 for _ in range(5000):
                     try:
                         client = http.client.HTTPConnection("127.0.0.1", 80, timeout=60)
-                        client.request("GET", target, headers={"Host": host})
+                        client.request("OPTIONS" if target == "*" else "GET", target,
+                                       headers={"Host": host})
                         break
                     except ConnectionRefusedError:
                         time.sleep(0.02)

@@ -264,3 +264,64 @@ def test_a_list_does_not_wait_for_a_certificate(changing):
             changing.clients.revoke(changing.certificate))
         weir.wait_line("client_authorities_replaced")
         tls.refused(weir, "a.example", made)
+
+
+# ---- authorities below others ---------------------------------------------------------------
+
+
+@pytest.fixture
+def below(tmp_path):
+    """A client whose authority is vouched for by another, of which alone weir knows."""
+    made = pki.Authority("server authority")
+    made.directory = tmp_path
+    made.write(tmp_path, "a.example", file="shared")
+    made.root = pki.Authority("root")
+    made.root.write_self(tmp_path, "clients")
+    made.middle = pki.Authority("middle", parent=made.root)
+    made.client, key = made.middle.issue("client")
+    (tmp_path / "client.pem").write_bytes(made.middle.chain(made.client))
+    (tmp_path / "client.key").write_bytes(pki.key_pem(key))
+    made.shown = (str(tmp_path / "client.pem"), str(tmp_path / "client.key"))
+    made.config = site("a.example", "client_ca=@pki/clients.pem client_crl=@pki/clients.crl")
+    return made
+
+
+def lists_of(below, *names):
+    everything = {
+        "middle": below.middle.revoke(),
+        "middle, client": below.middle.revoke(below.client),
+        "middle, old": below.middle.revoke(days=-1),
+        "root": below.root.revoke(),
+        "root, middle": below.root.revoke(below.middle.certificate),
+        "root, old": below.root.revoke(days=-1),
+    }
+    return b"".join(everything[name] for name in names)
+
+
+@pytest.mark.parametrize("names,is_let_in", [
+    (("middle",), True), (("middle", "root"), True), (("root", "middle"), True),
+    (("middle, client", "root"), False), (("middle", "root, middle"), False),
+    (("root",), False),  # nobody knows whom the client's own authority has revoked
+    (("middle, old", "root"), False), (("middle", "root, old"), False)],
+    ids=lambda value: "+".join(value) if isinstance(value, tuple) else "")
+def test_lists_of_every_authority_count(below, names, is_let_in):
+    (below.directory / "clients.crl").write_bytes(lists_of(below, *names))
+    with Weir(below.config, pki=below.directory) as weir:
+        made = tls.context(certificate=below.shown)
+        if not is_let_in:
+            tls.refused(weir, "a.example", made)
+        else:
+            answer = tls.ask(weir, "a.example", made=made)[0]
+            assert answer.body.startswith(b"a.example|verified|CN=client|")
+
+
+def test_a_list_that_has_ended_is_told_of(below):
+    (below.directory / "clients.crl").write_bytes(lists_of(below, "middle, old"))
+    config = below.config.replace("@listen", "127.0.0.1:1").replace("@pki", str(below.directory))
+    said = program.run("check", "@config", config=config)
+    assert said.returncode == 0 and "W0511" in said.stdout + said.stderr
+    with Weir(below.config, pki=below.directory) as weir:
+        assert "clients.crl has ended at" in weir.wait_line("client_revocations_ended")
+        (below.directory / "clients.crl").write_bytes(lists_of(below, "middle"))
+        weir.wait_line("client_authorities_replaced")
+        assert tls.ask(weir, "a.example", made=tls.context(certificate=below.shown))[0].status == 200

@@ -2,6 +2,7 @@
 """TLS with servers: they prove who they are, or nothing is sent to them."""
 import json
 import socket
+import ssl
 import threading
 
 import pytest
@@ -98,6 +99,74 @@ def test_a_client_certificate_is_shown(ca):
         with start(server, "ca=@pki/ca.pem cert=@pki/client.pem key=@pki/client.key", ca) as weir:
             assert weir.ask("/").status == 200
             assert "weir" in str(server.peers[0]["subject"])
+
+
+class Insistent:
+    """A server that wants a certificate, and waits after its alert: a reset would take that away."""
+
+    def __init__(self, ca, protocols):
+        self.made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.made.load_cert_chain(*ca.good)
+        self.made.load_verify_locations(ca.file)
+        self.made.verify_mode = ssl.CERT_REQUIRED
+        self.made.set_alpn_protocols(protocols)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            taken, given = ssl.MemoryBIO(), ssl.MemoryBIO()
+            shaking = self.made.wrap_bio(taken, given, server_side=True)
+            try:
+                while data := sock.recv(65536):
+                    taken.write(data)
+                    try:
+                        shaking.do_handshake()
+                    except ssl.SSLWantReadError:
+                        pass
+                    except ssl.SSLError:
+                        sock.sendall(given.read())
+                        while sock.recv(65536):
+                            pass
+                        break
+                    sock.sendall(given.read())
+            except OSError:
+                pass
+            sock.close()
+
+
+@pytest.mark.parametrize("http", ["1", "2"])
+def test_a_server_that_wants_a_certificate_says_so(ca, http):
+    server = Insistent(ca, ["h2", "http/1.1"])
+    config = CONFIG.replace("server", f"http {http}\n    server") % "ca=@pki/ca.pem"
+    with Weir(config, pki=ca.directory, port=server.port) as weir:
+        answer = weir.ask("/")
+        assert answer.status == 502 and "tls_alert_received" in answer.get("proxy-status")
+        line = json.loads(weir.log(1)[0])
+        assert line["reason"] == "tls: the server wants to see a certificate"
+    server.listener.close()
+
+
+def test_a_server_that_speaks_no_tls(ca):
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer():
+        sock, _ = listener.accept()
+        sock.recv(65536)
+        sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        while sock.recv(65536):
+            pass
+    threading.Thread(target=answer, daemon=True).start()
+    config = CONFIG.replace("proxy api", "proxy api tries=1") % "ca=@pki/ca.pem"
+    with Weir(config, pki=ca.directory, port=listener.getsockname()[1]) as weir:
+        assert "tls_protocol_error" in weir.ask("/").get("proxy-status")
+        assert json.loads(weir.log(1)[0])["reason"] == "tls: what came is no TLS"
+    listener.close()
 
 
 @pytest.mark.parametrize("versions", [tls.ONLY_1_2, tls.ONLY_1_3])

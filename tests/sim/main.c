@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The runner: each world in a process of its own, so that one that breaks takes no other along.
  *   simulation [SCENARIO] [--seed N | --seeds N [--from N]] [--trace] [--shrink] [--list]
- *              [--fault KIND --nth N [--on]] [--torture] [--until-broken] [--timeouts]
- *              [--jobs N] */
+ *              [--fault KIND --nth N [--on]] [--torture [--from-call N] [--count-calls N]]
+ *              [--calls] [--until-broken] [--timeouts] [--jobs N] */
 #include "scenario.h"
 #include "world.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+size_t __sanitizer_get_current_allocated_bytes(void); /* gcc has no header for it */
+#endif
 
 enum {
     PIECES_MAX = 1024,
@@ -20,6 +26,7 @@ enum {
     TORTURED_WELL = 40, /* how a world ends that was forked from another's midst */
     BROKEN = 64,        /* exit codes from here on name a truth */
     LEAKS_EACH = 4,
+    LEAKS_EACH_TORTURED = 64,
     ALARM_S = 240, /* of a machine that may be slow: worlds take no second */
 };
 
@@ -30,9 +37,10 @@ struct order {
     const struct scenario *scenario; /* NULL: all */
     uint64_t first, count;
     unsigned jobs; /* worlds at a time */
-    bool traces, shrinks, is_single, tortures, faults_on, stops, has_timeouts;
+    bool traces, shrinks, is_single, tortures, faults_on, stops, has_timeouts, counts;
     enum fault fault;
     uint32_t nth;
+    unsigned calls_from, calls_count; /* which of all calls are tortured; count 0: all from there */
 };
 
 /* What a child tells. */
@@ -40,6 +48,7 @@ struct result {
     uint64_t hash, events;
     uint32_t faults[FAULTS];
     unsigned pieces, requests;
+    size_t allocated;        /* at the end, by libraries too */
     unsigned worlds, broken; /* that were forked from it */
 };
 
@@ -55,6 +64,16 @@ static void leave_quickly(uint64_t which, int code)
     (void)which, (void)code;
 }
 
+/* What is still allocated, by whomever; 0: nobody can tell. */
+static size_t allocated(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    return __sanitizer_get_current_allocated_bytes();
+#else
+    return 0;
+#endif
+}
+
 static void in_child(const struct order *order, const struct scenario *scenario, uint64_t seed,
                      const bool *dropped, unsigned pieces, bool quiet, int tell)
 {
@@ -66,7 +85,10 @@ static void in_child(const struct order *order, const struct scenario *scenario,
         world_plan_fault(order->fault, order->nth, order->faults_on);
     scenario_run(scenario, seed, !order->is_single);
     fflush(stdout);
-    struct result result = {world_hash(), world_events(), {0}, scenario_pieces(), 0, 0, 0};
+    struct result result = {.hash = world_hash(),
+                            .events = world_events(),
+                            .pieces = scenario_pieces(),
+                            .allocated = allocated()};
     for (int i = 0; i < FAULTS; i++)
         result.faults[i] = world_fault_count((enum fault)i);
     if (write(tell, &result, sizeof result) != (ssize_t)sizeof result)
@@ -210,7 +232,10 @@ static struct {
     const struct scenario *scenario;
     uint64_t seed;
     unsigned jobs, running, worlds, broken;
-    uint64_t which; /* of them this is, once it is forked */
+    unsigned calls; /* so far */
+    unsigned calls_from, calls_end;
+    uint64_t which;   /* of them this is, once it is forked */
+    size_t allocated; /* in the end, where nothing fails */
     struct tortured {
         pid_t pid;
         enum fault kind;
@@ -245,6 +270,9 @@ static void see_one_end(void)
 
 static bool split(enum fault kind, uint32_t nth, bool *and_on)
 {
+    trunk.calls++;
+    if (trunk.calls < trunk.calls_from || trunk.calls >= trunk.calls_end)
+        return false;
     for (int on = 0; on < 2; on++) {
         while (trunk.running >= trunk.jobs)
             see_one_end();
@@ -266,6 +294,20 @@ static bool split(enum fault kind, uint32_t nth, bool *and_on)
     return false;
 }
 
+/* Who leaves other bytes behind than a world in which nothing fails may have leaked some; of those
+ * who leave the same a sixty-fourth is looked at as well. Nothing else that is done at an exit
+ * matters: half of a short world's time would go there. */
+_Noreturn static void leave_tortured(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    if (allocated() != trunk.allocated || trunk.which % LEAKS_EACH_TORTURED == 0)
+        __lsan_do_leak_check();
+    _exit(TORTURED_WELL);
+#else
+    exit(TORTURED_WELL);
+#endif
+}
+
 static void in_trunk(const struct order *order, const struct scenario *scenario, int tell)
 {
     trunk.scenario = scenario;
@@ -274,16 +316,38 @@ static void in_trunk(const struct order *order, const struct scenario *scenario,
     world_split_at_faults(split);
     scenario_run(scenario, order->first, true);
     fflush(stdout);
-    if (trunk.jobs == 0) {
-        leave_quickly(trunk.which, TORTURED_WELL);
-        exit(TORTURED_WELL);
-    }
+    if (trunk.jobs == 0)
+        leave_tortured();
     while (trunk.running > 0)
         see_one_end();
     struct result result = {.hash = world_hash(), .worlds = trunk.worlds, .broken = trunk.broken};
     if (write(tell, &result, sizeof result) != (ssize_t)sizeof result)
         _exit(1);
     exit(0);
+}
+
+/* What torturing it would be about. */
+static unsigned count_calls(const struct order *order, const struct scenario *scenario,
+                            unsigned *worlds)
+{
+    static const bool NONE[PIECES_MAX];
+    struct result whole;
+    struct timespec began, ended;
+    unsigned all = 0;
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    bool is_broken = run(order, scenario, order->first, NONE, 0, false, &whole) != 0;
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    for (int kind = 0; kind < FAULTS; kind++)
+        all += whole.faults[kind];
+    printf("%-28s %6u calls %5.0f ms ", scenario->name, all,
+           1e3 * (double)(ended.tv_sec - began.tv_sec) +
+               1e-6 * (double)(ended.tv_nsec - began.tv_nsec));
+    for (int kind = 0; kind < FAULTS; kind++)
+        if (whole.faults[kind] > 0)
+            printf(" %s %u", FAULT_NAMES[kind], whole.faults[kind]);
+    printf("\n");
+    *worlds += 1;
+    return is_broken;
 }
 
 /* Every call of every kind fails once, and from there on for ever. */
@@ -299,18 +363,36 @@ static unsigned torture(const struct order *order, const struct scenario *scenar
     broken += run(&base, scenario, order->first, NONE, 0, false, &whole) != 0;
     for (int kind = 0; kind < FAULTS; kind++)
         calls += whole.faults[kind];
+    trunk.allocated = whole.allocated;
+    trunk.calls_from = order->calls_from;
+    trunk.calls_end = order->calls_count == 0 ? UINT_MAX : order->calls_from + order->calls_count;
+    unsigned end = trunk.calls_end < calls + 1 ? trunk.calls_end : calls + 1;
+    unsigned wanted = end > trunk.calls_from ? end - trunk.calls_from : 0;
     start(&child, order, scenario, order->first, NONE, 0, false);
     bool is_well = finish(&child, &tortured) == 0 && tortured.hash == whole.hash;
-    if (!is_well || tortured.worlds != 2 * calls) {
+    if (!is_well || tortured.worlds != 2 * wanted) {
         printf("BROKEN: %s: %u of %u worlds were tortured, hash %016llx instead of %016llx\n",
-               scenario->name, tortured.worlds, 2 * calls, (unsigned long long)tortured.hash,
+               scenario->name, tortured.worlds, 2 * wanted, (unsigned long long)tortured.hash,
                (unsigned long long)whole.hash);
         broken++;
     }
-    printf("%-24s %5u calls failed, alone and on: %u broken\n", scenario->name, calls,
+    printf("%-24s %5u of %u calls failed, alone and on: %u broken\n", scenario->name, wanted, calls,
            tortured.broken);
     *worlds += tortured.worlds;
     return broken + tortured.broken;
+}
+
+static unsigned run_as_asked(const struct order *order, const struct scenario *scenario,
+                             unsigned *worlds, uint64_t *hash)
+{
+    if (order->counts)
+        return count_calls(order, scenario, worlds);
+    if (order->tortures) {
+        *worlds += 1;
+        return torture(order, scenario, worlds);
+    }
+    *worlds += (unsigned)order->count;
+    return run_all(order, scenario, hash);
 }
 
 static const struct scenario *scenario_named(const char *name)
@@ -334,7 +416,7 @@ static void list_and_exit(void)
 
 static struct order read_order(int argc, char **argv)
 {
-    struct order order = {.first = 1, .count = 1, .jobs = 1, .is_single = true};
+    struct order order = {.first = 1, .count = 1, .jobs = 1, .is_single = true, .calls_from = 1};
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--list") == 0)
@@ -349,6 +431,8 @@ static struct order read_order(int argc, char **argv)
             order.stops = true;
         else if (strcmp(argv[i], "--torture") == 0)
             order.tortures = true;
+        else if (strcmp(argv[i], "--calls") == 0)
+            order.counts = true, order.is_single = false;
         else if (strcmp(argv[i], "--on") == 0)
             order.faults_on = true;
         else if (strcmp(argv[i], "--seed") == 0 || strcmp(argv[i], "--from") == 0)
@@ -357,6 +441,10 @@ static struct order read_order(int argc, char **argv)
             order.count = strtoull(value, NULL, 10), order.is_single = false, i++;
         else if (strcmp(argv[i], "--jobs") == 0)
             order.jobs = (unsigned)strtoul(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--from-call") == 0)
+            order.calls_from = (unsigned)strtoul(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--count-calls") == 0)
+            order.calls_count = (unsigned)strtoul(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--nth") == 0)
             order.nth = (uint32_t)strtoul(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--fault") == 0) {
@@ -370,6 +458,7 @@ static struct order read_order(int argc, char **argv)
     if (order.jobs < 1 || order.jobs > JOBS_MAX)
         order.jobs = 1;
     order.is_single = order.is_single && order.scenario != NULL && !order.tortures;
+    scenario_be_small(order.tortures || order.counts || order.nth > 0);
     return order;
 }
 
@@ -391,18 +480,14 @@ int main(int argc, char **argv)
             continue;
         struct order each = order;
         each.count = order.count > 4 ? 4 : order.count; /* chance plays a small part in them */
-        broken += order.tortures ? torture(&each, one, &worlds) : run_all(&each, one, &hash);
-        worlds += (unsigned)each.count;
+        broken += run_as_asked(&each, one, &worlds, &hash);
     }
     const struct scenario *scenario = order.scenario == NULL ? &RANDOM : order.scenario;
     bool is_all = order.scenario == NULL;
-    bool is_over =
-        (is_all && (order.tortures || order.has_timeouts)) || (order.stops && broken > 0);
-    if (!is_over) {
-        broken +=
-            order.tortures ? torture(&order, scenario, &worlds) : run_all(&order, scenario, &hash);
-        worlds += (unsigned)order.count;
-    }
+    bool is_over = (is_all && (order.tortures || order.has_timeouts || order.counts)) ||
+                   (order.stops && broken > 0);
+    if (!is_over)
+        broken += run_as_asked(&order, scenario, &worlds, &hash);
     clock_gettime(CLOCK_MONOTONIC, &ended);
     double took =
         (double)(ended.tv_sec - began.tv_sec) + 1e-9 * (double)(ended.tv_nsec - began.tv_nsec);

@@ -76,12 +76,17 @@ char plan_byte(const struct plan *plan, bool is_reply, uint64_t at)
 
 static void fill(struct pattern pattern, uint64_t at, char *into, size_t size)
 {
-    for (size_t done = 0; done < size;) {
+    size_t done = 0;
+    while (done < size) {
         uint64_t word = word_of(pattern, at + done) >> (at + done) % 8 * 8;
         size_t part = 8 - (at + done) % 8;
         part = part < size - done ? part : size - done;
         memcpy(into + done, &word, part);
         done += part;
+        for (; size - done >= 8; done += 8) { /* most of them, of a size that is known */
+            word = word_of(pattern, at + done);
+            memcpy(into + done, &word, 8);
+        }
     }
 }
 

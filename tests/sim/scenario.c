@@ -170,6 +170,17 @@ void scenario_rests_for(int64_t ns)
     stage.end_after = stage.rest = ns;
 }
 
+static bool is_small;
+void scenario_be_small(bool small)
+{
+    is_small = small;
+}
+
+bool scenario_is_small(void)
+{
+    return is_small;
+}
+
 bool scenario_keeps(unsigned i)
 {
     if (i >= PIECES_MAX)

@@ -37,6 +37,11 @@ void scenario_lives_again(void (*between)(void));
  * second shall not be done for minutes. */
 void scenario_rests_for(int64_t ns);
 
+/* A world that is tortured is run as often as weir makes calls: what is a crowd elsewhere may be a
+ * group in it. Hours of the same call in a thousand places prove nothing. */
+bool scenario_is_small(void);
+void scenario_be_small(bool small); /* for the runner, before it runs */
+
 /* weir's configuration with one site, whose only step is `proxy` with these options, and these
  * lines at the top. */
 void scenario_site(const char *top, const char *proxy);

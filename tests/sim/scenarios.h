@@ -96,6 +96,7 @@
     CHECKED(first_leaves_inside)                                                                   \
     CHECKED(all_leave_early)                                                                       \
     CHECKED(all_leave_inside)                                                                      \
+    PLAIN(end_inside_a_fetch)                                                                      \
     CHECKED(one_leaves_inside)                                                                     \
     CHECKED(fetch_is_torn)                                                                         \
     CHECKED(stale_while_fetched)                                                                   \

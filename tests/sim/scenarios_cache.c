@@ -221,6 +221,22 @@ void all_leave_inside_check(void)
         world_broken("expectation", "what was fetched for nobody is not there");
 }
 
+/* Told to end while that goes on: whoever fetches wakes the threads of those who waited, and some
+ * of these are done with all else by then. */
+void end_inside_a_fetch(void)
+{
+    begin("", "");
+    page = page_new("", &PAGE_FRESH);
+    page->versions[1].size = 50000;
+    for (int i = 0; i < 12; i++) {
+        struct plan *plan = ask(i * 10);
+        plan->manner = MANNER_SLOW;
+        wish_say(plan);
+        clients[i]->manner.leaves_at = 600;
+    }
+    scenario_end_after(MILLISECONDS(500));
+}
+
 /* The same of one who was alone with it. */
 void one_leaves_inside(void)
 {

@@ -13,19 +13,30 @@
 
 enum {
     BUDGET_MIB = 16,
-    PLENTY_MIB = 32,
     CROWD = 450, /* holds more than the budget */
     SMALL = 3,
     GREEDY = 420,
     LOOK_MS = 100,
     SPARE_MIB = 1, /* what comes between two looks */
     SETTLED_S = 60,
+    SETTLED_SMALL_S = 15,
+    ANSWER = 400000, /* more than all buffers between a server and a client hold */
+    PART = 16,       /* a small world has that part of the memory, and of the crowd */
+    ANSWER_SMALL = 150000,
+    SHARE = 80, /* hundredths of what the system allows are the budget */
 };
 
 static struct client *modest, *greedy[CROWD], *small[SMALL];
+static int64_t budget, spare; /* bytes */
+static unsigned crowd;
 static struct memory_state seen;
 static int64_t most;
 static bool was_tight;
+
+static int settled_s(void)
+{
+    return scenario_is_small() ? SETTLED_SMALL_S : SETTLED_S;
+}
 
 static void look(void *unused)
 {
@@ -38,18 +49,29 @@ static void look(void *unused)
         world_after(MILLISECONDS(LOOK_MS), look, unused);
 }
 
-static void configure(unsigned budget)
+static void configure(const char *memory)
 {
-    scenario_config("workers 2\nlimits memory=%uMiB\n"
+    scenario_config("workers 2\nlimits memory=%s\n"
                     "log access {\n    to file:/var/log/access.log\n    format json\n}\n"
                     "upstream app {\n    server 10.0.0.1:8000\n}\n"
                     "site * {\n    listen 10.1.0.1:80\n    proxy app\n}\n",
-                    budget);
+                    memory);
 }
 
-static void begin(unsigned budget)
+/* A budget that is written is of 16 MiB or more; the system may allow less. */
+static void begin(const char *memory, unsigned count)
 {
-    configure(budget);
+    int part = scenario_is_small() ? PART : 1;
+    char limit[32];
+    configure(memory);
+    budget = (int64_t)BUDGET_MIB * 1024 * 1024 / part;
+    spare = (int64_t)SPARE_MIB * 1024 * 1024 / part;
+    crowd = count / (unsigned)part;
+    (void)snprintf(limit, sizeof limit, "%lld\n", (long long)budget / SHARE * 100);
+    if (scenario_is_small()) {
+        files_set("/proc/self/cgroup", "0::/weir\n");
+        files_set("/sys/fs/cgroup/weir/memory.max", limit);
+    }
     scenario_server(1);
     most = 0;
     was_tight = false;
@@ -66,9 +88,9 @@ static struct client *come(unsigned i, const char *from)
     char text[48];
     (void)snprintf(text, sizeof text, "%s:%u", from, 1000 + i);
     client->from = scenario_address(text);
-    client->plans[0]->reply_size = 400000;
+    client->plans[0]->reply_size = scenario_is_small() ? ANSWER_SMALL : ANSWER;
     client->manner.pauses_at = 1;
-    client->manner.pauses_for = SECONDS(SETTLED_S);
+    client->manner.pauses_for = SECONDS(settled_s());
     client_start(client, SECONDS(1) + MILLISECONDS((int64_t)i * 8));
     return client;
 }
@@ -77,9 +99,9 @@ static void check_recovery(void)
 {
     struct memory_state state;
     memory_watch_look(&state);
-    if (most > (int64_t)(BUDGET_MIB + SPARE_MIB) * 1024 * 1024)
-        world_broken("memory", "clients held %lld KiB of a budget of %u MiB",
-                     (long long)most / 1024, BUDGET_MIB);
+    if (most > budget + spare)
+        world_broken("memory", "clients held %lld KiB of a budget of %lld KiB",
+                     (long long)most / 1024, (long long)budget / 1024);
     if (state.level == PRESSURE_END || state.level == PRESSURE_REFUSE)
         world_broken("memory", "%s, and nobody wants anything", pressure_name(state.level));
 }
@@ -104,16 +126,16 @@ static void settled(void *unused)
 
 void memory_is_short(void)
 {
-    begin(BUDGET_MIB);
-    for (unsigned i = 0; i < GREEDY; i++)
+    begin("16MiB", GREEDY);
+    for (unsigned i = 0; i < crowd; i++)
         greedy[i] = come(i, "10.2.7.7");
     world_after(MILLISECONDS(300), look, NULL);
-    world_after(SECONDS(SETTLED_S + 120), settled, NULL);
+    world_after(SECONDS(settled_s() + 120), settled, NULL);
 }
 void memory_is_short_check(void)
 {
     unsigned gone = 0;
-    for (unsigned i = 0; i < GREEDY; i++)
+    for (unsigned i = 0; i < crowd; i++)
         gone += ended(greedy[i]) > 0 || greedy[i]->plans[0]->outcome == OUTCOME_REFUSED;
     check_recovery();
     if (gone == 0)
@@ -126,20 +148,20 @@ void memory_is_short_check(void)
 /* Connections that were opened before it is tight, and grow all at once. */
 void memory_is_gone(void)
 {
-    begin(BUDGET_MIB);
-    for (unsigned i = 0; i < GREEDY; i++) {
+    begin("16MiB", GREEDY);
+    for (unsigned i = 0; i < crowd; i++) {
         greedy[i] = come(i, i % 3 == 0 ? "10.2.7.8" : "10.2.7.7");
         greedy[i]->plans[0]->think = SECONDS(6) - MILLISECONDS((int64_t)i * 8);
     }
     world_after(MILLISECONDS(300), look, NULL);
-    world_after(SECONDS(SETTLED_S + 120), settled, NULL);
+    world_after(SECONDS(settled_s() + 120), settled, NULL);
 }
 void memory_is_gone_check(void)
 {
     unsigned of_most = 0;
     unsigned of_less = 0;
     check_recovery();
-    for (unsigned i = 0; i < GREEDY; i++)
+    for (unsigned i = 0; i < crowd; i++)
         *(i % 3 == 0 ? &of_less : &of_most) += ended(greedy[i]) > 0;
     if (was_tight && of_most == 0)
         world_broken("memory", "it was tight, and who held the most was not ended");
@@ -154,7 +176,7 @@ void memory_is_gone_check(void)
 static void lower(void *unused)
 {
     (void)unused;
-    configure(BUDGET_MIB);
+    configure("16MiB");
     signal_send(SIGHUP);
 }
 
@@ -163,9 +185,9 @@ static void look_at_lowered(void *unused)
     struct memory_state state;
     (void)unused;
     memory_watch_look(&state);
-    if (state.used > (int64_t)BUDGET_MIB * 1024 * 1024)
-        world_broken("memory", "clients hold %lld KiB long after the budget became %u MiB",
-                     (long long)state.used / 1024, BUDGET_MIB);
+    if (state.used > budget)
+        world_broken("memory", "clients hold %lld KiB long after the budget became %lld KiB",
+                     (long long)state.used / 1024, (long long)budget / 1024);
 }
 
 /* A reload leaves less memory than clients hold: who holds the most makes room, others who wait as
@@ -173,8 +195,8 @@ static void look_at_lowered(void *unused)
 void memory_is_lowered(void)
 {
     static const char *const FROM[SMALL] = {"10.2.7.6", "10.2.7.8", "10.2.8.7"};
-    begin(PLENTY_MIB);
-    for (unsigned i = 0; i < CROWD; i++)
+    begin(scenario_is_small() ? "off" : "32MiB", CROWD);
+    for (unsigned i = 0; i < crowd; i++)
         greedy[i] = come(i, "10.2.7.7");
     for (unsigned i = 0; i < SMALL; i++) {
         small[i] = come(i, FROM[i]);
@@ -182,16 +204,16 @@ void memory_is_lowered(void)
     }
     world_after(SECONDS(5), lower, NULL);
     world_after(SECONDS(10), look_at_lowered, NULL);
-    world_after(SECONDS(SETTLED_S + 120), settled, NULL);
+    world_after(SECONDS(settled_s() + 120), settled, NULL);
 }
 void memory_is_lowered_check(void)
 {
     unsigned gone = 0;
-    for (unsigned i = 0; i < CROWD; i++)
+    for (unsigned i = 0; i < crowd; i++)
         gone += ended(greedy[i]);
     if (gone == 0 || log_count("client_ended") == 0)
         world_broken("expectation", "nobody was ended");
-    if (gone == CROWD)
+    if (gone == crowd)
         world_broken("memory", "all were ended, and not what was too much");
     if (ended(modest) > 0)
         world_broken("memory", "somebody who holds little was ended");

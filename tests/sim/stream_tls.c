@@ -350,6 +350,12 @@ const struct tls_facts *stream_tls_facts(const struct stream *stream)
     return stream->tls == NULL ? NULL : &stream->tls->facts;
 }
 
+const char *stream_tls_alert(const struct stream *stream)
+{
+    (void)stream;
+    return NULL;
+}
+
 struct slice stream_tls_protocol(const struct stream *stream)
 {
     return stream->tls == NULL ? SLICE("") : stream->tls->facts.protocol;

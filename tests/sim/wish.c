@@ -342,21 +342,27 @@ enum outcome wish_end(struct plan *plan)
 
 /* --- The log --- */
 
+/* strstr() whose interceptor a sanitizer does not have measure both texts byte by byte. */
+static const char *find(const char *text, const char *words)
+{
+    return memmem(text, strlen(text), words, strlen(words));
+}
+
 static void check_line(const struct plan *plan, const char *log, const char *before)
 {
     char said[80];
     const struct wish *wish = plan->wish;
     (void)snprintf(said, sizeof said, "\"request_id\":\"%s\"", wish->request_id);
-    if (strstr(log, said) == NULL)
+    if (find(log, said) == NULL)
         log = before;
-    const char *at = strstr(log, said);
-    if (at == NULL || strstr(at + 1, said) != NULL)
+    const char *at = find(log, said);
+    if (at == NULL || find(at + 1, said) != NULL)
         world_broken("log", "request %u has %s", plan->id, at == NULL ? "no line" : "two lines");
     while (at > log && at[-1] != '\n')
         at--;
     const char *end = strchr(at, '\n');
-    const char *status = strstr(at, "\"status\":");
-    const char *bytes = strstr(at, "\"bytes_out\":");
+    const char *status = find(at, "\"status\":");
+    const char *bytes = find(at, "\"bytes_out\":");
     if (end == NULL || status == NULL || bytes == NULL || status > end || bytes > end)
         world_broken("log", "the line of request %u is no line", plan->id);
     if (atoi(status + 9) != plan->got_status || strtoull(bytes + 12, NULL, 10) != plan->got_bytes)
@@ -364,7 +370,7 @@ static void check_line(const struct plan *plan, const char *log, const char *bef
                      plan->id, plan->got_status, plan->got_bytes, atoi(status + 9),
                      strtoull(bytes + 12, NULL, 10));
     /* Behind a front the line is of who has no cache. */
-    const char *cached = strstr(at, "\"cache\":\"");
+    const char *cached = find(at, "\"cache\":\"");
     bool is_told = cached != NULL && cached < end && cached[9] != '"';
     bool is_hit =
         is_told && (strncmp(cached + 9, "hit", 3) == 0 || strncmp(cached + 9, "sta", 3) == 0);

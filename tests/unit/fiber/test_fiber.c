@@ -162,6 +162,44 @@ static void readiness_wakes(void **state)
     loop_run();
 }
 
+enum { CROWD = 40 };
+static int came;
+
+static void one_of_a_crowd(void *argument)
+{
+    assert_int_equal(fiber_sleep(*(int64_t *)argument), OK);
+    if (came++ == 0)
+        assert_int_equal(write(pair[1], "x", 1), 1);
+}
+
+static void passer_by(void *argument)
+{
+    (void)argument;
+    struct watch watch = {0};
+    assert_int_equal(loop_watch(&watch, pair[0]), OK);
+    assert_int_equal(loop_wait_readable(&watch, loop_now() + SECONDS(60)), OK);
+    assert_in_range(came, 1, CROWD / 2);
+    loop_forget(&watch, false);
+    close(pair[0]);
+    while (came < CROWD)
+        assert_int_equal(fiber_sleep(loop_now() + MILLISECONDS(1)), OK);
+    close(pair[1]);
+    loop_stop();
+}
+
+/* A crowd whose time is over in one moment lets others through. */
+static void deadlines_take_turns_with_events(void **state)
+{
+    (void)state;
+    int64_t moment = clock_monotonic() + MILLISECONDS(5);
+    came = 0;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    assert_int_equal(fiber_start(NULL, "passer_by", passer_by, NULL, NULL), OK);
+    for (int i = 0; i < CROWD; i++)
+        assert_int_equal(fiber_start(NULL, "crowd", one_of_a_crowd, &moment, NULL), OK);
+    loop_run();
+}
+
 static int may_end;
 
 static void slow_job(void *job)
@@ -318,6 +356,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_cancel_is_seen_by_every_wait, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cancelled_join_cancels_the_children, set_up, tear_down),
         cmocka_unit_test_setup_teardown(readiness_wakes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(deadlines_take_turns_with_events, set_up, tear_down),
         cmocka_unit_test_setup_teardown(work_of_a_thread_that_leaves_is_freed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(offloaded_work_is_waited_for_or_detached, set_up,
                                         tear_down),

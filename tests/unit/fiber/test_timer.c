@@ -55,7 +55,7 @@ static void timers_fire_in_time(void **state)
         int64_t next = timers_next(&timers);
         assert_true(next > 0 && next != CLOCK_NEVER);
         now_of_test = next > now_of_test ? next : now_of_test;
-        timers_run(&timers, now_of_test);
+        timers_run(&timers, now_of_test, MANY);
     }
     assert_int_equal(timers_next(&timers), CLOCK_NEVER);
     for (int i = 0; i < MANY; i++) {
@@ -88,7 +88,7 @@ static void a_timer_may_set_itself_again(void **state)
     timer_set(&shared, &again.timer, now_of_test);
     for (int i = 0; i < 100; i++) {
         now_of_test += MILLISECONDS(2);
-        timers_run(&shared, now_of_test);
+        timers_run(&shared, now_of_test, MANY);
     }
     assert_int_equal(rounds, 5);
     timer_set(&shared, &again.timer, CLOCK_NEVER);
@@ -108,8 +108,44 @@ static void a_long_sleep_fires_all_that_is_due(void **state)
         timer_set(&timers, &probes[i].timer, SECONDS(1 + i * 1000));
     }
     now_of_test = SECONDS(86400);
-    timers_run(&timers, now_of_test);
+    timers_run(&timers, now_of_test, MANY);
     assert_int_equal(fired_count, 3);
+}
+
+/* Those that are left come first the next time, also when the hand stands still; one of them may be
+ * cleared or moved before. */
+static void no_more_fire_than_asked_for(void **state)
+{
+    (void)state;
+    static struct timers timers;
+    struct probe probes[10] = {0};
+    now_of_test = SECONDS(7);
+    timers_init(&timers, now_of_test);
+    fired_count = 0;
+    for (int i = 0; i < 10; i++) {
+        probes[i].timer.on_fire = on_fire;
+        timer_set(&timers, &probes[i].timer, now_of_test + MILLISECONDS(i < 8 ? 5 : 9));
+    }
+    now_of_test += MILLISECONDS(20);
+    timers_run(&timers, now_of_test, 3);
+    assert_int_equal(fired_count, 3);
+    assert_true(timers_next(&timers) <= now_of_test);
+    timers_run(&timers, now_of_test, 0);
+    assert_int_equal(fired_count, 3);
+    timer_clear(&timers, &probes[3].timer);
+    timer_set(&timers, &probes[4].timer, now_of_test + SECONDS(1));
+    timers_run(&timers, now_of_test, 3);
+    assert_int_equal(fired_count, 6);
+    assert_true(probes[7].fired > 0 && probes[8].fired == 0);
+    timers_run(&timers, now_of_test, 3);
+    assert_int_equal(fired_count, 8);
+    assert_int_equal(timers.count, 1);
+    assert_true(timers_next(&timers) > now_of_test);
+    now_of_test += SECONDS(2);
+    timers_run(&timers, now_of_test, 1);
+    assert_int_equal(fired_count, 9);
+    assert_int_equal(probes[3].fired, 0);
+    assert_int_equal(timers_next(&timers), CLOCK_NEVER);
 }
 
 int main(void)
@@ -118,6 +154,7 @@ int main(void)
         cmocka_unit_test(timers_fire_in_time),
         cmocka_unit_test(a_timer_may_set_itself_again),
         cmocka_unit_test(a_long_sleep_fires_all_that_is_due),
+        cmocka_unit_test(no_more_fire_than_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
