@@ -5,7 +5,15 @@ bool slice_equal_nocase(struct slice a, struct slice b)
 {
     if (a.size != b.size)
         return false;
-    for (size_t i = 0; i < a.size; i++)
+    size_t i = 0;
+    /* As far as they are written alike, eight bytes at a time. */
+    for (uint64_t one, other; i + sizeof one <= a.size; i += sizeof one) {
+        memcpy(&one, a.data + i, sizeof one);
+        memcpy(&other, b.data + i, sizeof other);
+        if (one != other)
+            break;
+    }
+    for (; i < a.size; i++)
         if (a.data[i] != b.data[i] && ascii_lower(a.data[i]) != ascii_lower(b.data[i]))
             return false;
     return true;

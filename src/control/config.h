@@ -91,6 +91,7 @@ struct config_upstream {
     const struct config_item *sticky_item;
     int http;                                 /* enum upstream_http */
     int proxy_protocol;                       /* its version; 0: off */
+    bool passes_tlvs;                         /* and what came with a client's own header */
     const struct config_item *const *servers; /* config: struct server_line_config */
     size_t servers_count;
     const struct config_item *const *discovers; /* config: struct discover_config */

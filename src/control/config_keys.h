@@ -138,6 +138,11 @@ struct choice_config { /* field_names, path_escaped_slash, balance */
     int choice;
 };
 
+struct proxy_protocol_config {
+    int version;
+    bool passes_tlvs;
+};
+
 struct switch_config { /* path_merge_slashes, log of a site */
     bool is_on;
 };

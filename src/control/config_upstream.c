@@ -104,8 +104,13 @@ static void build_one(struct builder *builder, const struct config_item *item,
         ((const struct choice_config *)config_value_of(builder, block, IN_UPSTREAM, "http"))
             ->choice;
     const struct config_item *introduces = config_block_find(block, "proxy_protocol", 0);
-    upstream->proxy_protocol =
-        introduces == NULL ? 0 : ((const struct choice_config *)introduces->config)->choice;
+    if (introduces != NULL) {
+        const struct proxy_protocol_config *config = introduces->config;
+        upstream->proxy_protocol = config->version;
+        upstream->passes_tlvs = config->passes_tlvs;
+        if (config->passes_tlvs && config->version != 2)
+            CONFIG_REPORT(builder->errors, CONFIG_PROXY_TLVS, introduces->node->place);
+    }
     if (upstream->proxy_protocol > 0 && upstream->http == UPSTREAM_HTTP_2)
         CONFIG_REPORT(builder->errors, CONFIG_PROXY_SHARED, introduces->node->place,
                       upstream->name);

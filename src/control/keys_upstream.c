@@ -39,14 +39,12 @@ static const struct option SERVER_OPTIONS[] = {
     {.name = "max_conns",
      .type = OPTION_INT,
      .standard = "0",
-     .min = 0,
      .max = 1000000,
      .offset = offsetof(struct server_line_config, max_conns),
      .doc = "How many exchanges it takes at a time; 0: no limit."},
     {.name = "priority",
      .type = OPTION_INT,
      .standard = "0",
-     .min = 0,
      .max = 255,
      .offset = offsetof(struct server_line_config, priority),
      .doc = "Servers of the lowest number serve; the next ones when none of those is usable or has "
@@ -119,8 +117,15 @@ static const struct option PROXY_PROTOCOL_ARGUMENTS[] = {
      .flags = OPTION_REQUIRED,
      .standard = "off",
      .words = PROXY_PROTOCOL_WORDS,
-     .offset = offsetof(struct choice_config, choice),
+     .offset = offsetof(struct proxy_protocol_config, version),
      .doc = "v1: a line of text; v2: binary; off: none. The client is as {client_ip} says."},
+    {0},
+};
+static const struct option PROXY_PROTOCOL_OPTIONS[] = {
+    {.name = "tlvs",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct proxy_protocol_config, passes_tlvs),
+     .doc = "With v2: what the proxy before has said beside the addresses goes on to servers."},
     {0},
 };
 static const struct option KEEPALIVE_ARGUMENTS[] = {
@@ -406,7 +411,8 @@ static const struct key PROXY_PROTOCOL = {
     .name = "proxy_protocol",
     .contexts = IN_UPSTREAM,
     .arguments = PROXY_PROTOCOL_ARGUMENTS,
-    .config_size = sizeof(struct choice_config),
+    .options = PROXY_PROTOCOL_OPTIONS,
+    .config_size = sizeof(struct proxy_protocol_config),
     .doc = "Tells the servers who the client is before anything else, TLS included, by the PROXY "
            "protocol. Each request has a connection of its own then, in HTTP/1.1; health checks "
            "speak for weir itself.",

@@ -212,6 +212,7 @@ static void build_upstreams(struct snapshot_builder *b)
             .slow_start = u->slow_start,
             .http = (enum upstream_http)u->http,
             .proxy_protocol = u->proxy_protocol,
+            .passes_tlvs = u->passes_tlvs,
         };
         if (u->sticky != NULL)
             build_sticky(b, u, &made);
@@ -324,6 +325,18 @@ static void build_listener(struct snapshot_builder *b, const struct config_liste
     listener->sites.secret_fields = b->secret_fields;
     if (from->is_tls)
         build_tls(b, from, listener);
+}
+
+void snapshot_add_name(struct slice_list *names, struct slice name, struct arena *arena)
+{
+    struct slice *items = arena_alloc(arena, (names->count + 1) * sizeof *items);
+    for (size_t i = 0; i < names->count; i++) {
+        if (slice_equal_nocase(names->items[i], name))
+            return;
+        items[i] = names->items[i];
+    }
+    items[names->count++] = name;
+    names->items = items;
 }
 
 static void build_trust(struct snapshot_builder *b)

@@ -168,27 +168,16 @@ static bool read_secret(struct prepare *prepare, const char *option, struct slic
     return false;
 }
 
-static void add_name(struct slice_list *names, struct slice name, struct arena *arena)
-{
-    struct slice *items = arena_alloc(arena, (names->count + 1) * sizeof *items);
-    for (size_t i = 0; i < names->count; i++) {
-        if (slice_equal_nocase(names->items[i], name))
-            return;
-        items[i] = names->items[i];
-    }
-    items[names->count++] = name;
-    names->items = items;
-}
-
 static void guard_field(struct prepare *prepare, struct slice name)
 {
-    add_name(&builder_of(prepare)->guarded, name, prepare->arena);
+    snapshot_add_name(&builder_of(prepare)->guarded, name, prepare->arena);
 }
 
 static void hide_secret(struct prepare *prepare, struct slice name, bool is_parameter)
 {
     struct snapshot_builder *b = builder_of(prepare);
-    add_name(is_parameter ? &b->secret_parameters : &b->secret_fields, name, prepare->arena);
+    snapshot_add_name(is_parameter ? &b->secret_parameters : &b->secret_fields, name,
+                      prepare->arena);
 }
 
 static bool find_cache(struct prepare *prepare, struct slice name, struct cache **cache,

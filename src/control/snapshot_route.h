@@ -19,6 +19,8 @@ struct snapshot_builder {
     const struct config_item *item; /* … and whose step is being prepared */
 };
 
+/* Adds the name if it is not there in any case of letters. */
+void snapshot_add_name(struct slice_list *names, struct slice name, struct arena *arena);
 struct upstream *snapshot_find_upstream(struct snapshot_builder *b, struct slice name);
 /* The caches of the configuration, those that are there already as they are. */
 void snapshot_build_caches(struct snapshot_builder *b);

@@ -4,13 +4,18 @@
 
 #include <stdlib.h>
 
-/* FNV-1a: the names are the operator's own, nobody else can make them collide. */
+/* Eight bytes at a time: the names are the operator's own, nobody else can make them collide. */
 static size_t hash_of(struct slice host)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < host.size; i++)
-        hash = (hash ^ (unsigned char)host.data[i]) * UINT64_C(0x100000001b3);
-    return (size_t)(hash ^ hash >> 32);
+    uint64_t hash = host.size;
+    for (size_t i = 0; i < host.size; i += sizeof hash) {
+        uint64_t piece = 0;
+        size_t left = host.size - i;
+        memcpy(&piece, host.data + i, left < sizeof piece ? left : sizeof piece);
+        hash = (hash ^ piece) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 32;
+    }
+    return (size_t)hash;
 }
 
 static int by_size(const void *left, const void *right)

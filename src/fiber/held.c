@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "fiber/file.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +16,10 @@
 enum {
     ASK_AGAIN_S = 30,
     RETRY_FIRST_S = 1,
-    RETRIES_GROW = 8, /* up to 256 s */
-    RETIRED_S = 10,   /* no fiber goes on for so long without a wait */
-    SETTLED_S = 2,    /* a file that was written later than that may be written to again unseen */
+    RETRIES_GROW = 8,    /* up to 256 s */
+    LARGE = 1024 * 1024, /* of such files the memory that is free again is given back */
+    RETIRED_S = 10,      /* no fiber goes on for so long without a wait */
+    SETTLED_S = 2, /* a file that was written later than that may be written to again unseen */
 };
 
 struct held_object {
@@ -38,6 +40,7 @@ struct held {
     uint64_t digest;     /* of the text that was read last, good or bad */
     bool is_digest_good; /* which of them it was */
     bool was_refused;
+    bool is_large;           /* its text was, when it was read last */
     pthread_mutex_t mutex;   /* for what follows */
     struct held_object *now; /* written with the mutex, read also without */
     struct held_object *retired;
@@ -93,11 +96,14 @@ static void drop_retired(struct held *held, int64_t until)
     struct held_object *done = *link;
     *link = NULL;
     pthread_mutex_unlock(&held->mutex);
+    bool gives_back = done != NULL && held->is_large;
     while (done != NULL) {
         struct held_object *next = done->next;
         drop(held, done);
         done = next;
     }
+    if (gives_back)
+        malloc_trim(0);
 }
 
 static struct held *make(const struct held_kind *kind, struct slice place, bool is_remote)
@@ -162,6 +168,7 @@ static enum status read_file(struct held *held, char *why, bool *is_new)
         if (*is_new)
             held->is_digest_good = object != NULL;
         held->digest = digest;
+        held->is_large = text.size >= LARGE;
         if (object != NULL)
             replace(held, object);
         status = held->is_digest_good ? OK : ERR_CONFIG;
@@ -169,6 +176,8 @@ static enum status read_file(struct held *held, char *why, bool *is_new)
     bool is_settled = changed < clock_wall() - SECONDS(SETTLED_S);
     held->changed = status == OK && is_settled ? changed : -1;
     arena_done(&arena);
+    if (*is_new && held->is_large)
+        malloc_trim(0);
     return status;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/h2_head.h"
 
+#include "base/check.h"
 #include "http/chars.h"
 #include "http/h1_fields.h"
 #include "http/uri.h"
@@ -15,7 +16,11 @@ enum {
 void h2_head_begin(struct h2_head *head, enum h2_block_kind kind, const struct h2_limits *limits,
                    struct arena *arena, struct fields *fields)
 {
-    *head = (struct h2_head){.kind = kind, .limits = limits, .arena = arena, .fields = fields};
+    memset(head, 0, offsetof(struct h2_head, last));
+    head->kind = kind;
+    head->limits = limits;
+    head->arena = arena;
+    head->fields = fields;
 }
 
 static void malformed(struct h2_head *head)
@@ -29,13 +34,25 @@ static void refuse(struct h2_head *head, enum refusal refusal)
         head->refusal = refusal;
 }
 
+/* What nearly all requests say is not copied. */
+static struct slice usual_or_copy(struct h2_head *head, struct slice value)
+{
+    static const struct slice USUAL[] = {{"GET", 3}, {"https", 5}, {"POST", 4}, {"http", 4}};
+    for (size_t i = 0; i < sizeof USUAL / sizeof *USUAL; i++)
+        if (slice_equal(value, USUAL[i]))
+            return USUAL[i];
+    return arena_copy(head->arena, value);
+}
+
 /* A pseudo-field goes to its place, once. */
 static void set_pseudo(struct h2_head *head, struct slice *place, struct slice value)
 {
     if (place->data != NULL)
         malformed(head);
+    else if (place == &head->method || place == &head->scheme)
+        *place = usual_or_copy(head, value);
     else
-        *place = value.size == 0 ? SLICE("") : arena_copy(head->arena, value);
+        *place = arena_copy(head->arena, value);
 }
 
 /* Where its value goes; NULL: it has no place in such a head. No two that are of one size begin
@@ -253,6 +270,27 @@ static uint16_t port_or_default(uint16_t port, const struct h2_head *head)
     return port != 0 ? port : head->limits->is_secure ? 443 : 80;
 }
 
+static bool read_authority(struct h2_head *head, struct slice text, struct slice *host,
+                           uint16_t *port)
+{
+    struct h2_authority *last = &head->last;
+    if (text.size > 0 && slice_equal(text, slice_of(last->text, last->size))) {
+        *host = slice_first(text, last->host_size);
+        *port = last->port;
+        return true;
+    }
+    if (!uri_parse_authority((char *)(uintptr_t)text.data, text.size, host, port))
+        return false;
+    if (text.size > sizeof last->text)
+        return true;
+    check(host->data == text.data);
+    last->size = (uint8_t)text.size;
+    last->host_size = (uint8_t)host->size;
+    last->port = *port;
+    memcpy(last->text, text.data, text.size);
+    return true;
+}
+
 /* `:authority` and Host say the same, or one of them is there (RFC 9113 §8.3.1). */
 static void read_host(struct h2_head *head, struct request_head *request)
 {
@@ -271,8 +309,7 @@ static void read_host(struct h2_head *head, struct request_head *request)
         return;
     }
     struct slice authority = head->authority.size > 0 ? head->authority : found->value;
-    if (!uri_parse_authority((char *)(uintptr_t)authority.data, authority.size, &request->host,
-                             &request->port)) {
+    if (!read_authority(head, authority, &request->host, &request->port)) {
         refuse(head, REFUSAL_HOST);
         return;
     }
@@ -282,9 +319,7 @@ static void read_host(struct h2_head *head, struct request_head *request)
     }
     struct slice host;
     uint16_t port;
-    if (!uri_parse_authority((char *)(uintptr_t)found->value.data, found->value.size, &host,
-                             &port) ||
-        !slice_equal(host, request->host) ||
+    if (!read_authority(head, found->value, &host, &port) || !slice_equal(host, request->host) ||
         port_or_default(port, head) != port_or_default(request->port, head))
         refuse(head, REFUSAL_HOST);
 }
@@ -349,7 +384,8 @@ void h2_head_end_request(struct h2_head *head, bool ends, struct request_head *r
     read_path(head, request);
     if (head->path.size + head->method.size + PSEUDO_SIZE > head->limits->head.line_size)
         refuse(head, REFUSAL_LINE_SIZE);
-    if (!slice_equal_nocase(head->scheme, head->limits->is_secure ? SLICE("https") : SLICE("http")))
+    struct slice scheme = head->limits->is_secure ? SLICE("https") : SLICE("http");
+    if (!slice_equal(head->scheme, scheme) && !slice_equal_nocase(head->scheme, scheme))
         refuse(head, REFUSAL_SCHEME);
     if (head->is_malformed)
         return;

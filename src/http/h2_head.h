@@ -11,6 +11,20 @@ enum h2_block_kind {
     H2_BLOCK_TRAILERS,
 };
 
+enum {
+    H2_CRUMBS_MAX = 256,
+    H2_IGNORED_MAX = 1000, /* then the connection ends: nobody means well any more */
+    H2_AUTHORITY_MAX = 60, /* longer ones are read each time */
+};
+
+/* An authority, and what it says. */
+struct h2_authority {
+    uint8_t size; /* 0: none */
+    uint8_t host_size;
+    uint16_t port;
+    char text[H2_AUTHORITY_MAX];
+};
+
 struct h2_head {
     enum h2_block_kind kind;
     const struct h2_limits *limits;
@@ -29,11 +43,8 @@ struct h2_head {
     struct slice method, scheme, authority, path, protocol, status;
     struct buffer cookie;
     uint32_t cookie_at; /* where the joined one stands in `fields` */
-};
-
-enum {
-    H2_CRUMBS_MAX = 256,
-    H2_IGNORED_MAX = 1000, /* then the connection ends: nobody means well any more */
+    /* Of the head before: nearly all requests of a connection are for the same. */
+    struct h2_authority last;
 };
 
 void h2_head_begin(struct h2_head *head, enum h2_block_kind kind, const struct h2_limits *limits,

@@ -25,7 +25,7 @@ struct h2_priority {
 enum {
     H2_EARLY_PRIORITIES = 8, /* of streams that have not come */
     H2_UPDATE_MAX = 64,      /* bytes of a PRIORITY_UPDATE that are read */
-    H2_FOUND = 16,           /* streams that are found without the engine */
+    H2_FOUND = 64,           /* streams that are found without the engine */
 };
 
 struct h2_session {

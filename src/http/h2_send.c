@@ -19,22 +19,30 @@ enum {
 };
 
 /* A head that was said and not yet written: the table that it is written with must change in the
- * order in which heads leave. Its text is a copy. */
+ * order in which heads leave. Its texts are copies, and stand behind each other as their sizes do:
+ * it is looked at once, by when its memory is no longer in the processor's cache. */
 struct h2_out_head {
     struct h2_out_head *next;
-    size_t count, text_size;
-    char *text; /* where the next one goes */
-    struct hpack_pair pairs[];
+    char *text, *text_end; /* the first, and where the next one goes */
+    size_t count;
+    struct out_pair {
+        uint8_t name;        /* enum hpack_name */
+        uint32_t other_size; /* of FIELD_OTHER: its text stands before the value's */
+        uint32_t value_size;
+    } pairs[];
 };
+
+static void add_text(struct h2_out_head *head, struct slice text)
+{
+    if (text.size > 0)
+        memcpy(head->text_end, text.data, text.size);
+    head->text_end += text.size;
+}
 
 static void add(struct h2_out_head *head, uint8_t name, struct slice value)
 {
-    if (value.size > 0)
-        memcpy(head->text, value.data, value.size);
-    head->pairs[head->count++] =
-        (struct hpack_pair){.name = name, .value = slice_of(head->text, value.size)};
-    head->text += value.size;
-    head->text_size += value.size;
+    head->pairs[head->count++] = (struct out_pair){name, 0, (uint32_t)value.size};
+    add_text(head, value);
 }
 
 static void add_number(struct h2_out_head *head, uint8_t name, uint64_t value)
@@ -56,13 +64,10 @@ static void add_status(struct h2_out_head *head, int status)
 static void add_field(struct h2_out_head *head, const struct field *field)
 {
     if (field->id == FIELD_OTHER) {
-        char *name = head->text;
         for (size_t i = 0; i < field->name.size; i++)
-            name[i] = ascii_lower(field->name.data[i]);
-        head->text += field->name.size;
-        head->text_size += field->name.size;
+            *head->text_end++ = ascii_lower(field->name.data[i]);
         add(head, FIELD_OTHER, field->value);
-        head->pairs[head->count - 1].other = slice_of(name, field->name.size);
+        head->pairs[head->count - 1].other_size = (uint32_t)field->name.size;
         return;
     }
     add(head, field->id, field->value);
@@ -78,9 +83,10 @@ static struct h2_out_head *head_new(struct h2_stream *stream, const struct field
         text += fields->items[i].value.size +
                 (fields->items[i].id == FIELD_OTHER ? fields->items[i].name.size : 0);
     size_t size =
-        sizeof(struct h2_out_head) + (EXTRA_MAX + fields->count) * sizeof(struct hpack_pair);
+        sizeof(struct h2_out_head) + (EXTRA_MAX + fields->count) * sizeof(struct out_pair);
     struct h2_out_head *head = arena_alloc(stream->arena, size + text);
-    *head = (struct h2_out_head){.text = (char *)head + size};
+    char *texts = (char *)head + size;
+    *head = (struct h2_out_head){.text = texts, .text_end = texts};
     return head;
 }
 
@@ -240,6 +246,23 @@ static size_t cut_block(char *frames, size_t size, unsigned flags, int32_t id)
     return count * FRAME_HEAD_SIZE + size;
 }
 
+static char *encode(struct hpack_encoder *encoder, const struct h2_out_head *head, char *at)
+{
+    const char *text = head->text;
+    at = hpack_begin(encoder, at);
+    for (size_t i = 0; i < head->count; i++) {
+        const struct out_pair *out = &head->pairs[i];
+        struct hpack_pair pair = {
+            .name = out->name,
+            .other = slice_of(text, out->other_size),
+            .value = slice_of(text + out->other_size, out->value_size),
+        };
+        at = hpack_put(encoder, at, &pair);
+        text += out->other_size + out->value_size;
+    }
+    return at;
+}
+
 /* The engine says when a head leaves, and of which stream; what it says is written here. Nothing is
  * of one that its owner has left since: the reset comes behind it. */
 static void write_head(struct h2_session *session, const nghttp2_frame_hd *frame)
@@ -251,14 +274,15 @@ static void write_head(struct h2_session *session, const nghttp2_frame_hd *frame
     struct h2_out_head *head = stream->out_heads;
     stream->out_heads = head->next;
     struct buffer *out = session->out;
-    size_t bound = hpack_bound(head->count, head->text_size);
+    size_t bound = hpack_bound(head->count, (size_t)(head->text_end - head->text));
     bool is_short =
         bound <= FRAME_PAYLOAD_MAX && bound + FRAME_HEAD_SIZE <= out->capacity - out->size;
     if (!is_short)
         session->rest_memory =
             memory_alloc(bound + (bound / FRAME_PAYLOAD_MAX + 1) * FRAME_HEAD_SIZE);
     char *into = is_short ? out->data + out->size : session->rest_memory;
-    size_t size = hpack_encode(&session->encoder, head->pairs, head->count, into + FRAME_HEAD_SIZE);
+    char *block = into + FRAME_HEAD_SIZE;
+    size_t size = (size_t)(encode(&session->encoder, head, block) - block);
     size = cut_block(into, size, frame->flags, frame->stream_id);
     session->rest = (const uint8_t *)into;
     session->rest_size = is_short ? 0 : size;

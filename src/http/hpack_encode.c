@@ -264,7 +264,17 @@ static char *put_literal(char *at, unsigned kind, size_t name_place, const struc
     return put_text(at, pair->value);
 }
 
-static char *put_pair(struct hpack_encoder *encoder, char *at, const struct hpack_pair *pair)
+char *hpack_begin(struct hpack_encoder *encoder, char *into)
+{
+    if (!encoder->is_resized)
+        return into;
+    if (encoder->lowest < encoder->max)
+        into = put_integer(into, 5, TABLE_SIZE, encoder->lowest);
+    encoder->is_resized = false;
+    return put_integer(into, 5, TABLE_SIZE, encoder->max);
+}
+
+char *hpack_put(struct hpack_encoder *encoder, char *at, const struct hpack_pair *pair)
 {
     size_t name = STATIC_NAME[pair->name];
     size_t place = pair->name >= FIELD_IDS ? find_static(pair) : 0;
@@ -279,19 +289,4 @@ static char *put_pair(struct hpack_encoder *encoder, char *at, const struct hpac
     if ((worth == REPEATED || (worth == CHANGING && name == 0)) && keep(encoder, slot, pair))
         return put_literal(at, LITERAL_KEPT, name, pair);
     return put_literal(at, worth == SECRET ? LITERAL_SECRET : LITERAL, name, pair);
-}
-
-size_t hpack_encode(struct hpack_encoder *encoder, const struct hpack_pair *pairs, size_t count,
-                    char *into)
-{
-    char *at = into;
-    if (encoder->is_resized) {
-        if (encoder->lowest < encoder->max)
-            at = put_integer(at, 5, TABLE_SIZE, encoder->lowest);
-        at = put_integer(at, 5, TABLE_SIZE, encoder->max);
-        encoder->is_resized = false;
-    }
-    for (size_t i = 0; i < count; i++)
-        at = put_pair(encoder, at, &pairs[i]);
-    return (size_t)(at - into);
 }

@@ -59,6 +59,7 @@ static inline size_t hpack_bound(size_t count, size_t text)
 {
     return HPACK_START_MAX + count * (2 * HPACK_LITERAL_MAX + HPACK_KNOWN_NAME_MAX) + text;
 }
-/* Writes the block of these pairs; `into` has room for hpack_bound(). Returns its size. */
-size_t hpack_encode(struct hpack_encoder *encoder, const struct hpack_pair *pairs, size_t count,
-                    char *into);
+/* Writes a block: its beginning, then each pair; there is room for hpack_bound(). Both return where
+ * the next one goes. */
+char *hpack_begin(struct hpack_encoder *encoder, char *into);
+char *hpack_put(struct hpack_encoder *encoder, char *at, const struct hpack_pair *pair);

@@ -31,10 +31,11 @@ struct passwords {
 static const struct {
     struct slice word;
     const char *prefix;
+    unsigned long cost; /* 0: crypt's own, which for bcrypt is that of long ago */
 } METHODS[] = {
-    [PASSWORD_YESCRYPT] = {{"yescrypt", 8}, "$y$"},
-    [PASSWORD_BCRYPT] = {{"bcrypt", 6}, "$2b$"},
-    [PASSWORD_SHA512] = {{"sha512", 6}, "$6$"},
+    [PASSWORD_YESCRYPT] = {{"yescrypt", 8}, "$y$", 0},
+    [PASSWORD_BCRYPT] = {{"bcrypt", 6}, "$2b$", 10},
+    [PASSWORD_SHA512] = {{"sha512", 6}, "$6$", 0},
 };
 
 /* DES, MD5, SHA-1 and plain text can be guessed as fast as they can be read. */
@@ -218,7 +219,8 @@ bool password_hash(struct slice password, enum password_method method, char hash
     char setting[CRYPT_GENSALT_OUTPUT_SIZE];
     char text[PASSWORD_MAX + 1];
     if (password.size > PASSWORD_MAX ||
-        crypt_gensalt_rn(METHODS[method].prefix, 0, NULL, 0, setting, (int)sizeof setting) == NULL)
+        crypt_gensalt_rn(METHODS[method].prefix, METHODS[method].cost, NULL, 0, setting,
+                         (int)sizeof setting) == NULL)
         return false;
     memcpy(text, password.data, password.size);
     text[password.size] = '\0';

@@ -288,6 +288,19 @@ bool proxy_header_find_tls(const struct proxy_header *header, unsigned type, str
            find(slice_from(ssl, SSL_HEAD), type, value);
 }
 
+struct slice proxy_tlvs_to_pass(const struct proxy_header *header, struct arena *arena)
+{
+    struct buffer out = buffer_in(arena, header->tlvs.size);
+    struct slice rest = header->tlvs;
+    struct slice before = rest;
+    struct slice value;
+    unsigned type;
+    for (; next_tlv(&rest, &type, &value); before = rest)
+        if (type != PROXY_TLV_CRC32C && type != PROXY_TLV_NOOP)
+            buffer_append(&out, slice_first(before, before.size - rest.size));
+    return buffer_slice(&out);
+}
+
 struct slice proxy_tlv_text(struct slice value, char *into)
 {
     bool is_visible = true;
@@ -364,7 +377,8 @@ static void append_ip(struct buffer *out, const struct address *address)
         buffer_append(out, slice_of(address->un.sun_path, UNIX_SIZE));
 }
 
-static size_t write_v2(const struct address *source, const struct address *destination, char *into)
+static size_t write_v2(const struct address *source, const struct address *destination,
+                       size_t tlvs_size, char *into)
 {
     struct buffer out = buffer_fixed(into, PROXY_WRITTEN_MAX);
     buffer_append(&out, SIGNATURE);
@@ -382,6 +396,9 @@ static size_t write_v2(const struct address *source, const struct address *desti
         in_port_t ports[2] = {htons(address_port(source)), htons(address_port(destination))};
         buffer_append(&out, slice_of((const char *)ports, sizeof ports));
     }
+    size_t length = out.size - PROXY_V2_FIXED + tlvs_size;
+    into[PROXY_V2_FIXED - 2] = (char)(length >> 8);
+    into[PROXY_V2_FIXED - 1] = (char)length;
     return out.size;
 }
 
@@ -399,6 +416,7 @@ size_t proxy_header_write(const struct proxy_header *header, char *into)
             widen(&destination);
         }
     }
-    return (header->version == 1 ? write_v1 : write_v2)(is_known ? &source : NULL, &destination,
-                                                        into);
+    const struct address *from = is_known ? &source : NULL;
+    return header->version == 1 ? write_v1(from, &destination, into)
+                                : write_v2(from, &destination, header->tlvs.size, into);
 }

@@ -3,6 +3,7 @@
  * connection, before the first byte of what it carries. Pure. */
 #pragma once
 
+#include "base/arena.h"
 #include "net/address.h"
 
 enum {
@@ -53,9 +54,12 @@ bool proxy_header_find(const struct proxy_header *header, unsigned type, struct 
 /* Whether the client of the proxy spoke TLS; then the value of a TLV that says more of it. */
 bool proxy_header_is_tls(const struct proxy_header *header);
 bool proxy_header_find_tls(const struct proxy_header *header, unsigned type, struct slice *value);
+/* Those that hold for another header too: neither its checksum nor what only fills it up. */
+struct slice proxy_tlvs_to_pass(const struct proxy_header *header, struct arena *arena);
 /* As text for logs and fields: itself if it is visible ASCII without blanks and quotes, else in
  * hexadecimal. `into` has PROXY_TLV_TEXT_MAX bytes; longer values are cut. */
 struct slice proxy_tlv_text(struct slice value, char *into);
 /* Writes header->version: source and destination, which are of one kind or get IPv6 both; is_local
- * or without both: LOCAL, of version 1 UNKNOWN. No TLVs. At most PROXY_WRITTEN_MAX bytes. */
+ * or without both: LOCAL, of version 1 UNKNOWN. At most PROXY_WRITTEN_MAX bytes: of TLVs, which
+ * version 2 has and LOCAL has not, the length alone; they are to be sent behind it. */
 size_t proxy_header_write(const struct proxy_header *header, char *into);

@@ -78,8 +78,13 @@ enum status stream_introduce(struct stream *stream, const struct proxy_header *h
                              int64_t deadline)
 {
     char wire[PROXY_WRITTEN_MAX];
-    struct iovec part = {wire, proxy_header_write(header, wire)};
-    return stream_write(stream, &part, 1, CLOCK_NEVER, deadline);
+    struct iovec parts[2] = {{wire, proxy_header_write(header, wire)}};
+    /* LOCAL, of whom nothing is known, has none. */
+    bool has_tlvs =
+        header->version == 2 && header->tlvs.size > 0 && parts[0].iov_len > PROXY_V2_FIXED;
+    if (has_tlvs)
+        parts[1] = (struct iovec){(void *)(uintptr_t)header->tlvs.data, header->tlvs.size};
+    return stream_write(stream, parts, has_tlvs ? 2 : 1, CLOCK_NEVER, deadline);
 }
 
 enum status stream_connect(struct stream *stream, const struct address *to, size_t count,

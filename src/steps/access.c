@@ -145,8 +145,9 @@ static void *read_networks(struct slice text, char why[HELD_WHY_MAX])
         if (word.size == 0)
             continue;
         if (!cidr_parse(word, &network)) {
-            (void)snprintf(why, HELD_WHY_MAX, "line %u: \"%.*s\" is no address and no network",
-                           line, (int)(word.size < 64 ? word.size : 64), word.data);
+            (void)snprintf(why, HELD_WHY_MAX,
+                           "is wrong in line %u: \"%.*s\" is no address and no network", line,
+                           (int)(word.size < 64 ? word.size : 64), word.data);
             network_set_free(set);
             return NULL;
         }

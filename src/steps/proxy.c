@@ -217,28 +217,36 @@ static struct slice appended(struct exchange *x, struct slice list, struct slice
                : arena_format(&x->arena, "%.*s, %.*s", SLICE_ARG(list), SLICE_ARG(element));
 }
 
+/* What the trusted proxy before us has said, and who that is. Apart, as what follows are functions
+ * that wait: what they stand on is the smaller for it. */
+__attribute__((noinline)) static void pass_x_forwarded(struct exchange *x, struct slice *list,
+                                                       struct slice *proto, struct slice *host)
+{
+    const struct fields *fields = &x->request.head.fields;
+    char text[ADDRESS_TEXT_MAX];
+    struct slice peer = arena_copy(&x->arena, address_format_ip(x->peer, text));
+    bool is_passed = x->client_header == CLIENT_HEADER_X_FORWARDED_FOR;
+    if (is_passed)
+        *list = fields_joined(fields, SLICE("X-Forwarded-For"), &x->arena);
+    else if (x->client == x->peer)
+        *list = SLICE("");
+    *list = appended(x, *list, peer);
+    const struct field *said_proto = fields_find(fields, FIELD_X_FORWARDED_PROTO);
+    const struct field *said_host = fields_find(fields, FIELD_X_FORWARDED_HOST);
+    if (is_passed && said_proto != NULL)
+        *proto = said_proto->value;
+    if (is_passed && said_host != NULL)
+        *host = said_host->value;
+}
+
 /* For those who read X-Forwarded-*. */
 static void add_x_forwarded(struct exchange *x, struct slice host)
 {
     struct fields *fields = &x->request.head.fields;
     struct slice proto = x->scheme;
     struct slice list = x->client_ip;
-    if (x->client_trusted) {
-        char text[ADDRESS_TEXT_MAX];
-        struct slice peer = arena_copy(&x->arena, address_format_ip(x->peer, text));
-        bool is_passed = x->client_header == CLIENT_HEADER_X_FORWARDED_FOR;
-        if (is_passed)
-            list = fields_joined(fields, SLICE("X-Forwarded-For"), &x->arena);
-        else if (x->client == x->peer)
-            list = SLICE("");
-        list = appended(x, list, peer);
-        const struct field *said_proto = fields_find(fields, FIELD_X_FORWARDED_PROTO);
-        const struct field *said_host = fields_find(fields, FIELD_X_FORWARDED_HOST);
-        if (is_passed && said_proto != NULL)
-            proto = said_proto->value;
-        if (is_passed && said_host != NULL)
-            host = said_host->value;
-    }
+    if (x->client_trusted)
+        pass_x_forwarded(x, &list, &proto, &host);
     fields_set_checked(fields, FIELD_X_FORWARDED_FOR, list);
     fields_set_checked(fields, FIELD_X_FORWARDED_PROTO,
                        x->told_proto.size > 0 ? x->told_proto : proto);
@@ -248,7 +256,7 @@ static void add_x_forwarded(struct exchange *x, struct slice host)
 
 /* For those who read Forwarded (RFC 7239): what came from a trusted proxy, and who that is; or the
  * client. */
-static void add_forwarded(struct exchange *x, struct slice host)
+__attribute__((noinline)) static void add_forwarded(struct exchange *x, struct slice host)
 {
     struct fields *fields = &x->request.head.fields;
     struct buffer out = buffer_in(&x->arena, 128);
@@ -398,6 +406,8 @@ static struct upstream_call *new_call(struct exchange *x, const struct proxy_con
     };
     if (upstream_proxy_protocol(c->upstream) > 0)
         call->request.client_to = client_to(x);
+    if (x->introduction != NULL && upstream_passes_tlvs(c->upstream))
+        call->request.client_tlvs = proxy_tlvs_to_pass(&x->introduction->header, &x->arena);
     proxy_affinity_ask(x, call);
     return call;
 }
@@ -429,6 +439,14 @@ static enum verdict ask(struct exchange *x, const struct proxy_config *c, struct
     return NEXT;
 }
 
+__attribute__((noinline)) static enum verdict
+follow_accel(struct exchange *x, const struct proxy_config *c, struct upstream_call *call)
+{
+    struct accel_answer answer = accel_take(x, &call->head.fields);
+    drop_answer(x, c, call);
+    return accel_follow(x, &c->accel, &answer);
+}
+
 static enum verdict on_request(struct exchange *x, const void *config)
 {
     const struct proxy_config *c = config;
@@ -446,11 +464,8 @@ static enum verdict on_request(struct exchange *x, const void *config)
     if (status == OK && loop_now() >= x->deadline) /* no time is left to pass it on */
         return exchange_blame(x, ERR_TIMEOUT, SIDE_UPSTREAM, 504, "http_response_timeout",
                               "the server did not answer in time");
-    if (status == OK && accel_applies(&c->accel, &call->head.fields)) {
-        struct accel_answer answer = accel_take(x, &call->head.fields);
-        drop_answer(x, config, call);
-        return accel_follow(x, &c->accel, &answer);
-    }
+    if (status == OK && accel_applies(&c->accel, &call->head.fields))
+        return follow_accel(x, c, call);
     if (status == OK) {
         pass_on(x, c, call);
         proxy_affinity_answer(x, call);

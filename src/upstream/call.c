@@ -95,8 +95,8 @@ static bool all_refuse(struct upstream *upstream)
 }
 
 /* All are full or refuse: waits in the queue until one does not. */
-static enum status take_server_in_turn(struct upstream_call *call, struct tried *tried,
-                                       int64_t deadline)
+__attribute__((noinline)) static enum status
+take_server_in_turn(struct upstream_call *call, struct tried *tried, int64_t deadline)
 {
     struct queue_place *place;
     struct upstream *upstream = call->upstream;
@@ -133,7 +133,8 @@ static enum status take_server_in_turn(struct upstream_call *call, struct tried 
 
 /* After every server refused and nothing was sent: one that is being restarted will be back soon.
  * OK: a server was entered. */
-static enum status hold(struct upstream_call *call, struct tried *tried, int64_t deadline)
+__attribute__((noinline)) static enum status hold(struct upstream_call *call, struct tried *tried,
+                                                  int64_t deadline)
 {
     if (upstream_rules(call->upstream)->queue == 0 ||
         (tried->queue_until != 0 && loop_now() >= tried->queue_until))

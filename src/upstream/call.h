@@ -70,6 +70,7 @@ struct upstream_request {
     /* For servers that are told by the PROXY protocol; NULL: not known. */
     const struct address *client;
     const struct address *client_to; /* where it has connected to */
+    struct slice client_tlvs;        /* what was said of it: proxy_tlvs_to_pass() */
     struct body *body;               /* pulled; body->length says how it is framed */
     /* What upstream_affinity() asks for, as far as the request has it. */
     bool has_hash;
@@ -158,6 +159,8 @@ enum sticky upstream_sticky(const struct upstream_call *call, char *id);
 
 /* The version of the PROXY protocol by which its servers are told of clients; 0: they are not. */
 int upstream_proxy_protocol(const struct upstream *upstream);
+/* And whether they are told what a proxy before has said beside the addresses. */
+bool upstream_passes_tlvs(const struct upstream *upstream);
 /* What its servers are spoken to in. */
 enum upstream_http upstream_http_of(const struct upstream *upstream);
 struct slice upstream_name(const struct upstream *upstream);

@@ -395,7 +395,8 @@ static enum status open_body(struct upstream_call *call, struct call_cgi *cgi)
     return OK;
 }
 
-enum status call_cgi(struct upstream_call *call, enum upstream_http http, int64_t deadline)
+__attribute__((noinline)) enum status call_cgi(struct upstream_call *call, enum upstream_http http,
+                                               int64_t deadline)
 {
     struct upstream_exchange *inside = call->inside;
     struct call_cgi *cgi = arena_zero(call->arena, sizeof *cgi);

@@ -80,6 +80,7 @@ __attribute__((noinline)) static enum status introduce(struct upstream_call *cal
         header.source = *request->client;
     if (request->client_to != NULL)
         header.destination = *request->client_to;
+    header.tlvs = request->client_tlvs;
     enum status status = stream_introduce(stream, &header, deadline);
     if (status == OK)
         return OK;

@@ -275,7 +275,8 @@ static enum status link_failed(struct upstream_call *call, enum status status,
                      "h2: the server does not agree on HTTP/2");
 }
 
-enum status call_h2(struct upstream_call *call, bool offers_h1, bool *is_h1, int64_t deadline)
+__attribute__((noinline)) enum status call_h2(struct upstream_call *call, bool offers_h1,
+                                              bool *is_h1, int64_t deadline)
 {
     struct upstream_exchange *inside = call->inside;
     struct call_h2 *h2 = arena_zero(call->arena, sizeof *h2);

@@ -179,6 +179,11 @@ int upstream_proxy_protocol(const struct upstream *upstream)
     return upstream_rules(upstream)->proxy_protocol;
 }
 
+bool upstream_passes_tlvs(const struct upstream *upstream)
+{
+    return upstream_rules(upstream)->passes_tlvs;
+}
+
 enum upstream_http upstream_http_of(const struct upstream *upstream)
 {
     return upstream_rules(upstream)->http;

@@ -108,6 +108,7 @@ struct upstream_config {
     struct hash_key sticky_key; /* what servers' ids in cookies are made with */
     enum upstream_http http;
     int proxy_protocol; /* its version; each request has a connection of its own then; 0: none */
+    bool passes_tlvs;   /* of version 2: with what came in a client's own header */
 };
 
 /* Copies what it needs. What is discovered is filled in later by upstream_set_members. */

@@ -9,8 +9,8 @@ import time
 import pytest
 
 import hpack
-from h2 import (CANCEL, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, NO_ERROR, PING, REFUSED_STREAM, SETTINGS,
-                WINDOW, Client, data, frame, headers, request_fields, rst, settings)
+from h2 import (ACK, CANCEL, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, NO_ERROR, PING, REFUSED_STREAM,
+                SETTINGS, WINDOW, Client, data, frame, headers, request_fields, rst, settings)
 from h2_origin import H2Origin
 from origin import Origin, echo, reply
 from patience import unless_late, with_more_time
@@ -286,16 +286,30 @@ def test_a_server_that_answers_no_ping_is_given_up():
         assert 20 < time.monotonic() - start < 60
 
 
+@pytest.mark.long
 def test_a_server_that_answers_pings_may_take_its_time():
+    """Longer than a silent one is given."""
+    answered = []
+
     def script(peer):
         peer.start()
         number = peer.next_request()
-        peer.until(lambda: any(f.kind == PING for f in peer.frames), 1)
+        end = time.monotonic() + 40
+        while time.monotonic() < end:
+            seen = len(peer.frames)
+            peer.until(lambda: len(peer.frames) > seen, end - time.monotonic())
+            for got in peer.frames[seen:]:
+                if got.kind == PING and not got.flags & ACK:
+                    peer.send(frame(PING, ACK, 0, got.payload))
+                    answered.append(got)
         peer.answer(number)
         peer.next_request()
-    text = "upstream app {\n http 2\n server @app\n}\nsite * {\n listen @listen\n proxy app\n}\n"
+    text = "upstream app {\n http 2\n server @app\n}\nsite * {\n listen @listen\n" \
+           " proxy app first_byte_timeout=100s\n}\n"
     with H2Origin(script) as origin, Weir(text, app=origin) as weir:
-        assert weir.ask().status == 200
+        with weir.connect(timeout=90) as client:
+            assert client.ask().status == 200
+    assert answered
 
 
 def test_settings_are_answered_at_once(origin):

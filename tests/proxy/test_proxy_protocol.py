@@ -53,6 +53,15 @@ def v2(source="198.51.100.7", destination="203.0.113.9", source_port=1234, port=
                                    len(body)) + body
 
 
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
 def ask(weir, header, at=None):
     with weir.connect() as client:
         client.send(header + GET, at=at)
@@ -379,6 +388,27 @@ def test_what_came_by_the_protocol_goes_on(version):
                 assert client.ask("/").status == 200
             wanted = (v1 if version == "v1" else v2)(source, destination)
             assert server.headers[-1] == wanted
+
+
+def test_tlvs_go_on_where_that_is_wanted():
+    """As they came, but for a checksum of the header that they stood in."""
+    config = TRUST + UPSTREAM.replace("@listen\n", "@listen proxy_protocol\n", 1)
+    kept = tlv(0x02, b"shop.example") + tlv(0x20, b"\x07\0\0\0\0" + tlv(0x21, b"TLSv1.3")) + \
+        tlv(0xea, b"\x01vpce-1") + tlv(0xea, b"") + tlv(0x05, b"\x00" * 128)
+    plain, full = v2(tlvs=kept), v2(tlvs=tlv(0x04, b"\0" * 40) + kept)
+    summed = v2(tlvs=tlv(0x03, b"\0" * 4) + kept)
+    summed = summed.replace(tlv(0x03, b"\0" * 4), tlv(0x03, struct.pack(">I", crc32c(summed))))
+    with Server() as server, Weir(config % ("v2 tlvs", ""), app=server) as weir:
+        for header in plain, full, summed:
+            assert ask(weir, header).status == 200
+            assert server.headers[-1] == plain
+        long = v2(tlvs=tlv(0xe0, b"x" * 4000))
+        assert ask(weir, long).status == 200 and server.headers[-1] == long
+        assert ask(weir, v2(command=0x20, tlvs=kept)).status == 200      # weir's own client, and
+        assert ask(weir, v1()).status == 200 and server.headers[-1] == v2()   # nothing is said of it
+        assert kept not in server.headers[-2]
+    with Server() as server, Weir(config % ("v2", ""), app=server) as weir:
+        assert ask(weir, plain).status == 200 and server.headers[-1] == v2()
 
 
 def test_a_client_behind_a_proxy_is_told_of():

@@ -83,6 +83,16 @@ def test_older_versions_are_refused(ca):
             assert b"Cipher is (NONE)" in result.stdout, result.stdout
 
 
+@pytest.mark.parametrize("where", ["site", "top"])
+@pytest.mark.parametrize("option", ["min_version=1.3", "ciphers=modern"])
+def test_the_older_of_both_versions_can_be_refused(ca, option, where):
+    config = ONE.replace("a.key", f"a.key {option}") if where == "site" else f"tls {option}\n{ONE}"
+    with Weir(config, pki=ca.directory, app="127.0.0.1:1") as weir:
+        tls.refused(weir, "a.example", tls.context(ca.file, tls.ONLY_1_2))
+        with tls.TlsClient(weir, "a.example", tls.context(ca.file)) as client:
+            assert client.sock.version() == "TLSv1.3"
+
+
 @pytest.mark.parametrize("cipher", ["AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA",
                                     "ECDHE-ECDSA-AES128-SHA256", "DHE-RSA-AES128-GCM-SHA256",
                                     "PSK-AES128-GCM-SHA256", "ADH-AES128-GCM-SHA256"])
@@ -162,6 +172,20 @@ def test_a_protocol_that_is_not_spoken_is_refused(ca):
     with Weir(SITES, pki=ca.directory) as weir:
         error = tls.refused(weir, "a.example", tls.context(protocols=["ftp"]))
         assert "no application protocol" in str(error).lower().replace("_", " ")
+
+
+@pytest.mark.parametrize("option,chosen", [("alpn=http/1.1", "http/1.1"), ("alpn=h2", "h2"),
+                                           ("alpn=http/1.1,h2", "http/1.1"),
+                                           ("alpn=h2,http/1.1", "h2")])
+def test_a_site_offers_the_protocols_that_it_names(ca, option, chosen):
+    config = ONE.replace("a.key", f"a.key {option}")
+    with Weir(config, pki=ca.directory, app="127.0.0.1:1") as weir:
+        for offered in (["h2", "http/1.1"], ["http/1.1", "h2"]):
+            with tls.TlsClient(weir, "a.example", tls.context(ca.file, protocols=offered)) as client:
+                assert client.sock.selected_alpn_protocol() == chosen
+        if "," not in option:
+            other = {"h2": "http/1.1", "http/1.1": "h2"}[chosen]
+            tls.refused(weir, "a.example", tls.context(ca.file, protocols=[other]))
 
 
 def test_another_sites_host_is_misdirected(ca):

@@ -4,12 +4,12 @@
 pooling, route choice and limits is changed at a time. The simulation and the unit tests of that
 room have to notice. Run by `script/sim --mutants`.
 
-    mutants.py [--count N] [--seeds N] [--seconds S] [--again] [--only TEXT] [--list]
+    mutants.py [--count N] [--seeds N] [--seconds S] [--again] [--only TEXT]... [--list]
 
 Works in a copy of the tree (build/mutants). A mutant is known by its file, its line's text and what
 is changed in it, and its verdict is kept in build/mutants.verdicts: a run goes on where the last one
 ended, and what else has changed in the sources matters to no verdict but its own line's. --again
-judges those that survived once more; --only the one whose description holds that text.
+judges those that survived once more; --only those whose description holds that text.
 """
 import argparse
 import hashlib
@@ -219,7 +219,7 @@ def main():
     arguments.add_argument("--seeds", type=int, default=500)
     arguments.add_argument("--seconds", type=float, default=1e9)
     arguments.add_argument("--again", action="store_true")
-    arguments.add_argument("--only", default="")
+    arguments.add_argument("--only", action="append", default=[])
     arguments.add_argument("--list", action="store_true", help="what is known, and nothing more")
     options = arguments.parse_args()
     began = time.monotonic()
@@ -232,7 +232,8 @@ def main():
         known = verdicts.get(mutant.key)
         is_wanted = known is None or (known == "SURVIVED" if options.again
                                       else bool(options.only))
-        if (is_wanted and not options.list and options.only in mutant.text and
+        is_meant = not options.only or any(text in mutant.text for text in options.only)
+        if (is_wanted and not options.list and is_meant and
                 time.monotonic() - began < options.seconds):
             if not is_prepared:
                 prepare()

@@ -92,6 +92,7 @@
     CHECKED(one_fetch_for_many)                                                                    \
     CHECKED(one_fetch_of_chunks)                                                                   \
     CHECKED(first_leaves_early)                                                                    \
+    CHECKED(one_leaves_early)                                                                      \
     CHECKED(first_leaves_inside)                                                                   \
     CHECKED(all_leave_early)                                                                       \
     CHECKED(all_leave_inside)                                                                      \
@@ -131,6 +132,7 @@
     PLAIN(empty_answers)                                                                           \
     CHECKED(queries)                                                                               \
     CHECKED(odd_name_comes_first)                                                                  \
+    CHECKED(answer_is_elsewhere)                                                                   \
     CHECKED(memory_is_short)                                                                       \
     CHECKED(memory_is_gone)                                                                        \
     CHECKED(memory_is_lowered)                                                                     \

@@ -146,6 +146,25 @@ void first_leaves_early_check(void)
                      server->requests);
 }
 
+/* Nobody else wants it: it is not fetched for nobody. */
+void one_leaves_early(void)
+{
+    begin("", "");
+    page = page_new("", &PAGE_FRESH);
+    for (int i = 0; i < 2; i++) {
+        struct plan *plan = ask(i * 5000);
+        plan->think = SECONDS(2);
+        wish_say(plan);
+    }
+    clients[0]->manner.leaves_after = MILLISECONDS(700);
+    clients[0]->manner.leaves_rudely = true;
+}
+void one_leaves_early_check(void)
+{
+    if (clients[1]->plans[0]->wish->is_hit || server->requests != 2)
+        world_broken("expectation", "what nobody waited for any more was fetched");
+}
+
 void first_leaves_inside(void)
 {
     begin("", "");

@@ -139,3 +139,25 @@ void odd_name_comes_first_check(void)
 {
     expect(raws[0], "HTTP/1.1 400");
 }
+
+/* The fields of who asked go on to where the answer is, and not what the way to a server has made
+ * of them. */
+void answer_is_elsewhere(void)
+{
+    scenario_config("workers 1\nsite * {\n    listen 10.1.0.1:80\n"
+                    "    route /away/* {\n        proxy 10.1.0.1:8080 accel=on\n    }\n"
+                    "    route /here/* {\n        internal\n"
+                    "        respond 200 \"<{header.X-Forwarded-For}>\"\n    }\n"
+                    "    respond 200\n}\n"
+                    "site * {\n    listen 10.1.0.1:8080\n"
+                    "    header set X-Accel-Redirect /here/it\n    respond 200\n}\n");
+    ask_last(SECONDS(2));
+    raws[0] = raw_new("10.1.0.1:80");
+    raw_start(raws[0], SECONDS(1), "GET /away/it HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+void answer_is_elsewhere_check(void)
+{
+    expect(raws[0], "HTTP/1.1 200");
+    if (strstr(raws[0]->heard, "\r\n\r\n<>") == NULL)
+        world_broken("expectation", "\"%s\" was said", raws[0]->heard);
+}
