@@ -48,7 +48,8 @@ const struct page_terms *page_terms_draw(void)
 
 static struct page pages[PAGES_MAX];
 static unsigned count;
-static int64_t stale_for, stale_on_error;
+static int64_t stale_for;
+static int64_t stale_on_error = SECONDS(60); /* without a line */
 
 struct page *page_new(const char *way, const struct page_terms *terms)
 {
