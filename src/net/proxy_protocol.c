@@ -290,6 +290,8 @@ bool proxy_header_find_tls(const struct proxy_header *header, unsigned type, str
 
 struct slice proxy_tlvs_to_pass(const struct proxy_header *header, struct arena *arena)
 {
+    if (header->tlvs.size == 0)
+        return SLICE("");
     struct buffer out = buffer_in(arena, header->tlvs.size);
     struct slice rest = header->tlvs;
     struct slice before = rest;

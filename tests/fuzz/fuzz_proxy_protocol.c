@@ -32,12 +32,24 @@ static size_t take(const uint8_t *data, size_t size, size_t step, char *into)
 
 static void write_back(const struct proxy_header *header)
 {
-    char wire[PROXY_WRITTEN_MAX];
+    char wire[PROXY_WRITTEN_MAX + PROXY_HEADER_MAX];
+    struct arena arena;
+    struct proxy_header passed = *header;
     struct proxy_header again;
     const char *why = NULL;
-    size_t size = proxy_header_write(header, wire);
-    require(size <= sizeof wire && proxy_header_wants(wire, size) == 0);
+    arena_init(&arena, NULL, 0);
+    passed.tlvs = proxy_tlvs_to_pass(header, &arena);
+    size_t size = proxy_header_write(&passed, wire);
+    require(size <= PROXY_WRITTEN_MAX);
+    bool has_tlvs = header->version == 2 && size > PROXY_V2_FIXED;
+    if (has_tlvs && passed.tlvs.size > 0) {
+        memcpy(wire + size, passed.tlvs.data, passed.tlvs.size);
+        size += passed.tlvs.size;
+    }
+    require(proxy_header_wants(wire, size) == 0);
     require(proxy_header_parse(wire, size, &again, &why) == OK);
+    require(!has_tlvs || slice_equal(passed.tlvs, again.tlvs));
+    arena_done(&arena);
     bool is_unix = header->source.any.sa_family == AF_UNIX;
     require(again.is_local == (header->is_local || (is_unix && header->version == 1)));
     if (again.is_local)
