@@ -521,6 +521,13 @@ def test_the_101st_stream_is_refused(pair):
         assert client.ask().status == 200
 
 
+def windows(client, seen):
+    """What the frames since then have added: to a stream's window, and to the connection's."""
+    steps = [(got.stream, int.from_bytes(got.payload, "big"))
+             for got in client.frames[seen:] if got.kind == WINDOW]
+    return sum(step for stream, step in steps if stream), sum(step for stream, step in steps if not stream)
+
+
 def test_the_window_opens_as_the_body_is_read(pair):
     origin, weir = pair
     with Client(weir.port) as client:
@@ -536,11 +543,8 @@ def test_the_window_opens_as_the_body_is_read(pair):
                 sent, room, whole = sent + part, room - part, whole - part
                 continue
             client.read()
-            for got in client.frames[seen:]:
-                if got.kind == WINDOW:
-                    step = int.from_bytes(got.payload, "big")
-                    room += step if got.stream else 0
-                    whole += 0 if got.stream else step
+            more, more_of_all = windows(client, seen)
+            room, whole = room + more, whole + more_of_all
             seen = len(client.frames)
         client.send(data(number, b"", end=True))
         assert client.response(number).body == body
@@ -611,11 +615,8 @@ def test_padding_counts_and_is_given_back(pair):
         for _ in range(6000):  # 1.5 MB of it
             while min(room, whole) < 257:
                 assert client.until(lambda: len(client.frames) > seen)
-                for got in client.frames[seen:]:
-                    if got.kind == WINDOW:
-                        step = int.from_bytes(got.payload, "big")
-                        room += step if got.stream else 0
-                        whole += 0 if got.stream else step
+                more, more_of_all = windows(client, seen)
+                room, whole = room + more, whole + more_of_all
                 seen = len(client.frames)
             client.send(frame(DATA, PADDED, number, b"\xffa" + bytes(255)))
             room, whole = room - 257, whole - 257
