@@ -8,10 +8,7 @@
 #include "control/snapshot.h"
 #include "net/tls_show.h"
 
-enum {
-    SOON_DAYS = 14,
-    DAY_S = 24 * 3600,
-};
+enum { DAY_S = 24 * 3600 };
 
 static const char *state_of(const struct tls_shown *shown, int64_t now)
 {
@@ -19,7 +16,7 @@ static const char *state_of(const struct tls_shown *shown, int64_t now)
         return "expired";
     if (shown->begins > now)
         return "not yet valid";
-    return shown->expires - now < SOON_DAYS * DAY_S ? "soon" : "ok";
+    return shown->expires - now < CERTIFICATES_SOON_S ? "soon" : "ok";
 }
 
 /* The line that it comes from. */

@@ -133,7 +133,7 @@ static void report(struct config_errors *errors, const struct config_item *item,
 
 /* What is no mistake, but will be. */
 static void warn(const struct shown *shown, const struct certificate *certificate,
-                 const struct config_site *site, struct config_errors *errors)
+                 const struct config_site *site, struct arena *arena, struct config_errors *errors)
 {
     struct config_place place = place_of(shown->line, "");
     for (size_t i = 0; i < site->hosts.count && !site->is_admin; i++)
@@ -141,6 +141,12 @@ static void warn(const struct shown *shown, const struct certificate *certificat
             !certificate_covers(certificate, site->hosts.items[i]))
             CONFIG_REPORT(errors, CONFIG_CERTIFICATE_NAME, place, shown->chain_path,
                           site->hosts.items[i]);
+    if (shown->expires - clock_wall() / SECONDS(1) >= CERTIFICATES_SOON_S)
+        return;
+    char when[CERTIFICATES_WHEN_MAX];
+    certificates_when(shown->expires, when);
+    CONFIG_REPORT(errors, CONFIG_CERTIFICATE_ENDS, place, shown->chain_path,
+                  arena_copy(arena, slice_from_cstring(when)));
 }
 
 /* One for the names of a site, and for this machine. Not inlined: the authority's paths would be in
@@ -195,7 +201,7 @@ static struct certificate *load(struct certificates *c, struct site_certificates
         return NULL;
     }
     certificates_note(shown, certificate);
-    warn(shown, certificate, site, errors);
+    warn(shown, certificate, site, &c->arena, errors);
     return certificate;
 }
 

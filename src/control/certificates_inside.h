@@ -70,6 +70,8 @@ enum { CLIENT_LIST_WHY_MAX = 160 };
 MUST_CHECK enum status certificates_read_list(struct slice path, struct arena *arena,
                                               const char *(*problem)(struct slice pem),
                                               struct slice *pem, char *why);
+/* Less than this before the end of a certificate whoever reads is warned. */
+#define CERTIFICATES_SOON_S ((int64_t)14 * 24 * 3600)
 /* A time, for people. */
 enum { CERTIFICATES_WHEN_MAX = 40 };
 void certificates_when(int64_t seconds, char text[CERTIFICATES_WHEN_MAX]);

@@ -17,7 +17,6 @@
 enum {
     LOOK_MS = 1000,
     DAY_S = 86400,
-    SOON_S = 14 * DAY_S, /* before the end of a certificate it is said every day */
     LOCAL_SOON_S = 30 * DAY_S,
 };
 
@@ -195,7 +194,7 @@ static void warn(struct certificates *c)
         for (size_t s = 0; s < c->sites[i].count; s++) {
             const struct shown *shown = &c->sites[i].shown[s];
             int64_t left = shown->expires - now;
-            if (shown->chain_path.size > 0 && left < SOON_S)
+            if (shown->chain_path.size > 0 && left < CERTIFICATES_SOON_S)
                 log_write(LOG_WARN, "certificate_ends", "the certificate %.*s %s %lld h",
                           SLICE_ARG(shown->chain_path), left < 0 ? "has ended for" : "ends in",
                           (long long)(left < 0 ? -left : left) / 3600);

@@ -592,6 +592,22 @@ def test_a_certificate_for_other_names_is_warned_about(ca):
     assert result.returncode == 0 and "W0509" in result.stdout + result.stderr
 
 
+@pytest.mark.parametrize("hours,is_soon", [(14 * 24 - 1, True), (14 * 24 + 1, False)])
+def test_a_certificate_that_ends_soon_is_warned_about(ca, hours, is_soon):
+    file, key = ca.write(ca.directory, "a.example", file=f"ends{hours}", days=hours / 24)
+    config = (f"site a.example {{\n listen @listen\n tls {file} key={key}\n"
+              " respond 200 a\n}\n")
+    result = program.run("check", "@config", config=config.replace("@listen", "127.0.0.1:1"))
+    said = result.stdout + result.stderr
+    assert result.returncode == 0
+    assert ("W0512" in said and f"ends{hours}.pem ends at" in said) == is_soon
+    with Weir(config) as weir:
+        assert tls.ask(weir, "a.example", made=tls.context(ca.file))[0].status == 200
+        if is_soon:
+            assert f"ends{hours}.pem ends in {hours - 1} h" in weir.wait_line("certificate_ends")
+    assert ("certificate_ends" in weir.output) == is_soon
+
+
 def test_changed_certificates_are_shown_without_touching_connections(ca):
     directory = pathlib.Path(ca.directory) / "changing"
     directory.mkdir()

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every error that an operator can be told has a file that provokes it, and the text that is then
  * shown: tests/golden/config/CODE/{input.conf,expected.txt}. WRITE_GOLDEN=1 writes the texts anew,
- * for reading the difference. */
+ * for reading the difference. A folder whose now.txt holds seconds since 1970 is read at that time.
+ */
+#include "base/clock.h"
 #include "control/certificates.h"
 #include "control/fake_steps.h"
 #include "control/names.h"
@@ -11,9 +13,35 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+static int64_t fixed_now; /* seconds since 1970; 0: the clock's */
+
+int64_t clock_monotonic(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return SECONDS(now.tv_sec) + now.tv_nsec;
+}
+
+int64_t clock_wall(void)
+{
+    return SECONDS(fixed_now != 0 ? fixed_now : time(NULL));
+}
+
+static void read_now(void)
+{
+    char text[32] = "0";
+    FILE *file = fopen("now.txt", "r");
+    if (file != NULL) {
+        assert_non_null(fgets(text, sizeof text, file));
+        fclose(file);
+    }
+    fixed_now = strtoll(text, NULL, 10);
+}
 
 static const char *folder(void)
 {
@@ -89,6 +117,7 @@ static void check_folder(const char *base, const char *code)
     config_errors_init(&errors, &arena);
     snprintf(path, sizeof(path), "%s/%s", base, code);
     assert_int_equal(chdir(path), 0);
+    read_now();
     bool is_json = access("input.json", R_OK) == 0;
     struct slice text = shown(is_json ? "./input.json" : "./input.conf", &arena, &errors);
     if (getenv("WRITE_GOLDEN") != NULL) {
