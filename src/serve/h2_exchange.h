@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One stream of a client as an exchange: the inside of serve_h2.c, h2_sink.c, h2_request_body.c,
- * h2_tunnel.c and h2_hangup.c. */
+ * h2_streams.c, h2_tunnel.c and h2_hangup.c. */
 #pragma once
 
 #include "serve/serve_h2.h"
@@ -52,6 +52,8 @@ struct h2_exchange {
 };
 
 extern const struct sink h2_sink;
+/* What the session tells of its streams. */
+extern const struct h2_events h2_stream_events;
 /* Those of its route; of the listener, as long as there is none. */
 const struct timeouts *h2_timeouts_of(const struct h2_exchange *e);
 /* Of a stream that is a tunnel: waits until the client has taken the chunk, or the end. */
@@ -71,6 +73,10 @@ void h2_exchange_tell(struct h2_exchange *e);
 void h2_tell_others_later(struct h2_connection *c);
 /* The session has something to send. */
 void h2_kick(struct h2_connection *c);
+/* Sets the connection's timer to when it is looked at next. */
+void h2_schedule(struct h2_connection *c);
+/* Frees the connection when it has ended, and its last exchange too. */
+void h2_free_if_done(struct h2_connection *c);
 /* Makes the pulled body of the request. */
 void h2_request_body_init(struct h2_exchange *e);
 /* Waits for and takes the next bytes of the stream; empty at its end. */
