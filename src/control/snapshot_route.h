@@ -19,6 +19,16 @@ struct snapshot_builder {
     const struct config_item *item; /* … and whose step is being prepared */
 };
 
+/* What a step's prepare() is given, and what we find ourselves by from its callbacks. */
+struct preparing {
+    struct prepare prepare;
+    struct snapshot_builder *b;
+};
+
+/* For the step of that line, which the builder is at from then on. */
+struct preparing snapshot_preparing(struct snapshot_builder *b, const struct config_item *item);
+/* Releases it when the snapshot goes. */
+void snapshot_keep(struct snapshot *snapshot, void (*release)(void *object), void *object);
 /* Adds the name if it is not there in any case of letters. */
 void snapshot_add_name(struct slice_list *names, struct slice name, struct arena *arena);
 struct upstream *snapshot_find_upstream(struct snapshot_builder *b, struct slice name);

@@ -67,6 +67,21 @@ def test_lines_of_routes_count_apart_unless_named():
             assert [weir.ask(path).status for path in ("/a/x", "/b/x")] == [200, last]
 
 
+@pytest.mark.parametrize("config", [
+    "site * {\n listen @listen\n rate_limit 1r/h\n respond 200 ok\n}\n",
+    "site * {\n listen @listen\n route /* {\n rate_limit 1r/h\n respond 200 ok\n }\n}\n",
+    "defaults {\n rate_limit 1r/h\n}\nsite * {\n listen @listen\n respond 200 ok\n}\n",
+], ids=["site", "route", "defaults"])
+def test_counts_outlive_a_reload_that_moves_their_line(config):
+    with Weir(config) as weir:
+        assert statuses(weir, 2) == [200, 429]
+        text = weir.file.read_text()
+        weir.write("# lines\n# above\n" + text.replace("respond 200 ok", "respond 200 changed"))
+        done = weir.command("reload")
+        assert done.returncode == 0, done.stderr
+        assert statuses(weir, 1) == [429]
+
+
 def test_delayed_to_the_rate():
     unless_late(0.1, delayed_to_the_rate)
 
