@@ -173,6 +173,11 @@
     CHECKED(overrides_are_kept)                                                                    \
     CHECKED(overrides_on_full_disk)                                                                \
     CHECKED(overrides_are_found)                                                                   \
+    CHECKED(signed_as_examples)                                                                    \
+    CHECKED(signed_day_by_day)                                                                     \
+    CHECKED(bucket_is_a_site)                                                                      \
+    CHECKED(uploads_are_signed)                                                                    \
+    CHECKED(storage_is_unwell)                                                                     \
     PLAIN(introduced_by_1)                                                                         \
     PLAIN(introduced_by_2)                                                                         \
     PLAIN(introduced_in_many_ways)                                                                 \
