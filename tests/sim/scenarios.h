@@ -178,6 +178,14 @@
     CHECKED(bucket_is_a_site)                                                                      \
     CHECKED(uploads_are_signed)                                                                    \
     CHECKED(storage_is_unwell)                                                                     \
+    CHECKED(logs_are_sent)                                                                         \
+    CHECKED(receivers_go_and_come)                                                                 \
+    CHECKED(receivers_are_full)                                                                    \
+    PLAIN(keys_of_all_kinds)                                                                       \
+    CHECKED(keys_are_changed)                                                                      \
+    CHECKED(keys_are_fetched)                                                                      \
+    PLAIN(hashes_of_all_kinds)                                                                     \
+    CHECKED(users_are_changed)                                                                     \
     PLAIN(introduced_by_1)                                                                         \
     PLAIN(introduced_by_2)                                                                         \
     PLAIN(introduced_in_many_ways)                                                                 \
