@@ -178,6 +178,7 @@
     CHECKED(bucket_is_a_site)                                                                      \
     CHECKED(uploads_are_signed)                                                                    \
     CHECKED(storage_is_unwell)                                                                     \
+    CHECKED(h2_tunnels)                                                                            \
     CHECKED(logs_are_sent)                                                                         \
     CHECKED(receivers_go_and_come)                                                                 \
     CHECKED(receivers_are_full)                                                                    \

@@ -24,7 +24,7 @@ struct storage {
     /* What it saw. */
     unsigned requests, unsigned_bodies;
     char signatures[8][SIGNATURE_SIZE + 1]; /* the first eight */
-    char puts[512]; /* of each change: method, key, type and size */
+    char puts[512];                         /* of each change: method, key, type and size */
 };
 
 /* Its key, region and objects are set. A signature that is not right is a broken truth, "signed".
