@@ -17,14 +17,15 @@ enum {
     TEXT_MAX = 4096,
     PARTS_MAX = 32,
     BODY_MAX = 128 * 1024,
-    APART_S = 3, /* what a request is on its way, and not the quarter of an hour that others allow */
+    APART_S =
+        3, /* what a request is on its way, and not the quarter of an hour that others allow */
 };
 
 struct storage_conversation {
     struct storage *storage;
     struct end *end;
     struct reader reader;
-    char *body;      /* that comes */
+    char *body; /* that comes */
     size_t body_size;
     char head_hash[SIGNATURE_SIZE + 1]; /* what its head says of it */
     char key[TEXT_MAX], type[64];
@@ -231,12 +232,12 @@ static void answer(struct storage_conversation *c, int status, const char *text)
 {
     bool is_head = strcmp(c->reader.method, "HEAD") == 0;
     char *said = world_alloc(strlen(text) + 512);
-    int size = sprintf(said,
-                       "HTTP/1.1 %d Said\r\nx-amz-request-id: 4442587FB7D0A2F9\r\n"
-                       "X-Amz-Id-2: secret\r\nContent-Length: %zu\r\n%s\r\n%s",
-                       status, strlen(text),
-                       status == 307 ? "Location: http://elsewhere.sim/\r\n" : "",
-                       is_head ? "" : text);
+    int size =
+        sprintf(said,
+                "HTTP/1.1 %d Said\r\nx-amz-request-id: 4442587FB7D0A2F9\r\n"
+                "X-Amz-Id-2: secret\r\nContent-Length: %zu\r\n%s\r\n%s",
+                status, strlen(text), status == 307 ? "Location: http://elsewhere.sim/\r\n" : "",
+                is_head ? "" : text);
     end_write(c->end, said, (size_t)size);
 }
 
