@@ -116,7 +116,7 @@ SIM_REPLACED = base/clock base/entropy base/log fiber/bell fiber/file fiber/file
 SIM_KEPT = $(filter-out $(SIM_REPLACED:%=$(OUT)/obj/%.o),$(OBJECTS))
 SIM_OBJECTS := $(patsubst tests/sim/%.c,$(OUT)/sim/%.o,$(wildcard tests/sim/*.c))
 SIM_WRAPPED = malloc calloc realloc posix_memalign aligned_alloc strdup free pthread_mutex_init pthread_mutex_destroy \
-	pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock
+	pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock socket setsockopt connect send gethostname close
 SIM_WRAPS = $(foreach name,$(SIM_WRAPPED),-Wl,--wrap=$(name))
 # The world is not what is tested: it shall be quick where the program is not optimised.
 SIM_FLAGS = $(if $(filter asan tsan,$(MODE)),-O2)

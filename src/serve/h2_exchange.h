@@ -19,6 +19,7 @@ struct h2_tunnel {
     struct exchange *x;       /* a copy for the log */
     void (*on_server_end)(void *taken);
     void *taken;
+    bool is_broken; /* the server took no more */
 };
 
 /* Lives in one block, with the start of its arena. */

@@ -41,6 +41,7 @@ void h2_tunnel_take(struct h2_exchange *e)
     if (x->tunnel.early.size > 0)
         tunnel->early = arena_copy(&x->arena, x->tunnel.early);
     stream_relocate(&tunnel->server, x->tunnel.server);
+    tunnel->server.watch.on_ready = NULL; /* it was of the pool, whose connection this is no more */
     tunnel->on_server_end = x->tunnel.on_end;
     tunnel->taken = x->tunnel.take(x->tunnel.argument);
     exchange_hand_over(x, tunnel->x);
@@ -68,7 +69,8 @@ static void send_to_server(void *argument)
         }
         if (status == ERR_CANCELLED)
             return;
-        if (status != OK) {
+        if (status != OK) { /* what can be read still may look like an end */
+            tunnel->is_broken = true;
             stream_break(&tunnel->server);
             return;
         }
@@ -115,7 +117,7 @@ enum status h2_tunnel_serve(struct h2_exchange *e)
     if (status == OK)
         status = send_to_client(e);
     if (status == OK)
-        status = h2_pass_end(e);
+        status = tunnel->is_broken ? ERR_CLOSED : h2_pass_end(e);
     fiber_scope_cancel(&scope);
     stream_close(&tunnel->server, false);
     tunnel->x->is_finished = status == OK;

@@ -17,6 +17,7 @@ enum descriptor_kind {
     DESCRIPTOR_PIPE_IN, /* the end that is read from */
     DESCRIPTOR_PIPE_OUT,
     DESCRIPTOR_FILE,
+    DESCRIPTOR_LOG, /* a socket that lines are sent to */
 };
 
 enum {

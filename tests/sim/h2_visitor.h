@@ -3,8 +3,8 @@
  * has to become of it, while somebody else is served. */
 #pragma once
 
+#include "actor.h"
 #include "h2_peer.h"
-#include "plan.h"
 
 enum {
     VISITOR_REPLY = 100,
@@ -45,5 +45,5 @@ void visitor_asks_first(struct h2_peer *peer);
 void visitor_gets(struct h2_peer *peer); /* hello, and that */
 
 /* For a scenario: the deeds, up to one without a name; and its check. */
-void visitors_do(const struct h2_deed *deeds);
+struct server_actor *visitors_do(const struct h2_deed *deeds); /* the server of all of them */
 void visitors_check(void);

@@ -28,6 +28,7 @@ struct plan *plan_new(void)
                           .way = "",
                           .query = "",
                           .host = "sim.test",
+                          .protocol = "sim",
                           .fields = "",
                           .reply_fields = ""};
     return plan;
@@ -200,7 +201,7 @@ char *plan_request(const struct plan *plan, size_t *size, size_t *head_size)
     if (plan->expects_continue)
         add(&text, "Expect: 100-continue\r\n");
     if (plan->upgrades)
-        add(&text, "Connection: upgrade\r\nUpgrade: sim\r\n");
+        add(&text, "Connection: upgrade\r\nUpgrade: %s\r\n", plan->protocol);
     else if (plan->says_close)
         add(&text, "Connection: close\r\n");
     else if (plan->is_minor_0)
@@ -238,7 +239,7 @@ char *plan_reply(const struct plan *plan, enum manner manner, size_t *size)
         filled += part;
     }
     if (plan->upgrades) {
-        add(&text, "Connection: upgrade\r\nUpgrade: sim\r\n\r\n");
+        add(&text, "Connection: upgrade\r\nUpgrade: %s\r\n\r\n", plan->protocol);
         *size = text.size;
         return text.data;
     }

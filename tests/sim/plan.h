@@ -71,6 +71,7 @@ struct plan {
     size_t body_size;
     enum misframing misframing;
     bool expects_continue, upgrades, says_close, is_minor_0;
+    const char *protocol; /* of an upgrade */
     const char *path;    /* of a page, which others ask for too; NULL: /r/ID, and before that … */
     const char *way;     /* what stands before /r/ID in the path; "": nothing */
     const char *arrives; /* and what a server has to see there; NULL: the same */
@@ -104,6 +105,7 @@ struct plan {
     unsigned copies;    /* that a mirror got */
     const void *server; /* that was asked last */
     unsigned wholes;    /* requests with their bodies */
+    size_t arrived;     /* bytes of its body that a server has */
     enum outcome outcome;
     int got_status;
     size_t got_bytes;

@@ -4,6 +4,8 @@
 #include "scenario.h"
 #include "world.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void send_more(void *argument);
@@ -78,4 +80,27 @@ void raw_start(struct raw *raw, int64_t delay, const char *says)
     raw->says = says;
     raw->says_size = raw->says_size > 0 ? raw->says_size : strlen(says);
     world_after(delay, dial, raw);
+}
+
+void raw_expect(const struct raw *raw, const struct raw_answer *rows, const char *const *never)
+{
+    const char *at = raw->heard;
+    for (; rows->status != 0; rows++) {
+        const char *end = strstr(at, "\r\n\r\n");
+        if (end == NULL || strncmp(at, "HTTP/1.1 ", 9) != 0 || atoi(at + 9) != rows->status)
+            world_broken("expectation", "\"%.60s\" where %d is right", at, rows->status);
+        const char *length = strcasestr(at, "\r\ncontent-length: ");
+        size_t size =
+            length == NULL || length > end || rows->is_head ? 0 : strtoul(length + 18, NULL, 10);
+        at = end + 4;
+        if (rows->body != NULL && (size != strlen(rows->body) || memcmp(at, rows->body, size) != 0))
+            world_broken("expectation", "\"%.*s\" where \"%s\" is right", (int)size, at,
+                         rows->body);
+        at += size;
+    }
+    if (at != raw->heard + raw->heard_size)
+        world_broken("expectation", "more answers than there were requests: \"%.60s\"", at);
+    for (; never != NULL && *never != NULL; never++)
+        if (strcasestr(raw->heard, *never) != NULL)
+            world_broken("expectation", "\"%s\" was said", *never);
 }

@@ -26,4 +26,12 @@ struct raw {
 
 /* Zeroed but for the network and an address of its own. */
 struct raw *raw_new(const char *to);
+/* What it heard so far is these answers, in order, and nothing else; or the truth "expectation" is
+ * broken. Rows end with a status of 0; each of `never`, which ends with NULL, stands nowhere. */
+struct raw_answer {
+    int status;
+    const char *body; /* NULL: any */
+    bool is_head;     /* of HEAD: none */
+};
+void raw_expect(const struct raw *raw, const struct raw_answer *rows, const char *const *never);
 void raw_start(struct raw *raw, int64_t delay, const char *says);

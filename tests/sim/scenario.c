@@ -130,6 +130,17 @@ struct client *scenario_traffic(unsigned count, unsigned servers_count,
     return client;
 }
 
+struct plan *scenario_ask(struct client *client, const char *way, const char *fields,
+                          int own_status)
+{
+    struct plan *plan = client->plans[client->count++] = plan_new();
+    plan->reply_size = 100;
+    plan->way = way;
+    plan->fields = fields;
+    plan->own_status = own_status;
+    return plan;
+}
+
 void scenario_body(struct plan *plan, const char *method, enum plan_body kind, size_t size)
 {
     plan->method = method;

@@ -48,6 +48,10 @@ void scenario_site(const char *top, const char *proxy);
 /* A site before `servers_count` servers, which are put into `servers`, and a client that starts. */
 struct client *scenario_traffic(unsigned count, unsigned servers_count,
                                 struct server_actor **servers);
+/* One request more of that client: under that path, with these fields; a server answers with 100
+ * bytes, or weir itself with that status. */
+struct plan *scenario_ask(struct client *client, const char *way, const char *fields,
+                          int own_status);
 void scenario_body(struct plan *plan, const char *method, enum plan_body kind, size_t size);
 /* For check: the request ended as said, after that many seconds (and at most one more). */
 void scenario_expect(const struct plan *plan, int status, double seconds);

@@ -173,6 +173,20 @@
     CHECKED(overrides_are_kept)                                                                    \
     CHECKED(overrides_on_full_disk)                                                                \
     CHECKED(overrides_are_found)                                                                   \
+    CHECKED(signed_as_examples)                                                                    \
+    CHECKED(signed_day_by_day)                                                                     \
+    CHECKED(bucket_is_a_site)                                                                      \
+    CHECKED(uploads_are_signed)                                                                    \
+    CHECKED(storage_is_unwell)                                                                     \
+    CHECKED(h2_tunnels)                                                                            \
+    CHECKED(logs_are_sent)                                                                         \
+    CHECKED(receivers_go_and_come)                                                                 \
+    CHECKED(receivers_are_full)                                                                    \
+    PLAIN(keys_of_all_kinds)                                                                       \
+    CHECKED(keys_are_changed)                                                                      \
+    CHECKED(keys_are_fetched)                                                                      \
+    PLAIN(hashes_of_all_kinds)                                                                     \
+    CHECKED(users_are_changed)                                                                     \
     PLAIN(introduced_by_1)                                                                         \
     PLAIN(introduced_by_2)                                                                         \
     PLAIN(introduced_in_many_ways)                                                                 \

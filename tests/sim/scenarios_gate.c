@@ -55,16 +55,6 @@ static void begin(void)
     scenario_start(client);
 }
 
-static struct plan *ask(struct client *who, const char *way, const char *fields, int own_status)
-{
-    struct plan *plan = who->plans[who->count++] = plan_new();
-    plan->reply_size = 100;
-    plan->way = way;
-    plan->fields = fields;
-    plan->own_status = own_status;
-    return plan;
-}
-
 static char *with(const char *token, bool is_cookie)
 {
     char *fields = world_alloc(2048);
@@ -76,53 +66,54 @@ static char *with(const char *token, bool is_cookie)
 void who_may_pass(void)
 {
     begin();
-    ask(client, "/named", "", 401);
-    ask(client, "/named", AS_ANN, 0);
-    ask(client, "/named", AS_ANN, 0); /* from memory */
-    ask(client, "/named", AS_BOB, 401);
-    ask(client, "/named", "Authorization: Basic what\r\n", 401);
-    ask(client, "/keyed", "", 401);
-    ask(client, "/keyed", "X-API-Key: key-of-eve\r\n", 401);
-    struct plan *plan = ask(client, "/keyed", "X-API-Key: key-of-bob\r\nX-User: eve\r\n", 0);
+    scenario_ask(client, "/named", "", 401);
+    scenario_ask(client, "/named", AS_ANN, 0);
+    scenario_ask(client, "/named", AS_ANN, 0); /* from memory */
+    scenario_ask(client, "/named", AS_BOB, 401);
+    scenario_ask(client, "/named", "Authorization: Basic what\r\n", 401);
+    scenario_ask(client, "/keyed", "", 401);
+    scenario_ask(client, "/keyed", "X-API-Key: key-of-eve\r\n", 401);
+    struct plan *plan =
+        scenario_ask(client, "/keyed", "X-API-Key: key-of-bob\r\nX-User: eve\r\n", 0);
     plan->server_field = "X-User";
     plan->server_value = "bob";
-    ask(client, "/shared", "", 401);
-    ask(client, "/shared", with(SHARED, false), 0);
-    ask(client, "/shared", with(TOKENS[0].token, false), 401);
+    scenario_ask(client, "/shared", "", 401);
+    scenario_ask(client, "/shared", with(SHARED, false), 0);
+    scenario_ask(client, "/shared", with(TOKENS[0].token, false), 401);
     for (unsigned i = 0; i < sizeof TOKENS / sizeof *TOKENS; i++) {
-        plan =
-            ask(client, "/signed", with(TOKENS[i].token, i % 2 == 1), TOKENS[i].is_good ? 0 : 401);
+        plan = scenario_ask(client, "/signed", with(TOKENS[i].token, i % 2 == 1),
+                            TOKENS[i].is_good ? 0 : 401);
         plan->server_field = TOKENS[i].is_good ? "X-Team" : NULL;
         plan->server_value = "staff";
     }
-    ask(client, "/signed", with(TOKENS[1].token, false), 0); /* from memory */
-    ask(client, "/signed", "", 401);
+    scenario_ask(client, "/signed", with(TOKENS[1].token, false), 0); /* from memory */
+    scenario_ask(client, "/signed", "", 401);
 }
 
 void pages_of_others(void)
 {
     begin();
-    struct plan *plan = ask(client, "/pages", "Origin: https://app.sim\r\n", 0);
+    struct plan *plan = scenario_ask(client, "/pages", "Origin: https://app.sim\r\n", 0);
     plan->client_field = "Access-Control-Allow-Origin";
     plan->client_value = "https://app.sim";
-    plan = ask(client, "/pages", "Origin: https://evil.sim\r\n", 0);
+    plan = scenario_ask(client, "/pages", "Origin: https://evil.sim\r\n", 0);
     plan->client_field = "Access-Control-Allow-Origin";
-    plan = ask(client, "/pages",
-               "Origin: https://app.sim\r\nAccess-Control-Request-Method: GET\r\n", 204);
+    plan = scenario_ask(client, "/pages",
+                        "Origin: https://app.sim\r\nAccess-Control-Request-Method: GET\r\n", 204);
     plan->method = "OPTIONS";
-    plan = ask(client, "/pages",
-               "Origin: https://evil.sim\r\nAccess-Control-Request-Method: GET\r\n", 403);
+    plan = scenario_ask(client, "/pages",
+                        "Origin: https://evil.sim\r\nAccess-Control-Request-Method: GET\r\n", 403);
     plan->method = "OPTIONS";
-    plan = ask(client, "/pages", "", 0);
+    plan = scenario_ask(client, "/pages", "", 0);
     plan->client_field = "X-Frame-Options";
     plan->client_value = "DENY";
     plan->reply_fields = "Server: sim/1\r\n";
-    plan = ask(client, "/pages", "", 0);
+    plan = scenario_ask(client, "/pages", "", 0);
     plan->client_field = "Set-Cookie";
     plan->client_value = "a=b; Secure; HttpOnly; SameSite=Lax";
     plan->reply_fields = "Set-Cookie: a=b\r\n";
-    ask(client, "/blocked/.git/config", "", 404);
-    ask(client, "/blocked/fine", "", 0);
+    scenario_ask(client, "/blocked/.git/config", "", 404);
+    scenario_ask(client, "/blocked/fine", "", 0);
 }
 
 /* A client that asks for too much is told so; one that waits for its turn has it; others are not
@@ -131,21 +122,21 @@ void too_many_requests(void)
 {
     begin();
     client->manner.pipelined = 4;
-    ask(client, "/limited", "", 0);
-    ask(client, "/limited", "", 0);
-    struct plan *plan = ask(client, "/limited", "", 429);
+    scenario_ask(client, "/limited", "", 0);
+    scenario_ask(client, "/limited", "", 0);
+    struct plan *plan = scenario_ask(client, "/limited", "", 429);
     plan->client_field = "Retry-After";
     plan->client_value = "1";
     for (unsigned i = 0; i < 4; i++)
-        ask(client, "/waits", "", 0);
+        scenario_ask(client, "/waits", "", 0);
     other = scenario_client(0);
     other->from = scenario_address("10.2.0.7:4000");
-    ask(other, "/limited", "", 0);
-    ask(other, "/single", "", 0)->think = SECONDS(3);
+    scenario_ask(other, "/limited", "", 0);
+    scenario_ask(other, "/single", "", 0)->think = SECONDS(3);
     scenario_start(other);
     third = scenario_client(0);
     third->from = scenario_address("10.2.0.7:4001");
-    ask(third, "/single", "", 0); /* refused while the other is under way */
+    scenario_ask(third, "/single", "", 0); /* refused while the other is under way */
     client_start(third, SECONDS(2));
     actors_expect_trouble();
 }
@@ -187,14 +178,14 @@ void users_come_and_go(void)
 {
     begin();
     client->manner.idles = SECONDS(20);
-    ask(client, "/named", AS_ANN, 0);
-    ask(client, "/named", AS_ANN, 0); /* torn */
-    ask(client, "/signed", with(TOKENS[2].token, false), 0);
-    ask(client, "/named", AS_ANN, 0); /* changed: 401, if the file could be read */
-    ask(client, "/named", AS_BOB, 0);
-    ask(client, "/named", AS_BOB, 0); /* gone */
-    ask(client, "/signed", with(TOKENS[2].token, false), 0);
-    ask(client, "/keyed", "X-API-Key: key-of-bob\r\n", 0);
+    scenario_ask(client, "/named", AS_ANN, 0);
+    scenario_ask(client, "/named", AS_ANN, 0); /* torn */
+    scenario_ask(client, "/signed", with(TOKENS[2].token, false), 0);
+    scenario_ask(client, "/named", AS_ANN, 0); /* changed: 401, if the file could be read */
+    scenario_ask(client, "/named", AS_BOB, 0);
+    scenario_ask(client, "/named", AS_BOB, 0); /* gone */
+    scenario_ask(client, "/signed", with(TOKENS[2].token, false), 0);
+    scenario_ask(client, "/keyed", "X-API-Key: key-of-bob\r\n", 0);
     world_after(SECONDS(5), users_are_torn, NULL);
     world_after(SECONDS(45), users_change, NULL);
     world_after(SECONDS(85), users_are_gone, NULL);

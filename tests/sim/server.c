@@ -273,6 +273,7 @@ static void on_body(struct reader *reader, const char *data, size_t size)
                      (unsigned long long)(at + same), c->plan->id);
     if (at + size > c->plan->body_size && c->plan->misframing == FRAMED_WELL)
         world_broken("pairing", "the body of request %u is longer than it was", c->plan->id);
+    c->plan->arrived = (size_t)at + size;
 }
 
 static void on_end(struct reader *reader)
