@@ -161,6 +161,9 @@ static void say_question(struct asking *asking)
     char text[64];
     const char *fields = question->fields == NULL ? "" : question->fields;
     asking->out_size = asking->out_at = 0;
+    if (asking->introduces != NULL && !asking->has_introduced)
+        add(asking, asking->introduces, asking->introduces_size);
+    asking->has_introduced = true;
     if (question->asks[0] == '/')
         say(asking, question->sends == NULL ? "GET " : "POST ");
     say(asking, question->asks);
@@ -288,6 +291,7 @@ static void dial(void *argument)
     if (asking->is_over)
         return;
     asking->connections++;
+    asking->has_introduced = false;
     reader_init(&asking->reader, false, asking);
     asking->reader.on_head = on_head;
     asking->reader.on_body = on_body;

@@ -28,6 +28,8 @@ struct asking {
     struct address from, to;
     const struct question *questions;
     unsigned count;
+    const char *introduces; /* what each connection begins with; NULL: nothing */
+    size_t introduces_size;
     bool may_be_broken_off; /* the connection may end inside an answer */
     /* What came of it. */
     unsigned answered;
@@ -42,7 +44,7 @@ struct asking {
     size_t out_size, out_at;
     unsigned connections;
     char etag[64], date[64];
-    bool has_asked, is_waiting, is_over;
+    bool has_introduced, has_asked, is_waiting, is_over;
     int64_t active_at;
     struct asking *next;
 };

@@ -105,6 +105,21 @@
     CHECKED(maps_change)                                                                           \
     PLAIN(maps_are_long)                                                                           \
     PLAIN(paths_by_pattern)                                                                        \
+    PLAIN(words_of_requests)                                                                       \
+    PLAIN(words_of_tls)                                                                            \
+    PLAIN(words_of_servers)                                                                        \
+    PLAIN(words_of_introductions)                                                                  \
+    CHECKED(words_of_places)                                                                       \
+    PLAIN(ways_by_path)                                                                            \
+    PLAIN(ways_by_conditions)                                                                      \
+    PLAIN(ways_by_client)                                                                          \
+    PLAIN(calls_are_refused)                                                                       \
+    CHECKED(calls_have_deadlines)                                                                  \
+    PLAIN(words_by_expression)                                                                     \
+    PLAIN(words_are_long)                                                                          \
+    PLAIN(words_are_counted)                                                                       \
+    PLAIN(words_are_encoded)                                                                       \
+    CHECKED(words_take_too_long)                                                                   \
     CHECKED(one_fetch_for_many)                                                                    \
     CHECKED(one_fetch_of_chunks)                                                                   \
     CHECKED(first_leaves_early)                                                                    \
