@@ -52,42 +52,43 @@ void ways_by_path(void)
     ASK(MILLISECONDS(300), QUESTIONS);
 }
 
+static const struct question CONDITIONS[] = {
+    {.asks = "PUT /m/x", .status = 200, .body = "written"},
+    {.asks = "DELETE /m/x", .status = 200, .body = "written"},
+    {.asks = "/m/x", .fields = "X-Kind: a\r\n", .status = 200, .body = "kind"},
+    {.asks = "PUT /m/x", .fields = "X-Kind: a\r\n", .status = 200, .body = "written"},
+    {.asks = "/m/x", .status = 200, .body = "else"},
+    {.asks = "/h/x", .fields = "X-Kind: bb\r\nX-Two: two\r\n", .status = 200, .body = "both"},
+    {.asks = "/h/x", .fields = "x-kind: bb\r\nX-Two: three\r\n", .status = 200, .body = "any"},
+    {.asks = "/h/x", .fields = "X-Kind: bc\r\nX-Two: two\r\n", .status = 200, .body = "any"},
+    {.asks = "/h/x",
+     .fields = "X-Kind: c\r\nX-Kind: b\r\nX-Two: two\r\n",
+     .status = 200,
+     .body = "both"},
+    {.asks = "/h/x", .status = 200, .body = "else"},
+    {.asks = "/q/x?b&a=1", .status = 200, .body = "two"},
+    {.asks = "/q/x?a=1", .status = 200, .body = "a"},
+    {.asks = "/q/x?a=12&b", .status = 200, .body = "a"},
+    {.asks = "/q/x?n=12", .status = 200, .body = "number"},
+    {.asks = "/q/x?n=1x", .status = 200, .body = "else"},
+    {.asks = "/q/x?aa=1", .status = 200, .body = "else"},
+    {.asks = "/c/x", .fields = "Cookie: group=b\r\n", .status = 200, .body = "b"},
+    {.asks = "/c/x", .fields = "Cookie: x=y;group=bb\r\n", .status = 200, .body = "any"},
+    {.asks = "/c/x",
+     .fields = "Cookie: groups=b; x\r\nCookie: group=b\r\n",
+     .status = 200,
+     .body = "b"},
+    {.asks = "/c/x", .fields = "Cookie: xgroup=b\r\n", .status = 200, .body = "else"},
+    {.asks = "/slow/x",
+     .fields = "X-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\r\n",
+     .status = 400},
+    {.asks = "/slow/x", .fields = "X-Slow: aaa\r\n", .status = 200, .body = "slow"},
+};
+
 /* Of routes with the same path the one with more conditions comes first: methods, fields, queries,
  * addresses; then their order. */
 void ways_by_conditions(void)
 {
-    static const struct question QUESTIONS[] = {
-        {.asks = "PUT /m/x", .status = 200, .body = "written"},
-        {.asks = "DELETE /m/x", .status = 200, .body = "written"},
-        {.asks = "/m/x", .fields = "X-Kind: a\r\n", .status = 200, .body = "kind"},
-        {.asks = "PUT /m/x", .fields = "X-Kind: a\r\n", .status = 200, .body = "written"},
-        {.asks = "/m/x", .status = 200, .body = "else"},
-        {.asks = "/h/x", .fields = "X-Kind: bb\r\nX-Two: two\r\n", .status = 200, .body = "both"},
-        {.asks = "/h/x", .fields = "x-kind: bb\r\nX-Two: three\r\n", .status = 200, .body = "any"},
-        {.asks = "/h/x", .fields = "X-Kind: bc\r\nX-Two: two\r\n", .status = 200, .body = "any"},
-        {.asks = "/h/x",
-         .fields = "X-Kind: c\r\nX-Kind: b\r\nX-Two: two\r\n",
-         .status = 200,
-         .body = "both"},
-        {.asks = "/h/x", .status = 200, .body = "else"},
-        {.asks = "/q/x?b&a=1", .status = 200, .body = "two"},
-        {.asks = "/q/x?a=1", .status = 200, .body = "a"},
-        {.asks = "/q/x?a=12&b", .status = 200, .body = "a"},
-        {.asks = "/q/x?n=12", .status = 200, .body = "number"},
-        {.asks = "/q/x?n=1x", .status = 200, .body = "else"},
-        {.asks = "/q/x?aa=1", .status = 200, .body = "else"},
-        {.asks = "/c/x", .fields = "Cookie: group=b\r\n", .status = 200, .body = "b"},
-        {.asks = "/c/x", .fields = "Cookie: x=y;group=bb\r\n", .status = 200, .body = "any"},
-        {.asks = "/c/x",
-         .fields = "Cookie: groups=b; x\r\nCookie: group=b\r\n",
-         .status = 200,
-         .body = "b"},
-        {.asks = "/c/x", .fields = "Cookie: xgroup=b\r\n", .status = 200, .body = "else"},
-        {.asks = "/slow/x",
-         .fields = "X-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\r\n",
-         .status = 400},
-        {.asks = "/slow/x", .fields = "X-Slow: aaa\r\n", .status = 200, .body = "slow"},
-    };
     scenario_config(
         "workers 1\nsite * {\n    listen 10.1.0.1:80\n"
         "    route /m/* {\n        respond 200 else\n    }\n"
@@ -109,7 +110,7 @@ void ways_by_conditions(void)
         "    route /slow/* {\n        match header X-Slow ~^(a+)+(a+)+$\n        respond 200 slow\n"
         "    }\n"
         "    respond 404\n}\n");
-    ASK(MILLISECONDS(300), QUESTIONS);
+    ASK(MILLISECONDS(300), CONDITIONS);
 }
 
 /* Who asks, and what it likes best. */

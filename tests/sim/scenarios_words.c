@@ -160,6 +160,48 @@ static void countries_break(void)
     files_set("/country.mmdb", "nonsense");
 }
 
+static const struct question HOMES[] = {
+    {.asks = "/",
+     .fields = "X-Forwarded-For: 192.0.2.1\r\n",
+     .status = 200,
+     .body = "192.0.2.1 DE/64496"},
+    {.asks = "/",
+     .fields = "X-Forwarded-For: 192.0.2.200\r\n",
+     .status = 200,
+     .body = "192.0.2.200 DE/"},
+    {.asks = "/",
+     .fields = "X-Forwarded-For: ::ffff:192.0.2.1\r\n",
+     .status = 200,
+     .body = "~DE/64496"},
+    {.asks = "/",
+     .fields = "X-Forwarded-For: 2001:db8::7\r\n",
+     .status = 200,
+     .body = "2001:db8::7 AT/"},
+    {.asks = "/",
+     .fields = "X-Forwarded-For: 203.0.113.1\r\n",
+     .status = 200,
+     .body = "203.0.113.1 /"},
+    {.asks = "/", .status = 200, .body = "10.2.7.1 /"},
+    {.asks = "/de/", .fields = "X-Forwarded-For: 192.0.2.1\r\n", .status = 200, .body = "de"},
+    {.asks = "/de/", .fields = "X-Forwarded-For: 2001:db8::1\r\n", .status = 200},
+    {.asks = "/de/", .fields = "X-Forwarded-For: 198.51.100.1\r\n", .status = 403},
+    {.asks = "/as/", .fields = "X-Forwarded-For: 192.0.2.1\r\n", .status = 403},
+    {.asks = "/as/", .fields = "X-Forwarded-For: 192.0.2.200\r\n", .status = 200},
+    {.asks = "/",
+     .fields = "X-Forwarded-For: 192.0.2.1\r\n",
+     .first = countries_change,
+     .after = SECONDS(3),
+     .status = 200,
+     .body = "192.0.2.1 FR/64496"},
+    {.asks = "/de/", .fields = "X-Forwarded-For: 192.0.2.1\r\n", .status = 403},
+    {.asks = "/",
+     .fields = "X-Forwarded-For: 192.0.2.1\r\n",
+     .first = countries_break,
+     .after = SECONDS(3),
+     .status = 200,
+     .body = "192.0.2.1 FR/64496"},
+};
+
 void words_of_places(void)
 {
     static const struct geo_entry COUNTRIES[] = {
@@ -170,47 +212,6 @@ void words_of_places(void)
         {0},
     };
     static const struct geo_entry NETWORKS[] = {{.network = "192.0.2.0/25", .number = 64496}, {0}};
-    static const struct question QUESTIONS[] = {
-        {.asks = "/",
-         .fields = "X-Forwarded-For: 192.0.2.1\r\n",
-         .status = 200,
-         .body = "192.0.2.1 DE/64496"},
-        {.asks = "/",
-         .fields = "X-Forwarded-For: 192.0.2.200\r\n",
-         .status = 200,
-         .body = "192.0.2.200 DE/"},
-        {.asks = "/",
-         .fields = "X-Forwarded-For: ::ffff:192.0.2.1\r\n",
-         .status = 200,
-         .body = "~DE/64496"},
-        {.asks = "/",
-         .fields = "X-Forwarded-For: 2001:db8::7\r\n",
-         .status = 200,
-         .body = "2001:db8::7 AT/"},
-        {.asks = "/",
-         .fields = "X-Forwarded-For: 203.0.113.1\r\n",
-         .status = 200,
-         .body = "203.0.113.1 /"},
-        {.asks = "/", .status = 200, .body = "10.2.7.1 /"},
-        {.asks = "/de/", .fields = "X-Forwarded-For: 192.0.2.1\r\n", .status = 200, .body = "de"},
-        {.asks = "/de/", .fields = "X-Forwarded-For: 2001:db8::1\r\n", .status = 200},
-        {.asks = "/de/", .fields = "X-Forwarded-For: 198.51.100.1\r\n", .status = 403},
-        {.asks = "/as/", .fields = "X-Forwarded-For: 192.0.2.1\r\n", .status = 403},
-        {.asks = "/as/", .fields = "X-Forwarded-For: 192.0.2.200\r\n", .status = 200},
-        {.asks = "/",
-         .fields = "X-Forwarded-For: 192.0.2.1\r\n",
-         .first = countries_change,
-         .after = SECONDS(3),
-         .status = 200,
-         .body = "192.0.2.1 FR/64496"},
-        {.asks = "/de/", .fields = "X-Forwarded-For: 192.0.2.1\r\n", .status = 403},
-        {.asks = "/",
-         .fields = "X-Forwarded-For: 192.0.2.1\r\n",
-         .first = countries_break,
-         .after = SECONDS(3),
-         .status = 200,
-         .body = "192.0.2.1 FR/64496"},
-    };
     geo_file_set("/country.mmdb", "Sim-Country", COUNTRIES);
     geo_file_set("/network.mmdb", "Sim-ASN", NETWORKS);
     scenario_config("workers 1\ntrusted_proxies 10.2.0.0/16\n"
@@ -221,7 +222,7 @@ void words_of_places(void)
                     "    route /as/* {\n        deny all network=AS64496\n        respond 200 as\n"
                     "    }\n"
                     "    respond 200 \"{client_ip} {geo.country}/{geo.network}\"\n}\n");
-    ASK(MILLISECONDS(300), QUESTIONS);
+    ASK(MILLISECONDS(300), HOMES);
 }
 void words_of_places_check(void)
 {
