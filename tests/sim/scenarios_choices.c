@@ -113,49 +113,47 @@ void ways_by_conditions(void)
     ASK(MILLISECONDS(300), CONDITIONS);
 }
 
+static const struct question CLIENTS[] = {
+    {.asks = "/ip/", .status = 200, .body = "else"},
+    {.asks = "/ip/", .fields = "X-Forwarded-For: 10.9.255.1\r\n", .status = 200, .body = "in"},
+    {.asks = "/ip/", .fields = "X-Forwarded-For: 10.10.0.1\r\n", .status = 200, .body = "else"},
+    {.asks = "/ip/", .fields = "X-Forwarded-For: 192.0.2.7\r\n", .status = 200, .body = "in"},
+    {.asks = "/ip/", .fields = "X-Forwarded-For: 192.0.2.8\r\n", .status = 200, .body = "else"},
+    {.asks = "/ip/", .fields = "X-Forwarded-For: 2001:db8:7ff::1\r\n", .status = 200, .body = "in"},
+    {.asks = "/ip/",
+     .fields = "X-Forwarded-For: 2001:db8:800::1\r\n",
+     .status = 200,
+     .body = "else"},
+    {.asks = "/ip/",
+     .fields = "X-Forwarded-For: 10.9.0.1\r\nX-More: 1\r\n",
+     .status = 200,
+     .body = "more"},
+    {.asks = "/l/", .fields = "Accept-Language: de\r\n", .status = 200, .body = "de"},
+    {.asks = "/l/", .fields = "Accept-Language: DE-at, en\r\n", .status = 200, .body = "de"},
+    {.asks = "/l/",
+     .fields = "Accept-Language: de;q=0.8, en-GB;q=0.9\r\n",
+     .status = 200,
+     .body = "en"},
+    {.asks = "/l/",
+     .fields = "Accept-Language: en;q=0.5\r\nAccept-Language: de;q=0.55\r\n",
+     .status = 200,
+     .body = "de"},
+    {.asks = "/l/",
+     .fields = "Accept-Language: de;q=0.999, en;q=1.000\r\n",
+     .status = 200,
+     .body = "en"},
+    {.asks = "/l/", .fields = "Accept-Language: *, de;q=0.3\r\n", .status = 200, .body = "de"},
+    {.asks = "/l/", .fields = "Accept-Language: fr\r\n", .status = 200, .body = "else"},
+    {.asks = "/l/", .fields = "Accept-Language: fr-CH, de\r\n", .status = 200, .body = "de"},
+    {.asks = "/l/", .fields = "Accept-Language: den\r\n", .status = 200, .body = "else"},
+    {.asks = "/l/", .fields = "Accept-Language: de;q=0\r\n", .status = 200, .body = "else"},
+    {.asks = "/l/", .fields = "Accept-Language: de;r=1\r\n", .status = 200, .body = "else"},
+    {.asks = "/l/", .status = 200, .body = "else"},
+};
+
 /* Who asks, and what it likes best. */
 void ways_by_client(void)
 {
-    static const struct question QUESTIONS[] = {
-        {.asks = "/ip/", .status = 200, .body = "else"},
-        {.asks = "/ip/", .fields = "X-Forwarded-For: 10.9.255.1\r\n", .status = 200, .body = "in"},
-        {.asks = "/ip/", .fields = "X-Forwarded-For: 10.10.0.1\r\n", .status = 200, .body = "else"},
-        {.asks = "/ip/", .fields = "X-Forwarded-For: 192.0.2.7\r\n", .status = 200, .body = "in"},
-        {.asks = "/ip/", .fields = "X-Forwarded-For: 192.0.2.8\r\n", .status = 200, .body = "else"},
-        {.asks = "/ip/",
-         .fields = "X-Forwarded-For: 2001:db8:7ff::1\r\n",
-         .status = 200,
-         .body = "in"},
-        {.asks = "/ip/",
-         .fields = "X-Forwarded-For: 2001:db8:800::1\r\n",
-         .status = 200,
-         .body = "else"},
-        {.asks = "/ip/",
-         .fields = "X-Forwarded-For: 10.9.0.1\r\nX-More: 1\r\n",
-         .status = 200,
-         .body = "more"},
-        {.asks = "/l/", .fields = "Accept-Language: de\r\n", .status = 200, .body = "de"},
-        {.asks = "/l/", .fields = "Accept-Language: DE-at, en\r\n", .status = 200, .body = "de"},
-        {.asks = "/l/",
-         .fields = "Accept-Language: de;q=0.8, en-GB;q=0.9\r\n",
-         .status = 200,
-         .body = "en"},
-        {.asks = "/l/",
-         .fields = "Accept-Language: en;q=0.5\r\nAccept-Language: de;q=0.55\r\n",
-         .status = 200,
-         .body = "de"},
-        {.asks = "/l/",
-         .fields = "Accept-Language: de;q=0.999, en;q=1.000\r\n",
-         .status = 200,
-         .body = "en"},
-        {.asks = "/l/", .fields = "Accept-Language: *, de;q=0.3\r\n", .status = 200, .body = "de"},
-        {.asks = "/l/", .fields = "Accept-Language: fr\r\n", .status = 200, .body = "else"},
-        {.asks = "/l/", .fields = "Accept-Language: fr-CH, de\r\n", .status = 200, .body = "de"},
-        {.asks = "/l/", .fields = "Accept-Language: den\r\n", .status = 200, .body = "else"},
-        {.asks = "/l/", .fields = "Accept-Language: de;q=0\r\n", .status = 200, .body = "else"},
-        {.asks = "/l/", .fields = "Accept-Language: de;r=1\r\n", .status = 200, .body = "else"},
-        {.asks = "/l/", .status = 200, .body = "else"},
-    };
     static const struct question ELSEWHERE[] = {
         {.asks = "/x", .status = 200, .body = "other"},
         {.asks = "/x", .fields = "Host: named.test\r\n", .status = 200, .body = "named"},
@@ -176,7 +174,7 @@ void ways_by_client(void)
         "site * {\n    listen 10.1.0.1:81\n    respond 200 other\n}\n"
         "site named.test {\n    listen 10.1.0.1:81\n    respond 200 named\n}\n"
         "site *.named.test {\n    listen 10.1.0.1:81\n    respond 200 wild\n}\n");
-    ASK(MILLISECONDS(300), QUESTIONS);
+    ASK(MILLISECONDS(300), CLIENTS);
     ASK(MILLISECONDS(400), ELSEWHERE)->to = scenario_address("10.1.0.1:81");
 }
 

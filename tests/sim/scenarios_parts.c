@@ -189,60 +189,61 @@ void files_are_known(void)
     asking = ASK(MILLISECONDS(300), KNOWN);
 }
 
+static const struct question COPIES[] = {
+    {.asks = "/page.html",
+     .status = 200,
+     .has = "Content-Encoding:\nVary: Accept-Encoding\nContent-Type: text/html; charset=utf-8",
+     .body = "plain"},
+    {.asks = "/page.html",
+     .fields = "Accept-Encoding: gzip\r\n",
+     .status = 200,
+     .has = "Content-Encoding: gzip\nVary: Accept-Encoding\n"
+            "Content-Type: text/html; charset=utf-8",
+     .body = "gzipped"},
+    {.asks = "/page.html",
+     .fields = "Accept-Encoding: gzip\r\nIf-None-Match: {etag}\r\n",
+     .status = 304},
+    {.asks = "/page.html",
+     .fields = "Accept-Encoding: br\r\nIf-None-Match: {etag}\r\n",
+     .status = 200,
+     .has = "Content-Encoding: br",
+     .body = "of brotli"},
+    {.asks = "/page.html",
+     .fields = "Accept-Encoding: gzip, br;q=0.5\r\n",
+     .status = 200,
+     .has = "Content-Encoding: gzip"},
+    {.asks = "/page.html",
+     .fields = "Accept-Encoding: gzip, br\r\nRange: bytes=3-\r\n",
+     .status = 206,
+     .has = "Content-Encoding: br\nContent-Range: bytes 3-8/9",
+     .body = "brotli"},
+    {.asks = "/page.html",
+     .fields = "Accept-Encoding: gzip;q=0.3, identity\r\n",
+     .status = 200,
+     .has = "Content-Encoding:",
+     .body = "plain"},
+    {.asks = "/page.html",
+     .fields = "Accept-Encoding: gzip\r\nIf-Match: \"a\"\r\n",
+     .status = 412,
+     .has = "Content-Encoding:"},
+    {.asks = "/old.html", .status = 200, .has = "Vary:", .body = "newer"},
+    {.asks = "/old.html",
+     .fields = "Accept-Encoding: gzip\r\n",
+     .status = 200,
+     .has = "Content-Encoding:\nVary:",
+     .body = "newer"},
+    {.asks = "/folder/",
+     .fields = "Accept-Encoding: zstd\r\n",
+     .status = 200,
+     .has = "Content-Encoding: zstd",
+     .body = "of zstd"},
+    {.asks = "/ten.txt", .fields = "Accept-Encoding: gzip\r\n", .status = 200, .has = "Vary:"},
+};
+
 /* Copies that were encoded beforehand go to who can read them, with a tag of their own. One that is
  * older than its file is of an older one. */
 void copies_of_files(void)
 {
-    static const struct question QUESTIONS[] = {
-        {.asks = "/page.html",
-         .status = 200,
-         .has = "Content-Encoding:\nVary: Accept-Encoding\nContent-Type: text/html; charset=utf-8",
-         .body = "plain"},
-        {.asks = "/page.html",
-         .fields = "Accept-Encoding: gzip\r\n",
-         .status = 200,
-         .has = "Content-Encoding: gzip\nVary: Accept-Encoding\n"
-                "Content-Type: text/html; charset=utf-8",
-         .body = "gzipped"},
-        {.asks = "/page.html",
-         .fields = "Accept-Encoding: gzip\r\nIf-None-Match: {etag}\r\n",
-         .status = 304},
-        {.asks = "/page.html",
-         .fields = "Accept-Encoding: br\r\nIf-None-Match: {etag}\r\n",
-         .status = 200,
-         .has = "Content-Encoding: br",
-         .body = "of brotli"},
-        {.asks = "/page.html",
-         .fields = "Accept-Encoding: gzip, br;q=0.5\r\n",
-         .status = 200,
-         .has = "Content-Encoding: gzip"},
-        {.asks = "/page.html",
-         .fields = "Accept-Encoding: gzip, br\r\nRange: bytes=3-\r\n",
-         .status = 206,
-         .has = "Content-Encoding: br\nContent-Range: bytes 3-8/9",
-         .body = "brotli"},
-        {.asks = "/page.html",
-         .fields = "Accept-Encoding: gzip;q=0.3, identity\r\n",
-         .status = 200,
-         .has = "Content-Encoding:",
-         .body = "plain"},
-        {.asks = "/page.html",
-         .fields = "Accept-Encoding: gzip\r\nIf-Match: \"a\"\r\n",
-         .status = 412,
-         .has = "Content-Encoding:"},
-        {.asks = "/old.html", .status = 200, .has = "Vary:", .body = "newer"},
-        {.asks = "/old.html",
-         .fields = "Accept-Encoding: gzip\r\n",
-         .status = 200,
-         .has = "Content-Encoding:\nVary:",
-         .body = "newer"},
-        {.asks = "/folder/",
-         .fields = "Accept-Encoding: zstd\r\n",
-         .status = 200,
-         .has = "Content-Encoding: zstd",
-         .body = "of zstd"},
-        {.asks = "/ten.txt", .fields = "Accept-Encoding: gzip\r\n", .status = 200, .has = "Vary:"},
-    };
     put("/www/page.html", "plain");
     put("/www/page.html.gz", "gzipped");
     put("/www/page.html.br", "of brotli");
@@ -253,7 +254,7 @@ void copies_of_files(void)
     put("/www/folder/index.html", "index");
     put("/www/folder/index.html.zst", "of zstd");
     begin(" precompressed=br,zst,gz");
-    asking = ASK(MILLISECONDS(300), QUESTIONS);
+    asking = ASK(MILLISECONDS(300), COPIES);
 }
 
 /* A file becomes shorter while somebody waits for more of it: nobody may take that for the whole.
