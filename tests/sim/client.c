@@ -193,6 +193,11 @@ static void on_body(struct reader *reader, const char *data, size_t size)
     plan->got_bytes += size;
     if (client->is_wish)
         wish_body(plan, data, size);
+    if (client->is_own && plan->own_text != NULL &&
+        (plan->got_bytes > plan->own_size ||
+         memcmp(plan->own_text + reader->body, data, size) != 0))
+        world_broken("pairing", "the answer to %u for %s is another at byte %llu", plan->id,
+                     plan->way, (unsigned long long)reader->body);
     if (!client->is_of_server)
         return;
     size_t same = plan_same(plan, true, reader->body, data, size);
@@ -217,6 +222,9 @@ static void on_end(struct reader *reader)
         world_broken("pairing", "the answer to %u seems whole with %zu of %zu bytes", plan->id,
                      plan->got_bytes, plan->reply_size);
     bool was_cut = is_whole && !has_none && plan->got_bytes != plan->reply_size;
+    if (client->is_own && plan->own_text != NULL && plan->got_bytes != plan->own_size)
+        world_broken("pairing", "the answer to %u for %s seems whole with %zu of %zu bytes",
+                     plan->id, plan->way, plan->got_bytes, plan->own_size);
     is_whole = is_whole || client->is_own;
     settle(client, plan,
            client->is_wish ? wish_end(plan)

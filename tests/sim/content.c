@@ -2,6 +2,7 @@
 #include "content.h"
 
 #include "coded.h"
+#include "content_files.h"
 #include "outside.h"
 #include "server_cgi.h"
 #include "wish.h"
@@ -76,6 +77,7 @@ const char *content_top(bool is_calm, const struct network *network)
         files_room_left(room);
     for (unsigned i = 0; i < DRAWN_PAGES; i++)
         draw_page(i);
+    content_files_draw();
     return text.data;
 }
 
@@ -99,6 +101,7 @@ const char *content_routes(const char *options)
         "    route /unpacked/* {\n        decompress of=response\n        proxy app %s\n    }"
         "\n    route /program/* {\n%s        fastcgi programs\n    }",
         options, world_chance(50) ? "        replace ananas haystacks types=*\n" : "");
+    add(&text, "%s", CONTENT_FILES_ROUTES);
     return text.data;
 }
 
@@ -191,9 +194,9 @@ static void take_page(struct plan *plan)
 void content_take(struct plan *plan)
 {
     static const char *const WAYS[] = {"/packed", "/replaced", "/unpacked"};
-    uint32_t kind = world_below(8);
+    uint32_t kind = world_below(10);
     size_t size = 1 + world_below(BODY_MAX);
-    bool is_program = kind > 5;
+    bool is_program = kind == 6 || kind == 7;
     if (!is_program) {
         plan->body = BODY_NONE;
         plan->body_size = 0;
@@ -214,6 +217,10 @@ void content_take(struct plan *plan)
     /* For hours, with what is large; and what has a length is encoded in large pieces. */
     if (plan->manner == MANNER_SLOW)
         plan->manner = MANNER_CLOSE;
+    if (kind > 7) {
+        content_files_take(plan);
+        return;
+    }
     if (kind > 2) {
         take_page(plan);
         return;

@@ -6,10 +6,14 @@
 #include "outside.h"
 #include "world.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum {
-    FILES_MAX = 32,
+    FILES_MAX = 96,
+    MEMORY_FILES_MAX = 4,
 };
 
 struct file {
@@ -17,6 +21,7 @@ struct file {
     char *text;
     size_t size, capacity;
     int64_t changed;
+    enum file_being being;
     bool is_there;
 };
 
@@ -58,15 +63,47 @@ static void append(struct file *file, const char *data, size_t size)
     file->changed = world_wall();
 }
 
-void files_set(const char *path, const char *text)
+void files_set_bytes(const char *path, const void *data, size_t size)
 {
-    struct file *file = find(path, text != NULL);
+    struct file *file = find(path, data != NULL);
     if (file == NULL)
         return;
-    file->is_there = text != NULL;
+    file->is_there = data != NULL;
     file->size = 0;
-    if (text != NULL)
-        append(file, text, strlen(text));
+    if (data != NULL)
+        append(file, data, size);
+}
+
+void files_set(const char *path, const char *text)
+{
+    files_set_bytes(path, text, text == NULL ? 0 : strlen(text));
+}
+
+void files_be(const char *path, enum file_being being, int64_t changed)
+{
+    struct file *file = find(path, false);
+    if (file == NULL)
+        world_broken("scenario", "there is no %s", path);
+    file->being = being;
+    file->changed = changed;
+}
+
+enum file_being files_being(const void *object)
+{
+    return ((const struct file *)object)->being;
+}
+
+bool files_next(const char *directory, unsigned *at, const char **rest)
+{
+    size_t size = strlen(directory);
+    while (*at < FILES_MAX) {
+        const struct file *file = &files[(*at)++];
+        if (!file->is_there || strncmp(file->path, directory, size) != 0 || file->path[size] != '/')
+            continue;
+        *rest = file->path + size + 1;
+        return true;
+    }
+    return false;
 }
 
 void files_move(const char *path, const char *to)
@@ -236,13 +273,35 @@ void file_match(const char *pattern, struct arena *arena, const struct slice **p
     *count = 0;
 }
 
-/* No scenario has a library that wants one. */
+/* For libraries that want a path: it is one of the real system, of memory that goes with it. */
+static int memory_files[MEMORY_FILES_MAX];
+
 enum status file_temporary(struct slice text, char path[FILE_TEMPORARY_PATH_MAX], const char **why)
 {
-    (void)text;
-    path[0] = '\0';
-    *why = "Function not implemented";
-    return ERR_SYSTEM;
+    *why = "No space left on device";
+    if (world_fault(FAULT_OPEN) || world_fault(FAULT_FILE_WRITE))
+        return ERR_SYSTEM;
+    int *place = memory_files;
+    while (place<memory_files + MEMORY_FILES_MAX && * place> 0)
+        place++;
+    int fd = place == memory_files + MEMORY_FILES_MAX ? -1 : memfd_create("sim", MFD_CLOEXEC);
+    if (fd < 0 || write(fd, text.data, text.size) != (ssize_t)text.size)
+        return ERR_SYSTEM;
+    *place = fd;
+    (void)snprintf(path, FILE_TEMPORARY_PATH_MAX, "/proc/self/fd/%d", fd);
+    return OK;
+}
+
+static bool remove_memory_file(const char *path)
+{
+    int fd;
+    if (sscanf(path, "/proc/self/fd/%d", &fd) != 1)
+        return false;
+    for (size_t i = 0; i < MEMORY_FILES_MAX; i++)
+        if (memory_files[i] == fd)
+            memory_files[i] = 0;
+    close(fd);
+    return true;
 }
 
 enum status file_rewrite(const char *path, struct slice text, const char **why)
@@ -274,7 +333,7 @@ enum status file_create(const char *path, struct slice text, unsigned mode, cons
 
 void file_remove(const char *path)
 {
-    struct file *file = find(path, false);
+    struct file *file = remove_memory_file(path) ? NULL : find(path, false);
     if (file != NULL)
         file->size = 0;
 }

@@ -81,7 +81,7 @@ static void draw_config(void)
         routes_set_authority();
     if (drawn.front != FRONT_NONE)
         truth_end_within(DRAIN_S);
-    char listen[4096];
+    char listen[6 * 1024];
     snprintf(listen, sizeof listen, "%s%s%s%s", routes_listen(drawn.front),
              drawn.is_introduced ? " proxy_protocol" : "", lines, content_routes(options));
     scenario_config("workers %u\n"

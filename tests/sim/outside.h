@@ -15,6 +15,13 @@ void names_set_services(const char *host, const struct resolver_service *service
 
 /* A file's text; made when it is not there. NULL data: it is removed. */
 void files_set(const char *path, const char *text);
+void files_set_bytes(const char *path, const void *data, size_t size);
+/* What a file is beyond its text, and when (ns since 1970) it was changed last. */
+enum file_being { FILE_IS_PLAIN, FILE_IS_PIPE, FILE_IS_FORBIDDEN };
+void files_be(const char *path, enum file_being being, int64_t changed);
+enum file_being files_being(const void *file);
+/* The next file beneath a directory: the rest of its path. `at` begins with 0. False: no more. */
+bool files_next(const char *directory, unsigned *at, const char **rest);
 void files_move(const char *path, const char *to);
 const char *files_text(const char *path, size_t *size);
 /* The file at a path, for who opens it; NULL: there is none. What it has, and when it was changed.

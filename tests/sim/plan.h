@@ -84,7 +84,9 @@ struct plan {
     const char *client_field, *client_value; /* the same of the client */
     bool is_unheard;                 /* what it comes over is refused: it must not reach a server */
     const struct address *from, *to; /* as a server is told by the PROXY protocol; NULL: anything */
-    int own_status; /* weir has to answer by itself, with that; 0: a server answers */
+    int own_status;       /* weir has to answer by itself, with that; 0: a server answers */
+    const char *own_text; /* the body of that; NULL: whatever */
+    size_t own_size;
     /* The answer. */
     enum manner manner;
     size_t manner_at;  /* bytes of the answer before a server stops */

@@ -2,6 +2,7 @@
 /* From a scenario to a running world and its end. */
 #include "scenario.h"
 
+#include "asking.h"
 #include "cli/cli.h"
 #include "descriptor.h"
 #include "machine.h"
@@ -245,7 +246,7 @@ static void conduct(void *argument)
     if (stage.has_ended)
         return;
     truth_any_time();
-    if (!clients_are_done()) {
+    if (!clients_are_done() || !askings_are_done()) {
         world_after(MILLISECONDS(LOOK_MS), conduct, argument);
         return;
     }
@@ -260,7 +261,7 @@ static void see_clients_off(void)
 {
     stage.has_ended = true;
     actors_expect_trouble(); /* nobody is there to answer what comes next */
-    while (!clients_are_done() && world_next() != CLOCK_NEVER)
+    while ((!clients_are_done() || !askings_are_done()) && world_next() != CLOCK_NEVER)
         world_step();
     look_at_clients();
 }

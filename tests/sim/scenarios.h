@@ -89,6 +89,37 @@
     CHECKED(small_files)                                                                           \
     CHECKED(large_files)                                                                           \
     CHECKED(files_over_time)                                                                       \
+    PLAIN(folders_are_listed)                                                                      \
+    PLAIN(root_is_listed)                                                                          \
+    PLAIN(folders_have_slashes)                                                                    \
+    PLAIN(folders_are_elsewhere)                                                                   \
+    PLAIN(files_are_tried)                                                                         \
+    PLAIN(files_come_and_go)                                                                       \
+    PLAIN(parts_of_files)                                                                          \
+    PLAIN(parts_of_large_files)                                                                    \
+    PLAIN(files_are_known)                                                                         \
+    PLAIN(copies_of_files)                                                                         \
+    CHECKED(files_change_length)                                                                   \
+    PLAIN(paths_have_moved)                                                                        \
+    PLAIN(all_paths_have_moved)                                                                    \
+    CHECKED(maps_change)                                                                           \
+    PLAIN(maps_are_long)                                                                           \
+    PLAIN(paths_by_pattern)                                                                        \
+    PLAIN(words_of_requests)                                                                       \
+    PLAIN(words_of_tls)                                                                            \
+    PLAIN(words_of_servers)                                                                        \
+    PLAIN(words_of_introductions)                                                                  \
+    CHECKED(words_of_places)                                                                       \
+    PLAIN(ways_by_path)                                                                            \
+    PLAIN(ways_by_conditions)                                                                      \
+    PLAIN(ways_by_client)                                                                          \
+    PLAIN(calls_are_refused)                                                                       \
+    CHECKED(calls_have_deadlines)                                                                  \
+    PLAIN(words_by_expression)                                                                     \
+    PLAIN(words_are_long)                                                                          \
+    PLAIN(words_are_counted)                                                                       \
+    PLAIN(words_are_encoded)                                                                       \
+    CHECKED(words_take_too_long)                                                                   \
     CHECKED(one_fetch_for_many)                                                                    \
     CHECKED(one_fetch_of_chunks)                                                                   \
     CHECKED(first_leaves_early)                                                                    \
