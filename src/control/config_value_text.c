@@ -190,16 +190,33 @@ static bool names_match(struct slice listed, struct slice name)
     return slice_starts(name, slice_first(listed, start)) && is_token(slice_from(name, start));
 }
 
-/* The place of a part of a word. The part is searched in the spelling, because quotes and escapes
- * move what follows them. */
+/* How often the part stands in the text before that place of it. */
+static size_t count_before(struct slice text, struct slice part)
+{
+    size_t count = 0;
+    while (text.size > 0) {
+        text = slice_from(text, slice_find_slice(text, part));
+        if (text.data >= part.data)
+            break;
+        count++;
+        text = slice_from(text, 1);
+    }
+    return count;
+}
+
+/* The place of a part of a word. It is searched in the spelling, because quotes and escapes move
+ * what follows them: the third in the text is the third there. */
 static struct config_place part_place(const struct config_value *value, struct slice part)
 {
     struct config_place place = value->word->place;
-    if (value->decoder->errors->count == CONFIG_ERRORS_KEPT)
+    if (value->decoder->errors->count == CONFIG_ERRORS_KEPT || part.size == 0)
         return place;
     struct slice spelling = config_place_text(place);
     size_t at = slice_find_slice(spelling, part);
-    if (part.size > 0 && at < spelling.size) {
+    for (size_t before = count_before(value->word->template, part); before > 0; before--)
+        at =
+            at < spelling.size ? at + 1 + slice_find_slice(slice_from(spelling, at + 1), part) : at;
+    if (at < spelling.size) {
         place.column += (uint32_t)at;
         place.width = (uint32_t)part.size;
     }

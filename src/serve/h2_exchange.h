@@ -19,7 +19,8 @@ struct h2_tunnel {
     struct exchange *x;       /* a copy for the log */
     void (*on_server_end)(void *taken);
     void *taken;
-    bool is_broken; /* the server took no more */
+    bool has_server_ended;
+    bool is_broken; /* before that the server took no more; or the client was silent after it */
 };
 
 /* Lives in one block, with the start of its arena. */

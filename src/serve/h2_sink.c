@@ -110,6 +110,7 @@ static void respond(struct h2_exchange *e, bool has_body)
     }
     if (e->stream.is_tunnel && is_accepted && !is_switched)
         status = 502; /* the server has answered instead of switching: that is no tunnel */
+    x->response.status = status; /* what the client sees is what the log says */
     if (length == 0 && e->is_grpc)
         length = -1;
     e->is_held = false;

@@ -55,9 +55,13 @@ static void send_to_server(void *argument)
     struct h2_tunnel *tunnel = e->tunnel;
     for (;;) {
         struct slice chunk;
-        enum status status = h2_stream_read(e, &chunk, CLOCK_NEVER);
-        if (status == ERR_TIMEOUT) /* the other direction says when both have been silent */
+        bool is_alone = tunnel->has_server_ended;
+        enum status status =
+            h2_stream_read(e, &chunk, stream_stall_deadline(tunnel->timeouts.tunnel, CLOCK_NEVER));
+        if (status == ERR_TIMEOUT && !is_alone) /* the other direction says when both are silent */
             continue;
+        if (status == ERR_TIMEOUT)
+            exchange_blame(tunnel->x, status, SIDE_US, 0, "", "timeouts.tunnel");
         if (status == OK && chunk.size == 0) {
             stream_shutdown(&tunnel->server);
             return;
@@ -70,7 +74,7 @@ static void send_to_server(void *argument)
         if (status == ERR_CANCELLED)
             return;
         if (status != OK) { /* what can be read still may look like an end */
-            tunnel->is_broken = true;
+            tunnel->is_broken = !tunnel->has_server_ended || status == ERR_TIMEOUT;
             stream_break(&tunnel->server);
             return;
         }
@@ -116,8 +120,13 @@ enum status h2_tunnel_serve(struct h2_exchange *e)
     enum status status = fiber_start(&scope, "h2_tunnel", send_to_server, e, NULL);
     if (status == OK)
         status = send_to_client(e);
+    tunnel->has_server_ended = status == OK;
     if (status == OK)
         status = tunnel->is_broken ? ERR_CLOSED : h2_pass_end(e);
+    if (status == OK) { /* the client may have more to say, as over HTTP/1 */
+        fiber_scope_join(&scope);
+        status = tunnel->is_broken ? ERR_CLOSED : OK;
+    }
     fiber_scope_cancel(&scope);
     stream_close(&tunnel->server, false);
     tunnel->x->is_finished = status == OK;

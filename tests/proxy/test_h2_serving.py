@@ -4,6 +4,7 @@ and end."""
 import json
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import threading
@@ -264,6 +265,69 @@ def test_a_websocket_that_is_reset(pair):
         socket = [c for c in origin.connections if b"GET /ws " in c.received][-1]
         client.send(rst(number))
         origin.wait(lambda: socket.ended is not None)
+        assert client.ask().status == 200
+
+
+def half_closing(take):
+    """A server that says something, ends its side of a tunnel, and takes what still comes."""
+    def script(request, connection):
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                        b"Connection: Upgrade\r\n\r\nlast")
+        connection.sock.shutdown(socket.SHUT_WR)
+        take(connection)
+    return script
+
+
+def test_a_websocket_may_end_on_one_side_first(origin):
+    came, is_over = [], threading.Event()
+
+    def take(connection):
+        while chunk := connection.sock.recv(65536):
+            came.append(chunk)
+        is_over.set()
+    origin.on("/half", half_closing(take))
+    text = ("log access to=file:@dir/access.log\nsite * {\n listen @listen\n"
+            " proxy @app tunnel_timeout=600s\n}\n")
+    with Weir(text, app=origin) as weir:
+        with Client(weir.port) as client:
+            client.until(lambda: client.peer)
+            number = connect(client, path="/half")
+            stream = client.stream(number)
+            assert client.until(lambda: stream.is_ended) and stream.body == b"last"
+            client.send(data(number, b"more "))
+            client.send(data(number, b"words", end=True))
+            assert is_over.wait(30) and b"".join(came) == b"more words"
+            assert client.ask().status == 200 and stream.reset is None
+        logged = json.loads(weir.logged('"/half"'))
+        assert logged["status"] == 200 and logged["upstream_status"] == 101
+        assert logged["bytes_in"] == 10 and logged["bytes_out"] == 4 and not logged["reason"]
+
+
+@pytest.mark.parametrize("quiet", [True, False], ids=["silent", "talking"])
+def test_a_websocket_that_ended_on_one_side_is_not_kept(origin, quiet):
+    """A client that says nothing more is given up; to one whose server is gone no more is said
+    than that."""
+    closed = threading.Event()
+
+    def take(connection):
+        if quiet:
+            connection.sock.recv(65536)
+        else:
+            connection.sock.close()
+            closed.set()
+    origin.on("/half", half_closing(take))
+    text = "site * {\n listen @listen\n proxy @app tunnel_timeout=1s\n}\n"
+    with Weir(text, app=origin) as weir, Client(weir.port) as client:
+        client.until(lambda: client.peer)
+        number = connect(client, path="/half")
+        stream = client.stream(number)
+        assert client.until(lambda: stream.is_ended)
+        while not quiet and stream.reset is None:
+            closed.wait(30)
+            client.send(data(number, b"x"))
+            client.until(lambda: stream.reset is not None, 0.1)
+        assert client.until(lambda: stream.reset is not None, 30)
+        assert stream.reset == (h2.INTERNAL_ERROR if quiet else h2.NO_ERROR)
         assert client.ask().status == 200
 
 

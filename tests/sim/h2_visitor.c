@@ -84,8 +84,7 @@ static void on_end(struct h2_peer *peer, struct h2_seen *stream)
     (void)peer;
     if (plan == NULL)
         return;
-    /* What a tunnel is opened with is 200 here, and 101 where servers and logs speak of it. */
-    plan->got_status = plan->upgrades && stream->status == 200 ? 101 : stream->status;
+    plan->got_status = stream->status;
     plan->got_bytes = (size_t)stream->body;
     if (stream->number != 0 && stream->number != plan->id)
         world_broken("pairing", "request %u got the answer of %u", plan->id, stream->number);
