@@ -355,7 +355,7 @@ def test_away_within_a_second(ledger, monkeypatch, capsys):
 def test_one_replica_at_full_rate(ledger, monkeypatch, capsys):
     shipped(monkeypatch)
     with Servers(ledger, 1, think_us=500) as servers:
-        with Weir(site(servers, "queue 4096 timeout=5s")) as weir:
+        with Weir(site(servers, "queue 16384 timeout=5s")) as weir:
             load = servers.load(weir.port, 2000, 20)
             for _ in range(5):
                 time.sleep(2)
