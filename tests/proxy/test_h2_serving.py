@@ -268,6 +268,32 @@ def test_a_websocket_that_is_reset(pair):
         assert client.ask().status == 200
 
 
+def test_a_websocket_whose_client_gives_no_window(origin):
+    """What its server says meanwhile waits, in no place but the server's connection."""
+    said = [b"%d" % n * 1000 for n in range(10)] * 30
+    go_on = threading.Event()
+
+    def script(request, connection):
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                        b"Connection: Upgrade\r\n\r\n")
+        for piece in said:
+            connection.send(piece)
+            time.sleep(0.002)  # each an event of its own
+        go_on.wait(30)
+        connection.sock.shutdown(socket.SHUT_WR)
+    origin.on("/much", script)
+    with Weir(SITE, app=origin) as weir, Client(weir.port, options=[(4, 10000)], window=0) as client:
+        client.until(lambda: client.peer)
+        assert client.ask().status == 200  # the tunnel's connection was one of the pool
+        number = connect(client, path="/much")
+        stream = client.stream(number)
+        assert client.until(lambda: len(stream.body) == 10000)
+        client.until(lambda: len(stream.body) > 10000, 1)
+        go_on.set()
+        client.send(window(0, 1 << 24), window(number, 1 << 24))
+        assert client.until(lambda: stream.is_ended) and stream.body == b"".join(said)
+
+
 def half_closing(take):
     """A server that says something, ends its side of a tunnel, and takes what still comes."""
     def script(request, connection):
