@@ -41,7 +41,8 @@ static void leave(struct duplex *duplex, enum status status)
         settle(duplex);
 }
 
-static void on_linger_over(struct timer *timer)
+/* Of the lingering, or of an end that was put off. */
+static void on_timer(struct timer *timer)
 {
     duplex_end(LIST_ENTRY(timer, struct duplex, timer));
 }
@@ -216,10 +217,11 @@ void duplex_send(struct duplex *duplex)
     thread->duplexes_are_asked = true;
     if (fiber_start(NULL, "duplex_turn", write_fiber, thread, NULL) == OK)
         return;
+    /* No fiber is to be had. It ends, but not in here: the caller still uses what end() frees. */
     thread->duplexes_are_asked = false;
     list_remove(&duplex->turn);
     duplex->is_writing = false;
-    duplex_end(duplex);
+    timer_set(&thread->timers, &duplex->timer, loop_now());
 }
 
 void duplex_close(struct duplex *duplex)
@@ -232,7 +234,7 @@ void duplex_start(struct duplex *duplex, struct stream *stream, struct slice ear
 {
     stream_relocate(&duplex->stream, stream);
     duplex->stream.watch.on_ready = on_ready;
-    duplex->timer.on_fire = on_linger_over;
+    duplex->timer.on_fire = on_timer;
     if (early.size > 0) {
         duplex->early = memory_alloc(early.size);
         memcpy(duplex->early, early.data, early.size);

@@ -34,7 +34,7 @@ struct duplex {
     struct list turn;         /* of the thread: it has something to say */
     char *rest;               /* a block of which the socket has not taken all … */
     size_t rest_at, rest_end; /* … but this */
-    struct timer timer;       /* of the lingering */
+    struct timer timer;       /* of the lingering, or of an end that was put off */
     bool is_reading;          /* a fiber does */
     bool is_writing;          /* its turn will come, or a fiber of its own writes */
     bool is_closing;          /* what is to be sent is sent, nothing more is received */
@@ -45,9 +45,10 @@ struct duplex {
 /* Takes a stream over (it is moved) that no fiber waits on; `early` are bytes of it that were read
  * already. The struct is zero but for events and times. */
 void duplex_start(struct duplex *duplex, struct stream *stream, struct slice early);
-/* There is something for fill(): it is asked at the end of this turn of the loop. */
+/* There is something for fill(): it is asked at the end of this turn of the loop. Never calls end()
+ * itself. */
 void duplex_send(struct duplex *duplex);
-/* Sends what is to be sent, then closes. */
+/* Sends what is to be sent, then closes. Never calls end() itself. */
 void duplex_close(struct duplex *duplex);
 /* Ends it now. end() is called at once, or when the fiber that is at work has noticed. */
 void duplex_end(struct duplex *duplex);
