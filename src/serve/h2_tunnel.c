@@ -37,6 +37,7 @@ void h2_tunnel_take(struct h2_exchange *e)
     if (x->tunnel.timeout != 0)
         tunnel->timeouts.tunnel = x->tunnel.timeout;
     x->is_finished = true;
+    x->deadline = CLOCK_NEVER; /* it was the request's */
     tunnel->x = exchange_copy_for_log(x);
     if (x->tunnel.early.size > 0)
         tunnel->early = arena_copy(&x->arena, x->tunnel.early);

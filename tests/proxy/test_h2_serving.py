@@ -294,6 +294,32 @@ def test_a_websocket_whose_client_gives_no_window(origin):
         assert client.until(lambda: stream.is_ended) and stream.body == b"".join(said)
 
 
+def test_a_websocket_outlives_the_time_of_its_request(origin):
+    """Also where its client takes a while to open its window."""
+    go_on = threading.Event()
+
+    def script(request, connection):
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                        b"Connection: Upgrade\r\n\r\n")
+        go_on.wait(30)
+        connection.send(b"x" * 2000)
+        connection.sock.recv(65536)
+    origin.on("/long", script)
+    text = "site * {\n listen @listen\n proxy @app timeout=500ms\n}\n"
+    with Weir(text, app=origin) as weir, Client(weir.port, options=[(4, 1000)], window=0) as client:
+        client.until(lambda: client.peer)
+        number = connect(client, path="/long")
+        stream = client.stream(number)
+        assert client.until(lambda: stream.heads)
+        client.until(lambda: False, 1)
+        go_on.set()
+        assert client.until(lambda: len(stream.body) == 1000)
+        client.until(lambda: stream.reset is not None, 1)
+        assert stream.reset is None
+        client.send(window(number, 1000))
+        assert client.until(lambda: len(stream.body) == 2000)
+
+
 def half_closing(take):
     """A server that says something, ends its side of a tunnel, and takes what still comes."""
     def script(request, connection):
