@@ -15,7 +15,8 @@ enum {
 static void free_exchange(struct h2_exchange *e)
 {
     struct h2_connection *c = e->connection;
-    serve_end(&e->x, c->worker);
+    if (!e->is_left) /* else it has, and is counted */
+        serve_end(&e->x, c->worker);
     arena_done(&e->x.arena);
     list_remove(&e->link);
     block_give(e);

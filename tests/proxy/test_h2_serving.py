@@ -80,6 +80,15 @@ def test_an_answer_of_weir_and_the_log(pair):
     assert line["protocol"] == "h2" and line["status"] == 200
 
 
+def test_a_refusal_is_counted_once():
+    """Also that of an answer which nobody waits for."""
+    with Weir("site a.test {\n listen @listen\n respond 200 a\n}\n") as weir:
+        with Client(weir.port) as client:
+            assert client.ask(authority="b.test").status == 404
+            assert client.ask(authority="a.test").status == 200
+        assert weir.api("GET", "/v1/status").json["refused"] == {"no_site": 1}
+
+
 def test_trailers_of_the_server(pair):
     _, weir = pair
     with Client(weir.port) as client:
