@@ -337,7 +337,7 @@ enum status h2_link_take(struct server *server, bool offers_h1, int64_t connect_
             TRY(start(server, pool, offers_h1, connect_timeout, &link, failure));
         enum status status = wait_dialled(link, until);
         /* It may have been filled since it was dialled: then look again. A server that closes what
-         * it has just accepted would do so for ever. */
+         * it has just accepted, or takes no stream on it, would do so for ever. */
         link->users--;
         if (status == OK && has_room(link)) {
             link->users++;
@@ -346,7 +346,7 @@ enum status h2_link_take(struct server *server, bool offers_h1, int64_t connect_
         }
         *failure = link->failure;
         *trouble = link->trouble;
-        if (status == OK && is_leaving(link)) {
+        if (status == OK && (is_leaving(link) || link->users == 0)) {
             *failure = H2_LINK_NOT_KEPT;
             status = ERR_CLOSED;
         }

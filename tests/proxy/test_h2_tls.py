@@ -328,3 +328,41 @@ def test_a_port_that_nobody_listens_on(ca):
         assert got.status == 502 and "connection_refused" in got.get("proxy-status")
 
 
+
+
+class NoRoom(H2Origin):
+    """Takes no streams, and says so in the same breath as the end of its handshake."""
+
+    def __init__(self, ca):
+        self.ca, self.taken = ca, 0
+        super().__init__()
+
+    def _run(self, sock):
+        self.taken += 1
+        context = server_context(self.ca, ["h2"])  # none of them knows another's sessions
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+        spoken = context.wrap_bio(came, goes, server_side=True)
+        while True:
+            try:
+                spoken.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                sock.sendall(goes.read())
+                came.write(sock.recv(65536))
+        spoken.write(settings((3, 0)))
+        try:
+            sock.sendall(goes.read())
+            while sock.recv(65536):
+                pass
+        except OSError:
+            pass
+        sock.close()
+
+
+def test_a_server_that_takes_no_streams(ca):
+    """It is not dialled again and again."""
+    with NoRoom(ca) as origin, behind(ca, "2", origin) as weir:
+        got = weir.ask("/")
+        assert origin.taken <= 4  # as often as a call is tried
+        assert got.status == 502 and "connection_terminated" in got.get("proxy-status")
