@@ -20,6 +20,7 @@ struct session {
 
 struct tls_cache {
     pthread_mutex_t mutex;
+    unsigned owners;
     size_t max;
     size_t buckets_count; /* a power of two */
     struct session **buckets;
@@ -31,6 +32,7 @@ struct tls_cache *tls_cache_new(size_t sessions_max)
 {
     struct tls_cache *cache = memory_zero(sizeof *cache);
     pthread_mutex_init(&cache->mutex, NULL);
+    cache->owners = 1;
     cache->max = sessions_max;
     cache->buckets_count = 1;
     while (cache->buckets_count < sessions_max)
@@ -93,9 +95,16 @@ static void make_room(struct tls_cache *cache, int64_t now)
     }
 }
 
+struct tls_cache *tls_cache_share(struct tls_cache *cache)
+{
+    if (cache != NULL)
+        __atomic_add_fetch(&cache->owners, 1, __ATOMIC_RELAXED);
+    return cache;
+}
+
 void tls_cache_free(struct tls_cache *cache)
 {
-    if (cache == NULL)
+    if (cache == NULL || __atomic_sub_fetch(&cache->owners, 1, __ATOMIC_ACQ_REL) > 0)
         return;
     cache->max = 0;
     make_room(cache, 0);

@@ -29,6 +29,8 @@ struct tls_cache_figures {
 
 /* 0 sessions: it keeps none. */
 struct tls_cache *tls_cache_new(size_t sessions_max);
+/* Another owner of it, who frees it too; NULL: none. Connections outlive their configuration. */
+struct tls_cache *tls_cache_share(struct tls_cache *cache);
 void tls_cache_free(struct tls_cache *cache);
 
 /* The rest is safe from any thread. `now` is the time of clock_monotonic(). Ids of another size and

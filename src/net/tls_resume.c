@@ -19,10 +19,20 @@ enum {
 
 /* Fetched once: the library looks them up in a table under a lock each time they are named. */
 static EVP_CIPHER *ticket_cipher;
+static int cache_index; /* where a context keeps its share of the table */
 static pthread_once_t fetched = PTHREAD_ONCE_INIT;
+
+static void on_context_gone(void *context, void *cache, CRYPTO_EX_DATA *data, int index,
+                            long number, void *argument)
+{
+    (void)context, (void)data, (void)index, (void)number, (void)argument;
+    tls_cache_free(cache);
+}
 
 static void fetch(void)
 {
+    cache_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, on_context_gone);
+    check(cache_index >= 0);
     ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
     check(ticket_cipher != NULL);
 }
@@ -106,7 +116,7 @@ static SSL_SESSION *on_id(SSL *ssl, const unsigned char *id, int id_size, int *i
 
 void tls_resume_forget(const SSL *ssl)
 {
-    struct tls_cache *cache = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    struct tls_cache *cache = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), cache_index);
     const SSL_SESSION *session = SSL_get_session(ssl);
     if (cache != NULL && session != NULL)
         tls_cache_remove(cache, id_of(session));
@@ -124,7 +134,7 @@ void tls_resume_allow(SSL_CTX *made, struct tls_cache *cache)
                                              SSL_SESS_CACHE_NO_AUTO_CLEAR);
     SSL_CTX_sess_set_new_cb(made, on_new);
     SSL_CTX_sess_set_get_cb(made, on_id);
-    check(SSL_CTX_set_app_data(made, cache) == 1);
+    check(SSL_CTX_set_ex_data(made, cache_index, tls_cache_share(cache)) == 1);
     SSL_CTX_set_timeout(made, TLS_TICKETS_ROTATE_S);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(made, on_ticket);
 }

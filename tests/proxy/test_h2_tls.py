@@ -2,10 +2,13 @@
 """HTTP/2 over TLS, with clients and with servers: what ALPN agrees on is spoken, and nothing else; a
 connection serves only sites whose policy is that of its handshake."""
 import json
+import os
 import re
+import signal
 import socket
 import ssl
 import subprocess
+import time
 
 import pytest
 
@@ -366,3 +369,20 @@ def test_a_server_that_takes_no_streams(ca):
         got = weir.ask("/")
         assert origin.taken <= 4  # as often as a call is tried
         assert got.status == 502 and "connection_terminated" in got.get("proxy-status")
+
+
+def test_a_connection_outlives_the_sessions_that_were_kept_beside_it(ca):
+    """A reload begins them anew; one of before still ends with an alert."""
+    text = "tls session_cache=%d\n" + CONFIG
+    with Origin() as origin, Weir(text % 100, app=origin, pki=ca.directory) as weir:
+        with Client(weir.port, name="a.example") as client:
+            assert client.ask().status == 200
+            weir.write(weir.config.replace("session_cache=100", "session_cache=200"))
+            weir.signal(signal.SIGHUP)
+            assert weir.wait_line("version 2")
+            time.sleep(0.5)  # in which the old one is freed
+            os.write(client.sock.fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))
+            with pytest.raises(ssl.SSLError, match="BAD_RECORD_MAC"):
+                client.until(lambda: client.is_closed)
+        with Client(weir.port, name="a.example") as client:
+            assert client.ask().status == 200
