@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "fiber/pages.h"
 #include "http/h1_write.h"
+#include "serve/clients.h"
 #include "serve/serve_h1.h"
 
 #include <stdlib.h>
@@ -203,6 +204,8 @@ struct tunnel_log {
     struct exchange *x; /* a copy for the log */
     struct serve_worker *worker;
     struct address client;
+    struct address peer;
+    bool is_counted; /* the peer, in the table of client addresses */
     struct h1_tunnel_facts facts;
     void (*on_server_end)(void *taken);
     void *taken;
@@ -220,6 +223,9 @@ static void on_tunnel_end(void *argument, struct tunnel_result *result)
     exchange_let_go(log->x);
     free(log->x);
     struct serve_worker *worker = log->worker;
+    if (log->is_counted)
+        clients_leave(worker->shared->clients, &log->peer);
+    __atomic_sub_fetch(&worker->shared->connections, 1, __ATOMIC_RELAXED);
     free(log);
     serve_look_if_empty(worker);
 }
@@ -271,6 +277,11 @@ static enum status sink_tunnel(struct exchange *x)
     }
     log->taken = x->tunnel.take(x->tunnel.argument);
     exchange_hand_over(x, log->x);
+    /* The limits of connections count it until it ends, though the listener does not. */
+    __atomic_add_fetch(&c->worker->shared->connections, 1, __ATOMIC_RELAXED);
+    log->peer = c->peer;
+    log->is_counted = c->is_counted;
+    c->is_counted = false;
     return OK;
 }
 
