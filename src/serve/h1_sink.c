@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "fiber/pages.h"
 #include "http/h1_write.h"
+#include "serve/clients.h"
 #include "serve/serve_h1.h"
 
 #include <stdlib.h>
@@ -57,19 +58,44 @@ static enum status write_out(struct h1_exchange *e, const struct slice *parts, s
     return e->written;
 }
 
+/* The fiber that sends the request's body on asks for it with a 100, while the other one may have
+ * an answer already: waits until what is being written is out, or was given up. */
+static enum status take_turn(struct h1_exchange *e)
+{
+    enum status status = OK;
+    while (e->is_interim && status == OK) {
+        e->next = fiber_self();
+        status = fiber_wait(CLOCK_NEVER);
+        e->next = NULL;
+    }
+    return status;
+}
+
+static enum status write_interim(struct h1_exchange *e, struct slice text)
+{
+    bool was_sent = e->x.head_sent;
+    e->is_interim = true;
+    enum status status = write_out(e, &text, 1);
+    e->is_interim = false;
+    e->x.head_sent = was_sent;
+    if (e->next != NULL)
+        fiber_wake(e->next);
+    return status;
+}
+
 static enum status sink_interim(struct exchange *x, int status, const struct fields *fields)
 {
     struct h1_exchange *e = of(x);
     if (x->request.head.minor == 0)
         return OK; /* HTTP/1.0 does not know them (RFC 9110 §15.2) */
+    bool had_to_wait = e->is_interim;
+    TRY(take_turn(e));
+    if (had_to_wait && x->response.status != 0)
+        return OK; /* the final one has come */
     struct buffer out = buffer_in(&x->arena, 512);
     struct h1_response_options options = {.minor = 1, .no_framing = true};
     h1_write_response(&out, status, fields, FRAMING_NONE, 0, &options);
-    struct slice text = buffer_slice(&out);
-    bool was_sent = x->head_sent;
-    enum status written = write_out(e, &text, 1);
-    x->head_sent = was_sent;
-    return written;
+    return write_interim(e, buffer_slice(&out));
 }
 
 static enum status sink_head(struct exchange *x, bool hold)
@@ -77,6 +103,7 @@ static enum status sink_head(struct exchange *x, bool hold)
     struct h1_exchange *e = of(x);
     const struct response *response = &x->response;
     bool is_upgrade = response->status == 101;
+    TRY(take_turn(e));
     if (!x->head_sent) /* an earlier response that failed before it left is not sent in part */
         e->out = buffer_fixed(e->out_memory, sizeof e->out_memory);
     if (response->framing == FRAMING_CLOSE || !h1_request_body_is_drainable(e) ||
@@ -177,6 +204,8 @@ struct tunnel_log {
     struct exchange *x; /* a copy for the log */
     struct serve_worker *worker;
     struct address client;
+    struct address peer;
+    bool is_counted; /* the peer, in the table of client addresses */
     struct h1_tunnel_facts facts;
     void (*on_server_end)(void *taken);
     void *taken;
@@ -194,6 +223,9 @@ static void on_tunnel_end(void *argument, struct tunnel_result *result)
     exchange_let_go(log->x);
     free(log->x);
     struct serve_worker *worker = log->worker;
+    if (log->is_counted)
+        clients_leave(worker->shared->clients, &log->peer);
+    __atomic_sub_fetch(&worker->shared->connections, 1, __ATOMIC_RELAXED);
     free(log);
     serve_look_if_empty(worker);
 }
@@ -245,6 +277,11 @@ static enum status sink_tunnel(struct exchange *x)
     }
     log->taken = x->tunnel.take(x->tunnel.argument);
     exchange_hand_over(x, log->x);
+    /* The limits of connections count it until it ends, though the listener does not. */
+    __atomic_add_fetch(&c->worker->shared->connections, 1, __ATOMIC_RELAXED);
+    log->peer = c->peer;
+    log->is_counted = c->is_counted;
+    c->is_counted = false;
     return OK;
 }
 

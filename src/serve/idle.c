@@ -162,6 +162,8 @@ static struct h1_exchange *new_exchange(struct h1_connection *c)
     e->head_size = 0;
     e->is_cut_off = false;
     e->written = OK;
+    e->is_interim = false;
+    e->next = NULL;
     e->out = buffer_fixed(e->out_memory, sizeof e->out_memory);
     return e;
 }

@@ -73,6 +73,8 @@ struct h1_exchange {
     size_t head_size;     /* bytes of the input that were the head */
     bool is_cut_off;      /* the response could not be completed */
     enum status written;  /* not OK: the client has a part of something, and gets no more */
+    bool is_interim;      /* a fiber is writing an interim answer … */
+    struct fiber *next;   /* … and this one waits until it has; NULL */
     struct buffer out;
     struct field request_fields[H1_REQUEST_FIELDS];
     char out_memory[H1_OUT_SIZE];

@@ -56,9 +56,6 @@ static void close_slice(struct cache_slices *slices)
         content_close(&slices->cursor);
     slices->is_open = false;
     cache_leave_fill(part);
-    if (part->loaded != NULL)
-        object_release(part->loaded);
-    part->loaded = NULL;
 }
 
 void cache_slices_close(struct cache_visit *visit)
@@ -114,8 +111,10 @@ static bool find_slice(struct cache_slices *slices)
                loop_now(), &found);
     if (found.fill != NULL)
         fill_release(found.fill);
-    else if (found.object == NULL && cache_disk_look(part))
-        found.object = object_hold(part->loaded);
+    else if (found.object == NULL && cache_disk_look(part)) {
+        found.object = part->loaded; /* NULL: the disk did not give it, or not in time */
+        part->loaded = NULL;
+    }
     if (found.object == NULL)
         return false;
     slices->is_open = content_open(found.object->content, &slices->cursor);

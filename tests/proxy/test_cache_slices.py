@@ -3,6 +3,7 @@
 of two versions."""
 import contextlib
 import hashlib
+import pathlib
 import re
 import time
 
@@ -280,6 +281,25 @@ def test_they_are_found_after_a_restart():
         assert response.status == 206 and response.body == file.body[7 * SLICE - 1:9 * SLICE + 1]
         assert weir.ask("/kept").body == file.body
         assert len(file.asked) == count
+
+
+def test_slices_that_the_disk_does_not_give():
+    """Their files are there when they are looked for, and cannot be read: the server is asked."""
+    with Origin() as app, Weir(CONFIG, app=app) as weir:
+        file = File(bytes_of("lost", 4 * SLICE))
+        app.on("/lost", file)
+        until(lambda: cache_of(weir)["disk"]["state"] == "on")
+        assert weir.ask("/lost").body == file.body
+        until(lambda: cache_of(weir)["disk"]["written"] == len(file.asked) + 1)
+        weir.restart()
+        until(lambda: cache_of(weir)["disk"]["state"] == "on")
+        lost = [path for path in pathlib.Path(weir.directory.name, "cache").rglob("*")
+                if path.is_file() and path.stat().st_size > SLICE]
+        assert len(lost) == 4
+        for path in lost:
+            path.unlink()
+        assert weir.ask("/lost").body == file.body
+        assert len(file.asked) == 8
 
 
 def test_a_failing_server_does_not_drop_them(world):

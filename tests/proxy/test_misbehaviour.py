@@ -11,8 +11,10 @@ import time
 import pytest
 
 import http1
+from client import Client
 from listening import Listening
-from weir import Weir
+from origin import Origin, early, reply
+from weir import SITE, Weir
 
 CONFIG = """
 log access {
@@ -255,3 +257,42 @@ def test_it_stops_reading():
                 except OSError:
                     pass
                 assert client.response("POST").status in (502, 504)
+
+
+BY_SOCKET = SITE.replace("listen @listen", "listen unix:@dir/front.sock")
+FILLING = b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n" + b"x" * 4000
+EARLY = b"early" * 20000
+GET = b"GET /filling HTTP/1.1\r\nHost: test\r\n\r\n"
+POST = (b"POST /answered HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\n"
+        b"Content-Length: 1000000\r\n\r\n")
+
+
+def until_full(origin, path):
+    """How many answers a client can be given that does not read. A unix socket takes all of a small
+    piece or nothing of it, so it is the same number each time."""
+    with Client(path) as client:
+        client.send(GET * 200)
+        count = -1
+        while count < len(origin.requests):
+            count = len(origin.requests)
+            time.sleep(0.5)
+    return count
+
+
+def test_answer_behind_a_100_that_is_not_taken():
+    """Two fibers have something for the client then, and must not write into one another's."""
+    with Origin() as origin, Weir(BY_SOCKET, app=origin) as weir:
+        path = weir.directory.name + "/front.sock"
+        origin.on("/filling", reply(raw=FILLING))
+        origin.on("/answered", early(reply(200, EARLY)))
+        full = until_full(origin, path)
+        assert 3 < full < 200
+        for count in range(full - 3, full + 1):
+            with Client(path) as client:
+                client.send(GET * count + POST)
+                time.sleep(0.5)
+                for _ in range(count):
+                    assert client.response().status == 200
+                answer = client.response("POST")
+                assert (answer.status, answer.body) == (200, EARLY)
+                assert [interim.status for interim in answer.interim] == [100]

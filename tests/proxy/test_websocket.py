@@ -8,7 +8,7 @@ import time
 import pytest
 
 from origin import Origin, reply, upgrade_echo
-from patience import unless_late
+from patience import unless_late, until
 from weir import SITE, Weir
 
 UPGRADE = (b"GET %s HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -277,3 +277,16 @@ def test_many_tunnels_at_once(origin):
         for client in clients:
             client.close()
         origin.wait(lambda: all(c.ended for c in origin.connections), timeout=60)
+
+
+def test_tunnels_count_as_connections():
+    """For the limits, until they end."""
+    config = "limits connections=3\n" + SITE
+    with Origin(script=upgrade_echo) as origin, Weir(config, app=origin) as weir:
+        clients = [opened(weir) for _ in range(3)]
+        assert weir.ask("/ws").status == 503
+        clients.pop().close()
+        until(lambda: weir.ask("/ws", fields=[("Upgrade", "websocket"),
+                                              ("Connection", "Upgrade")]).status == 101)
+        for client in clients:
+            client.close()
