@@ -292,7 +292,7 @@ def test_a_websocket_over_http2_outlives_its_route_and_server(origin):
         client.send(h2.data(number, b"", end=True))
         assert client.response(number).is_ended and socket.reset is None
         line = json.loads(weir.logged('"uri":"/ws"'))
-        assert (line["status"], line["site"], line["route"]) == (101, "*", "/*"), line
+        assert (line["status"], line["site"], line["route"]) == (200, "*", "/*"), line
         assert line["bytes_in"] == line["bytes_out"] == 5 * 7 + 7 and line["reason"] == ""
         assert line["server"] == origin.address
 
