@@ -174,7 +174,6 @@ void exchange_apart_drop(struct exchange *x)
 static void run(void *argument)
 {
     struct apart *apart = argument;
-    apart->x.fiber = fiber_self();
     exchange_run(&apart->x);
     apart->on_end(&apart->x);
     exchange_apart_drop(&apart->x);
@@ -188,5 +187,6 @@ enum status exchange_apart_start(struct exchange *x, const char *name,
     apart->on_end = on_end;
     if (aparts->is_stopped)
         return ERR_LIMIT;
-    return fiber_start(&aparts->scope, name, run, apart, NULL);
+    /* Known before it runs: who began it may have been left by then, and cancels it. */
+    return fiber_start(&aparts->scope, name, run, apart, &apart->x.fiber);
 }

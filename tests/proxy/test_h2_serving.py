@@ -329,6 +329,18 @@ def test_a_websocket_outlives_the_time_of_its_request(origin):
         assert client.until(lambda: len(stream.body) == 2000)
 
 
+def test_a_connection_that_leaves_ends_with_its_last_stream():
+    """Also when that is one whose answer waits for a window, and the client resets it."""
+    text = ("limits {\n requests_per_connection 1\n}\nsite * {\n listen @listen\n respond 200 later\n}\n")
+    with Weir(text) as weir, Client(weir.port, options=[(4, 0)]) as client:
+        client.until(lambda: client.peer)
+        number = client.request()
+        assert client.until(lambda: client.stream(number).heads)
+        assert client.until(lambda: client.goaway and client.goaway.payload[:4] == struct.pack(">I", number), 30)
+        client.send(rst(number))
+        assert client.until(lambda: client.is_closed, 10)
+
+
 def half_closing(take):
     """A server that says something, ends its side of a tunnel, and takes what still comes."""
     def script(request, connection):

@@ -146,6 +146,7 @@
     CHECKED(disk_after_power_cut)                                                                  \
     CHECKED(disk_is_full)                                                                          \
     CHECKED(disk_is_stalled)                                                                       \
+    CHECKED(disk_is_left)                                                                          \
     CHECKED(disk_is_changed)                                                                       \
     CHECKED(disk_is_damaged)                                                                       \
     CHECKED(told_to_one_alone)                                                                     \

@@ -157,6 +157,36 @@ void disk_is_full_check(void)
         world_broken("expectation", "without the disk %u were hits", hits(0));
 }
 
+static void disk_takes_its_time(void *unused)
+{
+    (void)unused;
+    offload_takes(SECONDS(1));
+}
+
+static void go_on_impatiently(void)
+{
+    world_after(MILLISECONDS(1500), disk_takes_its_time, NULL);
+    for (unsigned i = 0; i < PAGES; i++) {
+        ask(first + i, 2500 + i * 20);
+        clients[count - 1]->manner.leaves_after = MILLISECONDS(300);
+    }
+}
+
+/* Who hangs up while the disk is looked through wants nothing of a server any more. */
+void disk_is_left(void)
+{
+    begin("");
+    scenario_end_after(SECONDS(2));
+    ask_all(1, 20);
+    scenario_lives_again(go_on_impatiently);
+}
+void disk_is_left_check(void)
+{
+    for (unsigned i = 0; i < PAGES; i++)
+        if (first[i].asked > 1 && clients[PAGES + i]->plans[0]->outcome == OUTCOME_LEFT)
+            world_broken("expectation", "page %u was fetched for nobody", first[i].id);
+}
+
 static void disk_stalls(void *unused)
 {
     (void)unused;
